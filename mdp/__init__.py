@@ -1,0 +1,72 @@
+"""Finite Markov decision processes: the first floor, where every answer is exact.
+
+An agent in state S_t takes action A_t, earns R_{t+1}, and finds itself in S_{t+1}. What
+should it do? If the model p(s', r | s, a) is known and finite, this can be computed.
+
+    >>> import mdp
+    >>> lake = mdp.worlds.frozen_lake()
+    >>> solution = mdp.value_iteration(lake)
+    >>> round(float(solution.values[0]), 6)  # 14/17
+    0.823529
+
+Read in this order:
+
+    model.py      MDP: p(s', r | s, a) as a table of outcomes; its two constructors
+    bellman.py    the equations: returns, backups, greedy policies
+    planning.py   value iteration, and a policy's exact values by a linear solve
+    worlds/       the toy worlds, each with its source and its exact answer
+    checks.py     what numbers must satisfy to become an MDP
+
+Words in the code, symbols in the docstrings:
+
+    S, A                 num_states, num_actions     states and actions, numbered from 0
+    p(s', r | s, a)      probs, next_states, rewards       [S, A, B], B outcomes a pair
+    T(s' | s, a)         transitions                       [S, A, S]
+    r(s, a)              expected_rewards                  [S, A]
+    gamma, 0 on ending   discounts                         [S, A, B]
+    v, q                 values, action_values             [S], [S, A]
+    pi                   policy                            [S, A], rows sum to 1
+    G_t                  returns                           [T]
+
+Time is indexed once and for all: `rewards[t]` is R_{t+1}, what the action at t earned.
+
+Source: Sutton & Barto (2018), *Reinforcement Learning: An Introduction*, 2nd edition,
+chapters 3 and 4; cited as S&B.
+"""
+
+from mdp import worlds
+from mdp.bellman import (
+    action_values,
+    bellman_residual,
+    best_actions,
+    discounted_returns,
+    expectation_backup,
+    greedy_actions,
+    greedy_policy,
+    optimality_backup,
+    state_values,
+    uniform_policy,
+)
+from mdp.model import MDP, from_arrays, from_outcomes, validate
+from mdp.planning import Solution, evaluate, value_iteration
+
+__all__ = [
+    "MDP",
+    "Solution",
+    "action_values",
+    "bellman_residual",
+    "best_actions",
+    "discounted_returns",
+    "evaluate",
+    "expectation_backup",
+    "from_arrays",
+    "from_outcomes",
+    "greedy_actions",
+    "greedy_policy",
+    "optimality_backup",
+    "state_values",
+    "uniform_policy",
+    "validate",
+    "value_iteration",
+    "worlds",
+]

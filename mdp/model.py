@@ -1,0 +1,231 @@
+"""The model: a finite Markov decision process, written down as a table of outcomes.
+
+    p(s', r | s, a)  =  Pr{ S_{t+1} = s', R_{t+1} = r  |  S_t = s, A_t = a }
+
+Everything that can follow action a in state s is a short list of *outcomes*, each with
+a probability, a next state s', a reward r and a discount. The discount is gamma, or 0
+where the outcome ends the episode: there is no other sign of an ending, so nothing that
+multiplies by the discount can look past one.
+
+States and actions are numbered from 0. A *terminal* state is a row like any other:
+whatever is done there leads back to it, earns 0 and has discount 0; its value is 0.
+
+Source: Sutton & Barto (2018), eq. 3.2 (the dynamics), 3.4 and 3.5 (what follows from
+it), section 3.4 (endings).  Shapes: S states, A actions, B outcomes per pair.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
+
+from mdp.checks import (
+    checked_discount,
+    checked_outcomes,
+    distribution_over_states,
+    numbers,
+    require,
+    require_distributions,
+    states_mask,
+)
+
+# In `Float[Array, "S A"]` jaxtyping checks the number type and the shape of whatever
+# it is given. Any, so that one equation serves numpy arrays here and jax arrays (or
+# the tracers of jit and grad) in policy_gradient, and mdp never imports jax.
+Array = Any
+
+
+class MDP(NamedTuple):
+    """p(s', r | s, a) as a table of B outcomes per pair, padded with probability 0.
+
+    Build one with `from_arrays` or `from_outcomes`, which check it, or fill in the
+    fields and call `validate`.
+    """
+
+    probs: Float[Array, "S A B"]  # of each outcome; 0 for padding
+    next_states: Int[Array, "S A B"]  # s'
+    rewards: Float[Array, "S A B"]  # r
+    discounts: Float[Array, "S A B"]  # gamma, or 0 where the outcome ends the episode
+    available: Bool[Array, "S A"]  # may it be taken? if not, its probs are all 0
+    start: Float[Array, "S"]  # distribution of S_0
+
+    @property
+    def num_states(self) -> int:
+        """S, terminal states included."""
+        return self.probs.shape[0]
+
+    @property
+    def num_actions(self) -> int:
+        """A, the largest number of actions in any state."""
+        return self.probs.shape[1]
+
+    @property
+    def transitions(self) -> Float[np.ndarray, "S A S"]:
+        """T(s' | s, a) = sum_r p(s', r | s, a), dense.  S&B eq. 3.4."""
+        state, action, _ = np.indices(self.probs.shape)
+        dense = np.zeros((self.num_states, self.num_actions, self.num_states))
+        # Not `dense[...] += probs`: that keeps one of several outcomes with equal s'.
+        np.add.at(dense, (state, action, self.next_states), self.probs)
+        return dense
+
+    @property
+    def expected_rewards(self) -> Float[Array, "S A"]:
+        """r(s, a) = sum_{s', r} p(s', r | s, a) r.  S&B eq. 3.5."""
+        return (self.probs * self.rewards).sum(-1)
+
+    def with_discount(self, gamma: float) -> "MDP":
+        """The same MDP with another gamma; outcomes that end the episode still do.
+
+        An ending is a discount of 0, so after `with_discount(0)` every outcome is one.
+        """
+        gamma = checked_discount(gamma)
+        return self._replace(discounts=np.where(self.discounts != 0, gamma, 0.0))
+
+
+def from_arrays(
+    transitions: ArrayLike,
+    rewards: ArrayLike,
+    discount: float,
+    *,
+    terminal: ArrayLike = (),
+    start: ArrayLike | None = None,
+    available: ArrayLike | None = None,
+) -> MDP:
+    """An MDP from dense arrays: T(s' | s, a) and rewards of s, (s, a) or (s, a, s').
+
+    Args:
+        transitions: [S, A, S]; each `transitions[s, a]` is a distribution.
+        rewards: told apart by the number of axes. [S] is earned on *leaving* s by any
+            action; [S, A]; or [S, A, S], earned on the way from s to s'.
+        discount: gamma, in [0, 1].
+        terminal: states in which the episode is over. Entering one has discount 0, and
+            their own rows are not used. (But rewards [S] must be 0 there: many a book
+            means a reward for *entering*, which takes rewards [S, A, S].)
+        start: a state, or the distribution of S_0. Default: uniform over the states
+            that are not terminal.
+        available: [S, A], True where the action may be taken; the rows of the others
+            are not used. Default: True everywhere.
+
+    Raises:
+        ValueError: what is wrong, where, what was expected and what came instead.
+    """
+    transitions, rewards = (
+        numbers(transitions, "transitions"),
+        numbers(rewards, "rewards"),
+    )
+    shape = transitions.shape
+    if len(shape) != 3 or shape[0] != shape[2] or 0 in shape:
+        raise ValueError(f"transitions must have shape [S, A, S], got {shape}")
+    if rewards.shape not in (shape[:1], shape[:2], shape):
+        expected = f"{shape[:1]}, {shape[:2]} or {shape}"
+        raise ValueError(f"rewards must have shape {expected}, got {rewards.shape}")
+    available = np.full(shape[:2], True) if available is None else np.array(available)
+    if available.shape != shape[:2] or available.dtype != bool:
+        got = f"{available.dtype} {available.shape}"
+        raise ValueError(f"available must be bool {shape[:2]}, got {got}")
+
+    is_terminal = states_mask(terminal, "terminal", num_states=shape[0])
+    if rewards.ndim == 1:
+        fits = ~is_terminal | (rewards == 0)
+        require(fits, "rewards", "s", "be 0, as s is terminal", rewards)
+    rewards = rewards.reshape(rewards.shape + (1,) * (3 - rewards.ndim))
+    used = available & ~is_terminal[:, None]
+    transitions = np.where(used[:, :, None], transitions, 0.0)
+    require_distributions(transitions, "transitions", "s a s'", used)
+
+    # From dense to outcomes: the possible next states first, and as many as needed.
+    possible = transitions > 0
+    branching = max(1, possible.sum(-1).max())
+    next_states = np.argsort(~possible, axis=-1, kind="stable")[..., :branching]
+    return _assemble(
+        np.take_along_axis(transitions, next_states, -1),
+        next_states,
+        np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
+        np.full(next_states.shape, checked_discount(discount)),
+        available,
+        is_terminal,
+        start,
+    )
+
+
+def from_outcomes(
+    table: Sequence | Mapping,
+    discount: float,
+    *,
+    terminal: ArrayLike = (),
+    start: ArrayLike | None = None,
+) -> MDP:
+    """An MDP from lists of outcomes, as in the attribute `P` of Gymnasium's toy text.
+
+        table[s][a] = [(probability, next_state, reward, terminated), ...]
+
+    Args:
+        table: nested sequences or dicts. An action that is missing, or whose list is
+            empty, is not available in that state.
+        discount: gamma, in [0, 1]. An outcome that is `terminated` has discount 0.
+        terminal: states in which the episode is over. Entering one has discount 0,
+            and their own lists are not used.
+        start: a state, or the distribution of S_0. Default: uniform over the states
+            that are not terminal.
+
+    Raises:
+        ValueError: what is wrong, where, what was expected and what came instead.
+    """
+    discount = checked_discount(discount)
+    outcomes, num_states = checked_outcomes(table)
+    shape = np.max([(num_states - 1, 0, 0), *outcomes], axis=0) + 1
+    probs, rewards, discounts = np.zeros((3, *shape))
+    next_states = np.zeros(shape, int)
+    available = np.zeros(shape[:2], bool)
+    for (s, a, b), (prob, next_state, reward, terminated) in outcomes.items():
+        probs[s, a, b], next_states[s, a, b] = prob, next_state
+        rewards[s, a, b], discounts[s, a, b] = reward, 0.0 if terminated else discount
+        available[s, a] = True
+    is_terminal = states_mask(terminal, "terminal", num_states)
+    return _assemble(
+        probs, next_states, rewards, discounts, available, is_terminal, start
+    )
+
+
+def validate(mdp: MDP) -> MDP:
+    """The same MDP, or a ValueError that names the first entry that cannot be."""
+    shape = np.shape(mdp.probs)
+    if len(shape) != 3 or 0 in shape:
+        raise ValueError(f"probs must have shape [S, A, B], all positive, got {shape}")
+    expected = MDP(shape, shape, shape, shape, shape[:2], shape[:1])
+    for name, field, wanted in zip(MDP._fields, mdp, expected, strict=True):
+        if np.shape(field) != wanted:
+            raise ValueError(f"{name} must have shape {wanted}, got {np.shape(field)}")
+
+    num_available = mdp.available.sum(-1)
+    require(num_available > 0, "available", "s", "hold an action", num_available)
+    require_distributions(mdp.probs, "probs", "s a b", mdp.available)
+    states = f"be in 0..{shape[0] - 1}"
+    inside = (mdp.next_states >= 0) & (mdp.next_states < shape[0])
+    require(inside, "next_states", "s a b", states, mdp.next_states)
+    require(np.isfinite(mdp.rewards), "rewards", "s a b", "be finite", mdp.rewards)
+    inside = (mdp.discounts >= 0) & (mdp.discounts <= 1)
+    require(inside, "discounts", "s a b", "be in [0, 1]", mdp.discounts)
+    require_distributions(mdp.start, "start", "s")
+    return mdp
+
+
+def _assemble(probs, next_states, rewards, discounts, available, is_terminal, start):
+    """Write the rows of terminal states, clear the padding, and check the result."""
+    state = np.arange(len(probs))[:, None, None]
+    at_end = is_terminal[:, None, None]
+    probs = np.where(at_end, np.arange(probs.shape[-1]) == 0, probs)
+    next_states = np.where(at_end | (probs == 0), state, next_states)
+    enters_end = np.isin(next_states, np.flatnonzero(is_terminal))
+    mdp = MDP(
+        probs=probs,
+        next_states=next_states,
+        rewards=np.where(at_end | (probs == 0), 0.0, rewards),
+        discounts=np.where(enters_end | (probs == 0), 0.0, discounts),
+        # Where it is over, every action is the same one: stay.
+        available=available | is_terminal[:, None],
+        start=distribution_over_states(start, default=~is_terminal),
+    )
+    return validate(mdp)
