@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from numpy.typing import ArrayLike
+
+# What a caller may hand over as an array: lists, numbers, arrays. The checks below are
+# stricter than a type could be, and answer in words.
+ArrayLike = Any
 
 # Probabilities must sum to 1 this closely. Rounding to float32 is refused: at gamma = 1
 # the missing part would act as one more way to end the episode.
@@ -83,7 +86,10 @@ def distribution_over_states(
         return weights / weights.sum()
     if np.ndim(start) == 0:
         return states_mask(start, "start", len(default)).astype(float)
-    return numbers(start, "start")
+    start = numbers(start, "start")
+    if start.shape != default.shape:
+        raise ValueError(f"start must have shape {default.shape}, got {start.shape}")
+    return start
 
 
 def checked_outcomes(

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from numpy.typing import ArrayLike
 
 from mdp.checks import (
+    ArrayLike,
     checked_discount,
     checked_outcomes,
     distribution_over_states,
