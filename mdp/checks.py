@@ -20,7 +20,9 @@ ArrayLike = Any
 SUM_TOLERANCE = 1e-8
 
 
-def require(fits: ArrayLike, name: str, axes: str, expected: str, got: ArrayLike):
+def require(
+    fits: ArrayLike, name: str, axes: str, expected: str, got: ArrayLike
+) -> None:
     """Raise on the first False of `fits`, at an index whose axes have these names."""
     wrong = np.argwhere(~np.asarray(fits))
     if len(wrong):
@@ -35,7 +37,7 @@ def require_distributions(
     name: str,
     axes: str,
     used: Bool[np.ndarray, "*batch"] | None = None,
-):
+) -> None:
     """Raise unless the last axis sums to 1 where it is `used` and to 0 elsewhere."""
     require(np.isfinite(probs), name, axes, "be finite", probs)
     require(probs >= 0, name, axes, "be at least 0", probs)

@@ -111,10 +111,8 @@ def from_arrays(
     Raises:
         ValueError: what is wrong, where, what was expected and what came instead.
     """
-    transitions, rewards = (
-        numbers(transitions, "transitions"),
-        numbers(rewards, "rewards"),
-    )
+    transitions = numbers(transitions, "transitions")
+    rewards = numbers(rewards, "rewards")
     shape = transitions.shape
     if len(shape) != 3 or shape[0] != shape[2] or 0 in shape:
         raise ValueError(f"transitions must have shape [S, A, S], got {shape}")
@@ -194,6 +192,7 @@ def validate(mdp: MDP) -> MDP:
     shape = np.shape(mdp.probs)
     if len(shape) != 3 or 0 in shape:
         raise ValueError(f"probs must have shape [S, A, B], all positive, got {shape}")
+    # The MDP of the shapes that its fields must have.
     expected = MDP(shape, shape, shape, shape, shape[:2], shape[:1])
     for name, field, wanted in zip(MDP._fields, mdp, expected, strict=True):
         if np.shape(field) != wanted:

@@ -119,7 +119,7 @@ def evaluate(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S
 
 
 def _never_ends(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
-    """True for the states that no outcome with a discount below 1 can follow."""
+    """True for the states that no outcome with a discount below 1 can ever follow."""
     possible = policy[:, :, None] * mdp.probs > RAREST
     ends = (possible & (mdp.discounts < 1)).any((1, 2))
     num_known = 0

@@ -141,27 +141,31 @@ def test_the_uniform_policy_is_uniform_over_the_available_actions(dense):
 def test_the_same_equations_run_and_differentiate_in_jax(dense, policy, values):
     """By calculus, d v(s) / d pi(a | s) = q(s, a), and d v / d v' = gamma T_pi."""
     jax = pytest.importorskip("jax")
+    equations = (mdp.action_values, mdp.optimality_backup, mdp.bellman_residual)
+    differentiate = jax.jacrev(mdp.expectation_backup, argnums=(1, 2))
+
+    @jax.jit
+    def in_jax(model, policy, values):
+        q, *results = (equation(model, values) for equation in equations)
+        greedy = mdp.greedy_actions(model, q), mdp.greedy_policy(model, q)
+        slope = jax.grad(lambda v: mdp.optimality_backup(model, v).sum())(values)
+        return (q, *results, *greedy), differentiate(model, policy, values), slope
+
     model = dense.mdp
+    with jax.enable_x64(True):
+        results, (by_policy, by_values), slope = in_jax(model, policy, values)
+    q, *in_numpy = (equation(model, values) for equation in equations)
+    greedy = mdp.greedy_actions(model, q), mdp.greedy_policy(model, q)
+    for ours, exact in zip(results, (q, *in_numpy, *greedy), strict=True):
+        assert_allclose(ours, exact, rtol=1e-12)
+
     discounted = model.transitions * dense.gamma
     discounted[:, :, dense.terminal] = 0.0
-    with jax.enable_x64(True):
-        q = jax.jit(mdp.action_values)(model, values)
-        assert_allclose(q, mdp.action_values(model, values), rtol=1e-12)
-        for equation in (mdp.greedy_actions, mdp.greedy_policy):
-            assert_allclose(jax.jit(equation)(model, q), equation(model, np.array(q)))
-        for equation in (mdp.optimality_backup, mdp.bellman_residual):
-            exact = equation(model, values)
-            assert_allclose(jax.jit(equation)(model, values), exact, rtol=1e-12)
-
-        by_policy, by_values = jax.jit(
-            jax.jacrev(lambda p, v: mdp.expectation_backup(model, p, v), argnums=(0, 1))
-        )(policy, values)
-        gradient = jax.grad(lambda v: mdp.optimality_backup(model, v).sum())(values)
     assert_allclose(np.einsum("ssa->sa", by_policy), q, rtol=1e-12)
     assert_allclose(by_values, np.einsum("sa,sat->st", policy, discounted), rtol=1e-12)
     # Without the terminal state, whose three actions tie at the constant 0.
-    chosen = discounted[np.arange(4), mdp.greedy_actions(model, np.array(q))[:4]]
-    assert_allclose(gradient, chosen.sum(0), rtol=1e-12)
+    chosen = discounted[np.arange(4), greedy[0][:4]]
+    assert_allclose(slope, chosen.sum(0), rtol=1e-12)
 
 
 def test_importing_mdp_does_not_import_jax():

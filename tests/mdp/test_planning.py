@@ -84,6 +84,20 @@ def test_without_a_future_one_sweep_is_exact(dense):
     assert_allclose(solution.values, best)
 
 
+def test_without_discount_the_sweeps_stop_at_the_first_change_within_epsilon():
+    residuals = mdp.value_iteration(mdp.worlds.frozen_lake(1.0), 1e-3).residuals
+    assert residuals[-1] <= 1e-3 < residuals[-2]
+
+
+def test_the_discount_of_what_cannot_happen_does_not_delay_the_stop(dense):
+    padding = dense.mdp.probs == 0
+    padded = dense.mdp._replace(discounts=np.where(padding, 1.0, dense.mdp.discounts))
+    for ours, theirs in zip(
+        *map(mdp.value_iteration, (dense.mdp, padded)), strict=True
+    ):
+        assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("reward", [1.0, -1.0])
 def test_a_problem_without_an_end_is_reported_when_gamma_is_one(reward):
     solution = mdp.value_iteration(loop(reward, 1.0), max_sweeps=50)

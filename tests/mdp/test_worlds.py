@@ -1,5 +1,6 @@
 """The worlds, against the answers in print and against Gymnasium's own tables."""
 
+import doctest
 from collections import Counter
 
 import numpy as np
@@ -8,6 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from mdp.worlds import cliff_walking, five_by_five, frozen_lake
+
+
+def test_the_example_that_opens_the_package_is_true():
+    outcome = doctest.testmod(mdp)
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_five_by_five_has_the_values_printed_in_the_book():
