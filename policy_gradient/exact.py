@@ -1,0 +1,68 @@
+"""The truth that sampled gradients estimate: J(theta) and its gradient, exactly.
+
+A policy turns the MDP into a linear system, and its values are the solution:
+
+    v_pi = r_pi + P_pi v_pi    with P_pi discounted, so    v_pi = (I - P_pi)^-1 r_pi
+    J(theta) = E[G_0] = sum_s start(s) v_pi(s)
+
+Every step is differentiable, the solve too, so automatic differentiation gives the
+gradient of J without a single sample. All of it in float64: at gamma = 1 the system is
+badly conditioned (36,000 on the cliff), and float32 would not do.
+
+Source: Sutton & Barto (2018), eq. 4.4 as a linear system, and section 13.2.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, PyTree, Scalar
+
+from mdp import MDP, evaluate
+from policy_gradient.policies import Policy
+from policy_gradient.rollout import to_jax
+
+
+def performance(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
+    """J = E[G_0] of a policy, by `mdp`'s linear solve in float64.
+
+    Raises ValueError where gamma = 1 and, from some state that the policy reaches, the
+    episode never ends.
+    """
+    # What a policy would do where it never comes need not make sense: end it there.
+    reached = reachable(mdp, policy)
+    discounts = np.where(reached[:, None, None], mdp.discounts, 0.0)
+    return float(mdp.start @ evaluate(mdp._replace(discounts=discounts), policy))
+
+
+def reachable(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
+    """The states that a policy visits with positive probability."""
+    possible = (policy[:, :, None] * mdp.probs > 0) & (mdp.discounts > 0)
+    reached, before = mdp.start > 0, 0
+    while before < reached.sum():
+        before = reached.sum()
+        reached[mdp.next_states[possible & reached[:, None, None]]] = True
+    return reached
+
+
+def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
+    """The gradient of J with respect to the parameters, through the linear solve."""
+    with jax.enable_x64(True):
+        table, states = to_jax(mdp), jnp.arange(mdp.num_states)
+        double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
+
+        def objective(params):
+            log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, states)
+            return _performance(table, jnp.exp(log_probs))
+
+        return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(double))
+
+
+@jax.jit
+def _performance(mdp: MDP, policy: Float[Array, "S A"]) -> Scalar:
+    size = mdp.num_states
+    weights = policy[:, :, None] * mdp.probs
+    rewards = jnp.sum(weights * mdp.rewards, axis=(1, 2))
+    from_states = jnp.arange(size)[:, None, None]
+    transitions = jnp.zeros((size, size)).at[from_states, mdp.next_states]
+    discounted = transitions.add(weights * mdp.discounts)
+    return mdp.start @ jnp.linalg.solve(jnp.eye(size) - discounted, rewards)

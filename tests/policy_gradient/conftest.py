@@ -1,0 +1,48 @@
+"""Fixtures on which no term of an equation can go missing unnoticed."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mdp import from_arrays
+from policy_gradient.trajectory import Trajectory
+
+
+@pytest.fixture
+def three_episodes():
+    """Eleven rows: an episode that ends, one that is cut off, one still running.
+
+    gamma 0.9; rewards and values of both signs, and the states beyond every ending and
+    cut-off are worth something, so that a wrong bootstrap shows.
+    """
+    rng = np.random.default_rng(0)
+    ends, cuts = np.zeros((2, 11), bool)
+    ends[3], cuts[7] = True, True
+    columns = rng.normal(size=(4, 11)).astype(np.float32)
+    return Trajectory(
+        observations=jnp.arange(11),
+        actions=jnp.zeros(11, jnp.int32),
+        log_probs=jnp.asarray(columns[0]),
+        rewards=jnp.asarray(columns[1]),
+        discounts=jnp.where(ends, 0.0, 0.9),
+        values=jnp.asarray(columns[2]),
+        next_values=jnp.asarray(columns[3]),
+        continues=jnp.where(ends | cuts, 0.0, 1.0),
+        mask=jnp.ones(11),
+    )
+
+
+@pytest.fixture
+def small():
+    """Four states, three actions, gamma 0.9; state 3 is terminal, (1, 2) unavailable.
+
+    About half of the steps end the episode, so that few are longer than 30 steps.
+    """
+    rng = np.random.default_rng(1)
+    transitions = rng.dirichlet(np.ones(4), size=(4, 3))
+    transitions[..., 3] += 0.5
+    transitions /= transitions.sum(-1, keepdims=True)
+    rewards = rng.normal(-0.5, 1.0, size=(4, 3, 4))
+    available = np.ones((4, 3), bool)
+    available[1, 2] = False
+    return from_arrays(transitions, rewards, 0.9, terminal=[3], available=available)

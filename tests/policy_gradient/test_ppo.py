@@ -1,0 +1,158 @@
+"""PPO: its parts against definitions, the whole against the exact optimum."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import mdp
+from policy_gradient import exact, ppo
+from policy_gradient.policies import Evaluation, policy_table, tabular_softmax
+from policy_gradient.ppo import Batch, ImproveConfig, PPOConfig
+
+
+def linear(params, observation, action):
+    """A stand-in for a policy: log pi = w x a, whose gradient is x a."""
+    return Evaluation(params * observation * action, jnp.zeros(()), jnp.zeros(()))
+
+
+def batch_of(observations, advantages):
+    ones = jnp.ones_like(advantages)
+    zeros = jnp.zeros_like(advantages)
+    return Batch(observations, ones, zeros, advantages, zeros)
+
+
+def run(config, batch, step_size=1e-3, key=0):
+    optimizer = optax.sgd(step_size)
+    state = (jnp.zeros(()), optimizer.init(jnp.zeros(())))
+    key = jax.random.key(key)
+    return ppo.improve(state, key, batch, linear, optimizer, config)
+
+
+def test_the_first_gradient_is_that_of_the_plain_policy_gradient():
+    """At the old parameters the ratio is 1: the gradient is mean(A grad log pi)."""
+    x, advantages = jnp.array([1.0, -2.0, 3.0, 0.5]), jnp.array([2.0, 1.0, -1.0, 4.0])
+    config = ImproveConfig(epochs=1, minibatches=1)
+    params, _, diagnostics = run(config, batch_of(x, advantages))
+    assert_allclose(params, 1e-3 * jnp.mean(advantages * x), rtol=1e-5)
+    assert_allclose(diagnostics.first_ratio, 1.0)
+    assert_allclose(diagnostics.approx_kl, 0.0)
+    assert_allclose(diagnostics.clip_fraction, 0.0)
+
+
+def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
+    """Each sample moves its own parameter: after one step of size 1, by its x / n."""
+    size, seen = 12, []
+
+    def record(params, observation, action):
+        return Evaluation(params[observation], jnp.zeros(()), jnp.zeros(()))
+
+    optimizer = optax.sgd(1.0)
+    params = jnp.zeros(size)
+    batch = batch_of(jnp.arange(size), jnp.ones(size))
+    for epochs in (1, 2):
+        config = ImproveConfig(epochs=epochs, minibatches=3, clip=1e9)
+        state = (params, optimizer.init(params))
+        moved, _, _ = ppo.improve(
+            state, jax.random.key(0), batch, record, optimizer, config
+        )
+        # One step of ratio 1 adds 1/4; the next adds exp(1/4) / 4.
+        seen.append(np.asarray(moved))
+    assert_allclose(seen[0], 0.25, rtol=1e-6)
+    assert_allclose(seen[1], 0.25 + np.exp(0.25) / 4, rtol=1e-6)
+
+    # In minibatches of one, momentum makes the order visible.
+    config = ImproveConfig(epochs=1, minibatches=size)
+    heavy = optax.sgd(1e-3, momentum=0.9)
+    ends = []
+    for key in range(2):
+        state = (jnp.zeros(()), heavy.init(jnp.zeros(())))
+        scaled = batch_of(jnp.arange(1.0, 13.0), jnp.ones(size))
+        ends.append(
+            ppo.improve(state, jax.random.key(key), scaled, linear, heavy, config)[0]
+        )
+    assert ends[0] != ends[1]
+
+
+def test_the_old_log_probabilities_stay_those_of_the_policy_that_acted():
+    """After many epochs the ratio has left the clip range and learning has stopped."""
+    config = ImproveConfig(epochs=200, minibatches=1, clip=0.2)
+    params, _, diagnostics = run(config, batch_of(jnp.ones(4), jnp.ones(4)), 1e-2)
+    ratio = np.exp(params)
+    assert 1.2 <= ratio < 1.22
+    assert diagnostics.clip_fraction > 0.5
+
+
+def test_the_entropy_bonus_flattens_the_policy():
+    def evaluate(params, observation, action):
+        log_probs = jax.nn.log_softmax(params)
+        entropy = -jnp.sum(jnp.exp(log_probs) * log_probs)
+        return Evaluation(log_probs[action], entropy, jnp.zeros(()))
+
+    params, optimizer = jnp.array([2.0, 0.0]), optax.sgd(0.1)
+    batch = Batch(
+        jnp.zeros(2), jnp.zeros(2, int), jnp.zeros(2), jnp.zeros(2), jnp.zeros(2)
+    )
+    config = ImproveConfig(epochs=1, minibatches=1, entropy_weight=1.0)
+    state = (params, optimizer.init(params))
+    moved, _, _ = ppo.improve(
+        state, jax.random.key(0), batch, evaluate, optimizer, config
+    )
+    assert abs(moved[0] - moved[1]) < abs(params[0] - params[1])
+
+
+def test_value_targets_are_made_before_advantages_are_normalised(three_episodes):
+    stacked = jax.tree.map(lambda x: x[None], three_episodes)
+    batch = ppo.estimate(stacked, PPOConfig(trace_decay=1.0))
+    assert_allclose(batch.advantages.mean(), 0.0, atol=1e-6)
+    assert_allclose(batch.advantages.std(), 1.0, rtol=1e-4)
+    # The first episode ends: with a full trace its targets are its returns.
+    returns = np.zeros(5)
+    for t in range(3, -1, -1):
+        returns[t] = three_episodes.rewards[t] + 0.9 * returns[t + 1]
+    # (where the critic does not contradict itself: on the last row before the end)
+    assert_allclose(batch.value_targets[3], returns[3], rtol=1e-5)
+    assert_array_equal(batch.log_probs, three_episodes.log_probs)
+
+
+def test_ppo_walks_along_the_cliff():
+    """Greedy exactly -13, sampled at least -15, both exact, on 3 of 3 seeds."""
+    cliff = mdp.worlds.cliff_walking()
+    policy = tabular_softmax(cliff)
+
+    def learn(key):
+        return ppo.train(key, cliff, PPOConfig())
+
+    keys = jax.vmap(jax.random.key)(jnp.arange(3))
+    learned, history = jax.jit(jax.vmap(learn))(keys)
+    assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-5)
+    for seed in range(3):
+        params = jax.tree.map(lambda x, seed=seed: x[seed], learned)
+        table = policy_table(policy, params, 48)
+        greedy = np.eye(4)[table.argmax(-1)]
+        assert exact.performance(cliff, greedy) == pytest.approx(-13, abs=1e-9)
+        assert exact.performance(cliff, table) >= -15
+
+
+def test_the_size_of_a_chunk_changes_nothing(small):
+    config = PPOConfig(num_updates=30, num_environments=4, num_steps=16)
+    key = jax.random.key(0)
+    told = []
+    whole, history = ppo.train(key, small, config)
+    chunked, same = ppo.train(key, small, config, lambda done, _: told.append(done))
+    assert told == [20, 30]
+    for one, other in zip(
+        jax.tree.leaves((whole, history)), jax.tree.leaves((chunked, same)), strict=True
+    ):
+        assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_config_refuses_what_cannot_be():
+    with pytest.raises(ValueError, match=r"clip must be positive, got 0"):
+        PPOConfig(clip=0.0)
+    with pytest.raises(ValueError, match=r"trace_decay must be in \[0, 1\], got 1.5"):
+        PPOConfig(trace_decay=1.5)
+    with pytest.raises(ValueError, match="minibatches must divide the batch size"):
+        PPOConfig(num_environments=3, num_steps=5, minibatches=4)
