@@ -1,1 +1,34 @@
+"""A tiny language model tuned from human feedback: a k-armed bandit over prompts.
 
+The prompt is the state, the completion is the action, and there is no episodic
+structure. A transformer is pretrained and fine-tuned (SFT), a reward model learns from
+people's comparisons, and PPO makes the transformer write what they prefer. The world is
+so small that every completion can be enumerated: the optimum of the KL-regularised
+objective is known, and so is how far PPO got.
+
+    python -m lm_bandit
+
+Read in this order:
+
+    text.py          the pocket world: its words, rated by real people, and its prompts
+    transformer.py   the language model, for one sequence
+    generate.py      sampling completions, and their log-probabilities
+    bandit.py        k prompts, one pull = one completion; the gold reward
+    sft.py           pretraining, and supervised fine-tuning on demonstrations
+    feedback.py      human feedback as data;  annotators.py: who gives it
+    reward_model.py  a number for a completion, out of comparisons
+    ppo.py           PPO against the reward model, on a leash to the reference
+    exact.py         the oracle: every completion, J, KL, the optimum and the frontier
+    pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
+
+Words in the code, symbols in the docstrings (beside those of the floors below):
+
+    x, y             prompt, completion
+    pi_ref           reference        the SFT model, frozen
+    r(x, y)          scores           of the reward model (learned) or the raters (gold)
+    beta             kl_weight        the price of a nat away from the reference
+    pi*, Z(x)        optimum          pi_ref exp(r / beta) / Z(x)
+
+Source: Ziegler et al. (2019); Stiennon et al. (2020); Ouyang et al. (2022); Bai et al.
+(2022).
+"""

@@ -1,0 +1,211 @@
+"""The whole of RLHF, from babble to a tuned policy, and how far it got.
+
+    1. pretrain on the language at large; fine-tune on demonstrations (SFT)
+    2. sample pairs from the SFT model, ask people, train the reward model
+    3. PPO against the reward model, on a leash to the SFT model
+    4. enumerate everything, and hold the result against the exact optimum
+
+Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle.
+
+Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouyang et
+al. (2022), figure 2.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lm_bandit import (
+    annotators,
+    bandit,
+    exact,
+    ppo,
+    reward_model,
+    sft,
+    text,
+    transformer,
+)
+from lm_bandit.feedback import Comparisons
+from lm_bandit.ppo import RLHFConfig
+from lm_bandit.reward_model import RewardConfig, RewardModel
+from lm_bandit.sft import LanguageConfig
+from lm_bandit.text import World
+from lm_bandit.transformer import Transformer, TransformerConfig
+from policy_gradient.configs import require_positive
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run of RLHF on the pocket world."""
+
+    seed: int = 0  # of everything random: the same seed gives the same report
+    ratings: Path = text.WORD_RATINGS  # CSV: a word and ten ratings from -4 to 4 a line
+    num_babble: int = 16384  # texts to pretrain on
+    num_demonstrations: int = 4096  # completions written by people, for SFT
+    num_comparisons: int = 16384  # pairs judged by annotators; a tenth is held out
+    model: TransformerConfig = field(default_factory=TransformerConfig)
+    pretraining: LanguageConfig = field(default_factory=LanguageConfig)
+    sft: LanguageConfig = field(
+        default_factory=lambda: LanguageConfig(num_updates=200, step_size=2e-3)
+    )
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    ppo: RLHFConfig = field(default_factory=RLHFConfig)
+
+    def __post_init__(self):
+        require_positive(self, "num_babble", "num_demonstrations", "num_comparisons")
+
+
+class Models(NamedTuple):
+    """What the three steps leave behind."""
+
+    base: Transformer  # pretrained
+    reference: Transformer  # after SFT
+    reward_model: RewardModel
+    policy: Transformer  # after PPO
+
+
+class Learned(NamedTuple):
+    """A finished run: the models, and the measurements that needed samples only."""
+
+    models: Models
+    snapshots: Transformer  # the policy after each update, along a leading axis
+    history: ppo.Metrics  # one row per update
+    pretraining_loss: float  # nats per word, mean of the last tenth of the updates
+    held_out_accuracy: float  # of the reward model, on comparisons it never saw
+
+
+class Truth(NamedTuple):
+    """The same run as the oracle sees it: every number is exact."""
+
+    problem: exact.Problem
+    values: dict[str, exact.Value]  # of base, reference, ppo and optimum
+    in_format: dict[str, float]  # share of completions in the right format
+    path: list[tuple[int, exact.Value]]  # (update, value) along PPO
+    share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
+
+
+class Progress:
+    """Told of every stage; this one keeps the seconds and shows nothing."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, steps: int) -> Iterator[Callable[..., None]]:
+        """Time a stage of so many steps; yields what to call as steps get done."""
+        started = time.perf_counter()
+        yield self.begin(name, steps)
+        self.seconds[name] = time.perf_counter() - started
+
+    def begin(self, name: str, steps: int) -> Callable[..., None]:
+        return lambda done, metrics=None: None
+
+
+def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
+    """Steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy."""
+    keys = jax.random.split(jax.random.key(config.seed), 6)
+    init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
+    rng = np.random.default_rng(config.seed)
+    length = world.completion_length
+
+    with progress.stage("pretraining", config.pretraining.num_updates) as report:
+        texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
+        size = len(world.vocabulary)
+        start = transformer.init(init_key, size, world.context, config.model)
+        base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
+    with progress.stage("SFT", config.sft.num_updates) as report:
+        written = sft.demonstrations(rng, world, config.num_demonstrations)
+        reference, _ = sft.train(
+            sft_key, base, sft.as_demonstrations(*written), config.sft, report
+        )
+    with progress.stage("reward model", config.reward.num_updates) as report:
+        asked = ask(pull_key, rng, world, reference, config.num_comparisons)
+        held_out = len(asked.prompts) // 10
+        seen = Comparisons(*(side[held_out:] for side in asked))
+        unseen = Comparisons(*(side[:held_out] for side in asked))
+        model, _ = reward_model.train(
+            reward_key, reward_model.init(reference), seen, config.reward, report
+        )
+        model = reward_model.normalize(model, seen)
+        accuracy = reward_model.accuracy(model, unseen)
+    with progress.stage("PPO", config.ppo.num_updates) as report:
+        fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model)
+        snapshots, history = ppo.train(ppo_key, fixed, length, config.ppo, report)
+        snapshots = jax.tree.map(np.asarray, snapshots)
+        policy = jax.tree.map(lambda x: x[-1], snapshots)
+    return Learned(
+        Models(base, reference, model, policy),
+        snapshots,
+        history,
+        float(losses[-len(losses) // 10 :].mean()),
+        accuracy,
+    )
+
+
+def ask(key, rng, world: World, reference: Transformer, count: int) -> Comparisons:
+    """Pairs of completions by the reference, for the same prompt, shown to annotators.
+
+    Of the `count` pairs, those with two equal completions or with one that was cut off
+    are not shown to anybody.
+    """
+    k, length = world.num_prompts, world.completion_length
+    pulls = bandit.pull_all(
+        reference, key, jnp.asarray(world.prompts), 2 * count // k, length
+    )
+    first, second = np.split(np.asarray(pulls.completions), 2, axis=1)
+    which = np.repeat(np.arange(k), first.shape[1])
+    first, second = first.reshape(-1, length), second.reshape(-1, length)
+    ended = (first == text.END).any(1) & (second == text.END).any(1)
+    shown = ended & (first != second).any(1)
+    return annotators.compare(rng, world, which[shown], first[shown], second[shown])
+
+
+def measure(
+    world: World, learned: Learned, config: RunConfig, progress: Progress
+) -> Truth:
+    """Step 4: enumerate every completion of every prompt; nothing is sampled."""
+    updates = sorted({0, 4, 8, 16, 32, config.ppo.num_updates})
+    updates = [n for n in updates if n <= config.ppo.num_updates]
+    models = learned.models
+    with progress.stage("exact oracle", len(updates) + 3) as report:
+        completions = exact.ended_completions(world)
+        problem = exact.Problem(
+            reference=exact.policy_log_probs(models.reference, world),
+            gold=bandit.gold_scores(world, completions),
+            learned=exact.learned_scores(models.reward_model, world),
+            kl_weight=config.ppo.kl_weight,
+            penalty=config.ppo.penalty,
+        )
+        report(1)
+        best = exact.optimum(problem)
+        policies = {
+            "base": exact.policy_log_probs(models.base, world),
+            "reference": problem.reference,
+            "ppo": problem.reference,
+            "optimum": best,
+        }
+        report(2)
+        path = []
+        for n in updates:
+            if n > 0:
+                snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
+                policies["ppo"] = exact.policy_log_probs(snapshot, world)
+            path.append((n, exact.evaluate(problem, policies["ppo"])))
+            report(2 + len(path))
+        values = {name: exact.evaluate(problem, p) for name, p in policies.items()}
+        tidy = bandit.in_format(world, completions)
+        in_format = {
+            name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
+            for name, p in policies.items()
+        }
+        report(3 + len(path))
+    gained = values["ppo"].objective - values["reference"].objective
+    possible = exact.optimal_objective(problem) - values["reference"].objective
+    return Truth(problem, values, in_format, path, gained / possible)

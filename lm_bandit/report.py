@@ -1,0 +1,155 @@
+"""What a run leaves behind: `report.json`, one figure, and tables for the terminal.
+
+Everything but `seconds` is a function of the config, so the same seed gives the same
+report. Files appear whole or not at all.
+"""
+
+import io
+import json
+import os
+import tempfile
+from dataclasses import asdict, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.table import Table
+
+from lm_bandit import bandit, exact, plots
+from lm_bandit.exact import Value
+from lm_bandit.pipeline import Learned, RunConfig, Truth
+from lm_bandit.text import World, babble_entropy
+
+ROWS = {
+    "base": "pretrained",
+    "reference": "SFT (the reference)",
+    "ppo": "PPO",
+    "optimum": "exact optimum",
+}
+FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
+
+
+def build(
+    world: World, learned: Learned, truth: Truth, config: RunConfig
+) -> dict[str, Any]:
+    """Everything that the run found, as plain numbers and strings."""
+    ended, cut_off = truth.problem.reference
+    frontier = exact.frontier(truth.problem, FRONTIER)
+    return {
+        "seed": config.seed,
+        **{name: value._asdict() for name, value in truth.values.items()},
+        "share_to_optimum": truth.share_to_optimum,
+        "completions": ended.size + cut_off.size,
+        "ended": ended.size,
+        "cut_off": cut_off.size,
+        "share_in_format": truth.in_format,
+        "pretraining_loss": learned.pretraining_loss,
+        "language_entropy": babble_entropy(world, world.context),
+        "reward_model_accuracy": learned.held_out_accuracy,
+        "samples": samples(world, learned, config),
+        "path": [{"update": n, **value._asdict()} for n, value in truth.path],
+        "frontier": [value._asdict() for value in frontier],
+        "config": {f.name: asdict(config)[f.name] for f in fields(RunConfig)}
+        | {"ratings": config.ratings.name},
+        "versions": {
+            name: version(name) for name in ("bellman-to-rlhf", "jax", "numpy", "optax")
+        },
+    }
+
+
+def samples(world: World, learned: Learned, config: RunConfig) -> list[dict[str, Any]]:
+    """Three prompts, and three completions of each by the base, SFT and PPO models."""
+    key = jax.random.key(config.seed)
+    models = {name: getattr(learned.models, field) for name, field in _MODELS.items()}
+    completions = {
+        name: np.asarray(
+            bandit.pull_all(
+                model, key, jnp.asarray(world.prompts), 3, world.completion_length
+            ).completions
+        )
+        for name, model in models.items()
+    }
+    chosen = [0, 1, world.num_prompts - 1]
+    return [
+        {
+            "prompt": world.decode(world.prompts[i]).removesuffix(" ..."),
+            **{
+                name: [world.decode(c) for c in completions[name][i]] for name in models
+            },
+        }
+        for i in chosen
+    ]
+
+
+def figure(report: dict[str, Any]) -> bytes:
+    """The run's picture as a PNG, from the numbers of its report."""
+    numbers = [Value(**row) for row in report["frontier"]]
+    path = [
+        (row["update"], Value(*(row[name] for name in Value._fields)))
+        for row in report["path"]
+    ]
+    drawing = plots.run(
+        numbers,
+        path,
+        Value(**report["optimum"]),
+        report["config"]["ppo"]["kl_weight"],
+        report["share_to_optimum"],
+    )
+    png = io.BytesIO()
+    drawing.savefig(png, format="png", dpi=150, metadata={"Software": None})
+    return png.getvalue()
+
+
+def values_table(report: dict[str, Any]) -> Table:
+    """SFT, PPO and the exact optimum, side by side."""
+    table = Table(title="Exact values, over every completion of every prompt")
+    table.add_column("policy")
+    for name in ("gold reward", "learned reward", "KL (nats)", "J", "share of the way"):
+        table.add_column(name, justify="right")
+    start, best = report["reference"]["objective"], report["optimum"]["objective"]
+    for name, title in ROWS.items():
+        value = Value(**report[name])
+        share = (value.objective - start) / (best - start)
+        table.add_row(
+            title,
+            *(f"{number:.3f}" for number in value),
+            "" if name == "base" else f"{share:.1%}",
+            style="bold" if name == "ppo" else None,
+        )
+    return table
+
+
+def samples_table(report: dict[str, Any]) -> Table:
+    """What the three models write, side by side."""
+    table = Table(title="Samples (... where the length limit cut a completion off)")
+    for name in ("prompt", *_MODELS):
+        table.add_column(name)
+    for row in report["samples"]:
+        table.add_row(row["prompt"], *("\n".join(row[name]) for name in _MODELS))
+        table.add_section()
+    return table
+
+
+def write(folder: Path, report: dict[str, Any], png: bytes) -> None:
+    """`report.json` and `reward_kl.png`, each whole or not at all."""
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    contents = {"reward_kl.png": png, "report.json": text.encode()}
+    drafts = {}
+    try:
+        for name, content in contents.items():
+            handle, draft = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
+            drafts[name] = draft
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(draft, 0o644)
+        for name, draft in drafts.items():
+            os.replace(draft, folder / name)
+    finally:
+        for draft in drafts.values():
+            Path(draft).unlink(missing_ok=True)
+
+
+_MODELS = {"base": "base", "SFT": "reference", "PPO": "policy"}

@@ -1,0 +1,139 @@
+"""A reward model: a number for a completion, learned from which of two was preferred.
+
+    P(chosen > rejected) = sigmoid(r(x, chosen) - r(x, rejected))     (Bradley & Terry)
+    loss = - log sigmoid(r(x, chosen) - r(x, rejected))
+
+The trunk starts as the SFT model and a linear head reads its hidden state at the
+end-of-text token. Comparisons fix r only up to a constant per prompt, and its scale is
+that of the annotators' agreement: `normalize` makes it 0 on average and 1 in standard
+deviation over completions of the reference.
+
+Source: Bradley & Terry (1952); Ziegler et al. (2019), section 2.1 and eq. 1 (for four
+completions); Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section 3.5.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key, Scalar
+
+from lm_bandit.feedback import Comparisons
+from lm_bandit.generate import completion_mask
+from lm_bandit.transformer import Transformer, hidden_states
+from policy_gradient import training
+from policy_gradient.configs import require_positive
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Training on comparisons, by Adam with a step size annealed to 0."""
+
+    num_updates: int = 400
+    batch_size: int = 64  # pairs
+    step_size: float = 1e-3
+
+    def __post_init__(self):
+        require_positive(self, "num_updates", "batch_size", "step_size")
+
+
+class RewardModel(NamedTuple):
+    trunk: Transformer
+    head: Float[Array, "D"]
+    bias: Scalar
+
+
+class RewardMetrics(NamedTuple):
+    """One row per update, of its batch."""
+
+    loss: Float[Array, "..."]
+    accuracy: Float[Array, "..."]  # share of pairs whose chosen side scores higher
+
+
+def init(trunk: Transformer) -> RewardModel:
+    """The trunk as it is, and a head that gives every completion 0."""
+    return RewardModel(trunk, jnp.zeros(trunk.wte.shape[1]), jnp.zeros(()))
+
+
+def score(
+    model: RewardModel, prompt: Int[Array, "P"], completion: Int[Array, "C"]
+) -> Scalar:
+    """r(x, y), read at the first end-of-text token; of completions that have ended."""
+    hidden = hidden_states(model.trunk, jnp.concatenate([prompt, completion]))
+    # Not the last position: what follows the first end of text is padding.
+    last = prompt.shape[0] + completion_mask(completion).sum().astype(int) - 1
+    return read(model, hidden[last])
+
+
+def read(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
+    """The head, on the hidden state at an end-of-text token."""
+    return hidden @ model.head + model.bias
+
+
+@jax.jit
+def score_pairs(
+    model: RewardModel, pairs: Comparisons
+) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
+    """r(x, chosen) and r(x, rejected), in one pass over both."""
+    completions = jnp.concatenate([pairs.chosen, pairs.rejected])
+    prompts = jnp.concatenate([pairs.prompts, pairs.prompts])
+    scores = jax.vmap(score, (None, 0, 0))(model, prompts, completions)
+    chosen, rejected = jnp.split(scores, 2)
+    return chosen, rejected
+
+
+def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
+    """The same order of completions, but with mean 0 and deviation 1 over these pairs.
+
+    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2).
+    """
+    scores = jnp.concatenate(score_pairs(model, pairs))
+    deviation = scores.std()
+    bias = (model.bias - scores.mean()) / deviation
+    return model._replace(head=model.head / deviation, bias=bias)
+
+
+def accuracy(model: RewardModel, pairs: Comparisons) -> float:
+    """The share of pairs whose chosen completion scores higher."""
+    chosen, rejected = score_pairs(model, pairs)
+    return float(jnp.mean(chosen > rejected))
+
+
+def train(
+    key: Key[Array, ""],
+    model: RewardModel,
+    comparisons: Comparisons,
+    config: RewardConfig,
+    report: Callable[[int, RewardMetrics], None] | None = None,
+) -> tuple[RewardModel, RewardMetrics]:
+    """Minimise the pairwise loss on random batches of comparisons."""
+    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
+    optimizer = optax.adam(schedule)
+
+    def update(state, key):
+        model, optimizer_state, comparisons = state
+        size = (config.batch_size,)
+        rows = jax.random.randint(key, size, 0, len(comparisons.prompts))
+        batch = jax.tree.map(lambda x: x[rows], comparisons)
+        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
+        model = optax.apply_updates(model, updates)
+        return (model, optimizer_state, comparisons), metrics
+
+    data = jax.tree.map(jnp.asarray, comparisons)
+    state = (model, optimizer.init(model), data)
+    (model, _, _), metrics = training.loop(
+        key, state, update, config.num_updates, report
+    )
+    return model, metrics
+
+
+def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]:
+    """-log sigmoid(r(x, chosen) - r(x, rejected)), the mean over pairs."""
+    chosen, rejected = score_pairs(model, batch)
+    margins = chosen - rejected
+    value = -jax.nn.log_sigmoid(margins).mean()
+    return value, RewardMetrics(value, jnp.mean(margins > 0))

@@ -1,0 +1,195 @@
+"""The pocket world: a small language whose words were rated by real people.
+
+Half of the prompts ask for praise and half for complaint, so that the prompt matters:
+
+    praise: the film was      ->  superb and charming
+    complaint: the film was   ->  boring
+
+The ratings are those of VADER, the sentiment lexicon of Hutto & Gilbert (2014): ten
+people rated each word from -4 (extremely negative) to 4 (extremely positive).
+`data/word_ratings.csv` has their raw ratings of 266 adjectives, taken from the package
+vaderSentiment 3.3.2 (MIT licence, copyright 2016 C.J. Hutto). The lexicon does not say
+who gave which rating: column 1 of two words need not be the same person. Some raters
+erred ("awful" has one +4), and some words divide them ("audacious").
+
+Source: Hutto, C.J. & Gilbert, E.E. (2014). VADER: A Parsimonious Rule-based Model for
+Sentiment Analysis of Social Media Text. ICWSM-14.
+"""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+END = 0  # the end-of-text token of every vocabulary here
+
+WORD_RATINGS = Path(__file__).parent / "data" / "word_ratings.csv"
+RATERS = 10
+
+# From common to rare, as the babble uses them.
+POCKET_WORDS = (
+    "good bad nice boring okay funny dull weird awful hilarious horrible wonderful "
+    "charming tragic dreadful superb pathetic laughable flawless audacious"
+).split()
+SUBJECTS = "film food date trip".split()
+
+
+class World(NamedTuple):
+    """A vocabulary, k prompts, and what people think of the words."""
+
+    vocabulary: tuple[str, ...]  # token i is written vocabulary[i]; token 0 ends a text
+    prompts: Int[np.ndarray, "k P"]  # tokens
+    signs: Int[np.ndarray, "k"]  # +1 where the prompt asks for praise, -1 for complaint
+    ratings: Float[np.ndarray, "V R"]  # -4 .. 4 by each rater; 0 for unrated words
+    completion_length: int  # tokens, the end of text included
+
+    @property
+    def num_prompts(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def context(self) -> int:
+        """Tokens of a prompt and its completion together."""
+        return self.prompts.shape[1] + self.completion_length
+
+    @property
+    def rated(self) -> Int[np.ndarray, "n"]:
+        """The tokens that people rated, from common to rare."""
+        return np.flatnonzero(self.ratings.any(-1))
+
+    def encode(self, text: str) -> Int[np.ndarray, "n"]:
+        """Tokens of a text of known words, split at white space."""
+        unknown = [word for word in text.split() if word not in self.vocabulary]
+        if unknown:
+            raise ValueError(f"text has unknown words {unknown}: {text!r}")
+        return np.array([self.vocabulary.index(w) for w in text.split()], np.int32)
+
+    def decode(self, tokens: Int[np.ndarray, "n"]) -> str:
+        """The text up to the end-of-text token; an ellipsis where that never came."""
+        words = [self.vocabulary[token] for token in tokens]
+        if self.vocabulary[0] in words:
+            return " ".join(words[: words.index(self.vocabulary[0])])
+        return " ".join([*words, "..."])
+
+
+def pocket_world(ratings: Path = WORD_RATINGS) -> World:
+    """8 prompts, 29 words and an end of text, completions of at most 4 tokens.
+
+    25,260 completions of each prompt end; 707,281 do not. Raises ValueError where the
+    file of ratings is malformed, or does not rate one of the words.
+    """
+    glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
+    vocabulary = ("<end>", *glue, *POCKET_WORDS)
+    people = read_word_ratings(ratings)
+    missing = [word for word in POCKET_WORDS if word not in people]
+    if missing:
+        raise ValueError(f"{ratings.name}: expected ratings of {missing}, got none")
+    unrated = np.zeros(RATERS)
+    world = World(
+        vocabulary,
+        prompts=np.zeros((0, 4), np.int32),
+        signs=np.repeat([1, -1], len(SUBJECTS)),
+        ratings=np.array([people.get(word, unrated) for word in vocabulary]),
+        completion_length=4,
+    )
+    prompts = [
+        f"{wish}: the {subject} was"
+        for wish in ("praise", "complaint")
+        for subject in SUBJECTS
+    ]
+    return world._replace(prompts=np.array([world.encode(p) for p in prompts]))
+
+
+def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, np.ndarray]:
+    """Word -> its ten raw ratings, by Hutto & Gilbert's raters (2014, MIT licence).
+
+    Raises ValueError, naming file and line, where a line is not a word and ten whole
+    numbers from -4 to 4, or a word comes twice.
+    """
+    expected = f"expected a word and {RATERS} whole numbers from -4 to 4"
+    people: dict[str, np.ndarray] = {}
+    with open(path, newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if number == 1:
+                continue
+            where = f"{path.name}, line {number}"
+            try:
+                word, *numbers = row
+                ratings = np.array([int(x) for x in numbers], np.float64)
+            except ValueError:
+                raise ValueError(
+                    f"{where}: {expected}, got {','.join(row)!r}"
+                ) from None
+            if not word or ratings.shape != (RATERS,) or np.abs(ratings).max() > 4:
+                raise ValueError(f"{where}: {expected}, got {','.join(row)!r}")
+            if word in people:
+                raise ValueError(
+                    f"{where}: expected each word once, got {word!r} again"
+                )
+            people[word] = ratings
+    if not people:
+        raise ValueError(f"{path.name}: expected at least one word, got none")
+    return people
+
+
+def language(world: World) -> Float[np.ndarray, "V V"]:
+    """P(next word | word) of the world's language at large, a Markov chain.
+
+    Any subject, any opinion, any length: "the film was good and weird and the date was
+    bad ...". A text starts from the row of `END`: half of them begin like a prompt, but
+    nobody keeps to what it asks. Four opinions in five are followed by more.
+    """
+    praise, complaint, the, was, and_ = world.encode("praise: complaint: the was and")
+    subjects, opinions = world.encode(" ".join(SUBJECTS)), world.rated
+    chain = np.zeros((len(world.vocabulary), len(world.vocabulary)))
+    chain[END, [praise, complaint, the]] = 0.25, 0.25, 0.5
+    chain[[praise, complaint], the] = 1.0
+    chain[the, subjects] = 1.0 / len(subjects)
+    chain[subjects, was] = 1.0
+    chain[was, opinions] = word_frequencies(world)
+    chain[opinions, END], chain[opinions, and_] = 0.2, 0.8
+    chain[and_, opinions], chain[and_, the] = 0.7 * word_frequencies(world), 0.3
+    return chain
+
+
+def word_frequencies(world: World) -> Float[np.ndarray, "n"]:
+    """How often the language uses each rated word: in proportion to 1 / (rank + 2.7).
+
+    The Zipf-Mandelbrot law, with Mandelbrot's constant for English.
+    """
+    weights = 1.0 / (1 + np.arange(len(world.rated)) + 2.7)
+    return weights / weights.sum()
+
+
+def babble(
+    rng: np.random.Generator, world: World, count: int, length: int
+) -> Int[np.ndarray, "count length"]:
+    """Texts of the language at large, cut off at `length`, padded with `END`."""
+    cumulative = np.cumsum(language(world), axis=1)
+    texts = np.full((count, length), END)
+    tokens = np.full(count, END)
+    running = np.full(count, True)
+    for position in range(length):
+        uniforms = rng.random((count, 1))
+        tokens = (uniforms > cumulative[tokens]).sum(1)
+        texts[running, position] = tokens[running]
+        running &= tokens != END
+    return texts
+
+
+def babble_entropy(world: World, length: int) -> float:
+    """The entropy of the next word in nats, mean over the words of `babble`.
+
+    No model of the language can have a lower cross-entropy than this.
+    """
+    chain = language(world)
+    surprises = -np.sum(chain * np.log(np.where(chain > 0, chain, 1.0)), axis=1)
+    at, total, words = np.zeros(len(chain)), 0.0, 0.0
+    at[END] = 1.0  # the distribution of the word before, while the text goes on
+    for _ in range(length):
+        total, words = total + at @ surprises, words + at.sum()
+        at = at @ chain
+        at[END] = 0.0
+    return total / words

@@ -1,0 +1,182 @@
+"""A decoder-only transformer, GPT-2's architecture, written for one sequence.
+
+    x = wte[tokens] + wpe[positions]
+    for each block:   x += attention(ln_1(x));   x += mlp(ln_2(x))
+    hidden = ln_f(x),   logits = hidden @ wte.T
+
+Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
+blocks are stacked along a leading axis and scanned (unrolled when compiled: a loop
+takes twice as long on a CPU). Parameters are NamedTuples with GPT-2's own names.
+
+One function serves training, sampling and the exact enumeration: `forward` reads n new
+tokens after `start` tokens whose keys and values are already in the cache.
+
+Source: Vaswani et al. (2017); Radford et al. (2019), section 2.3.
+Shapes: V tokens in the vocabulary, D = H heads x K, L blocks, C positions of context.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from policy_gradient.configs import require_divisor, require_positive
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The size of a model."""
+
+    num_layers: int = 2
+    num_heads: int = 2
+    d_model: int = 32  # width; a multiple of num_heads
+
+    def __post_init__(self):
+        require_positive(self, "num_layers", "num_heads", "d_model")
+        require_divisor("num_heads", self.num_heads, "d_model", self.d_model)
+
+
+class LayerNorm(NamedTuple):
+    g: Float[Array, "... D"]  # gain
+    b: Float[Array, "... D"]  # bias
+
+
+class Linear(NamedTuple):
+    w: Float[Array, "..."]
+    b: Float[Array, "..."]
+
+
+class Block(NamedTuple):
+    """One layer; in `Transformer.h`, all of them with a leading axis L."""
+
+    ln_1: LayerNorm
+    c_attn: Linear  # w [D, 3, H, K]: queries, keys and values
+    attn_c_proj: Linear  # w [H, K, D]
+    ln_2: LayerNorm
+    c_fc: Linear  # w [D, 4 D]
+    mlp_c_proj: Linear  # w [4 D, D]
+
+
+class Transformer(NamedTuple):
+    wte: Float[Array, "V D"]  # token embedding, and the output layer
+    wpe: Float[Array, "C D"]  # position embedding
+    h: Block  # the blocks, stacked
+    ln_f: LayerNorm
+
+
+class Cache(NamedTuple):
+    """Keys and values of the tokens read so far, by block and position."""
+
+    keys: Float[Array, "L H C K"]
+    values: Float[Array, "L H C K"]
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def init(
+    key: Key[Array, ""], vocabulary_size: int, context: int, config: TransformerConfig
+) -> Transformer:
+    """Random parameters: weights N(0, 1 / fan-in), residual ones scaled by 1/sqrt(2L).
+
+    Source: Radford et al. (2019), section 2.3, for the residual scale.
+    """
+    L, H, D = config.num_layers, config.num_heads, config.d_model
+    K = D // H
+    wte_key, wpe_key, attn_key, proj_key, fc_key, mlp_key = jax.random.split(key, 6)
+
+    def normal(key, shape, scale):
+        return scale * jax.random.normal(key, shape)
+
+    def norm(*shape):
+        return LayerNorm(jnp.ones(shape), jnp.zeros(shape))
+
+    residual = (2 * L) ** -0.5
+    return Transformer(
+        wte=normal(wte_key, (vocabulary_size, D), D**-0.5),
+        wpe=normal(wpe_key, (context, D), 0.1 * D**-0.5),
+        h=Block(
+            ln_1=norm(L, D),
+            c_attn=Linear(
+                normal(attn_key, (L, D, 3, H, K), D**-0.5), jnp.zeros((L, 3, H, K))
+            ),
+            attn_c_proj=Linear(
+                normal(proj_key, (L, H, K, D), residual * D**-0.5), jnp.zeros((L, D))
+            ),
+            ln_2=norm(L, D),
+            c_fc=Linear(normal(fc_key, (L, D, 4 * D), D**-0.5), jnp.zeros((L, 4 * D))),
+            mlp_c_proj=Linear(
+                normal(mlp_key, (L, 4 * D, D), residual * (4 * D) ** -0.5),
+                jnp.zeros((L, D)),
+            ),
+        ),
+        ln_f=norm(D),
+    )
+
+
+def empty_cache(params: Transformer, length: int) -> Cache:
+    """Room for `length` tokens; what is not yet written is never attended to."""
+    L, _, _, H, K = params.h.c_attn.w.shape
+    zeros = jnp.zeros((L, H, length, K), params.wte.dtype)
+    return Cache(zeros, zeros)
+
+
+def forward(
+    params: Transformer,
+    tokens: Int[Array, "n"],
+    cache: Cache,
+    start: int | Int[Array, ""] = 0,
+) -> tuple[Float[Array, "n D"], Cache]:
+    """Hidden states of the tokens at start .. start + n - 1, and the new cache."""
+    positions = start + jnp.arange(tokens.shape[0])
+    x = params.wte[tokens] + params.wpe[positions]
+
+    def layer(x, block_and_cache):
+        block, *cache = block_and_cache
+        attended, cache = _attention(block, _norm(block.ln_1, x), cache, start)
+        x = x + attended
+        x = x + _mlp(block, _norm(block.ln_2, x))
+        return x, cache
+
+    x, (keys, values) = jax.lax.scan(
+        layer, x, (params.h, cache.keys, cache.values), unroll=True
+    )
+    return _norm(params.ln_f, x), Cache(keys, values)
+
+
+def hidden_states(params: Transformer, tokens: Int[Array, "n"]) -> Float[Array, "n D"]:
+    """Hidden states of a whole sequence; the one at t has read tokens 0 .. t."""
+    return forward(params, tokens, empty_cache(params, tokens.shape[0]))[0]
+
+
+def next_token_log_probs(
+    params: Transformer, hidden: Float[Array, "*n D"]
+) -> Float[Array, "*n V"]:
+    """Log pi(. | the tokens read so far)."""
+    return jax.nn.log_softmax(hidden @ params.wte.T)
+
+
+def _attention(block, x, cache, start):
+    """Causal self-attention of n new tokens over everything up to themselves."""
+    projected = jnp.einsum("nd,dchk->chnk", x, block.c_attn.w)
+    queries, keys, values = projected + block.c_attn.b[:, :, None]
+    write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=1)
+    keys, values = write(cache[0], keys), write(cache[1], values)
+
+    scores = queries @ jnp.swapaxes(keys, 1, 2) / keys.shape[-1] ** 0.5  # [H, n, C]
+    own = start + jnp.arange(x.shape[0])
+    visible = jnp.arange(keys.shape[1]) <= own[:, None]
+    weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf))
+    mixed = jnp.einsum("hnk,hkd->nd", weights @ values, block.attn_c_proj.w)
+    return mixed + block.attn_c_proj.b, (keys, values)
+
+
+def _mlp(block, x):
+    inner = jax.nn.gelu(x @ block.c_fc.w + block.c_fc.b)
+    return inner @ block.mlp_c_proj.w + block.mlp_c_proj.b
+
+
+def _norm(norm, x, epsilon=1e-5):
+    x = x - x.mean(-1, keepdims=True)
+    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + epsilon) * norm.g + norm.b

@@ -1,0 +1,30 @@
+"""A world of five words, small enough to spell out, and a model with random weights."""
+
+import jax
+import numpy as np
+import pytest
+
+from lm_bandit import transformer
+from lm_bandit.text import World
+from lm_bandit.transformer import TransformerConfig
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """2 prompts, completions of at most 3 tokens: 31 of them end and 125 do not."""
+    rng = np.random.default_rng(0)
+    ratings = rng.integers(-4, 5, size=(6, 10)).astype(float)
+    ratings[[0, 1, 5]] = 0.0
+    return World(
+        vocabulary=("<end>", "say:", "fine", "poor", "odd", "and"),
+        prompts=np.array([[1, 5], [5, 1]], np.int32),
+        signs=np.array([1, -1]),
+        ratings=ratings,
+        completion_length=3,
+    )
+
+
+@pytest.fixture(scope="session")
+def model(tiny):
+    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(0), 6, tiny.context, config)

@@ -1,0 +1,132 @@
+"""`python -m lm_bandit` as a user meets it: what it leaves, and what it refuses."""
+
+import json
+
+import pytest
+
+from lm_bandit import __main__ as command_line
+from lm_bandit import pipeline, text
+
+SHORT = (
+    "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
+    "--pretraining.num-updates 4 --sft.num-updates 4 --reward.num-updates 4 "
+    "--ppo.num-updates 5"
+).split()
+
+
+def run(monkeypatch, *flags):
+    monkeypatch.setattr("sys.argv", ["lm_bandit", *map(str, flags)])
+    command_line.main()
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory):
+    """A run of a few updates, and its report."""
+    folder = tmp_path_factory.mktemp("runs") / "new" / "folder"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        run(monkeypatch, "--out", folder, "--seed", "3", *SHORT)
+    return folder, json.loads((folder / "report.json").read_text())
+
+
+def test_a_run_leaves_a_report_and_a_picture(short_run):
+    folder, report = short_run
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "report.json",
+        "reward_kl.png",
+    ]
+    assert (folder / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
+    assert report["seed"] == 3
+    for name in ("base", "reference", "ppo", "optimum"):
+        assert set(report[name]) == {"gold", "learned", "kl", "objective"}
+    assert report["reference"]["kl"] == 0
+    assert report["optimum"]["objective"] > report["ppo"]["objective"]
+    assert report["ended"] == 202_080
+    assert report["cut_off"] == 8 * 29**4
+    assert report["completions"] == report["ended"] + report["cut_off"]
+    stages = {"pretraining", "SFT", "reward model", "PPO", "exact oracle"}
+    assert set(report["seconds"]) == stages
+    assert all(seconds > 0 for seconds in report["seconds"].values())
+    assert "jax" in report["versions"]
+
+
+def test_the_share_is_what_it_says(short_run):
+    _, report = short_run
+    start, end, best = (
+        report[name]["objective"] for name in ("reference", "ppo", "optimum")
+    )
+    assert report["share_to_optimum"] == pytest.approx((end - start) / (best - start))
+    kl_weight = report["config"]["ppo"]["kl_weight"]
+    for name in ("reference", "ppo", "optimum"):
+        value = report[name]
+        j = value["learned"] - kl_weight * value["kl"]
+        assert value["objective"] == pytest.approx(j)
+
+
+def test_the_same_seed_gives_the_same_report(short_run, tmp_path, monkeypatch):
+    _, first = short_run
+    run(monkeypatch, "--out", tmp_path, "--seed", "3", *SHORT)
+    second = json.loads((tmp_path / "report.json").read_text())
+    del first["seconds"], second["seconds"]
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--sead", "1"], "--sead"),
+        (["--seed", "one"], "--seed: invalid literal for int() with base 10: 'one'"),
+        (["--ppo.kl-weight", "0"], "kl_weight must be positive, got 0"),
+        (["--ppo.minibatches", "7"], "minibatches must divide pulls = 64, got 7"),
+        (["--num-babble", "-1"], "num_babble must be positive, got -1"),
+        (["--ratings", "no.csv"], "no.csv: No such file or directory"),
+        (["--out", "{file}/runs"], "Not a directory"),
+        (["--ratings", "{file}"], "mine.csv, line 2: expected a word and 10 whole"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(
+    flags, complaint, tmp_path, monkeypatch, capsys
+):
+    file = tmp_path / "mine.csv"
+    file.write_text("word\ngood,1,2\n")
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, *(flag.format(file=file) for flag in flags))
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1, told
+    assert complaint in told
+
+
+def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, capsys):
+    def interrupt(world, config, progress):
+        progress.begin("reward model", 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "learn", interrupt)
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, "--out", tmp_path)
+    assert stop.value.code == 130
+    told = capsys.readouterr().out
+    assert "Stopped during reward model on comparisons; nothing was written." in told
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, monkeypatch):
+    _, report = short_run
+    (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
+    with pytest.raises(OSError, match=r"report\.json"):
+        command_line.report.write(tmp_path, report, b"picture")
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] in (
+        [],
+        ["reward_kl.png"],
+    )
+
+
+def test_the_ratings_can_be_the_users_own(tmp_path):
+    lines = text.WORD_RATINGS.read_text().splitlines()
+    changed = [line.replace("good,2,1,1", "good,-4,-4,-4") for line in lines]
+    assert changed != lines
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(changed))
+    world = text.pocket_world(file)
+    assert list(world.ratings[world.encode("good")[0]][:3]) == [-4, -4, -4]

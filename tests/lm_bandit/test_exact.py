@@ -1,0 +1,124 @@
+"""The oracle, against brute force and the theory of KL-regularised bandits."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit import exact, reward_model, transformer
+from lm_bandit.generate import completion_log_prob
+from lm_bandit.text import pocket_world
+from lm_bandit.transformer import TransformerConfig
+
+BETA, PENALTY = 0.4, -2.0
+
+
+@pytest.fixture(scope="module")
+def scorer(model):
+    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
+    return reward_model.RewardModel(model, head, jnp.array(0.7))
+
+
+@pytest.fixture(scope="module")
+def policy(tiny):
+    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(5), 6, tiny.context, config)
+
+
+@pytest.fixture(scope="module")
+def problem(tiny, model, scorer):
+    gold = np.random.default_rng(0).normal(size=(2, 31))
+    reference = exact.policy_log_probs(model, tiny)
+    learned = exact.learned_scores(scorer, tiny)
+    return exact.Problem(reference, gold, learned, BETA, PENALTY)
+
+
+def test_the_default_world_is_as_large_as_it_says():
+    world = pocket_world()
+    ended = exact.ended_completions(world)
+    assert world.num_prompts * len(ended) == 202_080
+    assert len(np.unique(ended, axis=0)) == len(ended)
+    assert np.all((ended == 0).any(1))
+
+
+def test_the_trie_gives_each_completion_the_probability_that_the_model_gives_it(
+    tiny, policy
+):
+    log_probs = exact.policy_log_probs(policy, tiny)
+    ended = jnp.asarray(exact.ended_completions(tiny))
+    cut_off = jnp.stack(jnp.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
+    score = jax.vmap(completion_log_prob, (None, None, 0))
+    for i, prompt in enumerate(jnp.asarray(tiny.prompts)):
+        assert_allclose(log_probs.ended[i], score(policy, prompt, ended), atol=1e-5)
+        assert_allclose(log_probs.cut_off[i], score(policy, prompt, cut_off), atol=1e-5)
+    totals = np.exp(log_probs.ended).sum(-1) + np.exp(log_probs.cut_off).sum(-1)
+    assert_allclose(totals, 1.0, atol=1e-6)
+
+
+def test_the_trie_gives_each_completion_the_score_that_the_reward_model_gives_it(
+    tiny, scorer
+):
+    scores = exact.learned_scores(scorer, tiny)
+    ended = jnp.asarray(exact.ended_completions(tiny))
+    score = jax.vmap(reward_model.score, (None, None, 0))
+    for i, prompt in enumerate(jnp.asarray(tiny.prompts)):
+        assert_allclose(scores[i], score(scorer, prompt, ended), atol=1e-5)
+
+
+def test_the_value_of_a_policy_is_a_sum_over_everything_it_could_say(
+    tiny, policy, problem
+):
+    log_probs = exact.policy_log_probs(policy, tiny)
+    gold = learned = kl = 0.0
+    for i in range(2):
+        for ended in (True, False):
+            mine = log_probs.ended[i] if ended else log_probs.cut_off[i]
+            theirs = problem.reference[0 if ended else 1][i]
+            for j, (p, q) in enumerate(zip(mine, theirs, strict=True)):
+                gold += np.exp(p) * (problem.gold[i, j] if ended else PENALTY) / 2
+                learned += np.exp(p) * (problem.learned[i, j] if ended else PENALTY) / 2
+                kl += np.exp(p) * (p - q) / 2
+    expected = (gold, learned, kl, learned - BETA * kl)
+    assert_allclose(exact.evaluate(problem, log_probs), expected, rtol=1e-9)
+    assert kl > 0
+
+
+def test_the_optimum_is_worth_beta_log_z(problem):
+    best = exact.optimum(problem)
+    totals = np.exp(best.ended).sum(-1) + np.exp(best.cut_off).sum(-1)
+    assert_allclose(totals, 1.0)
+    value = exact.evaluate(problem, best)
+    assert_allclose(value.objective, exact.optimal_objective(problem), rtol=1e-12)
+
+
+def test_regret_is_beta_times_the_divergence_from_the_optimum(tiny, policy, problem):
+    """J* - J(pi) = beta KL(pi || pi*), for any pi: the optimum is unique."""
+    log_probs = exact.policy_log_probs(policy, tiny)
+    best = exact.optimum(problem)
+    divergence = exact.evaluate(problem._replace(reference=best), log_probs).kl
+    regret = exact.optimal_objective(problem)
+    regret -= exact.evaluate(problem, log_probs).objective
+    # Up to the float32 rounding of the log-probabilities, which do not quite sum to 1.
+    assert_allclose(regret, BETA * divergence, atol=1e-5)
+
+
+def test_no_policy_lies_above_the_frontier(tiny, policy, problem):
+    betas = np.geomspace(20, 0.02, 60)
+    values = exact.frontier(problem, betas)
+    kl, learned = np.array([(v.kl, v.learned) for v in values]).T
+    assert np.all(np.diff(kl) > 0)
+    assert np.all(np.diff(learned) > 0)
+    # A line of slope beta supports it: the trade-off is concave.
+    slopes = np.diff(learned) / np.diff(kl)
+    assert np.all((slopes < betas[:-1]) & (slopes > betas[1:]))
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(size=(2, 31))
+        nudged = exact.optimum(problem._replace(learned=problem.learned + noise))
+        value = exact.evaluate(problem, nudged)
+        assert value.learned < np.interp(value.kl, kl, learned) + 1e-6
+
+
+def test_the_frontier_need_not_tell_cut_off_completions_apart(problem):
+    (merged,) = exact.frontier(problem, np.array([BETA]))
+    assert_allclose(merged, exact.evaluate(problem, exact.optimum(problem)), rtol=1e-9)

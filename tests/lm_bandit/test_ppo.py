@@ -1,0 +1,122 @@
+"""PPO for RLHF, against the exact objective and its exact gradient."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit import bandit, exact, ppo, reward_model, transformer
+from lm_bandit.generate import completion_log_prob
+from lm_bandit.ppo import Fixed, RLHFConfig
+from lm_bandit.transformer import TransformerConfig
+from policy_gradient.ppo import ImproveConfig, improve
+
+CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
+
+
+@pytest.fixture(scope="module")
+def fixed(tiny, model):
+    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
+    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
+    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny):
+    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(5), 6, tiny.context, config)
+
+
+def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, policy):
+    """R = r - beta (log pi - log pi_ref), with the penalty for r where cut off."""
+    pulls = bandit.pull_all(policy, jax.random.key(0), fixed.prompts, 8, 3)
+    batch, metrics = ppo.estimate(pulls, fixed, CONFIG)
+    rewards, kls = np.zeros((2, 2, 8))
+    for i, j in np.ndindex(2, 8):
+        prompt, completion = fixed.prompts[i], pulls.completions[i, j]
+        ended = bool((completion == 0).any())
+        score = reward_model.score(fixed.reward_model, prompt, completion)
+        kls[i, j] = completion_log_prob(policy, prompt, completion)
+        kls[i, j] -= completion_log_prob(fixed.reference, prompt, completion)
+        rewards[i, j] = (score if ended else -2.0) - 0.4 * kls[i, j]
+    assert 0 < metrics.ended < 1, "the sample must hold both kinds"
+    assert_allclose(batch.value_targets, rewards.ravel(), atol=1e-4)
+    assert_allclose(metrics.objective, rewards.mean(), atol=1e-4)
+    assert_allclose(metrics.kl, kls.mean(), atol=1e-5)
+    others = (rewards.sum(1, keepdims=True) - rewards) / 7
+    assert_allclose(batch.advantages, (rewards - others).ravel(), atol=1e-4)
+
+
+def exact_objective(params, fixed, learned, tiny):
+    """J as a differentiable sum over all 312 completions."""
+    ended = exact.ended_completions(tiny)
+    cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
+    completions = jnp.asarray(np.concatenate([ended, cut_off]))
+    scores = np.pad(learned, [(0, 0), (0, len(cut_off))], constant_values=-2.0)
+    of_prompt = jax.vmap(completion_log_prob, (None, None, 0))
+
+    def of_world(params):
+        return jax.vmap(of_prompt, (None, 0, None))(params, fixed.prompts, completions)
+
+    log_probs, references = of_world(params), of_world(fixed.reference)
+    terms = jnp.exp(log_probs) * (scores - 0.4 * (log_probs - references))
+    return terms.sum(-1).mean()
+
+
+def test_the_first_step_follows_the_exact_gradient_of_the_objective(
+    tiny, fixed, policy
+):
+    """At the old policy: the mean step of 400 batches, within its standard error."""
+    learned = exact.learned_scores(fixed.reward_model, tiny)
+    truth = jax.grad(exact_objective)(policy, fixed, learned, tiny)
+    optimizer = optax.sgd(1.0)
+    once = ImproveConfig(epochs=1, minibatches=1, value_weight=0.0)
+
+    def step(key):
+        pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
+        batch, _ = ppo.estimate(pulls, fixed, CONFIG)
+        state = (policy, optimizer.init(policy))
+        moved, _, diagnostics = improve(
+            state, key, batch, ppo.evaluate, optimizer, once
+        )
+        return jax.tree.map(jnp.subtract, moved, policy), diagnostics.first_ratio
+
+    keys = jax.random.split(jax.random.key(2), 400)
+    steps, ratios = jax.jit(lambda keys: jax.lax.map(step, keys))(keys)
+    assert_allclose(ratios, 1.0, atol=1e-5)
+    steps = np.hstack([np.reshape(x, (400, -1)) for x in jax.tree.leaves(steps)])
+    truth = np.hstack([np.ravel(x) for x in jax.tree.leaves(truth)])
+    error = steps.std(0) / 20
+    moves = error > 1e-6 * error.max()
+    z_scores = ((steps.mean(0) - truth) / np.where(moves, error, 1.0))[moves]
+    # About 1,900 correlated scores: their mean square is 1, and none is absurd.
+    assert np.mean(z_scores**2) < 1.5
+    assert np.abs(z_scores).max() < 5.5
+    # And the sum of the errors is small beside the gradient itself.
+    assert np.linalg.norm(error) < 0.5 * np.linalg.norm(truth)
+
+
+def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed):
+    config = RLHFConfig(
+        num_updates=150, pulls=64, kl_weight=0.4, penalty=-2.0, step_size=1e-2
+    )
+    snapshots, history = ppo.train(jax.random.key(0), fixed, 3, config)
+    learned = exact.learned_scores(fixed.reward_model, tiny)
+    reference = exact.policy_log_probs(fixed.reference, tiny)
+    problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
+    last = jax.tree.map(lambda x: x[-1], snapshots)
+    reached = exact.evaluate(problem, exact.policy_log_probs(last, tiny)).objective
+    start = exact.evaluate(problem, reference).objective
+    share = (reached - start) / (exact.optimal_objective(problem) - start)
+    assert share > 0.95
+    assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-4)
+    assert history.kl[0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_config_refuses_what_cannot_be():
+    with pytest.raises(ValueError, match="kl_weight must be positive, got 0"):
+        RLHFConfig(kl_weight=0.0)
+    with pytest.raises(ValueError, match="pulls must be at least 2, got 1"):
+        RLHFConfig(pulls=1)

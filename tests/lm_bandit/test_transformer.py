@@ -1,0 +1,97 @@
+"""The transformer, against GPT-2 written out in numpy with loops."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit.transformer import (
+    TransformerConfig,
+    empty_cache,
+    forward,
+    hidden_states,
+    next_token_log_probs,
+)
+
+TOKENS = jnp.array([3, 1, 4, 1, 5])
+
+
+def gpt2_in_numpy(params, tokens):
+    """Radford et al. (2019): one position and one head at a time, in float64."""
+    p = jax.tree.map(lambda x: np.asarray(x, np.float64), params)
+
+    def norm(x, layer):
+        return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * layer.g + layer.b
+
+    def gelu(x):
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+    x = [p.wte[token] + p.wpe[t] for t, token in enumerate(tokens)]
+    for layer in range(len(p.h.c_fc.w)):
+        block = jax.tree.map(lambda leaf, layer=layer: leaf[layer], p.h)
+        heads, size = block.c_attn.b.shape[1:]
+        seen = [norm(row, block.ln_1) for row in x]
+        for t in range(len(x)):
+            out = block.attn_c_proj.b.copy()
+            for head in range(heads):
+
+                def project(row, part, head=head, block=block):
+                    w, b = block.c_attn.w[:, part, head], block.c_attn.b[part, head]
+                    return row @ w + b
+
+                query = project(seen[t], 0)
+                scores = [query @ project(seen[s], 1) for s in range(t + 1)]
+                weights = np.exp(np.array(scores) / np.sqrt(size))
+                weights /= weights.sum()
+                mixed = sum(w * project(seen[s], 2) for s, w in enumerate(weights))
+                out += mixed @ block.attn_c_proj.w[head]
+            x[t] = x[t] + out
+        for t, row in enumerate(x):
+            inner = gelu(norm(row, block.ln_2) @ block.c_fc.w + block.c_fc.b)
+            x[t] = row + inner @ block.mlp_c_proj.w + block.mlp_c_proj.b
+    return np.array([norm(row, p.ln_f) for row in x])
+
+
+@pytest.fixture
+def noisy(model):
+    """Biases and gains are not what they were initialised to."""
+    leaves, tree = jax.tree.flatten(model)
+    rng = np.random.default_rng(1)
+    return tree.unflatten(
+        [x + jnp.asarray(0.1 * rng.normal(size=x.shape), x.dtype) for x in leaves]
+    )
+
+
+def test_hidden_states_are_those_of_gpt_2(noisy):
+    got = hidden_states(noisy, TOKENS)
+    assert_allclose(got, gpt2_in_numpy(noisy, TOKENS.tolist()), atol=2e-5)
+
+
+def test_no_position_looks_ahead(noisy):
+    before = hidden_states(noisy, TOKENS)
+    after = hidden_states(noisy, jnp.array([3, 1, 4, 2, 0]))
+    assert_allclose(before[:3], after[:3], atol=1e-6)
+    assert np.abs(before[3] - after[3]).max() > 1e-3
+
+
+def test_reading_with_a_cache_gives_what_reading_at_once_gives(noisy):
+    cache = empty_cache(noisy, 5)
+    first, cache = forward(noisy, TOKENS[:2], cache)
+    rows = [first]
+    for position in range(2, 5):
+        row, cache = forward(noisy, TOKENS[position][None], cache, position)
+        rows.append(row)
+    assert_allclose(jnp.concatenate(rows), hidden_states(noisy, TOKENS), atol=1e-5)
+
+
+def test_the_output_layer_is_the_embedding(noisy):
+    hidden = hidden_states(noisy, TOKENS)
+    logits = np.asarray(hidden) @ np.asarray(noisy.wte).T
+    expected = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    assert_allclose(next_token_log_probs(noisy, hidden), expected, atol=1e-5)
+
+
+def test_a_width_that_heads_cannot_share_is_refused():
+    with pytest.raises(ValueError, match="num_heads must divide d_model = 32, got 3"):
+        TransformerConfig(num_heads=3)
