@@ -150,28 +150,31 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
 
 
 def ask(key, rng, world: World, reference: Transformer, count: int) -> Comparisons:
-    """Pairs of completions by the reference, for the same prompt, shown to annotators.
+    """Up to `count` pairs of completions by the reference, judged by annotators.
 
-    Of the `count` pairs, those with two equal completions or with one that was cut off
-    are not shown to anybody.
+    Both of a pair answer the same prompt. Equal completions, and those that were cut
+    off, are not shown to anybody: a quarter more pairs are drawn than are asked about.
     """
     k, length = world.num_prompts, world.completion_length
+    drawn = -(-5 * count // (4 * k))  # pairs of each prompt
     pulls = bandit.pull_all(
-        reference, key, jnp.asarray(world.prompts), 2 * count // k, length
+        reference, key, jnp.asarray(world.prompts), 2 * drawn, length
     )
-    first, second = np.split(np.asarray(pulls.completions), 2, axis=1)
-    which = np.repeat(np.arange(k), first.shape[1])
-    first, second = first.reshape(-1, length), second.reshape(-1, length)
-    ended = (first == text.END).any(1) & (second == text.END).any(1)
-    shown = ended & (first != second).any(1)
-    return annotators.compare(rng, world, which[shown], first[shown], second[shown])
+    pairs = np.asarray(pulls.completions).reshape(k * drawn, 2, length)
+    which = np.repeat(np.arange(k), drawn)
+    ended = (pairs == text.END).any(-1).all(-1)
+    different = (pairs[:, 0] != pairs[:, 1]).any(-1)
+    shown = rng.permutation(np.flatnonzero(ended & different))[:count]
+    return annotators.compare(
+        rng, world, which[shown], pairs[shown, 0], pairs[shown, 1]
+    )
 
 
 def measure(
     world: World, learned: Learned, config: RunConfig, progress: Progress
 ) -> Truth:
     """Step 4: enumerate every completion of every prompt; nothing is sampled."""
-    updates = sorted({0, 4, 8, 16, 32, config.ppo.num_updates})
+    updates = sorted({0, 4, 8, 16, config.ppo.num_updates})
     updates = [n for n in updates if n <= config.ppo.num_updates]
     models = learned.models
     with progress.stage("exact oracle", len(updates) + 3) as report:

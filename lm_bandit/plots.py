@@ -67,7 +67,7 @@ def gold_kl(
     axes.set(
         xlabel=_KL, ylabel="gold reward (sum of the raters' means)", xlim=(-0.1, None)
     )
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower center", frameon=False)
     return axes
 
 

@@ -46,7 +46,7 @@ class RLHFConfig(ImproveConfig):
     clip: float = 0.05  # small: the ratio is that of a whole completion
     minibatches: int = 2
     value_weight: float = 0.0  # the baseline is a mean: there is no critic
-    kl_weight: float = 0.08  # beta, in deviations of the reference's score per nat
+    kl_weight: float = 0.07  # beta, in deviations of the reference's score per nat
     penalty: float = -4.0  # instead of the score where a completion does not end
 
     def __post_init__(self):
