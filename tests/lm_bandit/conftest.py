@@ -26,5 +26,5 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def model(tiny):
-    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
     return transformer.init(jax.random.key(0), 6, tiny.context, config)

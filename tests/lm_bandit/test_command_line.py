@@ -10,7 +10,7 @@ from lm_bandit import pipeline, text
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
     "--pretraining.num-updates 4 --sft.num-updates 4 --reward.num-updates 4 "
-    "--ppo.num-updates 5"
+    "--ppo.num-updates 5 --model.num-layers 1 --model.d-model 16"
 ).split()
 
 

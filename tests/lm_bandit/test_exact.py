@@ -22,7 +22,7 @@ def scorer(model):
 
 @pytest.fixture(scope="module")
 def policy(tiny):
-    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
     return transformer.init(jax.random.key(5), 6, tiny.context, config)
 
 

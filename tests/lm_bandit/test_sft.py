@@ -19,10 +19,8 @@ def test_sft_learns_the_completions_and_nothing_of_the_prompts(tiny, model):
     prompts = tiny.prompts[[0, 1, 1]]
     texts = sft.as_demonstrations(prompts, COMPLETIONS)
     total = sum(
-        completion_log_prob(model, prompt, completion)
-        for prompt, completion in zip(
-            *map(jnp.asarray, (prompts, completions)), strict=True
-        )
+        completion_log_prob(model, jnp.array(prompt), jnp.array(completion))
+        for prompt, completion in zip(prompts, COMPLETIONS, strict=True)
     )
     assert_allclose(sft.loss(model, texts), -total / 8, rtol=1e-5)
 

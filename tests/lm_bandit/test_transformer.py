@@ -11,6 +11,7 @@ from lm_bandit.transformer import (
     empty_cache,
     forward,
     hidden_states,
+    init,
     next_token_log_probs,
 )
 
@@ -54,9 +55,10 @@ def gpt2_in_numpy(params, tokens):
 
 
 @pytest.fixture
-def noisy(model):
-    """Biases and gains are not what they were initialised to."""
-    leaves, tree = jax.tree.flatten(model)
+def noisy():
+    """Two blocks, whose biases and gains are not what they were initialised to."""
+    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
+    leaves, tree = jax.tree.flatten(init(jax.random.key(0), 6, 5, config))
     rng = np.random.default_rng(1)
     return tree.unflatten(
         [x + jnp.asarray(0.1 * rng.normal(size=x.shape), x.dtype) for x in leaves]
