@@ -14,6 +14,8 @@ Read in this order:
     model.py      MDP: p(s', r | s, a) as a table of outcomes; its two constructors
     bellman.py    the equations: returns, backups, greedy policies
     planning.py   value iteration, and a policy's exact values by a linear solve
+    sampling.py   steps and episodes: the model seen only through what happens
+    control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning
     worlds/       the toy worlds, each with its source and its exact answer
     checks.py     what numbers must satisfy to become an MDP
 
@@ -47,24 +49,57 @@ from mdp.bellman import (
     state_values,
     uniform_policy,
 )
+from mdp.control import (
+    ControlConfig,
+    Learned,
+    epsilon_greedy,
+    expected_sarsa,
+    expected_sarsa_target,
+    learn_many,
+    monte_carlo_control,
+    q_learning,
+    q_learning_target,
+    sarsa,
+    sarsa_target,
+    schedule,
+)
 from mdp.model import MDP, from_arrays, from_outcomes, validate
 from mdp.planning import Solution, evaluate, value_iteration
+from mdp.sampling import Episode, Step, draw, episode_returns, sample_episode, take_step
 
 __all__ = [
     "MDP",
+    "ControlConfig",
+    "Episode",
+    "Learned",
     "Solution",
+    "Step",
     "action_values",
     "bellman_residual",
     "best_actions",
     "discounted_returns",
+    "draw",
+    "episode_returns",
+    "epsilon_greedy",
     "evaluate",
     "expectation_backup",
+    "expected_sarsa",
+    "expected_sarsa_target",
     "from_arrays",
     "from_outcomes",
     "greedy_actions",
     "greedy_policy",
+    "learn_many",
+    "monte_carlo_control",
     "optimality_backup",
+    "q_learning",
+    "q_learning_target",
+    "sample_episode",
+    "sarsa",
+    "sarsa_target",
+    "schedule",
     "state_values",
+    "take_step",
     "uniform_policy",
     "validate",
     "value_iteration",

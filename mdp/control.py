@@ -1,0 +1,320 @@
+"""Control: learn what to do from what happens, without the model.
+
+    q(S_t, A_t)  <-  q(S_t, A_t) + alpha [ target - q(S_t, A_t) ]
+
+    Monte Carlo      target  =  G_t                                  all that followed
+    Sarsa            R_{t+1} + gamma q(S_{t+1}, A_{t+1})             the next action
+    expected Sarsa   R_{t+1} + gamma sum_a pi(a) q(S_{t+1}, a)       its expectation
+    Q-learning       R_{t+1} + gamma max_a q(S_{t+1}, a)             the best one
+
+The four differ in their targets and in little else. All act epsilon-greedily. The first
+three learn what that is worth, exploration included; Q-learning learns what would be
+worth most. An ending has discount 0, so no target looks past it. Where a time limit
+cuts an episode off, every target looks ahead as ever.
+
+Source: Sutton & Barto (2018), sections 5.4 and 6.4 to 6.6.
+Shapes: S states, A actions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from mdp.bellman import TIE_TOLERANCE, discounted_returns, greedy_policy
+from mdp.model import MDP, Array
+from mdp.sampling import draw, episode_returns, sample_episode, take_step
+
+# One number, or in a compiled loop the array or tracer that stands for it.
+Scalar = Any
+
+
+@dataclass(frozen=True)
+class ControlConfig:
+    """How to learn: the same for all four algorithms, so that they can be compared."""
+
+    num_episodes: int = 500
+    max_steps: int = 1000  # of an episode, which is then cut off
+    step_size: float = 0.1  # alpha, when a pair (s, a) is learned about the first time
+    step_size_decay: float = 0.0  # alpha shrinks as 1 / n^decay, n the times so far
+    exploration: float = 0.1  # epsilon, in the first episode
+    exploration_decay: float = 0.0  # epsilon shrinks as 1 / k^decay in episode k
+    initial_value: float = 0.0  # of q; above what can be earned, it makes one curious
+    num_snapshots: int = 10  # of q, evenly spaced over the episodes, one at the end
+
+    @property
+    def explorations(self) -> Float[np.ndarray, "episodes"]:
+        """The epsilon of every episode."""
+        episode = np.arange(1, self.num_episodes + 1)
+        return schedule(self.exploration, self.exploration_decay, episode)
+
+    @property
+    def snapshot_episodes(self) -> Int[np.ndarray, "snapshots"]:
+        """After how many episodes each of the snapshots is taken."""
+        nth = np.arange(1, self.num_snapshots + 1)
+        return -(-nth * self.num_episodes // self.num_snapshots)
+
+
+DEFAULT = ControlConfig()
+
+
+class Learned(NamedTuple):
+    """What was learned, and how; `learn_many` puts an axis of learners before all."""
+
+    action_values: Float[np.ndarray, "S A"]  # q
+    policy: Float[np.ndarray, "S A"]  # greedy for q, splitting ties equally
+    returns: Float[np.ndarray, "episodes"]  # G_0, discounted, of every episode as lived
+    lengths: Int[np.ndarray, "episodes"]  # T, the steps of every episode
+    snapshots: Float[np.ndarray, "snapshots S A"]  # q on the way
+    snapshot_episodes: Int[np.ndarray, "snapshots"]  # after so many episodes
+
+
+def monte_carlo_control(
+    rng: np.random.Generator, mdp: MDP, config: ControlConfig = DEFAULT
+) -> Learned:
+    """Learn q from whole episodes: an action is worth what followed it, on average.
+
+    Loop for each episode, lived by the epsilon-greedy policy pi of q:
+        Loop for each pair (S_t, A_t) at its first occurrence in the episode:
+            q(S_t, A_t)  <-  q(S_t, A_t) + alpha [ G_t - q(S_t, A_t) ]
+
+    Step size 1 with decay 1 averages the returns. The return of an episode that was cut
+    off in S_T goes on with the estimate sum_a pi(a | S_T) q(S_T, a).
+
+    Source: S&B section 5.4, on-policy first-visit Monte Carlo control.
+    """
+    learner = _Learner(mdp, config)
+    q = learner.q
+    for exploration in config.explorations:
+        policy = epsilon_greedy(q, mdp.available, exploration)
+        episode = sample_episode(rng, mdp, policy, config.max_steps)
+        end = episode.next_states[-1]
+        returns = episode_returns(episode, rest=policy[end] @ q[end])
+        pairs = list(zip(episode.states, episode.actions, strict=True))
+        for t, (state, action) in enumerate(pairs):
+            if (state, action) not in pairs[:t]:
+                learner.update(state, action, returns[t])
+        learner.end_episode(episode.rewards, episode.discounts)
+    return learner.learned()
+
+
+def sarsa(
+    rng: np.random.Generator, mdp: MDP, config: ControlConfig = DEFAULT
+) -> Learned:
+    """Learn q from S, A, R, S', A': on-policy, so it reckons with its own exploration.
+
+    Loop for each episode:
+        Choose A from S, epsilon-greedily
+        Loop for each step of the episode:
+            Take action A, observe R, S'
+            Choose A' from S', epsilon-greedily
+            q(S, A)  <-  q(S, A) + alpha [ R + gamma q(S', A') - q(S, A) ]
+            S  <-  S',  A  <-  A'
+
+    Source: S&B section 6.4.
+    """
+    learner = _Learner(mdp, config)
+    q = learner.q
+    for exploration in config.explorations:
+        state = draw(rng, mdp.start)
+        action = draw(rng, learner.policy(state, exploration))
+        rewards, discounts = [], []
+        for _ in range(config.max_steps):
+            reward, discount, next_state = take_step(rng, mdp, state, action)
+            next_action = draw(rng, learner.policy(next_state, exploration))
+            target = sarsa_target(reward, discount, q[next_state], next_action)
+            learner.update(state, action, target)
+            state, action = next_state, next_action
+            rewards.append(reward)
+            discounts.append(discount)
+            if discount == 0:
+                break
+        learner.end_episode(rewards, discounts)
+    return learner.learned()
+
+
+def expected_sarsa(
+    rng: np.random.Generator, mdp: MDP, config: ControlConfig = DEFAULT
+) -> Learned:
+    """Learn q as Sarsa does, without the luck of the next draw.
+
+    Loop for each step of each episode:
+        Choose A from S, epsilon-greedily; take it, observe R, S'
+        q(S, A)  <-  q(S, A) + alpha [ R + gamma sum_a pi(a | S') q(S', a) - q(S, A) ]
+        S  <-  S'
+
+    Source: S&B section 6.6, eq. 6.9.
+    """
+    learner = _Learner(mdp, config)
+    q = learner.q
+    for exploration in config.explorations:
+        state = draw(rng, mdp.start)
+        rewards, discounts = [], []
+        for _ in range(config.max_steps):
+            action = draw(rng, learner.policy(state, exploration))
+            reward, discount, next_state = take_step(rng, mdp, state, action)
+            next_policy = learner.policy(next_state, exploration)
+            target = expected_sarsa_target(reward, discount, q[next_state], next_policy)
+            learner.update(state, action, target)
+            state = next_state
+            rewards.append(reward)
+            discounts.append(discount)
+            if discount == 0:
+                break
+        learner.end_episode(rewards, discounts)
+    return learner.learned()
+
+
+def q_learning(
+    rng: np.random.Generator, mdp: MDP, config: ControlConfig = DEFAULT
+) -> Learned:
+    """Learn q* while doing something else: off-policy, as the best action is assumed.
+
+    Loop for each step of each episode:
+        Choose A from S, epsilon-greedily; take it, observe R, S'
+        q(S, A)  <-  q(S, A) + alpha [ R + gamma max_a q(S', a) - q(S, A) ]
+        S  <-  S'
+
+    Source: S&B section 6.5, eq. 6.8; Watkins (1989).
+    """
+    learner = _Learner(mdp, config)
+    q = learner.q
+    for exploration in config.explorations:
+        state = draw(rng, mdp.start)
+        rewards, discounts = [], []
+        for _ in range(config.max_steps):
+            action = draw(rng, learner.policy(state, exploration))
+            reward, discount, next_state = take_step(rng, mdp, state, action)
+            next_available = mdp.available[next_state]
+            target = q_learning_target(reward, discount, q[next_state], next_available)
+            learner.update(state, action, target)
+            state = next_state
+            rewards.append(reward)
+            discounts.append(discount)
+            if discount == 0:
+                break
+        learner.end_episode(rewards, discounts)
+    return learner.learned()
+
+
+def sarsa_target(
+    reward: Scalar,
+    discount: Scalar,
+    next_action_values: Float[Array, "A"],
+    next_action: Scalar,
+) -> Scalar:
+    """R_{t+1} + gamma q(S_{t+1}, A_{t+1}): the worth of the action taken next."""
+    return reward + discount * next_action_values[next_action]
+
+
+def expected_sarsa_target(
+    reward: Scalar,
+    discount: Scalar,
+    next_action_values: Float[Array, "A"],
+    next_policy: Float[Array, "A"],
+) -> Scalar:
+    """R_{t+1} + gamma sum_a pi(a | S_{t+1}) q(S_{t+1}, a): the average action."""
+    return reward + discount * (next_policy * next_action_values).sum(-1)
+
+
+def q_learning_target(
+    reward: Scalar,
+    discount: Scalar,
+    next_action_values: Float[Array, "A"],
+    available: Bool[Array, "A"],
+) -> Scalar:
+    """R_{t+1} + gamma max_a q(S_{t+1}, a): the worth of the best available action."""
+    # From -inf, not from 0: every available action may be worth less than nothing.
+    best = next_action_values.max(-1, where=available, initial=-np.inf)
+    return reward + discount * best
+
+
+def epsilon_greedy(
+    action_values: Float[Array, "*states A"],
+    available: Bool[Array, "*states A"],
+    exploration: float,
+) -> Float[Array, "*states A"]:
+    """pi(a | s): with probability epsilon any available action, else the best one.
+
+        epsilon / |A(s)| + (1 - epsilon) [ a is best ] / number of best actions
+
+    The best action is one of those that may be explored, too. Those that tie for the
+    best share its part, so that a learner who knows nothing yet tries everything.
+
+    Source: S&B section 5.4.
+    """
+    q = action_values
+    best_value = q.max(-1, where=available, initial=-np.inf, keepdims=True)
+    best = available & (q >= best_value - TIE_TOLERANCE * (1 + abs(best_value)))
+    explore = available / available.sum(-1, keepdims=True)
+    exploit = best / best.sum(-1, keepdims=True)
+    return exploration * explore + (1 - exploration) * exploit
+
+
+def schedule(initial: float, decay: float, count: Scalar) -> Scalar:
+    """What shrinks with experience: initial / count^decay, count = 1, 2, 3, ...
+
+    Decay 0 keeps it constant, and the learner able to follow a changing world. A step
+    size of 1 / n is an average. With a decay above 1/2 and at most 1 the step sizes add
+    up to infinity and their squares do not, and Q-learning converges to q* (S&B eq.
+    2.7). An exploration that decays with a power of at most 1 tries everything
+    infinitely often, and becomes greedy all the same.
+    """
+    return initial / count**decay
+
+
+def learn_many(
+    rng: np.random.Generator,
+    mdp: MDP,
+    config: ControlConfig,
+    algorithm: Callable[[np.random.Generator, MDP, ControlConfig], Learned],
+    num_learners: int,
+) -> Learned:
+    """Many learners, each by itself: `Learned` with an axis of learners before all.
+
+    The i-th is `algorithm(rng.spawn(num_learners)[i], mdp, config)`.
+    """
+    learners = [algorithm(child, mdp, config) for child in rng.spawn(num_learners)]
+    return Learned(*map(np.stack, zip(*learners, strict=True)))
+
+
+class _Learner:
+    """The table q, how often each entry was learned about, and what was lived."""
+
+    def __init__(self, mdp: MDP, config: ControlConfig):
+        self.mdp, self.config = mdp, config
+        self.q = np.where(mdp.available, config.initial_value, 0.0)
+        self.counts = np.zeros(mdp.available.shape, int)
+        self.returns, self.lengths, self.snapshots = [], [], []
+
+    def policy(self, state: int, exploration: float) -> Float[np.ndarray, "A"]:
+        available = self.mdp.available[state]
+        return epsilon_greedy(self.q[state], available, exploration)
+
+    def update(self, state: int, action: int, target: float) -> None:
+        self.counts[state, action] += 1
+        step_size = schedule(
+            self.config.step_size,
+            self.config.step_size_decay,
+            self.counts[state, action],
+        )
+        self.q[state, action] += step_size * (target - self.q[state, action])
+
+    def end_episode(self, rewards, discounts) -> None:
+        returns = discounted_returns(np.array(rewards), np.array(discounts))
+        self.returns.append(returns[0])
+        self.lengths.append(len(rewards))
+        if len(self.returns) in self.config.snapshot_episodes:
+            self.snapshots.append(self.q.copy())
+
+    def learned(self) -> Learned:
+        return Learned(
+            action_values=self.q,
+            policy=greedy_policy(self.mdp, self.q),
+            returns=np.array(self.returns),
+            lengths=np.array(self.lengths),
+            snapshots=np.array(self.snapshots),
+            snapshot_episodes=self.config.snapshot_episodes,
+        )
