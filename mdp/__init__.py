@@ -13,7 +13,8 @@ Read in this order:
 
     model.py      MDP: p(s', r | s, a) as a table of outcomes; its two constructors
     bellman.py    the equations: returns, backups, greedy policies
-    planning.py   value iteration, and a policy's exact values by a linear solve
+    evaluation.py a policy's exact values by a linear solve
+    planning.py   value iteration, policy iteration, and what lies between
     sampling.py   steps and episodes: the model seen only through what happens
     control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning
     worlds/       the toy worlds, each with its source and its exact answer
@@ -63,8 +64,15 @@ from mdp.control import (
     sarsa_target,
     schedule,
 )
+from mdp.evaluation import evaluate
 from mdp.model import MDP, from_arrays, from_outcomes, validate
-from mdp.planning import Solution, evaluate, value_iteration
+from mdp.planning import (
+    Solution,
+    modified_policy_iteration,
+    policy_iteration,
+    value_iteration,
+    value_iteration_in_place,
+)
 from mdp.sampling import Episode, Step, draw, episode_returns, sample_episode, take_step
 
 __all__ = [
@@ -90,8 +98,10 @@ __all__ = [
     "greedy_actions",
     "greedy_policy",
     "learn_many",
+    "modified_policy_iteration",
     "monte_carlo_control",
     "optimality_backup",
+    "policy_iteration",
     "q_learning",
     "q_learning_target",
     "sample_episode",
@@ -103,5 +113,6 @@ __all__ = [
     "uniform_policy",
     "validate",
     "value_iteration",
+    "value_iteration_in_place",
     "worlds",
 ]
