@@ -16,7 +16,9 @@ Read in this order:
     evaluation.py a policy's exact values by a linear solve
     planning.py   value iteration, policy iteration, and what lies between
     sampling.py   steps and episodes: the model seen only through what happens
-    control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning
+    prediction.py Monte Carlo, TD(0), n-step TD, TD(lambda): what a policy is worth
+    control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
+    bandits.py    one state: ways to explore, and the first policy gradient
     worlds/       the toy worlds, each with its source and its exact answer
     checks.py     what numbers must satisfy to become an MDP
 
@@ -38,6 +40,18 @@ chapters 3 and 4; cited as S&B.
 """
 
 from mdp import worlds
+from mdp.bandits import (
+    BanditConfig,
+    GradientBanditConfig,
+    Played,
+    epsilon_greedy_bandit,
+    gradient_bandit,
+    gradient_bandit_step,
+    softmax,
+    ten_armed_testbed,
+    ucb_bandit,
+    ucb_scores,
+)
 from mdp.bellman import (
     action_values,
     bellman_residual,
@@ -53,7 +67,6 @@ from mdp.bellman import (
 from mdp.control import (
     ControlConfig,
     Learned,
-    epsilon_greedy,
     expected_sarsa,
     expected_sarsa_target,
     learn_many,
@@ -62,7 +75,6 @@ from mdp.control import (
     q_learning_target,
     sarsa,
     sarsa_target,
-    schedule,
 )
 from mdp.evaluation import evaluate
 from mdp.model import MDP, from_arrays, from_outcomes, validate
@@ -73,13 +85,42 @@ from mdp.planning import (
     value_iteration,
     value_iteration_in_place,
 )
-from mdp.sampling import Episode, Step, draw, episode_returns, sample_episode, take_step
+from mdp.prediction import (
+    Predicted,
+    PredictionConfig,
+    first_visits,
+    lambda_returns,
+    learn_from_batch,
+    monte_carlo,
+    monte_carlo_update,
+    n_step_td,
+    n_step_td_update,
+    schedule,
+    td_lambda,
+    td_lambda_update,
+    td_zero,
+    td_zero_update,
+)
+from mdp.sampling import (
+    Episode,
+    Step,
+    draw,
+    episode_returns,
+    epsilon_greedy,
+    sample_episode,
+    take_step,
+)
 
 __all__ = [
     "MDP",
+    "BanditConfig",
     "ControlConfig",
     "Episode",
+    "GradientBanditConfig",
     "Learned",
+    "Played",
+    "Predicted",
+    "PredictionConfig",
     "Solution",
     "Step",
     "action_values",
@@ -89,17 +130,27 @@ __all__ = [
     "draw",
     "episode_returns",
     "epsilon_greedy",
+    "epsilon_greedy_bandit",
     "evaluate",
     "expectation_backup",
     "expected_sarsa",
     "expected_sarsa_target",
+    "first_visits",
     "from_arrays",
     "from_outcomes",
+    "gradient_bandit",
+    "gradient_bandit_step",
     "greedy_actions",
     "greedy_policy",
+    "lambda_returns",
+    "learn_from_batch",
     "learn_many",
     "modified_policy_iteration",
+    "monte_carlo",
     "monte_carlo_control",
+    "monte_carlo_update",
+    "n_step_td",
+    "n_step_td_update",
     "optimality_backup",
     "policy_iteration",
     "q_learning",
@@ -108,8 +159,16 @@ __all__ = [
     "sarsa",
     "sarsa_target",
     "schedule",
+    "softmax",
     "state_values",
     "take_step",
+    "td_lambda",
+    "td_lambda_update",
+    "td_zero",
+    "td_zero_update",
+    "ten_armed_testbed",
+    "ucb_bandit",
+    "ucb_scores",
     "uniform_policy",
     "validate",
     "value_iteration",

@@ -18,17 +18,22 @@ Shapes: S states, A actions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mdp.bellman import TIE_TOLERANCE, discounted_returns, greedy_policy
+from mdp.bellman import discounted_returns, greedy_policy
 from mdp.model import MDP, Array
-from mdp.sampling import draw, episode_returns, sample_episode, take_step
-
-# One number, or in a compiled loop the array or tracer that stands for it.
-Scalar = Any
+from mdp.prediction import Scalar, schedule
+from mdp.sampling import (
+    Step,
+    draw,
+    episode_returns,
+    epsilon_greedy,
+    sample_episode,
+    take_step,
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def monte_carlo_control(
 
     Source: S&B section 5.4, on-policy first-visit Monte Carlo control.
     """
-    learner = _Learner(mdp, config)
+    learner = _Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         policy = epsilon_greedy(q, mdp.available, exploration)
@@ -100,7 +105,8 @@ def monte_carlo_control(
         for t, (state, action) in enumerate(pairs):
             if (state, action) not in pairs[:t]:
                 learner.update(state, action, returns[t])
-        learner.end_episode(episode.rewards, episode.discounts)
+        learner.rewards, learner.discounts = episode.rewards, episode.discounts
+        learner.end_episode()
     return learner.learned()
 
 
@@ -119,23 +125,20 @@ def sarsa(
 
     Source: S&B section 6.4.
     """
-    learner = _Learner(mdp, config)
+    learner = _Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
-        action = draw(rng, learner.policy(state, exploration))
-        rewards, discounts = [], []
+        action = learner.choose(state, exploration)
         for _ in range(config.max_steps):
-            reward, discount, next_state = take_step(rng, mdp, state, action)
-            next_action = draw(rng, learner.policy(next_state, exploration))
+            reward, discount, next_state = learner.take_step(state, action)
+            next_action = learner.choose(next_state, exploration)
             target = sarsa_target(reward, discount, q[next_state], next_action)
             learner.update(state, action, target)
             state, action = next_state, next_action
-            rewards.append(reward)
-            discounts.append(discount)
             if discount == 0:
                 break
-        learner.end_episode(rewards, discounts)
+        learner.end_episode()
     return learner.learned()
 
 
@@ -151,23 +154,20 @@ def expected_sarsa(
 
     Source: S&B section 6.6, eq. 6.9.
     """
-    learner = _Learner(mdp, config)
+    learner = _Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
-        rewards, discounts = [], []
         for _ in range(config.max_steps):
-            action = draw(rng, learner.policy(state, exploration))
-            reward, discount, next_state = take_step(rng, mdp, state, action)
+            action = learner.choose(state, exploration)
+            reward, discount, next_state = learner.take_step(state, action)
             next_policy = learner.policy(next_state, exploration)
             target = expected_sarsa_target(reward, discount, q[next_state], next_policy)
             learner.update(state, action, target)
             state = next_state
-            rewards.append(reward)
-            discounts.append(discount)
             if discount == 0:
                 break
-        learner.end_episode(rewards, discounts)
+        learner.end_episode()
     return learner.learned()
 
 
@@ -183,23 +183,20 @@ def q_learning(
 
     Source: S&B section 6.5, eq. 6.8; Watkins (1989).
     """
-    learner = _Learner(mdp, config)
+    learner = _Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
-        rewards, discounts = [], []
         for _ in range(config.max_steps):
-            action = draw(rng, learner.policy(state, exploration))
-            reward, discount, next_state = take_step(rng, mdp, state, action)
+            action = learner.choose(state, exploration)
+            reward, discount, next_state = learner.take_step(state, action)
             next_available = mdp.available[next_state]
             target = q_learning_target(reward, discount, q[next_state], next_available)
             learner.update(state, action, target)
             state = next_state
-            rewards.append(reward)
-            discounts.append(discount)
             if discount == 0:
                 break
-        learner.end_episode(rewards, discounts)
+        learner.end_episode()
     return learner.learned()
 
 
@@ -235,40 +232,6 @@ def q_learning_target(
     return reward + discount * best
 
 
-def epsilon_greedy(
-    action_values: Float[Array, "*states A"],
-    available: Bool[Array, "*states A"],
-    exploration: float,
-) -> Float[Array, "*states A"]:
-    """pi(a | s): with probability epsilon any available action, else the best one.
-
-        epsilon / |A(s)| + (1 - epsilon) [ a is best ] / number of best actions
-
-    The best action is one of those that may be explored, too. Those that tie for the
-    best share its part, so that a learner who knows nothing yet tries everything.
-
-    Source: S&B section 5.4.
-    """
-    q = action_values
-    best_value = q.max(-1, where=available, initial=-np.inf, keepdims=True)
-    best = available & (q >= best_value - TIE_TOLERANCE * (1 + abs(best_value)))
-    explore = available / available.sum(-1, keepdims=True)
-    exploit = best / best.sum(-1, keepdims=True)
-    return exploration * explore + (1 - exploration) * exploit
-
-
-def schedule(initial: float, decay: float, count: Scalar) -> Scalar:
-    """What shrinks with experience: initial / count^decay, count = 1, 2, 3, ...
-
-    Decay 0 keeps it constant, and the learner able to follow a changing world. A step
-    size of 1 / n is an average. With a decay above 1/2 and at most 1 the step sizes add
-    up to infinity and their squares do not, and Q-learning converges to q* (S&B eq.
-    2.7). An exploration that decays with a power of at most 1 tries everything
-    infinitely often, and becomes greedy all the same.
-    """
-    return initial / count**decay
-
-
 def learn_many(
     rng: np.random.Generator,
     mdp: MDP,
@@ -293,29 +256,36 @@ def learn_many(
 class _Learner:
     """The table q, how often each entry was learned about, and what was lived."""
 
-    def __init__(self, mdp: MDP, config: ControlConfig):
-        self.mdp, self.config = mdp, config
-        self.q = np.where(mdp.available, config.initial_value, 0.0)
+    def __init__(self, rng: np.random.Generator, mdp: MDP, config: ControlConfig):
+        self.rng, self.mdp, self.config = rng, mdp, config
+        self.q = np.where(mdp.available, float(config.initial_value), 0.0)
         self.counts = np.zeros(mdp.available.shape, int)
+        self.rewards, self.discounts = [], []  # of this episode
         self.returns, self.lengths, self.snapshots = [], [], []
 
     def policy(self, state: int, exploration: float) -> Float[np.ndarray, "A"]:
-        available = self.mdp.available[state]
-        return epsilon_greedy(self.q[state], available, exploration)
+        return epsilon_greedy(self.q[state], self.mdp.available[state], exploration)
+
+    def choose(self, state: int, exploration: float) -> int:
+        return draw(self.rng, self.policy(state, exploration))
+
+    def take_step(self, state: int, action: int) -> Step:
+        step = take_step(self.rng, self.mdp, state, action)
+        self.rewards.append(step.reward)
+        self.discounts.append(step.discount)
+        return step
 
     def update(self, state: int, action: int, target: float) -> None:
         self.counts[state, action] += 1
-        step_size = schedule(
-            self.config.step_size,
-            self.config.step_size_decay,
-            self.counts[state, action],
-        )
+        count, config = int(self.counts[state, action]), self.config
+        step_size = schedule(config.step_size, config.step_size_decay, count)
         self.q[state, action] += step_size * (target - self.q[state, action])
 
-    def end_episode(self, rewards, discounts) -> None:
-        returns = discounted_returns(np.array(rewards), np.array(discounts))
-        self.returns.append(returns[0])
+    def end_episode(self) -> None:
+        rewards, discounts = np.array(self.rewards), np.array(self.discounts)
+        self.returns.append(discounted_returns(rewards, discounts)[0])
         self.lengths.append(len(rewards))
+        self.rewards, self.discounts = [], []
         if len(self.returns) in self.config.snapshot_episodes:
             self.snapshots.append(self.q.copy())
 

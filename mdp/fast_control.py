@@ -25,16 +25,16 @@ from mdp.control import (
     ControlAlgorithm,
     ControlConfig,
     Learned,
-    epsilon_greedy,
     expected_sarsa,
     expected_sarsa_target,
     q_learning,
     q_learning_target,
     sarsa,
     sarsa_target,
-    schedule,
 )
 from mdp.model import MDP
+from mdp.prediction import schedule
+from mdp.sampling import epsilon_greedy
 
 ALGORITHMS = (sarsa, expected_sarsa, q_learning)
 

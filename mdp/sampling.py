@@ -15,10 +15,10 @@ limits in reinforcement learning".  Shapes: S states, A actions, T time steps.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from mdp.bellman import discounted_returns
-from mdp.model import MDP
+from mdp.bellman import TIE_TOLERANCE, discounted_returns
+from mdp.model import MDP, Array
 
 
 class Step(NamedTuple):
@@ -90,6 +90,28 @@ def episode_returns(episode: Episode, rest: float) -> Float[np.ndarray, "T"]:
     rewards = episode.rewards.copy()
     rewards[-1] += episode.discounts[-1] * rest
     return discounted_returns(rewards, episode.discounts)
+
+
+def epsilon_greedy(
+    action_values: Float[Array, "*states A"],
+    available: Bool[Array, "*states A"],
+    exploration: float,
+) -> Float[Array, "*states A"]:
+    """pi(a | s): with probability epsilon any available action, else the best one.
+
+        epsilon / |A(s)| + (1 - epsilon) [ a is best ] / number of best actions
+
+    The best action is one of those that may be explored, too. Those that tie for the
+    best share its part, so that a learner who knows nothing yet tries everything.
+
+    Source: S&B section 5.4.
+    """
+    q = action_values
+    best_value = q.max(-1, where=available, initial=-np.inf, keepdims=True)
+    best = available & (q >= best_value - TIE_TOLERANCE * (1 + abs(best_value)))
+    explore = available / available.sum(-1, keepdims=True)
+    exploit = best / best.sum(-1, keepdims=True)
+    return exploration * explore + (1 - exploration) * exploit
 
 
 def draw(rng: np.random.Generator, probs: Float[np.ndarray, "n"]) -> int:
