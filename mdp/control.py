@@ -25,8 +25,9 @@ from jaxtyping import Bool, Float, Int
 
 from mdp.bellman import discounted_returns, greedy_policy
 from mdp.model import MDP, Array
-from mdp.prediction import Scalar, schedule
+from mdp.prediction import first_visits, schedule
 from mdp.sampling import (
+    Scalar,
     Step,
     draw,
     episode_returns,
@@ -58,8 +59,9 @@ class ControlConfig:
     @property
     def snapshot_episodes(self) -> Int[np.ndarray, "snapshots"]:
         """After how many episodes each of the snapshots is taken."""
-        nth = np.arange(1, self.num_snapshots + 1)
-        return -(-nth * self.num_episodes // self.num_snapshots)
+        num_snapshots = min(self.num_snapshots, self.num_episodes)
+        nth = np.arange(1, num_snapshots + 1)
+        return -(-nth * self.num_episodes // num_snapshots)
 
 
 DEFAULT = ControlConfig()
@@ -101,10 +103,9 @@ def monte_carlo_control(
         episode = sample_episode(rng, mdp, policy, config.max_steps)
         end = episode.next_states[-1]
         returns = episode_returns(episode, rest=policy[end] @ q[end])
-        pairs = list(zip(episode.states, episode.actions, strict=True))
-        for t, (state, action) in enumerate(pairs):
-            if (state, action) not in pairs[:t]:
-                learner.update(state, action, returns[t])
+        pairs = episode.states * mdp.num_actions + episode.actions
+        for t in np.flatnonzero(first_visits(pairs)):
+            learner.update(episode.states[t], episode.actions[t], returns[t])
         learner.rewards, learner.discounts = episode.rewards, episode.discounts
         learner.end_episode()
     return learner.learned()
@@ -275,7 +276,7 @@ class _Learner:
         self.discounts.append(step.discount)
         return step
 
-    def update(self, state: int, action: int, target: float) -> None:
+    def update(self, state: Scalar, action: Scalar, target: Scalar) -> None:
         self.counts[state, action] += 1
         count, config = int(self.counts[state, action]), self.config
         step_size = schedule(config.step_size, config.step_size_decay, count)

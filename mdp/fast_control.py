@@ -148,7 +148,8 @@ class _History:
         self.mdp, self.config = mdp, config
         shape = (num_learners, config.num_episodes)
         self.returns, self.lengths = np.zeros(shape), np.zeros(shape, int)
-        shape = (num_learners, config.num_snapshots, *mdp.available.shape)
+        num_snapshots = len(config.snapshot_episodes)
+        shape = (num_learners, num_snapshots, *mdp.available.shape)
         self.snapshots = np.zeros(shape)
 
     def add(self, lanes, before: _Life, after: _Life, lived: _Lived) -> None:

@@ -22,7 +22,7 @@ Shapes: S states, A actions, T time steps.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -30,14 +30,11 @@ from numpy.random import Generator
 
 from mdp.bellman import discounted_returns
 from mdp.model import MDP
-from mdp.sampling import Episode, episode_returns, sample_episode
+from mdp.sampling import Episode, Scalar, episode_returns, sample_episode
 
 Policy = Float[np.ndarray, "S A"]
 Values = Float[np.ndarray, "S"]
 StepSizes = Float[np.ndarray, "T"]
-
-# One number, or an array of them, or what stands for one in a compiled loop.
-Scalar = Any
 
 
 @dataclass(frozen=True)
@@ -242,7 +239,7 @@ def learn_from_batch(
     return values
 
 
-def schedule(initial: float, decay: float, count: Scalar) -> Scalar:
+def schedule(initial: Scalar, decay: Scalar, count: Scalar) -> Scalar:
     """What shrinks with experience: initial / count^decay, count = 1, 2, 3, ...
 
     Decay 0 keeps it constant, and the learner able to follow a changing world. A step

@@ -12,13 +12,16 @@ Source: Sutton & Barto (2018), section 3.1; for the cut-off Pardo et al. (2018),
 limits in reinforcement learning".  Shapes: S states, A actions, T time steps.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mdp.bellman import TIE_TOLERANCE, discounted_returns
 from mdp.model import MDP, Array
+
+# One number, or what stands for one in a compiled loop.
+Scalar = Any
 
 
 class Step(NamedTuple):
@@ -95,7 +98,7 @@ def episode_returns(episode: Episode, rest: float) -> Float[np.ndarray, "T"]:
 def epsilon_greedy(
     action_values: Float[Array, "*states A"],
     available: Bool[Array, "*states A"],
-    exploration: float,
+    exploration: Scalar,
 ) -> Float[Array, "*states A"]:
     """pi(a | s): with probability epsilon any available action, else the best one.
 
