@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 
 from mdp.checks import checked_outcomes
 from mdp.model import MDP, from_outcomes
+from mdp.sampling import draw, take_step
 
 try:
     import gymnasium
@@ -116,7 +117,7 @@ class TabularEnv(gymnasium.Env):
     ) -> tuple[int, dict[str, Any]]:
         """Begin an episode: draw S_0."""
         super().reset(seed=seed)
-        self._state = _draw(self.np_random, self.mdp.start)
+        self._state = draw(self.np_random, self.mdp.start)
         return self._state, self._info()
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
@@ -125,12 +126,12 @@ class TabularEnv(gymnasium.Env):
             expected = f"in 0..{self.mdp.num_actions - 1}"
             raise ValueError(f"action must be {expected}, got {action!r}")
         available = self.mdp.available[self._state]
-        taken = self._state, action if available[action] else available.argmax()
-        outcome = _draw(self.np_random, self.mdp.probs[taken])
-        reward = float(self.mdp.rewards[taken][outcome])
-        terminated = bool(self.mdp.discounts[taken][outcome] == 0)
-        self._state = int(self.mdp.next_states[taken][outcome])
-        return self._state, reward, terminated, False, self._info()
+        action = int(action if available[action] else available.argmax())
+        reward, discount, next_state = take_step(
+            self.np_random, self.mdp, self._state, action
+        )
+        self._state = next_state
+        return next_state, reward, discount == 0, False, self._info()
 
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self.mdp.available[self._state].astype(np.int8)}
@@ -147,9 +148,3 @@ def _never_acted_in(
         if prob > 0 and next_state != s and 0 <= next_state < num_states:
             (ends if terminated else acted_in)[next_state] = True
     return np.flatnonzero(ends & ~acted_in)
-
-
-def _draw(rng: np.random.Generator, probs: Float[np.ndarray, "n"]) -> int:
-    """An index, drawn with these probabilities; never one of probability 0."""
-    cumulative = probs.cumsum()
-    return int((cumulative > rng.random() * cumulative[-1]).argmax())

@@ -37,11 +37,12 @@ from mdp.worlds.walks import (
     nineteen_state_walk,
     short_corridor,
 )
-from mdp.worlds.world import World, from_drawing
+from mdp.worlds.world import World, acted_in, from_drawing
 
 __all__ = [
     "WORLDS",
     "World",
+    "acted_in",
     "blackjack",
     "cliff_walking",
     "deep_sea",

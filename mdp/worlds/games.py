@@ -1,6 +1,7 @@
 """Games of chance: a gambler who must reach his goal, and blackjack."""
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -13,6 +14,11 @@ CARDS = {card: (4 if card == 10 else 1) / 13 for card in range(1, 11)}
 Hand = tuple[str, int]  # ("hard", total), ("soft", total): an ace counts 11, or:
 NATURAL = ("natural", 21)
 BUST = ("bust", 0)
+HANDS = (
+    *(("hard", total) for total in range(4, 22)),
+    *(("soft", total) for total in range(12, 22)),
+    NATURAL,
+)
 
 
 def gambler(discount: float = 1.0, goal: int = 100, heads: float = 0.4) -> MDP:
@@ -59,14 +65,8 @@ def blackjack(discount: float = 1.0, naturals: bool = True) -> MDP:
     Exact: -0.0431 a hand for the best player; -0.0466 with `naturals` False, which is
     how Gymnasium plays unless told `sab=True`.
     """
-    hands = [("hard", n) for n in range(4, 22)] + [("soft", n) for n in range(12, 22)]
-    hands.append(NATURAL)
-    end = 10 * len(hands)
-    state = {
-        (hand, shown): 10 * i + shown - 1
-        for i, hand in enumerate(hands)
-        for shown in CARDS
-    }
+    end = 10 * len(HANDS)
+    state = {pair: number for number, pair in enumerate(product(HANDS, CARDS))}
 
     dealer_ends = {shown: _dealer_ends(shown) for shown in CARDS}
 
@@ -148,5 +148,10 @@ def _draw_to_17(hand: Hand) -> dict[Hand, float]:
 
 WORLDS = (
     World(gambler, [str(stake) for stake in range(51)]),
-    World(blackjack, ("stick", "hit")),
+    World(
+        blackjack,
+        ("stick", "hit"),
+        states=[f"{kind} {n} to {shown}" for (kind, n), shown in product(HANDS, CARDS)]
+        + ["end"],
+    ),
 )

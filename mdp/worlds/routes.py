@@ -165,5 +165,12 @@ WORLDS = (
     World(windy_grid, "↑↓→←", WINDY),
     World(windy_grid_kings_moves, "↑↓→←↗↘↙↖", WINDY),
     World(maze, "↑→↓←", DYNA_MAZE),
-    World(taxi, TAXI_ACTIONS),
+    World(
+        taxi,
+        TAXI_ACTIONS,
+        states=[
+            f"taxi ({row}, {column}), passenger {'RGYB'[p] if p < 4 else 'in'}, to {to}"
+            for row, column, p, to in product(range(5), range(5), range(5), "RGYB")
+        ],
+    ),
 )

@@ -159,5 +159,10 @@ WORLDS = (
     World(student, STUDENT_ACTIONS, states=STUDENT_STATES),
     World(recycling_robot, ("search", "wait", "recharge"), states=("high", "low")),
     World(forest, ("wait", "cut"), states=("young", "grown", "old")),
-    World(jacks_cars, [f"{m:+d}" for m in range(-5, 6)], ("." * 21,) * 21),
+    World(
+        jacks_cars,
+        [f"{moved:+d}" for moved in range(-MOST_MOVED, MOST_MOVED + 1)],
+        ("." * (MOST_CARS + 1),) * (MOST_CARS + 1),
+        [f"{n_1} and {n_2}" for n_1, n_2 in np.ndindex(MOST_CARS + 1, MOST_CARS + 1)],
+    ),
 )

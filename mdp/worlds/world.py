@@ -13,6 +13,9 @@ States are the cells that are not walls, numbered row by row from the top left.
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Bool
+
 from mdp.model import MDP, from_outcomes
 
 Cell = tuple[int, int]  # (row, column), from the top left
@@ -47,8 +50,23 @@ class World(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The first line of the world's page."""
-        return self.make.__doc__.partition("\n")[0]
+        """The first words of the world's page."""
+        return self.make.__doc__.partition("\n")[0].partition(":")[0].rstrip(".")
+
+
+def acted_in(mdp: MDP) -> Bool[np.ndarray, "S"]:
+    """True for the states in which an agent from the start may ever have to act.
+
+    Terminal states are not among them, nor are those that no way leads to.
+    """
+    goes_on = (mdp.probs > 0) & (mdp.discounts > 0)
+    acted = mdp.start > 0
+    num_known = 0
+    while acted.sum() > num_known:
+        num_known = acted.sum()
+        acted[mdp.next_states[goes_on & acted[:, None, None]]] = True
+    over = (mdp.probs * (mdp.discounts + np.abs(mdp.rewards))).sum((1, 2)) == 0
+    return acted & ~over
 
 
 def cells(drawing: Drawing) -> dict[Cell, int]:
