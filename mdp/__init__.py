@@ -16,6 +16,7 @@ Read in this order:
     evaluation.py a policy's exact values by a linear solve
     planning.py   value iteration, policy iteration, and what lies between
     sampling.py   steps and episodes: the model seen only through what happens
+    dials.py      how far to move, how much to explore, how long to go on
     prediction.py Monte Carlo, TD(0), n-step TD, TD(lambda): what a policy is worth
     control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
     bandits.py    one state: ways to explore, and the first policy gradient
@@ -66,7 +67,6 @@ from mdp.bellman import (
     uniform_policy,
 )
 from mdp.control import (
-    ControlConfig,
     Learned,
     expected_sarsa,
     expected_sarsa_target,
@@ -77,6 +77,7 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
+from mdp.dials import ControlConfig, PredictionConfig, schedule
 from mdp.evaluation import evaluate
 from mdp.model import MDP, from_arrays, from_outcomes, validate
 from mdp.planning import (
@@ -88,7 +89,6 @@ from mdp.planning import (
 )
 from mdp.prediction import (
     Predicted,
-    PredictionConfig,
     first_visits,
     lambda_returns,
     learn_from_batch,
@@ -96,7 +96,6 @@ from mdp.prediction import (
     monte_carlo_update,
     n_step_td,
     n_step_td_update,
-    schedule,
     td_lambda,
     td_lambda_update,
     td_zero,

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mdp.prediction import schedule
+from mdp.dials import schedule
 from mdp.sampling import epsilon_greedy
 
 

@@ -17,15 +17,15 @@ Shapes: S states, A actions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mdp.bellman import discounted_returns, greedy_policy
+from mdp.dials import ControlConfig, schedule
 from mdp.model import MDP, Array
-from mdp.prediction import first_visits, schedule
+from mdp.prediction import first_visits
 from mdp.sampling import (
     Scalar,
     Step,
@@ -35,34 +35,6 @@ from mdp.sampling import (
     sample_episode,
     take_step,
 )
-
-
-@dataclass(frozen=True)
-class ControlConfig:
-    """How to learn: the same for all four algorithms, so that they can be compared."""
-
-    num_episodes: int = 500
-    max_steps: int = 1000  # of an episode, which is then cut off
-    step_size: float = 0.1  # alpha, when a pair (s, a) is learned about the first time
-    step_size_decay: float = 0.0  # alpha shrinks as 1 / n^decay, n the times so far
-    exploration: float = 0.1  # epsilon, in the first episode
-    exploration_decay: float = 0.0  # epsilon shrinks as 1 / k^decay in episode k
-    initial_value: float = 0.0  # of q; above what can be earned, it makes one curious
-    num_snapshots: int = 10  # of q, evenly spaced over the episodes, one at the end
-
-    @property
-    def explorations(self) -> Float[np.ndarray, "episodes"]:
-        """The epsilon of every episode."""
-        episode = np.arange(1, self.num_episodes + 1)
-        return schedule(self.exploration, self.exploration_decay, episode)
-
-    @property
-    def snapshot_episodes(self) -> Int[np.ndarray, "snapshots"]:
-        """After how many episodes each of the snapshots is taken."""
-        num_snapshots = min(self.num_snapshots, self.num_episodes)
-        nth = np.arange(1, num_snapshots + 1)
-        return -(-nth * self.num_episodes // num_snapshots)
-
 
 DEFAULT = ControlConfig()
 

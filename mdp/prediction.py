@@ -20,7 +20,6 @@ Shapes: S states, A actions, T time steps.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -29,26 +28,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.random import Generator
 
 from mdp.bellman import discounted_returns
+from mdp.dials import PredictionConfig, schedule
 from mdp.model import MDP
-from mdp.sampling import Episode, Scalar, episode_returns, sample_episode
+from mdp.sampling import Episode, episode_returns, sample_episode
 
 Policy = Float[np.ndarray, "S A"]
 Values = Float[np.ndarray, "S"]
 StepSizes = Float[np.ndarray, "T"]
-
-
-@dataclass(frozen=True)
-class PredictionConfig:
-    """How to learn: the same for all algorithms, so that they can be compared."""
-
-    num_episodes: int = 100
-    max_steps: int = 1000  # of an episode, which is then cut off
-    step_size: float = 0.1  # alpha, at the first visit of a state
-    step_size_decay: float = 0.0  # alpha shrinks as 1 / n^decay at the n-th visit
-    initial_value: float = 0.0  # of v, before anything is known
-    first_visit: bool = True  # Monte Carlo: learn from the first visit in an episode
-    num_steps: int = 4  # n-step TD: n, the rewards seen before bootstrapping
-    trace_decay: float = 0.8  # TD(lambda): lambda
 
 
 DEFAULT = PredictionConfig()
@@ -237,18 +223,6 @@ def learn_from_batch(
         ]
         values = values + sum(changes)
     return values
-
-
-def schedule(initial: Scalar, decay: Scalar, count: Scalar) -> Scalar:
-    """What shrinks with experience: initial / count^decay, count = 1, 2, 3, ...
-
-    Decay 0 keeps it constant, and the learner able to follow a changing world. A step
-    size of 1 / n is an average. With a decay above 1/2 and at most 1 the step sizes add
-    up to infinity and their squares do not, and Q-learning converges to q* (S&B eq.
-    2.7). An exploration that decays with a power of at most 1 tries everything
-    infinitely often, and becomes greedy all the same.
-    """
-    return initial / count**decay
 
 
 def _predict(
