@@ -10,10 +10,10 @@ import contextlib
 import csv
 import io
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,18 @@ def _parse(commands: Any, args: Sequence[str] | None, prog: str, description: st
     except SystemExit as stop:
         if not stop.code:
             raise
-        # Out of its box, and without the paragraphs on where to find help.
-        told = re.split("─{2,} *│", message.getvalue().partition("─╮")[2])[0]
-        raise ValueError(" ".join(re.sub("[│╭╮╰╯─]", " ", told).split())) from None
+        raise ValueError(_first_paragraph(message.getvalue())) from None
+
+
+def _first_paragraph(message: str) -> str:
+    """What tyro says between the title of its box and the first rule, in one line."""
+    lines = [line.strip(" │╭╮╰╯") for line in message.splitlines()[1:]]
+
+    def is_rule(line: str) -> bool:
+        return not line.strip("─-")
+
+    told = takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines))
+    return " ".join(told)
 
 
 def _refuse(why: str) -> int:

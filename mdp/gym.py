@@ -120,7 +120,9 @@ class TabularEnv(gymnasium.Env):
         self._state = draw(self.np_random, self.mdp.start)
         return self._state, self._info()
 
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
+    def step(
+        self, action: int | np.integer
+    ) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Draw S_{t+1} and R_{t+1} from p(s', r | s, a)."""
         if not self.action_space.contains(action):
             expected = f"in 0..{self.mdp.num_actions - 1}"

@@ -70,7 +70,8 @@ def draw_policy(
             continue
         _letter(ax, drawing, cell, INK)
         names = "/".join(actions[a] for a in taken if actions[a] not in MOVES)
-        _write(ax, cell, names, INK, "medium" if len(drawing) < 12 else "x-small")
+        if names:
+            _write(ax, cell, names, INK, "medium" if len(drawing) < 12 else "x-small")
         for action in taken:
             if actions[action] in MOVES:
                 down, right = MOVES[actions[action]]
@@ -94,13 +95,14 @@ def draw_policy(
 def draw_path(
     states: Int[np.ndarray, "T"], drawing: Drawing, ax: Axes | None = None
 ) -> Axes:
-    """The way through these states, from ring to dot, over any other picture."""
+    """The way through these states, from ring to dot; beside the numbers of `ax`."""
+    aside = 0.0 if ax is None else 0.27
     cell_of = {state: cell for cell, state in cells(drawing).items()}
     if ax is None:
         ax = _grid(drawing, None)
         for cell in cell_of.values():
             _letter(ax, drawing, cell, INK)
-    rows, columns = np.transpose([cell_of[int(state)] for state in states])
+    rows, columns = aside + np.transpose([cell_of[int(state)] for state in states])
     style = {"color": PATH, "zorder": 4, "markersize": 12, "lw": 3}
     ax.plot(columns, rows, solid_joinstyle="round", **style)
     ax.plot(columns[:1], rows[:1], "o", mfc="white", mew=3, **style)
@@ -116,7 +118,9 @@ def animate_sweeps(
     `.to_jshtml()` is a page with buttons: `IPython.display.HTML` shows it in a
     notebook, and written to a file it plays in any browser.
     """
-    figure = _grid(drawing, None).figure
+    # Not with a layout that is sought anew for every frame: it takes time, and trembles.
+    figure = plt.figure(figsize=_size(drawing))
+    figure.subplots_adjust(left=0.03, right=0.97, bottom=0.03, top=0.9)
     limits = (np.nanmin(sweeps), np.nanmax(sweeps))
 
     def frame(sweep: int) -> None:
@@ -124,6 +128,8 @@ def animate_sweeps(
         ax = draw_values(sweeps[sweep], drawing, figure.add_subplot(), limits=limits)
         ax.set_title(f"after {sweep} sweep{'s' * (sweep != 1)}")
 
+    # Closed, or a notebook would show its last frame once more.
+    plt.close(figure)
     return FuncAnimation(figure, frame, len(sweeps), interval=1000 * seconds)
 
 
@@ -131,9 +137,7 @@ def _grid(drawing: Drawing, ax: Axes | None) -> Axes:
     """Empty cells, walls filled, the origin in the top left corner."""
     height, width = len(drawing), len(drawing[0])
     if ax is None:
-        cell = min(0.85, 9 / max(height, width))
-        size = (cell * width + 0.4, cell * height + 0.6)
-        ax = plt.subplots(figsize=size, layout="constrained")[1]
+        ax = plt.subplots(figsize=_size(drawing), layout="constrained")[1]
     ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     ax.set_aspect("equal")
     ax.hlines(np.arange(height + 1) - 0.5, -0.5, width - 0.5, color=EDGE, lw=0.8)
@@ -142,6 +146,13 @@ def _grid(drawing: Drawing, ax: Axes | None) -> Axes:
         if drawing[row][column] == WALL:
             _fill(ax, (row, column), STONE)
     return ax
+
+
+def _size(drawing: Drawing) -> tuple[float, float]:
+    """Of a figure, in inches."""
+    height, width = len(drawing), len(drawing[0])
+    cell = min(0.85, 9 / max(height, width))
+    return cell * width + 0.4, cell * height + 0.6
 
 
 def _fill(ax: Axes, cell: Cell, color: str) -> None:
@@ -155,7 +166,9 @@ def _write(ax: Axes, cell: Cell, text: str, ink: str, size: str = "medium") -> N
 def _letter(ax: Axes, drawing: Drawing, cell: Cell, ink: str) -> None:
     """The letter of a cell, if it has one, in its corner."""
     letter = drawing[cell[0]][cell[1]].strip(".")
-    ax.text(cell[1] - 0.42, cell[0] - 0.4, letter, color=ink, va="top", size="small")
+    if letter:
+        x, y = cell[1] - 0.42, cell[0] - 0.4
+        ax.text(x, y, letter, color=ink, va="top", size="small")
 
 
 def _leave_out(ax: Axes, drawing: Drawing, cell: Cell) -> None:

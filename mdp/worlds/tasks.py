@@ -118,7 +118,8 @@ def jacks_cars(discount: float = 0.9) -> MDP:
     Exact, at gamma 0.9: v* is 421.41 with no cars and 636.99 with 20 at each site. The
     scale in the book's figure, from 420 to 612, shows other numbers.
     """
-    days = [_rental_day(requests, returns) for requests, returns in ((3, 3), (4, 2))]
+    means = (3.0, 3.0), (4.0, 2.0)  # of requests and returns, by site
+    days = [_rental_day(requests, returns) for requests, returns in means]
     moved = np.arange(-MOST_MOVED, MOST_MOVED + 1)
     evening = np.indices((MOST_CARS + 1, MOST_CARS + 1)).reshape(2, -1, 1)  # n_1, n_2
     driven = np.array([-moved, moved])[:, None]
@@ -152,7 +153,7 @@ def _rental_day(
 def _poisson_up_to(most: int, mean: float) -> Float[np.ndarray, "counts"]:
     """The chances of 0, 1, ..., most; whatever exceeds the most counts as the most."""
     chances = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(most)]
-    return np.array([*chances, 1 - sum(chances)])
+    return np.array([*chances, 1.0 - sum(chances)])
 
 
 WORLDS = (
