@@ -216,7 +216,12 @@ def learn_many(
 
     The i-th is `algorithm(rng.spawn(num_learners)[i], mdp, config)`. Sarsa, expected
     Sarsa and Q-learning are compiled, and learn hundreds of times faster so.
+
+    Raises:
+        ValueError: there are no learners.
     """
+    if num_learners < 1:
+        raise ValueError(f"num_learners must be at least 1, got {num_learners}")
     # Imported here, as it imports jax.
     from mdp import fast_control
 

@@ -17,6 +17,7 @@ from functools import partial
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from mdp.control import (
     ControlAlgorithm,
@@ -80,7 +81,7 @@ def _learn_share(
             # jax may still be reading what it is given: nothing is changed in place.
             after, lived = take_steps(world, numbers, lives, algorithm)
             after = Life(*map(np.array, after))
-            history.add(lanes, lives, after, Lived(*map(np.asarray, lived)))
+            history.add(lanes, lives, Lived(*map(np.asarray, lived)))
             numbers = _read_on(numbers, after.num_read, [rngs[i] for i in lanes])
             for lane in np.flatnonzero(after.num_episodes == config.num_episodes):
                 learner = next(queue, None)
@@ -105,7 +106,8 @@ class _History:
         shape = (num_learners, num_snapshots, *mdp.available.shape)
         self.snapshots = np.zeros(shape)
 
-    def add(self, lanes, before: Life, after: Life, lived: Lived) -> None:
+    def add(self, lanes: Int[np.ndarray, "lanes"], before: Life, lived: Lived) -> None:
+        """Note the episodes that ended in this chunk, and q where a snapshot is due."""
         lane, step = np.nonzero(lived.over.T)
         # The k-th ending in a lane ends the k-th episode since the chunk began.
         nth = np.arange(len(lane)) - np.searchsorted(lane, lane)

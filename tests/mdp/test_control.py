@@ -240,3 +240,19 @@ def test_learning_alone_does_not_import_jax():
         "mdp.ControlConfig(num_episodes=1)); sys.exit('jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+@pytest.mark.parametrize("config", [mdp.ControlConfig, mdp.PredictionConfig])
+def test_what_no_learner_can_do_is_refused(config):
+    with pytest.raises(ValueError, match="num_episodes must be at least 1, got 0"):
+        config(num_episodes=0)
+    with pytest.raises(ValueError, match=r"step_size must be in \[0, 1\], got 1.5"):
+        config(step_size=1.5)
+    with pytest.raises(ValueError, match="step_size_decay must be at least 0, got -1"):
+        config(step_size_decay=-1.0)
+
+
+def test_there_is_at_least_one_learner():
+    rng, world = np.random.default_rng(0), one_way([1.0], 0.5)
+    with pytest.raises(ValueError, match="num_learners must be at least 1, got 0"):
+        mdp.learn_many(rng, world, mdp.ControlConfig(), mdp.sarsa, 0)
