@@ -21,7 +21,11 @@ Read in this order:
     control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
     bandits.py    one state: ways to explore, and the first policy gradient
     worlds/       the toy worlds, each with its source and its exact answer
+    plots.py      values, policies, learning curves and animations as pictures
+    gym.py        to and from Gymnasium's environments
     checks.py     what numbers must satisfy to become an MDP
+
+On the command line, `python -m mdp` lists, solves and learns the toy worlds.
 
 Words in the code, symbols in the docstrings:
 

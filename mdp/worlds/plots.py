@@ -118,14 +118,13 @@ def animate_sweeps(
     `.to_jshtml()` is a page with buttons: `IPython.display.HTML` shows it in a
     notebook, and written to a file it plays in any browser.
     """
-    # Not with a layout that is sought anew for every frame: it takes time, and trembles.
-    figure = plt.figure(figsize=_size(drawing))
-    figure.subplots_adjust(left=0.03, right=0.97, bottom=0.03, top=0.9)
+    # Not in a layout sought anew for every frame: that takes time, and trembles.
+    figure, place = plt.figure(figsize=_size(drawing)), (0.02, 0.02, 0.96, 0.89)
     limits = (np.nanmin(sweeps), np.nanmax(sweeps))
 
     def frame(sweep: int) -> None:
         figure.clear()
-        ax = draw_values(sweeps[sweep], drawing, figure.add_subplot(), limits=limits)
+        ax = draw_values(sweeps[sweep], drawing, figure.add_axes(place), limits=limits)
         ax.set_title(f"after {sweep} sweep{'s' * (sweep != 1)}")
 
     # Closed, or a notebook would show its last frame once more.
