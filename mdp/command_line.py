@@ -10,6 +10,7 @@ import contextlib
 import csv
 import io
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,7 +78,8 @@ def _first_paragraph(message: str) -> str:
         return not line.strip("─-")
 
     told = takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines))
-    return " ".join(told)
+    # A config that checks itself says what is wrong; its name inside tyro adds nothing.
+    return re.sub(r"^Error parsing __tyro\S*: ", "", " ".join(told))
 
 
 def _refuse(why: str) -> int:

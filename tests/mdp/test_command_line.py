@@ -96,6 +96,7 @@ def test_learn_writes_every_return_and_the_curves(capsys, tmp_path):
         ("learn maze --algorithms sarsa q_lerning", "invalid choice 'q_lerning'"),
         ("learn maze --seeds many", "--seeds: invalid literal for int()"),
         ("learn maze --seeds 0", "--seeds must be at least 1, got 0"),
+        ("learn maze --max-steps 0", "error: max_steps must be at least 1, got 0"),
         ("learn maze --window 501", "--window must be in 1..500, got 501"),
         ("solve maze --discount 2", "discount must be in [0, 1], got 2"),
         ("solve maze --colour red", "Unrecognized options: --colour"),
