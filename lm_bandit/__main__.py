@@ -4,6 +4,7 @@ python -m lm_bandit [--seed 1] [--out DIR] [--ppo.kl-weight 0.1] [--help]
 """
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from rich.progress import Progress as Bars
 
 from lm_bandit import pipeline, report
 from lm_bandit.text import pocket_world
-from mdp.command_line import parse, refuse
+from mdp.command_line import run
 from policy_gradient.compilation import keep_compiled_programs
 
 STAGES = {
@@ -29,13 +30,6 @@ STAGES = {
     "PPO": "PPO against the reward model",
     "exact oracle": "exact oracle, every completion",
 }
-
-
-@dataclass(frozen=True)
-class Command(pipeline.RunConfig):
-    """The config of a run, and where it goes."""
-
-    out: Path | None = None  # folder for the report and figure [runs/pocket-SEED]
 
 
 class BarProgress(pipeline.Progress):
@@ -60,49 +54,44 @@ class BarProgress(pipeline.Progress):
         return lambda done, metrics=None: self.bars.update(task, completed=done)
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Command(pipeline.RunConfig):
+    """RLHF on real human ratings, held against its exact optimum."""
+
+    out: Path | None = None  # folder for the report and figure [runs/pocket-SEED]
+
+    def run(self) -> None:
+        """Learn, measure, write and show; nothing is written before all is done."""
+        world = pocket_world(self.ratings)
+        folder = self.out or Path("runs") / f"pocket-{self.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
+        keep_compiled_programs()
+        console = Console()
+        progress = BarProgress(console)
+        try:
+            with progress.bars:
+                learned = pipeline.learn(world, self, progress)
+                truth = pipeline.measure(world, learned, self, progress)
+            found = report.build(world, learned, truth, self)
+            found["seconds"] = progress.seconds
+            report.write(folder, found)
+        except KeyboardInterrupt:
+            console.print(f"Stopped during {progress.current}; nothing was written.")
+            raise SystemExit(130) from None
+        console.print(report.values_table(found), report.samples_table(found))
+        console.print(
+            f"{found['completions']:,} completions enumerated: {found['ended']:,} end "
+            f"and are scored one by one, {found['cut_off']:,} are cut off.\n"
+            f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
+            "report.json, reward_kl.png"
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
     """Parse, run, show."""
-    command = parse(Command, "python -m lm_bandit", __doc__.splitlines()[0])
-    folder = command.out or Path("runs") / f"pocket-{command.seed}"
-    world = _or_refuse(lambda: pocket_world(command.ratings))
-    _or_refuse(lambda: _make_writable(folder))
-    keep_compiled_programs()
-    console = Console()
-    progress = BarProgress(console)
-    try:
-        with progress.bars:
-            learned = pipeline.learn(world, command, progress)
-            truth = pipeline.measure(world, learned, command, progress)
-        found = report.build(world, learned, truth, command)
-        found["seconds"] = progress.seconds
-        picture = report.figure(found)
-        _or_refuse(lambda: report.write(folder, found, picture))
-    except KeyboardInterrupt:
-        console.print(f"Stopped during {progress.current}; nothing was written.")
-        raise SystemExit(130) from None
-    console.print(report.values_table(found), report.samples_table(found))
-    console.print(
-        f"{found['completions']:,} completions enumerated: {found['ended']:,} end and "
-        f"are scored one by one, {found['cut_off']:,} are cut off.\n"
-        f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
-        "report.json, reward_kl.png"
-    )
-
-
-def _make_writable(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
-
-
-def _or_refuse(action):
-    """The action's result; what the user got wrong is one line and exit code 2."""
-    try:
-        return action()
-    except OSError as error:
-        refuse(f"{error.filename2 or error.filename}: {error.strerror}")
-    except ValueError as error:
-        refuse(str(error))
+    return run(Command, args, "python -m lm_bandit", __doc__.splitlines()[0])
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -156,10 +156,8 @@ def _policy_log_probs(params, prompts, length):
 def _learned_scores(model, prompts, length):
     def of_prompt(prompt):
         scores = []
-        for depth, (_, cache) in enumerate(_levels(model.trunk, prompt, length)):
-            position = prompt.shape[0] + depth
-            hidden, _ = _read(model.trunk, cache, jnp.array([END]), position)
-            scores.append(reward_model.read(model, hidden[:, 0]))
+        for hidden in _ends(model.trunk, prompt, length):
+            scores.append(reward_model.read(model, hidden))
         return jnp.concatenate(scores)
 
     return jax.lax.map(of_prompt, prompts)
@@ -175,11 +173,30 @@ def _levels(
     hidden, cache = hidden[-1:], jax.tree.map(lambda x: x[None], cache)
     yield hidden, cache
     for position in range(start, start + length - 1):
-        hidden, cache = _read(params, cache, words, position)
-        # [parents, words, ...] -> [prefixes, ...]
-        level = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (hidden, cache))
-        yield level
-        cache = level[1]
+        hidden, cache = _merge(_read(params, cache, words, position))
+        yield hidden, cache
+
+
+def _ends(
+    params: Transformer, prompt: Int[Array, "P"], length: int
+) -> Iterator[Float[Array, "N D"]]:
+    """The hidden state at the `END` after every prefix, level by level."""
+    everything = jnp.arange(END, params.wte.shape[0])
+    start = prompt.shape[0]
+    _, cache = forward(params, prompt, empty_cache(params, start + length))
+    cache = jax.tree.map(lambda x: x[None], cache)
+    for position in range(start, start + length - 1):
+        # `END` and the words that go on are read in one pass.
+        hidden, caches = _read(params, cache, everything, position)
+        yield hidden[:, END]
+        cache = _merge(jax.tree.map(lambda x: x[:, END + 1 :], caches))
+    hidden, _ = _read(params, cache, everything[:1], start + length - 1)
+    yield hidden[:, END]
+
+
+def _merge(tree):
+    """[parents, children, ...] -> [prefixes, ...]."""
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
 
 
 def _read(params, cache, tokens, position):

@@ -6,8 +6,6 @@ report. Files appear whole or not at all.
 
 import io
 import json
-import os
-import tempfile
 from dataclasses import asdict, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +20,7 @@ from lm_bandit import bandit, exact, plots
 from lm_bandit.exact import Value
 from lm_bandit.pipeline import Learned, RunConfig, Truth
 from lm_bandit.text import World, babble_entropy
+from mdp.command_line import write_files
 
 ROWS = {
     "base": "pretrained",
@@ -133,23 +132,16 @@ def samples_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def write(folder: Path, report: dict[str, Any], png: bytes) -> None:
-    """`report.json` and `reward_kl.png`, each whole or not at all."""
+def write(folder: Path, report: dict[str, Any]) -> None:
+    """`report.json` and `reward_kl.png`, whole or not at all."""
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    contents = {"reward_kl.png": png, "report.json": text.encode()}
-    drafts = {}
-    try:
-        for name, content in contents.items():
-            handle, draft = tempfile.mkstemp(dir=folder, prefix=f".{name}-")
-            drafts[name] = draft
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(draft, 0o644)
-        for name, draft in drafts.items():
-            os.replace(draft, folder / name)
-    finally:
-        for draft in drafts.values():
-            Path(draft).unlink(missing_ok=True)
+    write_files(
+        folder,
+        {
+            "reward_kl.png": lambda path: path.write_bytes(figure(report)),
+            "report.json": lambda path: path.write_text(text),
+        },
+    )
 
 
 _MODELS = {"base": "base", "SFT": "reference", "PPO": "policy"}

@@ -82,7 +82,10 @@ def pocket_world(ratings: Path = WORD_RATINGS) -> World:
     """
     glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
     vocabulary = ("<end>", *glue, *POCKET_WORDS)
-    people = read_word_ratings(ratings)
+    try:
+        people = read_word_ratings(ratings)
+    except OSError as error:
+        raise ValueError(f"cannot read {ratings}: {error.strerror}") from None
     missing = [word for word in POCKET_WORDS if word not in people]
     if missing:
         raise ValueError(f"{ratings.name}: expected ratings of {missing}, got none")

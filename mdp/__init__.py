@@ -13,9 +13,19 @@ Read in this order:
 
     model.py      MDP: p(s', r | s, a) as a table of outcomes; its two constructors
     bellman.py    the equations: returns, backups, greedy policies
-    planning.py   value iteration, and a policy's exact values by a linear solve
+    evaluation.py a policy's exact values by a linear solve
+    planning.py   value iteration, policy iteration, and what lies between
+    sampling.py   steps and episodes: the model seen only through what happens
+    dials.py      how far to move, how much to explore, how long to go on
+    prediction.py Monte Carlo, TD(0), n-step TD, TD(lambda): what a policy is worth
+    control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
+    bandits.py    one state: ways to explore, and the first policy gradient
     worlds/       the toy worlds, each with its source and its exact answer
+    plots.py      values, policies, learning curves and animations as pictures
+    gym.py        to and from Gymnasium's environments
     checks.py     what numbers must satisfy to become an MDP
+
+On the command line, `python -m mdp` lists, solves and learns the toy worlds.
 
 Words in the code, symbols in the docstrings:
 
@@ -35,6 +45,19 @@ chapters 3 and 4; cited as S&B.
 """
 
 from mdp import worlds
+from mdp.bandits import (
+    BanditConfig,
+    GradientBanditConfig,
+    Played,
+    epsilon_greedy_bandit,
+    gradient_bandit,
+    gradient_bandit_step,
+    pull,
+    softmax,
+    ten_armed_testbed,
+    ucb_bandit,
+    ucb_scores,
+)
 from mdp.bellman import (
     action_values,
     bellman_residual,
@@ -47,26 +70,113 @@ from mdp.bellman import (
     state_values,
     uniform_policy,
 )
+from mdp.control import (
+    Learned,
+    expected_sarsa,
+    expected_sarsa_target,
+    learn_many,
+    monte_carlo_control,
+    q_learning,
+    q_learning_target,
+    sarsa,
+    sarsa_target,
+)
+from mdp.dials import ControlConfig, PredictionConfig, schedule
+from mdp.evaluation import evaluate
 from mdp.model import MDP, from_arrays, from_outcomes, validate
-from mdp.planning import Solution, evaluate, value_iteration
+from mdp.planning import (
+    Solution,
+    modified_policy_iteration,
+    policy_iteration,
+    value_iteration,
+    value_iteration_in_place,
+)
+from mdp.prediction import (
+    Predicted,
+    first_visits,
+    lambda_returns,
+    learn_from_batch,
+    monte_carlo,
+    monte_carlo_update,
+    n_step_td,
+    n_step_td_update,
+    td_lambda,
+    td_lambda_update,
+    td_zero,
+    td_zero_update,
+)
+from mdp.sampling import (
+    Episode,
+    Step,
+    draw,
+    episode_returns,
+    epsilon_greedy,
+    sample_episode,
+    take_step,
+)
 
 __all__ = [
     "MDP",
+    "BanditConfig",
+    "ControlConfig",
+    "Episode",
+    "GradientBanditConfig",
+    "Learned",
+    "Played",
+    "Predicted",
+    "PredictionConfig",
     "Solution",
+    "Step",
     "action_values",
     "bellman_residual",
     "best_actions",
     "discounted_returns",
+    "draw",
+    "episode_returns",
+    "epsilon_greedy",
+    "epsilon_greedy_bandit",
     "evaluate",
     "expectation_backup",
+    "expected_sarsa",
+    "expected_sarsa_target",
+    "first_visits",
     "from_arrays",
     "from_outcomes",
+    "gradient_bandit",
+    "gradient_bandit_step",
     "greedy_actions",
     "greedy_policy",
+    "lambda_returns",
+    "learn_from_batch",
+    "learn_many",
+    "modified_policy_iteration",
+    "monte_carlo",
+    "monte_carlo_control",
+    "monte_carlo_update",
+    "n_step_td",
+    "n_step_td_update",
     "optimality_backup",
+    "policy_iteration",
+    "pull",
+    "q_learning",
+    "q_learning_target",
+    "sample_episode",
+    "sarsa",
+    "sarsa_target",
+    "schedule",
+    "softmax",
     "state_values",
+    "take_step",
+    "td_lambda",
+    "td_lambda_update",
+    "td_zero",
+    "td_zero_update",
+    "ten_armed_testbed",
+    "ucb_bandit",
+    "ucb_scores",
     "uniform_policy",
     "validate",
     "value_iteration",
+    "value_iteration_in_place",
     "worlds",
 ]

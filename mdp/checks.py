@@ -32,6 +32,18 @@ def require(
         raise ValueError(f"{name}[{where}] must {expected}, got {value:.10g}")
 
 
+def require_range(
+    config: Any, name: str, lowest: float | int, highest: float | int = np.inf
+) -> None:
+    """Raise unless this field of a config is in the range, ends included."""
+    value = getattr(config, name)
+    if not lowest <= value <= highest:
+        expected = (
+            f"at least {lowest}" if highest == np.inf else f"in [{lowest}, {highest}]"
+        )
+        raise ValueError(f"{name} must be {expected}, got {value}")
+
+
 def require_distributions(
     probs: Float[np.ndarray, "*batch n"],
     name: str,

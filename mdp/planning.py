@@ -1,31 +1,25 @@
-"""Planning: the model is known, so the values can be computed instead of learned.
+"""Planning: the model is known, so the best values can be computed, not learned.
 
-    value iteration      v(s)  <-  max_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ]
-    exact evaluation     v_pi  =   (I - gamma T_pi)^{-1} r_pi
+    value iteration            sweep    v(s)  <-  max_a sum p [ r + gamma v(s') ]
+    policy iteration           repeat   v  <-  v_pi exactly,   pi  <-  greedy for v
+    modified policy iteration  repeat   v  <-  a few sweeps towards v_pi,   pi likewise
 
-Value iteration repeats the optimality backup. Where gamma < 1 each sweep shrinks the
-distance to v* by gamma, so the change from one sweep to the next says how far off the
-values still are. Evaluation needs no sweeps: for a fixed policy the Bellman equation is
-linear, and is solved as such.
+All three go round one circle: the values follow from the policy, and the policy from
+the values. They differ in how far they take the values before they improve the policy:
+one sweep, to the end, or in between. Each says how far from v* it can still be.
 
-Source: Sutton & Barto (2018), sections 4.1 and 4.4; the stopping rule is Puterman
+Source: Sutton & Barto (2018), sections 4.3, 4.4 and 4.6; the stopping rule is Puterman
 (1994), theorem 6.3.1.  Shapes: S states, A actions.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 
-from mdp.bellman import action_values, greedy_policy, optimality_backup, state_values
-from mdp.checks import require
+from mdp.bellman import action_values, greedy_policy, optimality_backup
+from mdp.evaluation import evaluate, ways_to_end
 from mdp.model import MDP
-
-# An outcome rarer than this changes no float64 row sum near 1: it counts as impossible.
-RAREST = np.finfo(float).eps
-
-# Policies are often learned in float32, and their rows sum to 1 as well as that allows.
-ROUNDING = 1e-6
 
 
 class Solution(NamedTuple):
@@ -64,8 +58,119 @@ def value_iteration(
         residuals.append(np.abs(new_values - values).max())
         converged = bool(residuals[-1] <= stop_at)
         values = new_values
-    q = action_values(mdp, values)
-    return Solution(values, q, greedy_policy(mdp, q), np.array(residuals), converged)
+    return _solution(mdp, values, residuals, converged)
+
+
+def value_iteration_in_place(
+    mdp: MDP, epsilon: float = 1e-9, max_sweeps: int = 100_000
+) -> Solution:
+    """v* by value iteration in one array: a state sees what this sweep found before it.
+
+        v(s)  <-  max_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ],   s = 0, 1, ...
+
+    Known to numerical analysts as Gauss-Seidel. News travels through many states in one
+    sweep instead of one state a sweep, if it travels in their order, so fewer sweeps
+    are needed; but one state at a time is slow in Python, where `value_iteration`
+    takes all of them at once. Stops, and promises, as `value_iteration` does.
+
+    Source: S&B section 4.1 ("in place") and 4.4; Puterman (1994), section 6.3.3.
+    """
+    stop_at = largest_change(mdp, epsilon)
+    values = np.zeros(mdp.num_states)
+    residuals = []
+    converged = False
+    while not converged and len(residuals) < max_sweeps:
+        largest = 0.0
+        for s in range(mdp.num_states):
+            targets = mdp.rewards[s] + mdp.discounts[s] * values[mdp.next_states[s]]
+            new_value = (mdp.probs[s] * targets).sum(-1)[mdp.available[s]].max()
+            largest = max(largest, abs(new_value - values[s]))
+            values[s] = new_value
+        residuals.append(largest)
+        converged = bool(largest <= stop_at)
+    return _solution(mdp, values, residuals, converged)
+
+
+def policy_iteration(
+    mdp: MDP, epsilon: float = 1e-9, max_iterations: int = 1000
+) -> Solution:
+    """v* by evaluating a policy exactly, improving it greedily, and so on to the end.
+
+        v      <-  v_pi
+        pi(s)  <-  argmax_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ]
+
+    An action is given up only for one that is better by more than a rounding error, so
+    that ties cannot flip for ever; the values rise with every change, and there are
+    finitely many policies. When no action would gain more than epsilon (1 - gamma) / 2
+    (epsilon, where gamma = 1), `converged` promises for gamma < 1 that |values - v*| <=
+    epsilon / 2. Most often nothing at all is left to gain, and the values are v*.
+
+    `residuals` holds the largest gain that was left after each evaluation.
+    Source: S&B section 4.3.
+
+    Raises:
+        ValueError: gamma = 1, and some state is one from which no policy ends the
+            episode, or the agent can earn for ever without ending it.
+    """
+    gamma = largest_discount(mdp)
+    stop_at = epsilon * (1 - gamma) / 2 if gamma < 1 else epsilon
+    actions, values = _policy_that_ends(mdp)
+    residuals = []
+    converged = False
+    while not converged and len(residuals) < max_iterations:
+        q = np.where(mdp.available, action_values(mdp, values), -np.inf)
+        gains = q.max(-1) - _taken(q, actions)
+        residuals.append(gains.max())
+        improved = np.where(gains > stop_at, q.argmax(-1), actions)
+        converged = bool(gains.max() <= stop_at)
+        if not converged:
+            improved_values = _evaluate_actions(mdp, improved)
+            # Improvement raises the values; what does not was a rounding error.
+            converged = bool(improved_values.sum() <= values.sum())
+        if not converged:
+            actions, values = improved, improved_values
+    return _solution(mdp, values, residuals, converged)
+
+
+def modified_policy_iteration(
+    mdp: MDP, epsilon: float = 1e-9, max_sweeps: int = 100_000, num_sweeps: int = 20
+) -> Solution:
+    """v* by improving the policy after every few sweeps of its evaluation.
+
+        pi(s)  <-  argmax_a q(s, a)
+        v(s)   <-  max_a q(s, a),  and then `num_sweeps` times
+        v(s)   <-  sum_{s', r} p(s', r | s, pi(s)) [ r + gamma v(s') ]
+
+    A sweep that looks at one action costs an A-th of one that looks at all, and no
+    linear system is solved. Stops, and promises, as `value_iteration` does; if gamma =
+    1 it begins with the values of a policy that ends the episode, and from there they
+    only rise. With `num_sweeps` 0 it is value iteration; with very many, policy
+    iteration.
+
+    Source: Puterman (1994), section 6.5; S&B section 4.6.
+
+    Raises:
+        ValueError: gamma = 1, and some state is one from which no policy ends the
+            episode.
+    """
+    stop_at = largest_change(mdp, epsilon)
+    values = np.zeros(mdp.num_states)
+    if largest_discount(mdp) == 1:
+        _, values = _policy_that_ends(mdp)
+    residuals = []
+    converged = False
+    while not converged and len(residuals) < max_sweeps:
+        q = np.where(mdp.available, action_values(mdp, values), -np.inf)
+        new_values = q.max(-1)
+        residuals.append(np.abs(new_values - values).max())
+        converged = bool(residuals[-1] <= stop_at)
+        values = new_values
+        if not converged:
+            # The very best: one that ties but for 1e-8 would pull the values back down.
+            only_greedy = _restrict(mdp, q.argmax(-1))
+            for _ in range(num_sweeps):
+                values = optimality_backup(only_greedy, values)
+    return _solution(mdp, values, residuals, converged)
 
 
 def largest_change(mdp: MDP, epsilon: float) -> float:
@@ -90,53 +195,48 @@ def largest_discount(mdp: MDP) -> float:
     return float(mdp.discounts.max(where=mdp.probs > 0, initial=0.0))
 
 
-def evaluate(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S"]:
-    """v_pi, exact: the Bellman equation of a fixed policy, solved as a linear system.
+def _solution(mdp, values, residuals, converged) -> Solution:
+    """The values, and all that follows from them."""
+    q = action_values(mdp, values)
+    return Solution(values, q, greedy_policy(mdp, q), np.array(residuals), converged)
 
-        (I - gamma T_pi) v_pi = r_pi,   r_pi(s) = sum_a pi(a | s) r(s, a),
-        gamma T_pi(s, s') = sum_a pi(a | s) sum_r p(s', r | s, a) gamma
 
-    Source: S&B section 4.1.
-
-    Raises:
-        ValueError: the policy is not one, or gamma = 1 and from some state it never
-            ends the episode, so that what it earns has no finite sum.
-    """
-    policy = np.asarray(policy, float)
-    _check_policy(mdp, policy)
-    stuck = np.flatnonzero(_never_ends(mdp, policy))
-    if stuck.size:
+def _policy_that_ends(mdp: MDP) -> tuple[Int[np.ndarray, "S"], Float[np.ndarray, "S"]]:
+    """Actions that are sure to meet a discount below 1, and what they earn."""
+    ends, actions = ways_to_end(mdp)
+    if not ends.all():
         raise ValueError(
-            "policy must end the episode from every state where gamma is 1, "
-            f"got one that never does from state {stuck[0]}"
+            "mdp must let the agent end the episode where gamma is 1, "
+            f"got no way to do so from state {ends.argmin()}"
         )
-    weights = policy[:, :, None] * mdp.probs * mdp.discounts
-    state = np.arange(mdp.num_states)[:, None, None]
-    discounted = np.zeros((mdp.num_states, mdp.num_states))
-    np.add.at(discounted, (state, mdp.next_states), weights)
-    rewards = state_values(policy, mdp.expected_rewards)
-    return np.linalg.solve(np.eye(mdp.num_states) - discounted, rewards)
+    return actions, _evaluate_actions(mdp, actions)
 
 
-def _never_ends(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
-    """True for the states that no outcome with a discount below 1 can ever follow."""
-    possible = policy[:, :, None] * mdp.probs > RAREST
-    ends = (possible & (mdp.discounts < 1)).any((1, 2))
-    num_known = 0
-    while ends.sum() > num_known:
-        num_known = ends.sum()
-        ends = ends | (possible & ends[mdp.next_states]).any((1, 2))
-    return ~ends
+def _evaluate_actions(
+    mdp: MDP, actions: Int[np.ndarray, "S"]
+) -> Float[np.ndarray, "S"]:
+    """v_pi of the policy that takes these actions."""
+    only = _restrict(mdp, actions)
+    ends, _ = ways_to_end(only)
+    if not ends.all():
+        # Of policies that improve on one that ends, only those that earn more than
+        # nothing on their endless round do not end.
+        raise ValueError(
+            "mdp must not let the agent earn for ever where gamma is 1, "
+            f"got a way to do so from state {ends.argmin()}"
+        )
+    return evaluate(only, np.ones((mdp.num_states, 1)))
 
 
-def _check_policy(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> None:
-    """Raise unless every row is a distribution over the actions that are available."""
-    if policy.shape != mdp.available.shape:
-        expected = mdp.available.shape
-        raise ValueError(f"policy must have shape {expected}, got {policy.shape}")
-    require(policy >= 0, "policy", "s a", "be at least 0", policy)
-    require(
-        mdp.available | (policy == 0), "policy", "s a", "be 0: no such move", policy
-    )
-    totals = policy.sum(-1)
-    require(np.abs(totals - 1) < ROUNDING, "policy", "s", "sum to 1", totals)
+def _restrict(mdp: MDP, actions: Int[np.ndarray, "S"]) -> MDP:
+    """The MDP with one action left in every state: to sweep it is to evaluate them."""
+    one = (np.arange(mdp.num_states), actions)
+    table = (field[one][:, None] for field in mdp[:4])
+    return MDP(*table, np.ones((mdp.num_states, 1), bool), mdp.start)
+
+
+def _taken(
+    action_values: Float[np.ndarray, "S A"], actions: Int[np.ndarray, "S"]
+) -> Float[np.ndarray, "S"]:
+    """q(s, pi(s)) for every state."""
+    return np.take_along_axis(action_values, actions[:, None], -1)[:, 0]

@@ -1,13 +1,26 @@
 """Grid worlds: cells are states, row by row from the top left, and actions are moves.
 
-A move off the grid leaves the agent where it is. Every world numbers its actions as its
-source does, so that results can be laid side by side: `frozen_lake` is unlike the rest.
+A move off the grid, or into a wall, leaves the agent where it is. Every world numbers
+its actions as its source does, so that results can be laid side by side.
 """
 
-from mdp.model import MDP, from_outcomes
+from mdp.model import MDP
+from mdp.worlds.world import Drawing, World, from_drawing, neighbour, slips
 
-# As (rows down, columns to the right).
-UP, RIGHT, DOWN, LEFT = (-1, 0), (0, 1), (1, 0), (0, -1)
+FIVE_BY_FIVE = (".A.B.", ".....", "...b.", ".....", ".a...")
+FOUR_BY_FOUR = ("T...", "....", "....", "...T")
+FOUR_BY_THREE = ("...+", ".#.-", "S...")
+FROZEN_LAKE = ("S...", ".H.H", "...H", "H..G")
+FROZEN_LAKE_8X8 = (
+    "S.......",
+    "........",
+    "...H....",
+    ".....H..",
+    "...H....",
+    ".HH...H.",
+    ".H..H.H.",
+    "...H...G",
+)
 
 
 def five_by_five(discount: float = 0.9) -> MDP:
@@ -24,53 +37,60 @@ def five_by_five(discount: float = 0.9) -> MDP:
     to A every five steps; for the uniformly random policy v(A) = 8.789, below the 10 it
     earns at once, since from a it soon runs into the edge.
     """
-    shape = (5, 5)
-    jumps = {1: (21, 10.0), 3: (13, 5.0)}
+    jumps = {(0, 1): ((4, 1), 10.0), (0, 3): ((2, 3), 5.0)}
 
-    def outcome(state, move):
-        after = _neighbour(state, move, shape)
-        next_state, reward = jumps.get(state, (after, -1.0 if after == state else 0.0))
-        return (1.0, next_state, reward, False)
+    def outcomes(cell, move):
+        after = neighbour(FIVE_BY_FIVE, cell, move)
+        after, reward = jumps.get(cell, (after, -1.0 if after == cell else 0.0))
+        return [(1.0, after, reward)]
 
-    moves = (UP, RIGHT, DOWN, LEFT)
-    return from_outcomes(
-        [[[outcome(state, move)] for move in moves] for state in range(25)], discount
-    )
+    return from_drawing(FIVE_BY_FIVE, "↑→↓←", outcomes, discount)
 
 
-def cliff_walking(discount: float = 1.0) -> MDP:
-    """The shortest way runs along a cliff: what the careful learn, and the optimal.
+def four_by_four(discount: float = 1.0) -> MDP:
+    """Every step costs 1 until a corner is reached: values are distances.
 
-         0   1   2   3   4   5   6   7   8   9  10  11
-        12  13  14  15  16  17  18  19  20  21  22  23      -1 a step
-        24  25  26  27  28  29  30  31  32  33  34  35      -100 into the cliff C,
-         S   C   C   C   C   C   C   C   C   C   C   G       and back to S
+        T   1   2   3        T: 0 and 15, terminal (the book counts them as one state)
+        4   5   6   7        -1 a step, everywhere
+        8   9  10  11
+       12  13  14   T        actions: up, down, right, left
 
-    S is 36, the start, and G is 47, terminal. The ten cells of the cliff are states
-    that no step ever enters. Actions: up, right, down, left.
-
-    Source: Sutton & Barto (2018), example 6.6; Gymnasium's CliffWalking-v1.
-    Exact, at gamma 1: v*(S) = -13, one step up, eleven along the edge, one down.
+    Source: Sutton & Barto (2018), example 4.1 (figure 4.1).
+    Exact, at gamma 1: v* = minus the distance to the nearer T; the uniformly random
+    policy is worth -14, -18, -20 or -22, all of them whole numbers.
     """
-    shape, start, goal = (4, 12), 36, 47
-    cliff = range(37, 47)
 
-    def outcome(state, move):
-        after = _neighbour(state, move, shape)
-        if after in cliff:
-            return (1.0, start, -100.0, False)
-        return (1.0, after, -1.0, after == goal)
+    def outcomes(cell, move):
+        return [(1.0, neighbour(FOUR_BY_FOUR, cell, move), -1.0)]
 
-    moves = (UP, RIGHT, DOWN, LEFT)
-    return from_outcomes(
-        [[[outcome(state, move)] for move in moves] for state in range(48)],
-        discount,
-        terminal=[goal],
-        start=start,
-    )
+    return from_drawing(FOUR_BY_FOUR, "↑↓→←", outcomes, discount, terminal="T")
 
 
-def frozen_lake(discount: float = 1.0) -> MDP:
+def four_by_three(discount: float = 1.0) -> MDP:
+    """Moves that slip, and a pit beside the goal: is the short way worth the danger?
+
+        0   1   2   +        +: 3, terminal, worth +1     -: 6, terminal, worth -1
+        4   #   5   -        -0.04 for every step; #: a wall, no state
+        S   8   9  10        a move goes as meant with probability 0.8, and with 0.1
+                             each to the one or the other side of that direction
+        actions: up, right, down, left
+
+    Source: Russell & Norvig, *Artificial Intelligence: A Modern Approach*, 3rd edition,
+    figures 17.1 to 17.3.
+    Exact, at gamma 1: v*(S) = 0.7053, S being state 7. The 3rd edition gives each state
+    its reward, so that the last step costs 0.04 as well; the 4th edition pays +1 or -1
+    *instead* of it, and prints a start value higher by just 0.04: 0.7453.
+    """
+    worth = {(0, 3): 1.0, (1, 3): -1.0}
+
+    def outcomes(cell, move):
+        chances = slips(FOUR_BY_THREE, cell, move, aim=0.8)
+        return [(p, after, worth.get(after, 0.0) - 0.04) for p, after in chances]
+
+    return from_drawing(FOUR_BY_THREE, "↑→↓←", outcomes, discount, terminal="+-")
+
+
+def frozen_lake(discount: float = 1.0, drawing: Drawing = FROZEN_LAKE) -> MDP:
     """Cross the ice: a move goes where it is meant to only one time in three.
 
         S   1   2   3        S: the start, 0        H: a hole, terminal
@@ -78,33 +98,44 @@ def frozen_lake(discount: float = 1.0) -> MDP:
         8   9  10   H        with probability 1/3 each the agent moves as it meant to,
         H  13  14   G        or slips to the one or the other side of that direction
 
-    Actions: left, down, right, up.
+    Actions: left, down, right, up. Any other drawing makes a lake as well.
 
     Source: Gymnasium's FrozenLake-v1 (map "4x4", slippery).
     Exact, at gamma 1: v*(S) = 14/17, the best chance of ever reaching the goal. In S
     all four actions tie. Whoever picks up there wanders along the top row for ever, is
     greedy for v* in every step, and succeeds with probability 0.
     """
-    shape, drawing = (4, 4), "SFFF" + "FHFH" + "FFFH" + "HFFG"
-    moves = (LEFT, DOWN, RIGHT, UP)
 
-    def outcome(state, direction):
-        after = _neighbour(state, moves[direction % 4], shape)
-        return (1 / 3, after, float(drawing[after] == "G"), drawing[after] in "HG")
+    def outcomes(cell, move):
+        chances = slips(drawing, cell, move, aim=1 / 3)
+        return [(p, (r, c), float(drawing[r][c] == "G")) for p, (r, c) in chances]
 
-    # Before and after a direction in `moves` stand the two at right angles to it.
-    table = [
-        [[outcome(s, a + slip) for slip in (-1, 0, 1)] for a in range(4)]
-        for s in range(16)
-    ]
-    terminal = [s for s in range(16) if drawing[s] in "HG"]
-    return from_outcomes(table, discount, terminal=terminal, start=0)
+    return from_drawing(drawing, "←↓→↑", outcomes, discount, terminal="HG")
 
 
-def _neighbour(state: int, move: tuple[int, int], shape: tuple[int, int]) -> int:
-    """The state one move away, or the same state where the grid ends."""
-    row, column = divmod(state, shape[1])
-    row, column = row + move[0], column + move[1]
-    if 0 <= row < shape[0] and 0 <= column < shape[1]:
-        return row * shape[1] + column
-    return state
+def frozen_lake_8x8(discount: float = 1.0) -> MDP:
+    """A larger lake, which patience crosses for sure.
+
+        S   1   2   3   4   5   6   7        the rules of `frozen_lake`
+        8   9  10  11  12  13  14  15
+       16  17  18   H  20  21  22  23        S: the start, 0
+       24  25  26  27  28   H  30  31        H: a hole, terminal
+       32  33  34   H  36  37  38  39        G: 63, terminal
+       40   H   H  43  44  45   H  47
+       48   H  50  51   H  53   H  55
+       56  57  58   H  60  61  62   G
+
+    Source: Gymnasium's FrozenLake8x8-v1 (map "8x8", slippery).
+    Exact, at gamma 1: v*(S) = 1. Aim at the edge, along the top and then down the right
+    side, and no slip leads to a hole: it only takes long. At gamma 0.99, v*(S) = 0.414.
+    """
+    return frozen_lake(discount, FROZEN_LAKE_8X8)
+
+
+WORLDS = (
+    World(five_by_five, "↑→↓←", FIVE_BY_FIVE),
+    World(four_by_four, "↑↓→←", FOUR_BY_FOUR),
+    World(four_by_three, "↑→↓←", FOUR_BY_THREE),
+    World(frozen_lake, "←↓→↑", FROZEN_LAKE),
+    World(frozen_lake_8x8, "←↓→↑", FROZEN_LAKE_8X8),
+)

@@ -15,6 +15,23 @@ def every_deterministic_policy(available):
         yield np.eye(available.shape[1])[list(actions)]
 
 
+def max_over_policies(model):
+    policies = every_deterministic_policy(model.available)
+    return np.max([mdp.evaluate(model, policy) for policy in policies], axis=0)
+
+
+SOLVERS = [
+    mdp.value_iteration,
+    mdp.value_iteration_in_place,
+    mdp.policy_iteration,
+    mdp.modified_policy_iteration,
+]
+
+
+def every_solver(test):
+    return pytest.mark.parametrize("solver", SOLVERS, ids=lambda f: f.__name__)(test)
+
+
 def loop(reward, gamma):
     """One state, one action, which leads back and earns the reward for ever."""
     return mdp.from_arrays([[[1.0]]], [reward], gamma)
@@ -36,15 +53,10 @@ def test_the_value_of_earning_one_for_ever_is_a_geometric_series():
     assert mdp.evaluate(loop(1.0, 0.9), np.ones((1, 1)))[0] == pytest.approx(10.0)
 
 
-def test_no_policy_is_better_than_the_one_value_iteration_finds(dense):
-    solution = mdp.value_iteration(dense.mdp)
-    best = np.max(
-        [
-            mdp.evaluate(dense.mdp, policy)
-            for policy in every_deterministic_policy(dense.mdp.available)
-        ],
-        axis=0,
-    )
+@every_solver
+def test_no_policy_is_better_than_the_one_a_solver_finds(solver, dense):
+    solution = solver(dense.mdp)
+    best = max_over_policies(dense.mdp)
     assert solution.converged
     assert_allclose(solution.values, best, atol=1e-9)
     assert_allclose(mdp.evaluate(dense.mdp, solution.policy), best, atol=1e-12)
@@ -55,10 +67,13 @@ def test_no_policy_is_better_than_the_one_value_iteration_finds(dense):
     )
 
 
+@every_solver
 @pytest.mark.parametrize("epsilon", [1e-1, 1e-3, 1e-6])
-def test_value_iteration_keeps_its_promise_about_the_error(dense, epsilon):
-    solution = mdp.value_iteration(dense.mdp, epsilon)
-    exact = mdp.evaluate(dense.mdp, solution.policy)  # its policy is optimal here
+@pytest.mark.parametrize("gamma", [0.8, 0.995])
+def test_a_solver_keeps_its_promise_about_the_error(solver, gamma, epsilon, dense):
+    model = dense.mdp.with_discount(gamma)
+    exact = max_over_policies(model)
+    solution = solver(model, epsilon)
     assert solution.converged
     assert np.abs(solution.values - exact).max() <= epsilon / 2
 
@@ -76,12 +91,14 @@ def test_value_iteration_stops_no_sweep_too_early_and_none_too_late(gamma, rewar
     assert error / gamma > epsilon / 2, "one sweep fewer would have been enough"
 
 
-def test_without_a_future_one_sweep_is_exact(dense):
-    solution = mdp.value_iteration(dense.mdp.with_discount(0.0))
+@every_solver
+def test_without_a_future_the_best_reward_is_the_value(solver, dense):
+    solution = solver(dense.mdp.with_discount(0.0))
     best = np.where(dense.mdp.available, dense.mdp.expected_rewards, -np.inf).max(-1)
     assert solution.converged
-    assert len(solution.residuals) == 1
     assert_allclose(solution.values, best)
+    if solver is not mdp.policy_iteration:
+        assert len(solution.residuals) == 1, "one sweep is exact"
 
 
 def test_without_discount_the_sweeps_stop_at_the_first_change_within_epsilon():
@@ -98,20 +115,116 @@ def test_the_discount_of_what_cannot_happen_does_not_delay_the_stop(dense):
         assert_array_equal(ours, theirs)
 
 
+@every_solver
+@pytest.mark.parametrize("world", ["cliff_walking", "frozen_lake", "four_by_three"])
+def test_all_solvers_agree_where_gamma_is_one_and_episodes_end(solver, world):
+    """The values are what the policy of one evaluation-free solver really earns."""
+    model = getattr(mdp.worlds, world)()
+    exact = mdp.evaluate(model, mdp.value_iteration(model, 1e-12).policy)
+    solution = solver(model, 1e-12)
+    assert model.discounts.max() == 1
+    assert solution.converged
+    assert_allclose(solution.values, exact, atol=1e-9)
+    assert_allclose(mdp.evaluate(model, solution.policy), exact, atol=1e-9)
+
+
 @pytest.mark.parametrize("reward", [1.0, -1.0])
-def test_a_problem_without_an_end_is_reported_when_gamma_is_one(reward):
-    solution = mdp.value_iteration(loop(reward, 1.0), max_sweeps=50)
+@pytest.mark.parametrize("solver", SOLVERS[:2], ids=lambda f: f.__name__)
+def test_a_problem_without_an_end_uses_up_its_sweeps_when_gamma_is_one(solver, reward):
+    solution = solver(loop(reward, 1.0), max_sweeps=50)
     assert not solution.converged
     assert len(solution.residuals) == 50
 
 
-def test_running_out_of_sweeps_is_not_called_convergence(dense):
+@pytest.mark.parametrize("solver", SOLVERS[2:], ids=lambda f: f.__name__)
+def test_a_problem_without_an_end_is_refused_when_gamma_is_one(solver):
+    with pytest.raises(ValueError, match=r"no way to do so from state 0$"):
+        solver(loop(-1.0, 1.0))
+
+
+def where_staying_pays(reward):
+    """Of two states, 0 may stay (action 0) or end for -3 (action 1)."""
+    transitions = np.zeros((2, 2, 2))
+    transitions[0, 0, 0] = transitions[0, 1, 1] = 1.0
+    return mdp.from_arrays(transitions, [[reward, -3.0], [0.0, 0.0]], 1.0, terminal=[1])
+
+
+def test_earning_for_ever_is_reported_when_gamma_is_one():
+    model = where_staying_pays(1.0)
+    with pytest.raises(ValueError, match=r"earn for ever .* from state 0$"):
+        mdp.policy_iteration(model)
+    for solver in (mdp.value_iteration, mdp.modified_policy_iteration):
+        solution = solver(model, max_sweeps=50)
+        assert not solution.converged
+        assert len(solution.residuals) == 50
+
+
+@every_solver
+def test_ending_for_a_price_beats_losing_for_ever(solver):
+    assert_allclose(solver(where_staying_pays(-1.0)).values, [-3.0, 0.0])
+
+
+@every_solver
+def test_running_out_of_sweeps_is_not_called_convergence(solver):
+    solution = solver(mdp.worlds.frozen_lake(0.99), 1e-9, 2)
+    assert not solution.converged
+    assert len(solution.residuals) == 2
+
+
+def test_the_first_residual_is_the_best_reward_since_values_start_at_zero(dense):
     solution = mdp.value_iteration(dense.mdp, max_sweeps=3)
     assert not solution.converged
     assert len(solution.residuals) == 3
     best_rewards = np.where(dense.mdp.available, dense.mdp.expected_rewards, -np.inf)
     first_change = np.abs(best_rewards.max(-1)).max()
     assert solution.residuals[0] == pytest.approx(first_change), "values start at 0"
+
+
+def test_in_place_news_travels_through_the_states_in_one_sweep():
+    """Each state of a corridor leads to the one before it, and state 0 is the end."""
+    steps = 20
+    transitions = np.eye(steps + 1)[[[0], *([s] for s in range(steps))]]
+    rewards = np.full((steps + 1, 1), -1.0)
+    rewards[0] = 0.0
+    corridor = mdp.from_arrays(transitions, rewards, 1.0, terminal=[0])
+    in_place = mdp.value_iteration_in_place(corridor)
+    assert_array_equal(in_place.values, -np.arange(steps + 1.0))
+    assert len(in_place.residuals) == 2, "one sweep to find the values, one to see it"
+    assert len(mdp.value_iteration(corridor).residuals) == steps + 1
+
+
+def test_policy_iteration_ends_although_every_action_ties():
+    """Equal outcomes listed in another order round differently; ties must not flip."""
+    rng = np.random.default_rng(3)
+    one = mdp.from_arrays(
+        rng.dirichlet(np.ones(30), (30, 1)), rng.normal(size=30), 0.999
+    )
+    order = np.array([rng.permutation(30) for _ in range(6)])
+    fields = [field[:, 0][:, order] for field in one[:4]]
+    tied = mdp.validate(mdp.MDP(*fields, np.ones((30, 6), bool), one.start))
+    solution = mdp.policy_iteration(tied, epsilon=0.0, max_iterations=50)
+    assert solution.converged
+    assert_allclose(solution.values, mdp.evaluate(one, np.ones((30, 1))), rtol=1e-12)
+
+
+def test_policy_iteration_visits_better_and_better_policies_and_few_of_them():
+    """The residual is what the best action would gain; the last one is 0."""
+    solution = mdp.policy_iteration(mdp.worlds.five_by_five())
+    assert solution.residuals[0] > 1
+    assert solution.residuals[-1] == pytest.approx(0.0, abs=1e-12)
+    assert len(solution.residuals) < 10
+
+
+def test_modified_policy_iteration_is_value_iteration_when_it_never_evaluates(dense):
+    ours = mdp.modified_policy_iteration(dense.mdp, num_sweeps=0)
+    for field, expected in zip(ours, mdp.value_iteration(dense.mdp), strict=True):
+        assert_array_equal(field, expected)
+
+
+def test_sweeping_one_policy_saves_looking_at_all_actions():
+    model = mdp.worlds.five_by_five(0.99)
+    few = mdp.modified_policy_iteration(model, num_sweeps=50).residuals
+    assert len(few) < len(mdp.value_iteration(model).residuals) / 20
 
 
 def test_a_policy_that_never_ends_has_no_value_at_gamma_one():

@@ -1,0 +1,152 @@
+"""To and from Gymnasium: solve its worlds exactly, and train its agents on ours.
+
+    lake = from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.99)
+    env = to_gymnasium(mdp.worlds.gambler())
+
+Gymnasium keeps gamma with the agent; here it stands in the table. Going there it is
+left behind, coming back it is asked for. What passes both ways is `terminated`, a
+discount of 0. A time limit is no ending: `TimeLimit` cuts an episode off, and the MDP
+of a wrapped environment is that of the environment inside.
+
+Needs the extra: pip install "bellman-to-rlhf[gym]".
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from mdp.checks import checked_outcomes
+from mdp.model import MDP, from_outcomes
+from mdp.sampling import draw, take_step
+
+try:
+    import gymnasium
+except ModuleNotFoundError as missing:
+    install = 'pip install "bellman-to-rlhf[gym]"'
+    raise ModuleNotFoundError(f"mdp.gym needs gymnasium: {install}") from missing
+
+
+def from_gymnasium(env: gymnasium.Env, discount: float) -> MDP:
+    """The MDP of an environment that carries its table of outcomes as `P`.
+
+    So do FrozenLake, CliffWalking and Taxi, in all their variants but one: a fickle
+    passenger changes her mind by a rule that is not in the table.
+
+    The table says which *outcomes* end the episode, and not which states are terminal.
+    A state is taken to be so if others lead to it, always by an outcome that ends the
+    episode, and no episode starts in it: nobody acts there, and its own row (Gymnasium
+    lets one walk out of the cliff's goal) becomes that of a terminal state.
+
+    Args:
+        env: wrapped or not; wrappers are taken off.
+        discount: gamma, in [0, 1].
+
+    Raises:
+        ValueError: there is no such table, or it is not the truth.
+    """
+    env = env.unwrapped
+    name = type(env).__name__
+    if not hasattr(env, "P"):
+        raise ValueError(f"env must carry its table of outcomes as P, {name} does not")
+    if getattr(env, "fickle_passenger", False):
+        raise ValueError(
+            "env must be described by its table P, got a Taxi with fickle_passenger, "
+            "whose change of mind is not in it"
+        )
+    start = getattr(env, "initial_state_distrib", None)
+    # Where it may start is not known, a terminal state cannot be told. Nothing is lost:
+    # what ends the episode has discount 0 all the same.
+    terminal = () if start is None else _never_acted_in(env.P, start)
+    return from_outcomes(env.P, discount, terminal=terminal, start=start)
+
+
+def to_gymnasium(mdp: MDP) -> "TabularEnv":
+    """The MDP as an environment, for agents written for Gymnasium.
+
+    Raises:
+        ValueError: outcomes have several discounts, which Gymnasium has no place for.
+    """
+    return TabularEnv(mdp)
+
+
+class TabularEnv(gymnasium.Env):
+    """An environment that draws its outcomes from the table of an MDP.
+
+    `P` and `initial_state_distrib` are named as in Gymnasium's own tabular
+    environments. `info["action_mask"]` is 1 for the actions that are available, and
+    fits `action_space.sample(mask)`. An agent that does not look at it may take any
+    action: one that is not available does what the first available one does, so that
+    nothing can be won or lost by it, and v* is the same.
+
+    It never truncates; for a task that goes on for ever, wrap it in
+    `gymnasium.wrappers.TimeLimit`.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own convention)
+
+    def __init__(self, mdp: MDP) -> None:
+        discounts = np.unique(mdp.discounts[(mdp.probs > 0) & (mdp.discounts > 0)])
+        if len(discounts) > 1:
+            got = ", ".join(f"{discount:g}" for discount in discounts)
+            raise ValueError(f"discounts must be gamma or 0 for Gymnasium, got {got}")
+        self.observation_space = gymnasium.spaces.Discrete(mdp.num_states)
+        self.action_space = gymnasium.spaces.Discrete(mdp.num_actions)
+        self.mdp = mdp
+        self.initial_state_distrib = mdp.start
+        self._state = 0
+
+    @property
+    def P(self) -> dict[int, dict[int, list[tuple[float, int, float, bool]]]]:
+        """The table as Gymnasium writes it; actions that are not available are absent.
+
+        P[s][a] = [(probability, next_state, reward, terminated), ...]
+        """
+        table = {s: {} for s in range(self.mdp.num_states)}
+        for s, a in np.argwhere(self.mdp.available):
+            row = zip(*(field[s, a].tolist() for field in self.mdp[:4]), strict=True)
+            table[int(s)][int(a)] = [
+                (prob, next_state, reward, discount == 0)
+                for prob, next_state, reward, discount in row
+                if prob > 0
+            ]
+        return table
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Begin an episode: draw S_0."""
+        super().reset(seed=seed)
+        self._state = draw(self.np_random, self.mdp.start)
+        return self._state, self._info()
+
+    def step(
+        self, action: int | np.integer
+    ) -> tuple[int, float, bool, bool, dict[str, Any]]:
+        """Draw S_{t+1} and R_{t+1} from p(s', r | s, a)."""
+        if not self.action_space.contains(action):
+            expected = f"in 0..{self.mdp.num_actions - 1}"
+            raise ValueError(f"action must be {expected}, got {action!r}")
+        available = self.mdp.available[self._state]
+        action = int(action if available[action] else available.argmax())
+        reward, discount, next_state = take_step(
+            self.np_random, self.mdp, self._state, action
+        )
+        self._state = next_state
+        return next_state, reward, discount == 0, False, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        return {"action_mask": self.mdp.available[self._state].astype(np.int8)}
+
+
+def _never_acted_in(
+    table: dict, start: Float[np.ndarray, "S"]
+) -> Int[np.ndarray, "terminal"]:
+    """The states that others lead to, but only to end the episode, and no start."""
+    outcomes, num_states = checked_outcomes(table)
+    ends, acted_in = np.zeros((2, num_states), bool)
+    acted_in[: len(start)] = np.asarray(start) > 0
+    for (s, _, _), (prob, next_state, _, terminated) in outcomes.items():
+        if prob > 0 and next_state != s and 0 <= next_state < num_states:
+            (ends if terminated else acted_in)[next_state] = True
+    return np.flatnonzero(ends & ~acted_in)

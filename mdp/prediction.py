@@ -1,0 +1,252 @@
+"""Prediction: learn what a policy is worth from what happens to those who follow it.
+
+    v(S_t)  <-  v(S_t) + alpha [ target - v(S_t) ]
+
+    Monte Carlo     target  =  R_{t+1} + gamma R_{t+2} + gamma^2 R_{t+3} + ...   (G_t)
+    TD(0)           R_{t+1} + gamma v(S_{t+1})
+    n-step TD       R_{t+1} + ... + gamma^{n-1} R_{t+n} + gamma^n v(S_{t+n})
+    TD(lambda)      the n-step targets of every n, weighted by (1 - lambda) lambda^{n-1}
+
+Monte Carlo waits for the end and believes only what it saw. The others put an estimate
+in the place of the rest, which is called bootstrapping: TD(0) after one step already.
+An ending has discount 0, so that nothing after it counts. Where a time limit cut the
+episode off there is no more to see, and all of them bootstrap, Monte Carlo too.
+
+Each algorithm has two functions: one that learns from one episode (`..._update`), and
+one that follows a policy through many and keeps a history.
+
+Source: Sutton & Barto (2018), sections 5.1, 6.1, 7.1 and 12.2.
+Shapes: S states, A actions, T time steps.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.random import Generator
+
+from mdp.bellman import discounted_returns
+from mdp.dials import PredictionConfig, schedule
+from mdp.model import MDP
+from mdp.sampling import Episode, episode_returns, sample_episode
+
+Policy = Float[np.ndarray, "S A"]
+Values = Float[np.ndarray, "S"]
+StepSizes = Float[np.ndarray, "T"]
+
+
+DEFAULT = PredictionConfig()
+
+
+class Predicted(NamedTuple):
+    """What was learned, and how."""
+
+    values: Values  # v
+    returns: Float[np.ndarray, "episodes"]  # G_0, discounted, of every episode as lived
+    lengths: Int[np.ndarray, "episodes"]  # T, the steps of every episode
+    snapshots: Float[np.ndarray, "episodes+1 S"]  # v before the first, after each
+
+
+# Learns from one episode, with a step size for each of its steps.
+Update = Callable[[Values, Episode, StepSizes], Values]
+
+
+def monte_carlo(
+    rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
+) -> Predicted:
+    """v_pi from whole episodes, by `monte_carlo_update`.
+
+    With step size 1 and decay 1, v(s) is the average of the returns that followed a
+    (first) visit to s. Source: S&B section 5.1, first-visit Monte Carlo prediction.
+    """
+    update = partial(monte_carlo_update, first_visit=config.first_visit)
+    return _predict(rng, mdp, policy, config, update, config.first_visit)
+
+
+def td_zero(
+    rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
+) -> Predicted:
+    """v_pi from single steps, by `td_zero_update`.
+
+    Source: S&B section 6.1, tabular TD(0) for estimating v_pi.
+    """
+    return _predict(rng, mdp, policy, config, td_zero_update)
+
+
+def n_step_td(
+    rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
+) -> Predicted:
+    """v_pi from n steps at a time, by `n_step_td_update`.
+
+    Source: S&B section 7.1, n-step TD for estimating v_pi.
+    """
+    update = partial(n_step_td_update, num_steps=config.num_steps)
+    return _predict(rng, mdp, policy, config, update)
+
+
+def td_lambda(
+    rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
+) -> Predicted:
+    """v_pi from all numbers of steps at once, by `td_lambda_update`.
+
+    Source: S&B section 12.2, semi-gradient TD(lambda), on a table.
+    """
+    update = partial(td_lambda_update, trace_decay=config.trace_decay)
+    return _predict(rng, mdp, policy, config, update)
+
+
+def monte_carlo_update(
+    values: Values, episode: Episode, step_sizes: StepSizes, first_visit: bool = False
+) -> Values:
+    """The values after an episode, each visited state having moved towards its return.
+
+        v(S_t)  <-  v(S_t) + alpha_t [ G_t - v(S_t) ],   t = 0, 1, ..., T-1
+
+    With `first_visit`, only where S_t had not occurred before t. If the episode was cut
+    off, v(S_T) stands for what would have followed. Source: S&B eq. 6.1.
+    """
+    returns = episode_returns(episode, rest=values[episode.next_states[-1]])
+    values = values.copy()
+    first = first_visits(episode.states)
+    for t, state in enumerate(episode.states):
+        if first_visit and not first[t]:
+            continue
+        values[state] += step_sizes[t] * (returns[t] - values[state])
+    return values
+
+
+def td_zero_update(values: Values, episode: Episode, step_sizes: StepSizes) -> Values:
+    """The values after an episode, learned step by step while it went on.
+
+        v(S_t)  <-  v(S_t) + alpha_t [ R_{t+1} + gamma v(S_{t+1}) - v(S_t) ]
+
+    Each step sees the values that the steps before it have left. Source: S&B eq. 6.2.
+    """
+    values = values.copy()
+    for step_size, step in zip(step_sizes, zip(*episode, strict=True), strict=True):
+        state, _, reward, discount, next_state = step
+        target = reward + discount * values[next_state]
+        values[state] += step_size * (target - values[state])
+    return values
+
+
+def n_step_td_update(
+    values: Values, episode: Episode, step_sizes: StepSizes, num_steps: int
+) -> Values:
+    """The values after an episode, each state learned about n steps after its visit.
+
+        v(S_t)  <-  v(S_t) + alpha_t [ G_{t:t+n} - v(S_t) ]
+        G_{t:t+n}  =  R_{t+1} + gamma G_{t+1:t+n},   G_{h:h} = v(S_h)
+
+    n = 1 is TD(0), and an n as long as the episode is Monte Carlo. Where the episode
+    stops before t + n, the target stops there too. Source: S&B eq. 7.1 and 7.2.
+    """
+    values = values.copy()
+    for t, state in enumerate(episode.states):
+        window = Episode(*(field[t : t + num_steps] for field in episode))
+        target = episode_returns(window, rest=values[window.next_states[-1]])[0]
+        values[state] += step_sizes[t] * (target - values[state])
+    return values
+
+
+def td_lambda_update(
+    values: Values, episode: Episode, step_sizes: StepSizes, trace_decay: float
+) -> Values:
+    """The values after an episode, every error passed back along the trace of states.
+
+        delta  =  R_{t+1} + gamma v(S_{t+1}) - v(S_t)
+        z(s)   <-  gamma lambda z(s)  for all s,   then   z(S_t)  <-  z(S_t) + alpha_t
+        v(s)   <-  v(s) + delta z(s)  for all s
+
+    The gamma that shrinks the trace is that of the step before: the one that led from
+    there to here. Here the trace z carries the step size of each visit; S&B's does not,
+    and multiplies by alpha in the last line. Source: S&B eq. 12.5 to 12.7.
+    """
+    values, trace = values.copy(), np.zeros_like(values)
+    for step_size, step in zip(step_sizes, zip(*episode, strict=True), strict=True):
+        state, _, reward, discount, next_state = step
+        td_error = reward + discount * values[next_state] - values[state]
+        trace[state] += step_size
+        values += td_error * trace
+        trace *= discount * trace_decay
+    return values
+
+
+def lambda_returns(
+    values: Values, episode: Episode, trace_decay: float
+) -> Float[np.ndarray, "T"]:
+    """What TD(lambda) moves the values towards, seen from the front: G^lambda_t.
+
+        G^lambda_t = R_{t+1} + gamma [ (1 - lambda) v(S_{t+1}) + lambda G^lambda_{t+1} ]
+
+    At the end G^lambda_T = v(S_T), which counts only if the episode was cut off. With
+    lambda = 0 these are the targets of TD(0), with lambda = 1 the returns.
+    Source: S&B section 12.1.
+    """
+    next_values = values[episode.next_states]
+    returns = np.zeros_like(episode.rewards)
+    following = next_values[-1]
+    for t in reversed(range(len(returns))):
+        mixed = (1 - trace_decay) * next_values[t] + trace_decay * following
+        following = episode.rewards[t] + episode.discounts[t] * mixed
+        returns[t] = following
+    return returns
+
+
+def first_visits(states: Int[np.ndarray, "T"]) -> Bool[np.ndarray, "T"]:
+    """True where the state had not occurred in the episode before."""
+    first = np.zeros(len(states), bool)
+    first[np.unique(states, return_index=True)[1]] = True
+    return first
+
+
+def learn_from_batch(
+    values: Values,
+    episodes: Sequence[Episode],
+    update: Update,
+    step_size: float,
+    num_sweeps: int,
+) -> Values:
+    """What an update makes of the same few episodes, presented again and again.
+
+    In each sweep all episodes start from the same values, and their changes are added.
+    With a small step size Monte Carlo comes to rest at the average returns in the data,
+    TD(0) at the exact values of the MDP that fits the data best. Source: S&B section
+    6.3, and example 6.4.
+    """
+    for _ in range(num_sweeps):
+        changes = [
+            update(values, episode, np.full(len(episode.states), step_size)) - values
+            for episode in episodes
+        ]
+        values = values + sum(changes)
+    return values
+
+
+def _predict(
+    rng: Generator,
+    mdp: MDP,
+    policy: Policy,
+    config: PredictionConfig,
+    update: Update,
+    first_visit: bool = False,
+) -> Predicted:
+    """Follow the policy, learn from every episode, and remember how it went."""
+    values = np.full(mdp.num_states, float(config.initial_value))
+    counts = np.zeros(mdp.num_states, int)
+    returns, lengths, snapshots = [], [], [values]
+    for _ in range(config.num_episodes):
+        episode = sample_episode(rng, mdp, policy, config.max_steps)
+        visits = np.zeros(len(episode.states), int)
+        first = first_visits(episode.states)
+        for t, state in enumerate(episode.states):
+            counts[state] += first[t] or not first_visit
+            visits[t] = counts[state]
+        step_sizes = schedule(config.step_size, config.step_size_decay, visits)
+        values = update(values, episode, step_sizes)
+        returns.append(discounted_returns(episode.rewards, episode.discounts)[0])
+        lengths.append(len(episode.states))
+        snapshots.append(values)
+    return Predicted(values, np.array(returns), np.array(lengths), np.array(snapshots))

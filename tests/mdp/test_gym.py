@@ -1,0 +1,142 @@
+"""To and from Gymnasium: the same world on both sides."""
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import mdp
+from mdp.worlds import cliff_walking, frozen_lake, gambler, student, taxi
+
+gymnasium = pytest.importorskip("gymnasium")
+
+from gymnasium.utils.env_checker import check_env  # noqa: E402
+
+from mdp.gym import from_gymnasium, to_gymnasium  # noqa: E402
+
+
+def newest(name, **kwargs):
+    version = gymnasium.envs.registration.find_highest_version(None, name)
+    return gymnasium.make(f"{name}-v{version}", **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("ours", "name"),
+    [(frozen_lake, "FrozenLake"), (cliff_walking, "CliffWalking"), (taxi, "Taxi")],
+)
+def test_gymnasiums_worlds_solve_as_they_come(ours, name):
+    """Wrapped in a time limit as they are; terminal rows are found by themselves."""
+    theirs = from_gymnasium(newest(name), discount=0.9)
+    expected = mdp.value_iteration(ours(0.9)).values
+    assert_allclose(mdp.value_iteration(theirs).values, expected, atol=1e-8)
+    assert_allclose(theirs.start, ours().start)
+
+
+def test_the_goal_beyond_the_cliff_cannot_be_walked_out_of():
+    """Gymnasium's table has a way back from it, which no episode ever takes."""
+    for ours, theirs in zip(
+        cliff_walking(), from_gymnasium(newest("CliffWalking"), 1.0), strict=True
+    ):
+        assert_array_equal(ours, theirs)
+
+
+def test_a_start_is_not_terminal_though_an_ending_leads_to_it():
+    """A contextual bandit: every pull is an episode, and shows the next context."""
+    table = [[[(1.0, 1, 5.0, True)]], [[(1.0, 0, 7.0, True)]]]
+    bandit = to_gymnasium(mdp.from_outcomes(table, 0.9))
+    assert_array_equal(mdp.value_iteration(from_gymnasium(bandit, 0.9)).values, [5, 7])
+
+
+def test_an_environment_without_its_table_is_refused():
+    with pytest.raises(ValueError, match="as P, CartPoleEnv does not"):
+        from_gymnasium(gymnasium.make("CartPole-v1"), 0.9)
+    with pytest.raises(ValueError, match="fickle_passenger"):
+        from_gymnasium(newest("Taxi", fickle_passenger=True), 0.9)
+
+
+@pytest.mark.filterwarnings("ignore:.*Not able to test alternative render modes")
+@pytest.mark.parametrize("world", [frozen_lake, gambler, student, mdp.worlds.garnet])
+def test_our_worlds_pass_gymnasiums_own_checker(world):
+    check_env(to_gymnasium(world()))
+
+
+@pytest.mark.parametrize("world", [frozen_lake, gambler, student])
+def test_there_and_back_again_is_the_same_mdp(world):
+    made = world(discount=0.9)
+    back = from_gymnasium(to_gymnasium(made), 0.9)
+    for name in ("available", "start", "transitions", "expected_rewards"):
+        assert_allclose(getattr(back, name), getattr(made, name), atol=1e-15)
+    assert_allclose(
+        mdp.value_iteration(back).values, mdp.value_iteration(made).values, atol=1e-8
+    )
+
+
+def test_steps_are_drawn_with_the_probabilities_of_the_table():
+    """Onto the ice and right: 1/3 each down, right, and up against the edge."""
+    env = to_gymnasium(frozen_lake())
+    counts = np.zeros(16)
+    for seed in range(900):
+        state, _ = env.reset(seed=seed)
+        assert state == 0
+        state, reward, terminated, truncated, _ = env.step(2)
+        assert (reward, terminated, truncated) == (0, False, False)
+        counts[state] += 1
+    assert counts[[0, 1, 4]].sum() == 900
+    # Five standard deviations of a count: 5 sqrt(900 / 3 * 2 / 3).
+    assert_allclose(counts[[0, 1, 4]], 300, atol=71)
+
+
+def test_an_unavailable_action_does_what_the_first_available_one_does():
+    env = to_gymnasium(student())
+    state, info = env.reset(seed=0)
+    assert state == 1
+    assert_array_equal(info["action_mask"], [1, 0, 1, 0, 0])
+    facebook, sleep = 0, 3
+    assert env.step(sleep)[:3] == (0, -1.0, False)
+    env.reset()
+    assert env.step(facebook)[:3] == (0, -1.0, False)
+    with pytest.raises(ValueError, match=r"action must be in 0\.\.4, got 5"):
+        env.step(5)
+
+
+def test_an_agent_from_elsewhere_learns_to_gamble():
+    """Watkins' Q-learning on Gymnasium's interface alone, blind to the mask."""
+    env = gymnasium.wrappers.TimeLimit(to_gymnasium(gambler(goal=4)), 100)
+    env.action_space.seed(0)
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    visits = np.zeros_like(q)
+    env.reset(seed=0)
+    for _ in range(1500):
+        state, _ = env.reset()
+        over = False
+        while not over:
+            action = env.action_space.sample()
+            after, reward, terminated, truncated, _ = env.step(action)
+            target = reward + (not terminated) * q[after].max()
+            visits[state, action] += 1
+            q[state, action] += (target - q[state, action]) / visits[
+                state, action
+            ] ** 0.7
+            state, over = after, terminated or truncated
+    assert_allclose(q.max(-1)[1:4], [0.16, 0.4, 0.64], atol=0.06)
+
+
+def test_gymnasium_has_no_place_for_several_discounts():
+    world = frozen_lake()
+    mixed = world._replace(
+        discounts=world.discounts * np.where(world.probs > 0.5, 1, 0.5)
+    )
+    mixed.discounts[0] = 0.7
+    with pytest.raises(ValueError, match=r"gamma or 0 for Gymnasium, got 0\.5, 0\.7"):
+        to_gymnasium(mixed)
+
+
+def test_without_gymnasium_one_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    monkeypatch.delitem(sys.modules, "mdp.gym")
+    with pytest.raises(
+        ModuleNotFoundError, match=r'pip install "bellman-to-rlhf\[gym\]'
+    ):
+        importlib.import_module("mdp.gym")
