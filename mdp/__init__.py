@@ -25,6 +25,9 @@ Read in this order:
     gym.py        to and from Gymnasium's environments
     checks.py     what numbers must satisfy to become an MDP
 
+Outside it stand what jax compiles, among them large.py (`solve_large`, for very many
+states) and small.py (`solve_small` and `stack`: thousands of worlds in one call).
+
 On the command line, `python -m mdp` lists, solves and learns the toy worlds.
 
 Words in the code, symbols in the docstrings:
@@ -180,3 +183,16 @@ __all__ = [
     "value_iteration_in_place",
     "worlds",
 ]
+
+
+def __getattr__(name: str):
+    """Import what needs jax when it is first asked for: jax takes half a second."""
+    if name == "solve_large":
+        from mdp.large import solve_large as found
+    elif name == "solve_small":
+        from mdp.small import solve_small as found
+    elif name == "stack":
+        from mdp.small import stack as found
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

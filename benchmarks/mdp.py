@@ -1,0 +1,293 @@
+"""The races of the first floor: solving known MDPs, and learning from samples.
+
+Every library gets the model in the form that suits it, built before the clock starts.
+"""
+
+import warnings
+from functools import cache, partial
+
+import numpy as np
+
+import mdp
+from benchmarks.race import Contestant, Race
+from mdp import MDP
+
+NUM_EPISODES = 1000
+NUM_LEARNERS = 256
+
+
+def races() -> tuple[Race, ...]:
+    """The five tasks, with what must be reached in each."""
+    return (
+        Race(
+            "FrozenLake 8x8, 1e-8",
+            Contestant("ours", lake, partial(ours, "solve_small", 1e-8)),
+            (
+                _peer("quantecon pi", dense, lake, partial(quantecon, "pi", 1e-8)),
+                _peer("quantecon mpi", dense, lake, partial(quantecon, "mpi", 1e-8)),
+                _peer("pymdptoolbox pi", stacked_by_action, lake, toolbox),
+                _peer("mdpsolver", lists, lake, partial(mdpsolver, 1e-8), spent=True),
+            ),
+            bar=2.5,
+            error=partial(error, lake),
+            tolerance=5e-9,
+        ),
+        Race(
+            "1000 random MDPs, S 20, A 4, 1e-6",
+            Contestant("ours", one_stack, partial(ours, "solve_small", 1e-6)),
+            (
+                _peers("quantecon pi", dense, partial(quantecon, "pi", 1e-6)),
+                _peers("quantecon mpi", dense, partial(quantecon, "mpi", 1e-6)),
+                _peers("pymdptoolbox pi", stacked_by_action, toolbox),
+                _peers("mdpsolver", lists, partial(mdpsolver, 1e-6), spent=True),
+            ),
+            bar=12.0,
+            error=error_of_many,
+            tolerance=5e-7,
+        ),
+        Race(
+            "random MDP, S 2000, A 10, B 20, 1e-6",
+            Contestant("ours", random_world, partial(ours, "solve_large", 1e-6)),
+            (
+                _peer(
+                    "quantecon sparse mpi",
+                    sparse,
+                    random_world,
+                    partial(quantecon, "mpi", 1e-6),
+                ),
+            ),
+            bar=1.0,
+            error=partial(error, random_world),
+            tolerance=5e-7,
+        ),
+        Race(
+            "grid of a million states, 1e-6",
+            Contestant("ours", grid, partial(ours, "solve_large", 1e-6)),
+            (
+                _peer(
+                    "quantecon sparse mpi",
+                    sparse,
+                    grid,
+                    partial(quantecon, "mpi", 1e-6),
+                ),
+            ),
+            bar=4.5,
+            error=partial(error_bound, grid),
+            tolerance=5e-7,
+            memory=1.2,
+        ),
+        Race(
+            "Q-learning, FrozenLake, a step",
+            Contestant("ours", partial(mdp.worlds.frozen_lake, 0.99), q_learning),
+            (Contestant("plain loop on Gymnasium", gymnasium_lake, plain_loop),),
+            bar=100.0,
+            amount=float,
+        ),
+    )
+
+
+# The worlds.
+
+
+def lake() -> MDP:
+    """FrozenLake 8x8."""
+    return mdp.worlds.frozen_lake_8x8(0.99)
+
+
+@cache
+def random_worlds() -> list[MDP]:
+    """A thousand dense random MDPs: from everywhere to everywhere."""
+    rng = np.random.default_rng(0)
+    return [
+        mdp.from_arrays(
+            rng.dirichlet(np.ones(20), (20, 4)), rng.normal(size=(20, 4)), 0.95
+        )
+        for _ in range(1000)
+    ]
+
+
+def one_stack() -> MDP:
+    """All of them as one."""
+    return mdp.stack(random_worlds())
+
+
+def random_world() -> MDP:
+    """Two thousand states, ten actions, twenty outcomes each."""
+    return mdp.worlds.garnet(2000, 10, 20, seed=0, discount=0.95)
+
+
+def grid(size: int = 1000) -> MDP:
+    """A continuing grid: a move goes astray to either side one time in ten.
+
+    Every cell has a reward of its own, uniform in [0, 1), for each step begun in it; a
+    move off the grid leaves the agent where it is.
+    """
+    row, column = np.divmod(np.arange(size * size), size)
+    moves = [(-1, 0), (0, 1), (1, 0), (0, -1)]
+    after = [
+        (row + down).clip(0, size - 1) * size + (column + right).clip(0, size - 1)
+        for down, right in moves
+    ]
+    slips = [[after[a - 1], after[a], after[(a + 1) % 4]] for a in range(4)]
+    next_states = np.moveaxis(np.array(slips), -1, 0).copy()
+    shape = next_states.shape
+    rewards = np.random.default_rng(0).random((size * size, 1, 1))
+    return MDP(
+        probs=np.broadcast_to([0.1, 0.8, 0.1], shape).copy(),
+        next_states=next_states,
+        rewards=np.broadcast_to(rewards, shape).copy(),
+        discounts=np.full(shape, 0.99),
+        available=np.ones(shape[:2], bool),
+        start=np.full(size * size, 1 / size**2),
+    )
+
+
+def gymnasium_lake():
+    """FrozenLake 4x4 as Gymnasium makes it."""
+    import gymnasium
+
+    return gymnasium.make("FrozenLake-v1")
+
+
+# The models of the peers.
+
+
+def sparse(world: MDP):
+    """QuantEcon's, with a sparse row for every pair."""
+    from quantecon.markov import DiscreteDP
+    from scipy.sparse import csr_matrix
+
+    S, A, B = world.probs.shape
+    rows = np.arange(0, S * A * B + 1, B)
+    entries = world.probs.ravel(), world.next_states.ravel(), rows
+    transitions = csr_matrix(entries, shape=(S * A, S))
+    transitions.sum_duplicates()
+    states, actions = np.divmod(np.arange(S * A), A)
+    rewards, gamma = world.expected_rewards.ravel(), float(world.discounts.max())
+    return DiscreteDP(rewards, transitions, gamma, states, actions)
+
+
+def dense(world: MDP):
+    """QuantEcon's, with arrays [S, A, S]."""
+    from quantecon.markov import DiscreteDP
+
+    gamma = float(world.discounts.max())
+    return DiscreteDP(world.expected_rewards, world.transitions, gamma)
+
+
+def stacked_by_action(world: MDP):
+    """What pymdptoolbox wants: [A, S, S], [S, A] and gamma."""
+    transitions = np.moveaxis(world.transitions, 1, 0).copy()
+    return transitions, world.expected_rewards, float(world.discounts.max())
+
+
+def lists(world: MDP):
+    """What mdpsolver wants: nested lists, without zeros."""
+    import mdpsolver
+
+    table = world.transitions
+    model = mdpsolver.model()
+    model.mdp(
+        discount=float(world.discounts.max()),
+        rewards=world.expected_rewards.tolist(),
+        tranMatProbs=[[row[row > 0].tolist() for row in rows] for rows in table],
+        tranMatColumns=[[row.nonzero()[0].tolist() for row in rows] for rows in table],
+    )
+    return model
+
+
+# What is timed.
+
+
+def ours(solver: str, epsilon: float, model: MDP) -> np.ndarray:
+    """The values that a solver of ours finds."""
+    return getattr(mdp, solver)(model, epsilon).values
+
+
+def quantecon(method: str, epsilon: float, model) -> np.ndarray:
+    """A method of DiscreteDP."""
+    return model.solve(method=method, epsilon=epsilon, max_iter=10_000).v
+
+
+def toolbox(model) -> np.ndarray:
+    """Policy iteration, the fastest of pymdptoolbox."""
+    warnings.simplefilter("ignore")
+    from mdptoolbox.mdp import PolicyIteration
+
+    solver = PolicyIteration(*model, max_iter=1000)
+    solver.run()
+    return np.array(solver.V)
+
+
+def mdpsolver(epsilon: float, model) -> np.ndarray:
+    """Modified policy iteration in C++, on one thread: more slow it down here."""
+    model.solve(algorithm="mpi", tolerance=epsilon, parallel=False)
+    return np.array(model.getValueVector())
+
+
+def q_learning(world: MDP) -> int:
+    """The steps that all learners took."""
+    config = mdp.ControlConfig(num_episodes=NUM_EPISODES, max_steps=100)
+    rng = np.random.default_rng(0)
+    learned = mdp.learn_many(rng, world, config, mdp.q_learning, NUM_LEARNERS)
+    return int(learned.lengths.sum())
+
+
+def plain_loop(env) -> int:
+    """Q-learning as everyone writes it first; the steps it took."""
+    rng = np.random.default_rng(0)
+    q = np.zeros((env.observation_space.n, env.action_space.n))
+    steps = 0
+    for episode in range(NUM_EPISODES):
+        state, _ = env.reset(seed=episode)
+        over = False
+        while not over:
+            explore = rng.random() < 0.1
+            action = int(rng.integers(4)) if explore else int(q[state].argmax())
+            after, reward, terminated, truncated, _ = env.step(action)
+            target = reward + 0.99 * q[after].max() * (not terminated)
+            q[state, action] += 0.1 * (target - q[state, action])
+            state, over = after, terminated or truncated
+            steps += 1
+    return steps
+
+
+# How far from the truth.
+
+
+def error(make, values: np.ndarray) -> float:
+    """The largest error of any state, from policy iteration's exact values."""
+    return float(np.abs(values - mdp.policy_iteration(make(), 1e-12).values).max())
+
+
+def error_of_many(values: np.ndarray) -> float:
+    """The same, over all random worlds."""
+    exact = [mdp.policy_iteration(world, 1e-12).values for world in random_worlds()]
+    return float(np.abs(values - exact).max())
+
+
+def error_bound(make, values: np.ndarray) -> float:
+    """The most that the error can be: here v* itself is out of reach."""
+    world = make()
+    residual = float(mdp.bellman_residual(world, values))
+    return residual / (1 - float(world.discounts.max()))
+
+
+def _peer(name, form, make, run, spent=False) -> Contestant:
+    return Contestant(name, partial(_prepare, form, make), run, spent)
+
+
+def _peers(name, form, run, spent=False) -> Contestant:
+    return Contestant(name, partial(_prepare_all, form), partial(_run_all, run), spent)
+
+
+def _prepare(form, make):
+    return form(make())
+
+
+def _prepare_all(form):
+    return [form(world) for world in random_worlds()]
+
+
+def _run_all(run, models):
+    return np.array([run(model) for model in models])
