@@ -159,7 +159,8 @@ def sparse(world: MDP):
 
     S, A, B = world.probs.shape
     rows = np.arange(0, S * A * B + 1, B)
-    entries = world.probs.ravel(), world.next_states.ravel(), rows
+    # Copies: sum_duplicates works in place.
+    entries = world.probs.flatten(), world.next_states.flatten(), rows
     transitions = csr_matrix(entries, shape=(S * A, S))
     transitions.sum_duplicates()
     states, actions = np.divmod(np.arange(S * A), A)

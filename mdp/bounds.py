@@ -1,18 +1,18 @@
 """How far from v* a backup has left the values: bounds from above and from below.
 
-The compiled solvers of `mdp.large` and `mdp.small` stop on them. They are tighter than
-the rule of `mdp.planning.largest_change`, and never looser: where no episode ends, an
-error that is the same in all states does not count.
+The fast solvers of `mdp.large` and `mdp.small` stop on them. They are tighter than the
+rule of `mdp.planning.largest_change`, and never looser: where no episode ends, an error
+that is the same in all states does not count.
 
 Source: Porteus (1971), "Some bounds for discounted sequential decision processes".
 """
 
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+
+from mdp.model import Array
 
 # Expected discounts that differ by no more than rounding: all of them are gamma.
 SAME_DISCOUNT = 1e-9
@@ -21,32 +21,36 @@ SAME_DISCOUNT = 1e-9
 class Bounds(NamedTuple):
     """How far the values one backup later can be from v*."""
 
-    shift: Float[Array, ""]  # what to add to them, to stand in the middle
-    error: Float[Array, ""]  # how far they can be off then
+    shift: float | Array  # what to add to them, to stand in the middle
+    error: float | Array  # how far they can be off then
 
 
 def bounds_on_error(
-    change: Float[Array, "S"], least: Float[Array, ""], most: Float[Array, ""]
+    change: Array, least: float | Array, most: float | Array, where: Callable = np.where
 ) -> Bounds:
     """What the change in one backup, T v - v, says about the distance of T v from v*.
 
         d g / (1 - g)  for d = min (T v - v)  and for d = max (T v - v)
 
     is the least and the most that can still be added to T v. Here g is the expected
-    discount of a pair: the one of all pairs that makes the bound the weaker. Where all
-    are equal, the middle between the bounds is the better guess, and only the span of
-    the change counts: an error that is the same in all states costs no sweep at all.
-    Source: Porteus (1971); Puterman (1994), section 6.6.3.
+    discount of a pair, between `least` and `most`: the one of all pairs that makes the
+    bound the weaker. Where all are equal, the middle between the bounds is the better
+    guess, and only the span of the change counts: an error that is the same in all
+    states costs no sweep at all. Source: Porteus (1971); Puterman (1994), section 6.6.3.
+
+    Args:
+        change: [S], T v - v.
+        where: jax's, if the numbers are jax's.
     """
     low, high = change.min(), change.max()
-    factor = jnp.array([least, most]) / (1 - jnp.array([least, most]))
-    low = low * jnp.where(low > 0, factor[0], factor[1])
-    high = high * jnp.where(high > 0, factor[1], factor[0])
-    centred = Bounds((high + low) / 2, (high - low) / 2)
-    # Where they differ, some states are ends: their value is 0 and must stay 0.
-    one_sided = Bounds(jnp.zeros(()), jnp.maximum(-low, high))
+    # Gamma = 1 is told apart below; here it must only not divide by 0.
+    weak, strong = (g / (1 - where(g < 1, g, 0.0)) for g in (least, most))
+    lower = low * where(low > 0, weak, strong)
+    upper = high * where(high > 0, strong, weak)
     one_gamma = most - least <= SAME_DISCOUNT
-    bounds = jax.tree.map(partial(jnp.where, one_gamma), centred, one_sided)
+    # Where they differ, some states are ends: their value is 0 and must stay 0.
+    shift = where(one_gamma, (upper + lower) / 2, 0.0)
+    error = where(one_gamma, (upper - lower) / 2, where(upper > -lower, upper, -lower))
     # Nothing bounds the error by the change where gamma is 1: a change of epsilon ends.
-    undiscounted = Bounds(jnp.zeros(()), abs(change).max() / 2)
-    return jax.tree.map(partial(jnp.where, most < 1), bounds, undiscounted)
+    undiscounted = where(high > -low, high, -low) / 2
+    return Bounds(where(most < 1, shift, 0.0), where(most < 1, error, undiscounted))

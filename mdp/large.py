@@ -1,29 +1,26 @@
-"""Large worlds: inexact policy iteration, compiled.  Outside the reading order.
+"""Large worlds: inexact policy iteration, made fast.  Outside the reading order.
 
-As in `mdp.planning.policy_iteration` the policy is improved greedily and evaluated, but
-only roughly: BiCGSTAB takes the residual of the linear system
+    pi   <-  greedy for v
+    v    <-  v + d      where  (I - gamma T_pi) d = T v - v,  solved roughly
 
-    (I - gamma T_pi) v = r_pi
+As in `mdp.planning.policy_iteration` the policy is improved greedily and then evaluated,
+but only roughly: to evaluate exactly a policy that the next round will throw away is
+wasted work. It stops on bounds for v* from above and below (see `mdp.bounds`).
 
-down to a tenth. To evaluate a policy exactly that the next round will throw away is
-wasted work; and to sweep, as modified policy iteration does, carries news one state a
-sweep, where a step of BiCGSTAB fits the values to all that is known so far. Some worlds
-are no good for it, those where all news comes from one far place: after PATIENCE rounds
-the evaluation is by sweeps, which are slow and sure.
+The table of outcomes is kept in one of two forms:
 
-Why it is fast besides:
-
-- XLA fuses a sum over outcomes that is written out, b = 0, 1, ..., and a maximum over
-  actions likewise, into loops over the states that store nothing in between. The same
-  backup as an array [S, A, B] and a sum over its last axis is several times slower.
-- The table is read where it stands. XLA copies what does not begin on a 64-byte
-  boundary, and numpy's arrays do not, so the few arrays that are needed are made so
-  that they do. Next states are 32-bit: a sweep costs what it reads.
-- It stops on bounds for v* from above and below, as soon as they are close enough.
+- Few outcomes, as on a grid: compiled by XLA, with states last in every array, so that
+  a backup reads and writes straight on. A sum over outcomes that is written out, b = 0,
+  1, ..., and a maximum over actions likewise, become one loop over the states. With
+  states first, as in `MDP`, that loop takes three times as long on a large grid. The
+  evaluation is by BiCGSTAB: a sweep carries news one state further, where a step of
+  BiCGSTAB fits the correction to all that is known so far.
+- Many outcomes, as in a random world: a sparse matrix of scipy's, and the evaluation is
+  by sweeps, since there news is everywhere after a few of them.
 
 Source: Mrkaic (2002), "Policy iteration accelerated with Krylov methods"; van der Vorst
-(1992) for BiCGSTAB; Porteus (1971) for the bounds.  Shapes: S states, A actions, B
-outcomes per pair.
+(1992) for BiCGSTAB; Puterman (1994), section 6.5, for modified policy iteration.
+Shapes: S states, A actions, B outcomes per pair.
 """
 
 from functools import partial, reduce
@@ -34,226 +31,255 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
-from numpy.typing import DTypeLike
+from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
 from mdp.bounds import bounds_on_error
 from mdp.model import MDP
 from mdp.planning import Solution
 
-# Begin with so many sweeps of the optimality backup: a first policy worth evaluating.
-WARM_SWEEPS = 50
+# Evaluate until this share of the change is left, or that one if no more than so many
+# states changed their action, for then the policy is here to stay.
+ROUGHLY, CLOSELY, FEW_CHANGES = 0.05, 1e-6, 10
 
-# Evaluate until this share of the residual is left, and for at most so many steps.
-ROUGHLY = 0.1
+# But for at most so many steps of BiCGSTAB, or sweeps.
 MAX_STEPS = 60
+MAX_SWEEPS = 20
 
-# After so many rounds, evaluate each policy by so many sweeps instead.
+# After so many rounds evaluate by sweeps, which are slow and sure.
 PATIENCE = 40
-NUM_SWEEPS = 20
 
-# Written out, more slices than this would take XLA long to compile and win nothing.
-MAX_UNROLLED = 256
-
-
-class Table(NamedTuple):
-    """An MDP as a sweep reads it: q(s, a) = rewards + sum_b weights v(next_states)."""
-
-    weights: Float[Array, "S A B"]  # probability times discount
-    next_states: Int[Array, "S A B"]
-    rewards: Float[Array, "S A"]  # expected; -inf where the action is unavailable
-    discounts: Float[Array, "2"]  # the smallest and the largest expected discount
+# Up to so many outcomes in a state it pays to write them all out and compile them.
+FEW_OUTCOMES = 64
 
 
 def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solution:
-    """v* by inexact policy iteration, compiled: for worlds with very many states.
+    """v* by inexact policy iteration: for worlds with very many states.
 
         pi(s)  <-  argmax_a q(s, a);    v  <-  roughly (I - gamma T_pi)^{-1} r_pi
 
     Promises what `value_iteration` promises: if gamma < 1, `converged` means |values -
     v*| <= epsilon / 2 in every state; if gamma = 1, that no value changed by more than
     epsilon in the last backup. `values` are the maxima of `action_values`. `residuals`
-    holds the largest change in each round's backup. The first call for a new shape
-    compiles, which takes a few seconds.
+    holds the largest change in each round's backup. The first call for a new shape may
+    compile for a few seconds.
     """
+    _, num_actions, num_outcomes = mdp.probs.shape
+    form = compiled if num_actions * num_outcomes <= FEW_OUTCOMES else sparse
+    least, most = expected_discounts(mdp)
+    residuals, old_actions = [], -1
     with jax.enable_x64(True):
-        q, residuals, rounds, converged = _solve(_table(mdp), epsilon, max_rounds)
-    q = np.where(mdp.available, q, 0.0)
-    return Solution(
-        q.max(-1, where=mdp.available, initial=-np.inf),
-        q,
-        greedy_policy(mdp, q),
-        np.asarray(residuals)[: int(rounds)],
-        bool(converged),
+        table, values = form(mdp)
+        while True:
+            q, best, actions = table.improve(values)
+            change = best - values
+            shift, error = map(float, bounds_on_error(change, least, most))
+            residuals.append(float(abs(change).max()))
+            converged = error <= epsilon / 2
+            if converged or len(residuals) == max_rounds:
+                break
+            stays = (actions != old_actions).sum() <= FEW_CHANGES
+            share, old_actions = CLOSELY if stays else ROUGHLY, actions
+            patient = len(residuals) < PATIENCE
+            values = values + table.correction(actions, change, share, patient)
+        action_values = np.where(mdp.available, q() + shift, 0.0)
+    values = action_values.max(-1, where=mdp.available, initial=-np.inf)
+    policy = greedy_policy(mdp, action_values)
+    return Solution(values, action_values, policy, np.array(residuals), converged)
+
+
+def expected_discounts(mdp: MDP) -> tuple[float, float]:
+    """The smallest and the largest expected discount of any available pair."""
+    gamma = mdp.discounts[0, 0, 0]
+    if (mdp.discounts == gamma).all():
+        return gamma, gamma
+    expected = np.einsum("sab,sab->sa", mdp.probs, mdp.discounts)[mdp.available]
+    return expected.min(), expected.max()
+
+
+class SparseTable(NamedTuple):
+    """Gamma T as sparse rows of B entries, one row for every pair."""
+
+    weights: Float[np.ndarray, "SA B"]  # times `discount`: probability times discount
+    next_states: Int[np.ndarray, "SA B"]
+    discount: float
+    rewards: Float[np.ndarray, "S A"]  # expected; -inf where unavailable
+
+    def improve(self, values: Float[np.ndarray, "S"]):
+        """One backup: q, the best of it, and the first action that has it."""
+        expected = self.rows(self.weights, self.next_states) @ (self.discount * values)
+        q = self.rewards + expected.reshape(self.rewards.shape)
+        actions = q.argmax(-1)
+        return lambda: q, q[np.arange(len(q)), actions], actions
+
+    def correction(self, actions, change, share, patient=False):
+        """The sum of (gamma T_pi)^k change, until what is added is roughly even."""
+        pairs = np.arange(len(actions)) * self.rewards.shape[1] + actions
+        policy = self.rows(self.weights[pairs], self.next_states[pairs])
+        step = correction = change
+        enough = share * np.ptp(change)
+        for _ in range(MAX_SWEEPS):
+            step = policy @ (self.discount * step)
+            correction = correction + step
+            if np.ptp(step) <= enough:
+                break
+        return correction
+
+    def rows(self, weights, next_states) -> csr_array:
+        """These rows as a matrix of scipy's."""
+        starts = np.arange(0, weights.size + 1, weights.shape[1], dtype=np.int32)
+        shape = len(weights), len(self.rewards)
+        return csr_array((weights.ravel(), next_states.ravel(), starts), shape=shape)
+
+
+def sparse(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
+    """The MDP as sparse rows; and the best reward of every state, to begin with."""
+    num_outcomes = mdp.probs.shape[-1]
+    least, most = expected_discounts(mdp)
+    # The usual case, one gamma and no ends, needs no array of products.
+    weights, discount = (
+        (mdp.probs, most) if least == most else (mdp.probs * mdp.discounts, 1.0)
     )
-
-
-@partial(jax.jit, static_argnames="max_rounds")
-def _solve(table: Table, epsilon: Float[Array, ""] | float, max_rounds: int):
-    least, most = table.discounts
-    finest = epsilon * (1 - most) / 4
-
-    def unfinished(carry):
-        *_, rounds, converged = carry
-        return ~converged & (rounds < max_rounds)
-
-    def improve_and_evaluate(carry):
-        values, old_actions, _, residuals, rounds, _ = carry
-        improved, actions = _best(table, values)
-        change = improved - values
-        residual = abs(change).max()
-        shift, error = bounds_on_error(change, least, most)
-        converged = error <= epsilon / 2
-        # A policy that stays is evaluated to the end: there will be no better one.
-        share = jnp.where((actions == old_actions).all(), 0.0, ROUGHLY)
-        # 0: done; 1: solve; 2: sweep.
-        way = jnp.where(converged, 0, jnp.where(rounds < PATIENCE, 1, 2))
-        values = lax.switch(
-            way,
-            [
-                lambda: values,
-                lambda: _evaluate_roughly(table, actions, improved, share, finest),
-                lambda: _sweep(_rows(table, actions), improved, NUM_SWEEPS),
-            ],
-        )
-        residuals = residuals.at[rounds].set(residual)
-        return values, actions, shift, residuals, rounds + 1, converged
-
-    num_states = len(table.rewards)
-    values = _sweep(table, jnp.zeros(num_states), WARM_SWEEPS)
-    actions = jnp.zeros(num_states, jnp.int32)
-    start = (values, actions, 0.0, jnp.zeros(max_rounds), 0, False)
-    carry = lax.while_loop(unfinished, improve_and_evaluate, start)
-    values, _, shift, residuals, rounds, converged = carry
-    q = jnp.stack(_backups(table, values), -1) + shift
-    return q, residuals, rounds, converged
-
-
-def _evaluate_roughly(table, actions, values, share, finest) -> Array:
-    """Values nearer to v_pi: BiCGSTAB on (I - gamma T_pi) v = r_pi, from `values`."""
-    only = _rows(table, actions)
-
-    def discounted(x):
-        """Gamma T_pi x."""
-        return _backups(only._replace(rewards=nothing), x)[0]
-
-    def unfinished(carry):
-        _, residual, *_, steps = carry
-        return (residual @ residual > target**2) & (steps < MAX_STEPS)
-
-    def step(carry):
-        x, residual, direction, rho, steps = carry
-        moved = direction - discounted(direction)
-        alpha = rho / (shadow @ moved)
-        halfway = residual - alpha * moved
-        turned = halfway - discounted(halfway)
-        omega = (turned @ halfway) / (turned @ turned)
-        x = x + alpha * direction + omega * halfway
-        residual = halfway - omega * turned
-        new_rho = shadow @ residual
-        beta = new_rho / rho * alpha / omega
-        direction = residual + beta * (direction - omega * moved)
-        return x, residual, direction, new_rho, steps + 1
-
-    nothing = jnp.zeros_like(only.rewards)
-    shadow = _backups(only, values)[0] - values
-    norm = jnp.sqrt(shadow @ shadow)
-    target = jnp.maximum(share * norm, finest)
-    carry = values, shadow, shadow, shadow @ shadow, 0
-    found, residual, *_ = lax.while_loop(unfinished, step, carry)
-    # BiCGSTAB can break down (0 / 0); the improved values are then progress enough.
-    better = residual @ residual < shadow @ shadow
-    return jnp.where(better, found, values)
-
-
-def _sweep(table: Table, values: Float[Array, "S"], num_sweeps: int) -> Array:
-    """The optimality backup, so many times; of a table with one action, evaluation."""
-
-    def sweep(_, values):
-        return reduce(jnp.maximum, _backups(table, values))
-
-    return lax.fori_loop(0, num_sweeps, sweep, values)
-
-
-def _table(mdp: MDP) -> Table:
-    """The MDP as arrays that XLA reads without copying them."""
-    shape = mdp.probs.shape
-    weights = np.multiply(mdp.probs, mdp.discounts, out=aligned(shape, float))
-    next_states = aligned(shape, np.int32)
-    next_states[:] = mdp.next_states
-    rewards = np.einsum("sab,sab->sa", mdp.probs, mdp.rewards, out=aligned(shape[:2]))
+    rewards = np.einsum("sab,sab->sa", mdp.probs, mdp.rewards)
     rewards[~mdp.available] = -np.inf
-    discounts = np.einsum("sab->sa", weights)[mdp.available]
-    return Table(
-        weights, next_states, rewards, np.array([discounts.min(), discounts.max()])
+    table = SparseTable(
+        weights.reshape(-1, num_outcomes),
+        # 32-bit from the start: else scipy looks for the largest before every product.
+        mdp.next_states.astype(np.int32).reshape(-1, num_outcomes),
+        discount,
+        rewards,
     )
+    return table, rewards.max(-1)
 
 
-def aligned(shape: tuple[int, ...], dtype: DTypeLike = float) -> np.ndarray:
-    """An empty array that begins on a 64-byte boundary."""
+class CompiledTable(NamedTuple):
+    """The MDP with states last: q(s, a) = rewards + sum_b weights v(next_states)."""
+
+    weights: Float[Array, "A B S"]  # probability times discount
+    next_states: Int[Array, "A B S"]
+    rewards: Float[Array, "A S"]  # expected; -inf where unavailable
+
+    def improve(self, values: Float[Array, "S"]):
+        """One backup: q, the best of it, and the first action that has it."""
+        return partial(backup, self, values), *best_of_backup(self, values)
+
+    def correction(self, actions, change, share, patient):
+        """Roughly v_pi - v: by BiCGSTAB, or if that has taken too long, by sweeps."""
+        row = take_rows(self.weights, self.next_states, actions)
+        if patient:
+            return solve_roughly(*row, change, share)
+        return add_up_sweeps(*row, change)
+
+
+def compiled(mdp: MDP) -> tuple[CompiledTable, Float[Array, "S"]]:
+    """The MDP with states last; and the best reward of every state, to begin with."""
+    num_states, num_actions, num_outcomes = mdp.probs.shape
+    shape = (num_actions, num_outcomes, num_states)
+    weights, next_states = aligned(shape), aligned(shape, np.int32)
+    rewards = aligned((num_actions, num_states))
+    np.multiply(mdp.probs, mdp.discounts, out=np.moveaxis(weights, -1, 0))
+    np.moveaxis(next_states, -1, 0)[:] = mdp.next_states
+    np.einsum("sab,sab->sa", mdp.probs, mdp.rewards, out=rewards.T)
+    rewards.T[~mdp.available] = -np.inf
+    table = CompiledTable(*map(jnp.asarray, (weights, next_states, rewards)))
+    return table, table.rewards.max(0)
+
+
+def aligned(shape: tuple[int, ...], dtype: type = float) -> np.ndarray:
+    """An empty array that begins on a 64-byte boundary, else XLA copies it first."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.empty(size + 64, np.uint8)
     offset = -raw.ctypes.data % 64
     return raw[offset : offset + size].view(dtype).reshape(shape)
 
 
-def _backups(table: Table, values: Float[Array, "S"]) -> tuple[Array, ...]:
-    """q(s, a) = r(s, a) + sum_b weights(s, a, b) v(next_states(s, a, b)), by action."""
-    _, num_actions, num_outcomes = table.weights.shape
-
-    def unrolled(table, values):
-        columns = [table.rewards[:, a] for a in range(num_actions)]
-        for a, b in np.ndindex(num_actions, num_outcomes):
-            following = _look_up(values, table.next_states[:, a, b])
-            columns[a] = columns[a] + table.weights[:, a, b] * following
-        return tuple(columns)
-
-    def in_one_piece(table, values):
-        following = _look_up(values, table.next_states)
-        q = table.rewards + (table.weights * following).sum(-1)
-        return tuple(q[:, a] for a in range(num_actions))
-
-    short = num_actions * num_outcomes <= MAX_UNROLLED
-    return _kept(table, unrolled if short else in_one_piece, table, values)
+@jax.jit
+def backup(table: CompiledTable, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+    """q(s, a) = r(s, a) + sum_b weights(s, a, b) v(next_states(s, a, b))."""
+    return jnp.stack(_backups(table, values), -1)
 
 
-def _best(table: Table, values: Float[Array, "S"]) -> tuple[Array, Array]:
-    """The largest action value of every state, and the first action that has it."""
-    columns = _backups(table, values)
-    best = reduce(jnp.maximum, columns)
-    actions = jnp.zeros(len(best), jnp.int32)
-    for a in reversed(range(len(columns))):
-        actions = jnp.where(columns[a] == best, a, actions)
+@jax.jit
+def best_of_backup(table: CompiledTable, values: Float[Array, "S"]):
+    """The largest q of every state, and the first action that has it."""
+    q = _backups(table, values)
+    best = reduce(jnp.maximum, q)
+    actions = jnp.zeros(len(values), jnp.int32)
+    for a in reversed(range(len(q))):
+        actions = jnp.where(q[a] == best, a, actions)
     return best, actions
 
 
-def _rows(table: Table, actions: Int[Array, "S"]) -> Table:
-    """The rows of these actions: what is left of the table if they are taken."""
-
-    def rows(table, actions):
-        states = jnp.arange(len(actions))
-        taken = (field[states, actions][:, None] for field in table[:3])
-        return Table(*taken, table.discounts)
-
-    return _kept(table, rows, table, actions)
+def _backups(table, values):
+    return [reward + expected(*row, values) for *row, reward in zip(*table, strict=True)]
 
 
-def _kept(table: Table, function, *args):
-    """function(*args), from arguments that are stored, to results that are stored.
+def expected(weights, next_states, values: Float[Array, "S"]) -> Float[Array, "S"]:
+    """sum_b weights(s, b) v(next_states(s, b)), written out."""
+    # Without a check of the bounds, which `validate` made once.
+    return sum(
+        w * values.at[following].get(mode="promise_in_bounds")
+        for w, following in zip(weights, next_states, strict=True)
+    )
 
-    Left alone, XLA computes an array anew wherever an element of it is looked up, and a
-    look-up of a look-up costs B^2. It sees through `lax.optimization_barrier`, but not
-    into a condition, and it cannot know that no discount is above 1.
+
+@jax.jit
+def take_rows(weights, next_states, actions):
+    """What is left of gamma T if these actions are taken; in float32.
+
+    The correction's own error is corrected in the next round, and a sweep costs what it
+    reads.
     """
-
-    def never(*args):
-        return jax.tree.map(
-            lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, *args)
-        )
-
-    return lax.cond(table.discounts[1] <= 1.0, function, never, *args)
+    which = jnp.broadcast_to(actions, weights.shape[1:])
+    return (
+        lax.select_n(which, *weights.astype(jnp.float32)),
+        lax.select_n(which, *next_states),
+    )
 
 
-def _look_up(values: Float[Array, "S"], states: Int[Array, "..."]):
-    """values[states], without a check of the bounds that `validate` made once."""
-    return values.at[states].get(mode="promise_in_bounds")
+@jax.jit
+def add_up_sweeps(weights, next_states, change: Float[Array, "S"]) -> Array:
+    """The sum of (gamma T_pi)^k change, for k = 0, 1, ..., MAX_SWEEPS."""
+
+    def sweep(_, correction):
+        return change + expected(weights, next_states, correction)
+
+    return lax.fori_loop(0, MAX_SWEEPS, sweep, change)
+
+
+@jax.jit
+def solve_roughly(weights, next_states, change: Float[Array, "S"], share) -> Array:
+    """The d of (I - gamma T_pi) d = change, roughly, by BiCGSTAB from d = 0."""
+    # Scaled, so that the squares of small changes do not vanish in float32.
+    scale = abs(change).max()
+    wanted = (change / scale).astype(jnp.float32)
+    system = partial(_less_what_follows, weights, next_states)
+
+    def unfinished(carry):
+        _, residual, *_, steps = carry
+        return (residual @ residual > share**2 * total) & (steps < MAX_STEPS)
+
+    def step(carry):
+        found, residual, direction, rho, steps = carry
+        moved = system(direction)
+        alpha = rho / (wanted @ moved)
+        halfway = residual - alpha * moved
+        turned = system(halfway)
+        omega = (turned @ halfway) / (turned @ turned)
+        found = found + alpha * direction + omega * halfway
+        residual = halfway - omega * turned
+        new_rho = wanted @ residual
+        beta = new_rho / rho * alpha / omega
+        direction = residual + beta * (direction - omega * moved)
+        return found, residual, direction, new_rho, steps + 1
+
+    total = wanted @ wanted
+    start = jnp.zeros_like(wanted), wanted, wanted, total, 0
+    found, residual, *_ = lax.while_loop(unfinished, step, start)
+    # BiCGSTAB can break down (0 / 0); one backup is then progress enough.
+    return scale * jnp.where(residual @ residual < total, found, wanted)
+
+
+def _less_what_follows(weights, next_states, x):
+    """(I - gamma T_pi) x."""
+    return x - expected(weights, next_states, x)

@@ -3,12 +3,12 @@
     sweep      v  <-  max_a [ r + gamma T v ]             while that is quick
     then       v  <-  (I - gamma T_pi)^{-1} r_pi          with pi greedy for v
 
-A small world fits into the processor's first cache as a dense matrix gamma T of S A
-rows, and a sweep of 20 states takes a fifth of a microsecond there. So thousands of
-worlds are solved one after the other, each from beginning to end, and never swept side
-by side: that would fetch every matrix from far away in every sweep. Many random worlds
-are done before the linear solve is needed at all, since what counts is the *span* of
-the change (see `mdp.bounds.bounds_on_error`).
+A small world fits into the processor's nearest caches as a dense matrix gamma T of S A
+rows, and a sweep of 20 states takes a quarter of a microsecond there. So thousands of
+worlds are solved a few at a time, from beginning to end, and never swept all side by
+side: that would fetch every matrix from far away in every sweep. Many random worlds are
+done before the linear solve is needed at all, since what counts is the *span* of the
+change (see `mdp.bounds`).
 
 I - gamma T_pi is dominated by its diagonal row by row, so its transpose is so column by
 column, and that transpose is factored without exchanging any rows.
@@ -16,7 +16,9 @@ column, and that transpose is factored without exchanging any rows.
 Shapes: N worlds, S states, A actions, B outcomes per pair.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
@@ -32,9 +34,15 @@ from mdp.large import aligned
 from mdp.model import MDP
 from mdp.planning import Solution
 
-# Sweep so often before solving linear systems; then improve the policy so often.
-MAX_SWEEPS = 40
-MAX_ROUNDS = 100
+# After so many sweeps look whether they were enough: to look takes as long as to sweep.
+SWEEPS_PER_LOOK = 14
+
+# Look so often before solving linear systems; then improve the policy so often.
+MAX_LOOKS = 3
+MAX_SOLVES = 20
+
+# So many worlds share the second cache; in each, side by side.
+SIDE_BY_SIDE = 8
 
 # Up to so many outcomes a pair, comparing beats scattering.
 FEW_OUTCOMES = 32
@@ -43,128 +51,204 @@ FEW_OUTCOMES = 32
 def stack(mdps: Sequence[MDP]) -> MDP:
     """Many MDPs of one shape as one: every field has a leading axis of worlds.
 
+    What is the same in all worlds, or for all outcomes of a pair, is stored once, and
+    only looks repeated.
+
     Raises:
         ValueError: the shapes differ, or there is no MDP at all.
     """
     shapes = sorted({np.shape(mdp.probs) for mdp in mdps})
     if len(shapes) != 1:
         raise ValueError(f"mdps must all have one shape [S, A, B], got {shapes}")
-    fields = []
-    for of_each in zip(*mdps, strict=True):
-        first = np.asarray(of_each[0])
-        stacked = aligned((len(mdps), *first.shape), first.dtype)
-        fields.append(np.stack(of_each, out=stacked))
-    return MDP(*fields)
+    return MDP(*(_stored_once(np.stack(field)) for field in zip(*mdps, strict=True)))
+
+
+def _stored_once(field: np.ndarray) -> np.ndarray:
+    kept = field
+    for axis in {0, field.ndim - 1} - {1}:
+        first = kept.take([0], axis)
+        kept = first if (kept == first).all() else kept
+    stored = aligned(kept.shape, kept.dtype)
+    stored[:] = kept
+    return np.broadcast_to(stored, field.shape)
 
 
 def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     """v* of one small MDP, or of each of a stack, by sweeps and then policy iteration.
 
-    For a stack (see `stack`), every field of the solution has a leading axis of worlds,
-    and `residuals`, the largest change in every backup, are nan where a world needed
-    fewer of them than another. Promises what `value_iteration` promises. Meant for
-    gamma < 1: at gamma = 1 a greedy policy that never ends the episode has no values,
-    and `converged` is then False.
+    For a stack (see `stack`), every field of the solution has a leading axis of worlds.
+    `residuals`, the largest change in a backup, are of the last of every few sweeps;
+    they are nan where a world needed fewer of them than another. Promises what
+    `value_iteration` promises. Meant for gamma < 1: at gamma = 1 a greedy policy that
+    never ends the episode has no values, and `converged` is then False.
     """
-    solve = _solve_many if np.ndim(mdp.probs) == 4 else _solve_one
+    if np.ndim(mdp.probs) == 3:
+        known = _one_gamma(mdp), _is_in_order(mdp)
+        solution = _in_x64(_solve_one, mdp, epsilon, *known)
+        solution = solution._replace(converged=bool(solution.converged))
+    else:
+        solution = _solve_stack(mdp, epsilon)
+    num_looks = (~np.isnan(solution.residuals)).sum(-1).max()
+    return solution._replace(residuals=solution.residuals[..., :num_looks])
+
+
+def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
+    """A share of the worlds for every core: XLA alone would use but one here."""
+    common, own = zip(*map(_common_or_own, mdps), strict=True)
+    own = MDP(*own)._replace(probs=mdps.probs)  # tells how many worlds there are
+    common = MDP(*common)._replace(probs=None)
+    in_order = common.next_states is not None and _is_in_order(common)
+    gamma = None if common.discounts is None else _one_gamma(common)
+    num_worlds, num_cores = len(mdps.probs), os.cpu_count() or 1
+    share = -(-num_worlds // (SIDE_BY_SIDE * num_cores)) * SIDE_BY_SIDE
+
+    def solve(begin):
+        part = jax.tree.map(lambda field: field[begin : begin + share], own)
+        return _in_x64(_solve_many, part, common, epsilon, gamma, in_order)
+
+    with ThreadPoolExecutor(num_cores) as threads:
+        parts = list(threads.map(solve, range(0, num_worlds, share)))
+    return Solution(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _common_or_own(field: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The one that all worlds share, or else theirs; without repetitions (`stack`)."""
+    if field.strides[-1] == 0:
+        field = field[..., :1]
+    return (field[0], None) if field.strides[0] == 0 else (None, field)
+
+
+def _one_gamma(mdp: MDP) -> float | None:
+    """The discount, if it is that of every outcome."""
+    gamma = mdp.discounts.flat[0]
+    return float(gamma) if (mdp.discounts == gamma).all() else None
+
+
+def _in_x64(solve, *args) -> Solution:
     with jax.enable_x64(True):
-        q, residuals, converged = map(np.asarray, solve(mdp, epsilon))
-    q = np.where(mdp.available, q, 0.0)
-    longest = (~np.isnan(residuals)).sum(-1).max()
-    return Solution(
-        q.max(-1, where=mdp.available, initial=-np.inf),
-        q,
-        _greedy_in_each(mdp, q),
-        residuals[..., :longest],
-        converged if converged.ndim else bool(converged),
-    )
+        return Solution(*map(np.array, solve(*args)))
 
 
-def _greedy_in_each(mdp: MDP, q: np.ndarray) -> np.ndarray:
-    """The greedy policy of one world or many: it looks at one state at a time."""
-    num_actions = q.shape[-1]
-    rows = mdp._replace(available=mdp.available.reshape(-1, num_actions))
-    return greedy_policy(rows, q.reshape(-1, num_actions)).reshape(q.shape)
+def _is_in_order(mdp: MDP) -> bool:
+    """Made from dense arrays, every pair lists every state in order."""
+    num_states, _, num_outcomes = np.shape(mdp.next_states)
+    if num_states != num_outcomes:
+        return False
+    return bool((mdp.next_states == np.arange(num_states)).all())
 
 
-def _solve(mdp: MDP, epsilon: Float[Array, ""] | float):
-    matrix = _discounted(mdp)
-    rewards = jnp.where(mdp.available, (mdp.probs * mdp.rewards).sum(-1), -jnp.inf)
-    expected = matrix.sum(-1).reshape(rewards.shape)
-    least = expected.min(where=mdp.available, initial=1.0)
-    most = expected.max(where=mdp.available, initial=0.0)
+@partial(jax.jit, static_argnames="in_order")
+def _solve_one(mdp: MDP, epsilon, gamma, in_order: bool) -> Solution:
+    return _solution(mdp, _solve(mdp, epsilon, gamma, in_order))
 
-    def improve(values):
-        """One backup, and what it says about the distance from v*."""
-        q = rewards + (matrix @ values).reshape(rewards.shape)
-        return q, q.max(-1), bounds_on_error(q.max(-1) - values, least, most)
+
+@partial(jax.jit, static_argnames="in_order")
+def _solve_many(own: MDP, common: MDP, epsilon, gamma, in_order: bool) -> Solution:
+    """Of each world, some fields are its own, and the others those of all."""
+
+    def whole(own):
+        both = zip(own, common, strict=True)
+        return MDP(*(theirs if mine is None else mine for mine, theirs in both))
+
+    def solve(own):
+        return _solve(whole(own), epsilon, gamma, in_order)
+
+    found = lax.map(solve, own, batch_size=SIDE_BY_SIDE)
+    return jax.vmap(_solution)(jax.vmap(whole)(own), found)
+
+
+def _solve(mdp: MDP, epsilon, gamma: Float[Array, ""] | None, in_order: bool):
+    if gamma is None:
+        weights, gamma = mdp.probs * mdp.discounts, 1.0
+        expected = _row_sums(weights)
+        least = expected.min(where=mdp.available, initial=1.0)
+        most = expected.max(where=mdp.available, initial=0.0)
+    else:
+        weights, least, most = mdp.probs, gamma, gamma
+    rewards = _row_sums(mdp.probs * mdp.rewards)
+    rewards = jnp.where(mdp.available, rewards, -jnp.inf)
+
+    def backup(values):
+        """q, one backup from the values."""
+        following = gamma * values
+        if in_order:
+            matrix = weights.reshape(-1, len(values))
+            return rewards + (matrix @ following).reshape(rewards.shape)
+        following = following.at[mdp.next_states].get(mode="promise_in_bounds")
+        terms = jnp.moveaxis(weights * following, -1, 0)
+        # Written out, for XLA adds up a last axis one by one.
+        return sum(terms, start=rewards)
+
+    def evaluate(actions):
+        """v_pi, exactly."""
+        states = jnp.arange(len(actions))
+        rows = weights[states, actions]
+        if not in_order:
+            rows = _dense(rows, mdp.next_states[states, actions])
+        return _solve_linear(gamma * rows, rewards[states, actions])
+
+    def look(carry, values):
+        """One more backup, and what it says about the distance from v*."""
+        *_, residuals, count, _ = carry
+        q = backup(values)
+        improved = q.max(-1)
+        change = improved - values
+        shift, error = bounds_on_error(change, least, most, jnp.where)
+        residuals = residuals.at[count].set(abs(change).max())
+        return improved, q, shift, residuals, count + 1, error <= epsilon / 2
 
     def sweep(carry):
-        values, _, _, residuals, count, _ = carry
-        q, improved, (shift, error) = improve(values)
-        residuals = residuals.at[count].set(abs(improved - values).max())
-        return improved, q, shift, residuals, count + 1, error <= epsilon / 2
+        values, *_ = carry
+        for _ in range(SWEEPS_PER_LOOK - 1):
+            values = backup(values).max(-1)
+        return look(carry, values)
 
     def solve(carry):
         _, q, *_ = carry
-        values = _evaluate(matrix, rewards, q.argmax(-1))
-        return sweep((values, *carry[1:]))
+        return look(carry, evaluate(q.argmax(-1)))
 
     def unfinished(limit, carry):
         *_, count, converged = carry
         return ~converged & (count < limit)
 
-    limits = MAX_SWEEPS, MAX_SWEEPS + MAX_ROUNDS
+    limits = MAX_LOOKS, MAX_LOOKS + MAX_SOLVES
     residuals = jnp.full(limits[1], jnp.nan)
-    carry = jnp.zeros(len(rewards)), rewards, 0.0, residuals, 0, False
+    carry = sweep((rewards.max(-1), rewards, 0.0, residuals, 0, False))
     carry = lax.while_loop(partial(unfinished, limits[0]), sweep, carry)
     carry = lax.while_loop(partial(unfinished, limits[1]), solve, carry)
     _, q, shift, residuals, _, converged = carry
-    return q + shift, residuals, converged
+    return q, shift, residuals, converged
 
 
-_solve_one = jax.jit(_solve)
+def _solution(mdp: MDP, found) -> Solution:
+    q, shift, residuals, converged = found
+    q = jnp.where(mdp.available, q + shift, 0.0)
+    values = q.max(-1, where=mdp.available, initial=-jnp.inf)
+    return Solution(values, q, greedy_policy(mdp, q), residuals, converged)
 
 
-@jax.jit
-def _solve_many(mdps: MDP, epsilon: Float[Array, ""] | float):
-    """One after the other: what is being worked on stays in the first cache."""
-    return lax.map(lambda mdp: _solve(mdp, epsilon), mdps)
+def _row_sums(field: Float[Array, "S A B"]) -> Float[Array, "S A"]:
+    """The sum over outcomes, as a product: XLA adds up a last axis one by one."""
+    rows = field.reshape(-1, field.shape[-1])
+    return (rows @ jnp.ones(field.shape[-1])).reshape(field.shape[:2])
 
 
-def _discounted(mdp: MDP) -> Float[Array, "SA S"]:
-    """Gamma T, dense: sum_b probs * discounts where next_states is s'."""
-    num_states, _, num_outcomes = mdp.probs.shape
-    weights = (mdp.probs * mdp.discounts).reshape(-1, num_outcomes)
-    next_states = mdp.next_states.reshape(weights.shape)
-
-    def from_outcomes():
-        if num_outcomes > FEW_OUTCOMES:
-            row = jnp.arange(len(weights))[:, None]
-            return (
-                jnp.zeros((len(weights), num_states)).at[row, next_states].add(weights)
-            )
-        hits = (
-            jnp.where(
-                next_states[:, b, None] == jnp.arange(num_states), w[:, None], 0.0
-            )
-            for b, w in enumerate(weights.T)
-        )
-        return sum(hits)
-
-    if num_outcomes != num_states:
-        return from_outcomes()
-    # Made from dense arrays, every pair lists every state in order: nothing to do.
-    in_order = (next_states == jnp.arange(num_states)).all()
-    return lax.cond(in_order, lambda: weights, from_outcomes)
+def _dense(weights: Float[Array, "S B"], next_states) -> Float[Array, "S S"]:
+    """sum_b weights where next_states is s'."""
+    num_states, num_outcomes = weights.shape
+    states = jnp.arange(num_states)
+    if num_outcomes > FEW_OUTCOMES:
+        empty = jnp.zeros((num_states, num_states))
+        return empty.at[states[:, None], next_states].add(weights)
+    return sum(
+        jnp.where(next_states[:, b, None] == states, weights[:, b, None], 0.0)
+        for b in range(num_outcomes)
+    )
 
 
-def _evaluate(matrix, rewards, actions) -> Float[Array, "S"]:
-    """v_pi, by factoring the transpose of I - gamma T_pi into L U."""
-    states = jnp.arange(len(actions))
-    table = matrix.reshape(*rewards.shape, -1)
-    system = jnp.eye(len(actions)) - table[states, actions]
-    factors, _, _ = linalg.lu(system.T)
+def _solve_linear(matrix: Float[Array, "S S"], rewards: Float[Array, "S"]) -> Array:
+    """The v of v = rewards + matrix v, by factoring the transpose into L U."""
+    factors, _, _ = linalg.lu((jnp.eye(len(matrix)) - matrix).T)
     solve = partial(linalg.triangular_solve, factors, left_side=True, transpose_a=True)
-    halfway = solve(rewards[states, actions][:, None], lower=False)
+    halfway = solve(rewards[:, None], lower=False)
     return solve(halfway, lower=True, unit_diagonal=True)[:, 0]
