@@ -236,10 +236,11 @@ def test_what_is_learned_approaches_the_exact_values(algorithm, dense, policy):
 def test_a_time_limit_does_not_change_what_the_policy_is_worth(algorithm):
     """One state, reward 1 for ever, gamma 0.9: 10, however short the episodes are."""
     world = mdp.from_arrays([[[1.0]]], [1.0], 0.9)
-    config = mdp.PredictionConfig(num_episodes=150, max_steps=2, step_size=0.5)
+    config = mdp.PredictionConfig(num_episodes=60, max_steps=2, step_size=1.0)
     rng = np.random.default_rng(0)
-    values = algorithm(rng, world, np.ones((1, 1)), config).values
-    assert values[0] == pytest.approx(10.0, abs=1e-3), (
+    predicted = algorithm(rng, world, np.ones((1, 1)), config)
+    assert_array_equal(predicted.lengths, 2, "an episode is cut off after max_steps")
+    assert predicted.values[0] == pytest.approx(10.0, abs=1e-3), (
         "1 or 1.9 if a cut-off is taken for an ending"
     )
 
@@ -260,10 +261,3 @@ def test_the_history_tells_how_it_went():
         assert_allclose(result.snapshots[k + 1], after)
     assert_array_equal(result.snapshots[0], 0.5)
     assert_array_equal(result.snapshots[-1], result.values)
-
-
-def test_schedules_shrink_as_they_say():
-    counts = np.array([1, 2, 4])
-    assert_allclose(mdp.schedule(0.5, 0.0, counts), 0.5)
-    assert_allclose(mdp.schedule(1.0, 1.0, counts), [1, 1 / 2, 1 / 4])
-    assert_allclose(mdp.schedule(0.6, 0.5, counts), 0.6 / np.sqrt([1, 2, 4]))
