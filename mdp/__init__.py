@@ -18,6 +18,7 @@ Read in this order:
     sampling.py   steps and episodes: the model seen only through what happens
     dials.py      how far to move, how much to explore, how long to go on
     prediction.py Monte Carlo, TD(0), n-step TD, TD(lambda): what a policy is worth
+    learner.py    what those who learn what to do have in common
     control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
     bandits.py    one state: ways to explore, and the first policy gradient
     worlds/       the toy worlds, each with its source and its exact answer

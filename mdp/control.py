@@ -17,38 +17,17 @@ Shapes: S states, A actions.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
-from mdp.bellman import discounted_returns, greedy_policy
-from mdp.dials import ControlConfig, schedule
+from mdp.dials import ControlConfig
+from mdp.learner import Learned, Learner
 from mdp.model import MDP, Array
 from mdp.prediction import first_visits
-from mdp.sampling import (
-    Scalar,
-    Step,
-    draw,
-    episode_returns,
-    epsilon_greedy,
-    sample_episode,
-    take_step,
-)
+from mdp.sampling import Scalar, draw, episode_returns, epsilon_greedy, sample_episode
 
 DEFAULT = ControlConfig()
-
-
-class Learned(NamedTuple):
-    """What was learned, and how; `learn_many` puts an axis of learners before all."""
-
-    action_values: Float[np.ndarray, "S A"]  # q
-    policy: Float[np.ndarray, "S A"]  # greedy for q, splitting ties equally
-    returns: Float[np.ndarray, "episodes"]  # G_0, discounted, of every episode as lived
-    lengths: Int[np.ndarray, "episodes"]  # T, the steps of every episode
-    snapshots: Float[np.ndarray, "snapshots S A"]  # q on the way
-    snapshot_episodes: Int[np.ndarray, "snapshots"]  # after so many episodes
-
 
 # What the four have in common, and any other that `learn_many` is to run.
 ControlAlgorithm = Callable[[np.random.Generator, MDP, ControlConfig], Learned]
@@ -68,7 +47,7 @@ def monte_carlo_control(
 
     Source: S&B section 5.4, on-policy first-visit Monte Carlo control.
     """
-    learner = _Learner(rng, mdp, config)
+    learner = Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         policy = epsilon_greedy(q, mdp.available, exploration)
@@ -98,7 +77,7 @@ def sarsa(
 
     Source: S&B section 6.4.
     """
-    learner = _Learner(rng, mdp, config)
+    learner = Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
@@ -127,7 +106,7 @@ def expected_sarsa(
 
     Source: S&B section 6.6, eq. 6.9.
     """
-    learner = _Learner(rng, mdp, config)
+    learner = Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
@@ -156,7 +135,7 @@ def q_learning(
 
     Source: S&B section 6.5, eq. 6.8; Watkins (1989).
     """
-    learner = _Learner(rng, mdp, config)
+    learner = Learner(rng, mdp, config)
     q = learner.q
     for exploration in config.explorations:
         state = draw(rng, mdp.start)
@@ -229,50 +208,3 @@ def learn_many(
         return fast_control.learn_many(rng, mdp, config, algorithm, num_learners)
     learners = [algorithm(child, mdp, config) for child in rng.spawn(num_learners)]
     return Learned(*map(np.stack, zip(*learners, strict=True)))
-
-
-class _Learner:
-    """The table q, how often each entry was learned about, and what was lived."""
-
-    def __init__(self, rng: np.random.Generator, mdp: MDP, config: ControlConfig):
-        self.rng, self.mdp, self.config = rng, mdp, config
-        self.q = np.where(mdp.available, float(config.initial_value), 0.0)
-        self.counts = np.zeros(mdp.available.shape, int)
-        self.rewards, self.discounts = [], []  # of this episode
-        self.returns, self.lengths, self.snapshots = [], [], []
-
-    def policy(self, state: int, exploration: float) -> Float[np.ndarray, "A"]:
-        return epsilon_greedy(self.q[state], self.mdp.available[state], exploration)
-
-    def choose(self, state: int, exploration: float) -> int:
-        return draw(self.rng, self.policy(state, exploration))
-
-    def take_step(self, state: int, action: int) -> Step:
-        step = take_step(self.rng, self.mdp, state, action)
-        self.rewards.append(step.reward)
-        self.discounts.append(step.discount)
-        return step
-
-    def update(self, state: Scalar, action: Scalar, target: Scalar) -> None:
-        self.counts[state, action] += 1
-        count, config = int(self.counts[state, action]), self.config
-        step_size = schedule(config.step_size, config.step_size_decay, count)
-        self.q[state, action] += step_size * (target - self.q[state, action])
-
-    def end_episode(self) -> None:
-        rewards, discounts = np.array(self.rewards), np.array(self.discounts)
-        self.returns.append(discounted_returns(rewards, discounts)[0])
-        self.lengths.append(len(rewards))
-        self.rewards, self.discounts = [], []
-        if len(self.returns) in self.config.snapshot_episodes:
-            self.snapshots.append(self.q.copy())
-
-    def learned(self) -> Learned:
-        return Learned(
-            action_values=self.q,
-            policy=greedy_policy(self.mdp, self.q),
-            returns=np.array(self.returns),
-            lengths=np.array(self.lengths),
-            snapshots=np.array(self.snapshots),
-            snapshot_episodes=self.config.snapshot_episodes,
-        )

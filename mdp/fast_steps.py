@@ -126,17 +126,17 @@ def _step(world, algorithm, numbers, life):
     else:
         next_available = world.available[next_state]
         target = q_learning_target(reward, discount, q[next_state], next_available)
-    active = life.num_episodes < world.num_episodes
     step_size = world.step_size
     if world.step_size_decay is not None:
-        counts = counts.at[state, action].add(active)
+        counts = counts.at[state, action].add(1)
         count = counts[state, action]
         step_size = schedule(step_size, world.step_size_decay, count)
-    change = step_size * (target - q[state, action])
-    q = q.at[state, action].add(jnp.where(active, change, 0.0))
+    q = q.at[state, action].add(step_size * (target - q[state, action]))
 
     time = life.time + 1
     earned = life.earned + life.reach * reward
+    # Who has finished goes on unseen: as nothing is ever over, nothing is noted.
+    active = life.num_episodes < world.num_episodes
     over = active & ((discount == 0) | (time == world.max_steps))
     after = Life(
         q=q,
@@ -149,13 +149,8 @@ def _step(world, algorithm, numbers, life):
         earned=jnp.where(over, 0.0, earned),
         reach=jnp.where(over, 1.0, life.reach * discount),
     )
-    # Who has finished waits. The tables have not changed, and need not be copied.
-    waiting = life._replace(q=q, counts=counts)
-    life = jax.tree.map(partial(jnp.where, active), after, waiting)._replace(
-        q=q, counts=counts
-    )
     pair = state * world.available.shape[1] + action
-    return life, Lived(over, earned, time, pair, q[state, action])
+    return after, Lived(over, earned, time, pair, q[state, action])
 
 
 def _draw(ends, number):

@@ -35,8 +35,6 @@ from mdp.sampling import Episode, episode_returns, sample_episode
 Policy = Float[np.ndarray, "S A"]
 Values = Float[np.ndarray, "S"]
 StepSizes = Float[np.ndarray, "T"]
-
-
 DEFAULT = PredictionConfig()
 
 

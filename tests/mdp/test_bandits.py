@@ -132,6 +132,20 @@ def test_ucb_scores_add_what_is_not_known():
     assert_allclose(mdp.ucb_scores(estimates, counts, 1, 3.0), [1, -2, np.inf])
 
 
+def test_ucb_pulls_the_arm_of_the_highest_score_at_every_step(arms):
+    """Q(a) + c sqrt( ln t / N(a) ) from what was recorded before the t-th pull."""
+    config = mdp.BanditConfig(num_steps=400, confidence=0.7)
+    played = play(mdp.ucb_bandit, arms[:20], config)
+    for actions, rewards in zip(played.actions, played.rewards, strict=True):
+        totals, counts = np.zeros((2, 10))
+        for t, (action, reward) in enumerate(zip(actions, rewards, strict=True), 1):
+            if t > 10:
+                scores = totals / counts + 0.7 * np.sqrt(np.log(t) / counts)
+                assert scores[action] > scores.max() - 1e-9, f"at the pull {t}"
+            totals[action] += reward
+            counts[action] += 1
+
+
 def test_the_baseline_makes_the_gradient_bandit_learn():
     """S&B figure 2.5, arms around +4: 85%, 70% with and 50%, 30% without."""
     arms = mdp.ten_armed_testbed(np.random.default_rng(0), NUM_RUNS, mean=4.0)

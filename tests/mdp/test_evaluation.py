@@ -1,10 +1,28 @@
-"""Exact evaluation, dense and sparse, and the states from which an end is in reach."""
+"""Exact evaluation, dense and sparse, and the states from which an end can be met."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from mdp import evaluation
+
+
+def test_evaluation_is_the_limit_of_the_series_of_expected_rewards(dense, policy):
+    """v_pi = r_pi + gamma T_pi r_pi + (gamma T_pi)^2 r_pi + ..."""
+    alive = np.arange(5) != dense.terminal
+    steps = np.einsum("s,sa,sat->sat", alive, policy, dense.transitions)
+    reward = (steps * dense.rewards).sum((1, 2))
+    discounted = dense.gamma * steps.sum(1) * alive
+    series, term = np.zeros(5), reward
+    for _ in range(200):
+        series, term = series + term, discounted @ term
+    assert_allclose(mdp.evaluate(dense.mdp, policy), series, rtol=1e-12)
+
+
+def test_the_value_of_earning_one_for_ever_is_a_geometric_series():
+    for_ever = mdp.from_arrays([[[1.0]]], [1.0], 0.9)
+    assert_allclose(mdp.evaluate(for_ever, np.ones((1, 1))), [10.0])
 
 
 def test_dense_and_sparse_solve_the_same_equations(dense, policy, monkeypatch):
@@ -57,3 +75,34 @@ def test_the_way_to_the_end_is_grown_backwards_from_it():
         evaluation.ways_to_end(model, stay)[0], [False, True, True, False]
     )
     assert evaluation.ways_to_end(model.with_discount(0.9))[0].all()
+
+
+def test_a_policy_that_never_ends_has_no_value_at_gamma_one():
+    """Of two states, 0 can be left for the end and 1 cannot be left."""
+    transitions = np.zeros((3, 1, 3))
+    transitions[0, 0] = [0.5, 0.0, 0.5]
+    transitions[1, 0, 1] = 1.0
+    model = mdp.from_arrays(transitions, [-1.0, -1.0, 0.0], 1.0, terminal=[2])
+    with pytest.raises(ValueError, match=r"must end the episode .* from state 1$"):
+        mdp.evaluate(model, np.ones((3, 1)))
+    # Below gamma = 1 it has one, and so has every state from which the end is reached.
+    below = mdp.evaluate(model.with_discount(0.5), np.ones((3, 1)))
+    assert_allclose(below, [-1 / 0.75, -2.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda policy: policy[:4], r"policy must have shape \(5, 3\), got \(4, 3\)"),
+        (lambda policy: policy * 0.5, r"policy\[s=0\] must sum to 1, got 0\.5"),
+        (lambda policy: -policy, r"policy\[s=0, a=0\] must be at least 0, got -"),
+        (
+            lambda policy: policy * np.nan,
+            r"policy\[s=0, a=0\] must be at least 0, got n",
+        ),
+        (lambda policy: np.full((5, 3), 1 / 3), r"policy\[s=1, a=2\] must be 0"),
+    ],
+)
+def test_what_is_not_a_policy_is_refused(dense, policy, change, message):
+    with pytest.raises(ValueError, match=message):
+        mdp.evaluate(dense.mdp, change(policy))
