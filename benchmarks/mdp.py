@@ -13,7 +13,7 @@ from benchmarks.race import Contestant, Race
 from mdp import MDP
 
 NUM_EPISODES = 1000
-NUM_LEARNERS = 256
+NUM_LEARNERS = 4096
 
 
 def races() -> tuple[Race, ...]:
@@ -228,7 +228,9 @@ def mdpsolver(epsilon: float, model) -> np.ndarray:
 
 def q_learning(world: MDP) -> int:
     """The steps that all learners took."""
-    config = mdp.ControlConfig(num_episodes=NUM_EPISODES, max_steps=100)
+    config = mdp.ControlConfig(
+        num_episodes=NUM_EPISODES, max_steps=100, num_snapshots=1
+    )
     rng = np.random.default_rng(0)
     learned = mdp.learn_many(rng, world, config, mdp.q_learning, NUM_LEARNERS)
     return int(learned.lengths.sum())

@@ -17,6 +17,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+# A round lasts at least so long: what takes a millisecond is run again and again.
+ROUND_SECONDS = 0.05
+
 # Variables that pin the kernels of linear algebra to those of an old processor.
 PINNED = ("OPENBLAS_CORETYPE", "MKL_DEBUG_CPU_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
 
@@ -41,9 +44,7 @@ class Race:
     bar: float  # at least so many times faster than the fastest peer
     error: Callable[[Any], float] | None = None  # of an answer, from the exact one
     tolerance: float = 0.0  # of that error
-    amount: Callable[[Any], float] = lambda answer: (
-        1.0
-    )  # of work done: time is per unit
+    amount: Callable[[Any], float] | None = None  # of work done: time is per unit
     memory: float | None = None  # GB that ours may add at most
 
 
@@ -75,7 +76,7 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         there.close()
         pipes.append(here)
     answers, added = zip(*map(_answer, pipes), strict=True)
-    amounts = [race.amount(answer) for answer in answers]
+    amounts = [race.amount(answer) if race.amount else 1.0 for answer in answers]
     times: list[list[float]] = [[] for _ in contestants]
     for _ in range(rounds):
         for pipe, amount, record in zip(pipes, amounts, times, strict=True):
@@ -123,9 +124,13 @@ def _serve(pipe, contestant: Contestant) -> None:
         while pipe.recv() == "go":
             if contestant.spent:
                 model = contestant.prepare()
-            began = time.perf_counter()
-            contestant.run(model)
-            pipe.send(time.perf_counter() - began)
+            runs, began = 0, time.perf_counter()
+            while runs == 0 or time.perf_counter() - began < ROUND_SECONDS:
+                contestant.run(model)
+                runs += 1
+                if contestant.spent:
+                    break
+            pipe.send((time.perf_counter() - began) / runs)
     except Exception as error:
         pipe.send(error)
 
