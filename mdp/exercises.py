@@ -94,27 +94,29 @@ def source_of(function: FunctionType) -> str:
     """The function and what it uses, as a file: imports, values, functions, itself."""
     imports, values, functions = [], [], []
     _collect(function, imports, values, functions, seen=set())
-    parts = [*imports, *values, *functions, _source(function)]
-    return "\n".join(parts) + "\n"
+    return "\n".join([*imports, *values, *functions]) + "\n"
 
 
 def _collect(function, imports, values, functions, seen) -> None:
-    """What the function uses of its notebook, and what that uses, in this order."""
+    """What the function uses of its notebook, and what that uses; it comes last."""
     seen.add(function)
-    surroundings = inspect.getclosurevars(function)
-    for name, value in (surroundings.globals | surroundings.nonlocals).items():
+    source = _source(function)
+    names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
+    known = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    for name in sorted(names & known.keys()):
+        value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
         if isinstance(value, ModuleType):
             imports.append(f"import {value.__name__} as {name}")
         elif isinstance(value, FunctionType) and own:
             if value not in seen:
                 _collect(value, imports, values, functions, seen)
-                functions.append(_source(value))
         elif _is_importable(value):
             module = value.__module__
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
             values.append(f"{name} = {value!r}")
+    functions.append(source)
 
 
 def _is_importable(value: Any) -> bool:
