@@ -5,24 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from tests.book.oracle import oracle
-from tests.mdp.exercises import inputs
-
-
-@oracle
-def sum_of_what_follows(rewards, discounts, t):
-    """R_{t+1} + d_t R_{t+2} + d_t d_{t+1} R_{t+3} + ..."""
-    total = 0.0
-    for k in range(t, len(rewards)):
-        total += np.prod(discounts[t:k]) * rewards[k]
-    return total
+from tests.mdp.exercises import inputs, oracles
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 30])
 def test_each_reward_counts_as_often_as_all_discounts_before_it_say(rng, length):
     rewards, discounts = inputs.recording(rng, length)
     returns = mdp.discounted_returns(rewards, discounts)
-    expected = [sum_of_what_follows(rewards, discounts, t) for t in range(length)]
+    expected = [
+        oracles.sum_of_what_follows(rewards, discounts, t) for t in range(length)
+    ]
     assert_allclose(returns, expected, rtol=1e-10, atol=1e-10)
     assert returns.shape == (length,)
     assert returns.dtype == float
