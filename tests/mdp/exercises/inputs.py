@@ -44,7 +44,8 @@ def world(rng, num_states=6, num_actions=3, num_outcomes=4, gamma=None):
     discounts = np.full(shape, discounts)
     discounts[:, :, -1] = 0.0
     available = np.ones(shape[:2], bool)
-    for state in rng.permutation(num_states - 1)[:2]:
+    limited = rng.permutation(num_states - 1)[:2] if num_actions > 1 else ()
+    for state in limited:
         available[state, rng.integers(num_actions)] = False
     end = num_states - 1
     probs[end] = np.eye(num_outcomes)[0]

@@ -119,6 +119,6 @@ def learned_by_td(values, episode, step_sizes):
 
 @oracle
 def softmax(preferences):
-    """exp H(a) / sum_b exp H(b)."""
+    """Exp H(a) / sum_b exp H(b)."""
     weights = [np.exp(h) for h in preferences]
     return np.array(weights) / sum(weights)

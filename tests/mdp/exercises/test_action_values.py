@@ -1,6 +1,5 @@
 """Action values, against the outcomes taken one at a time."""
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 

@@ -1,6 +1,5 @@
 """The backup for v*, against the maximum written out."""
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 

@@ -1,10 +1,8 @@
 """Dense transitions, against the outcomes taken one at a time."""
 
-import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import mdp
 from tests.mdp.exercises import inputs, oracles
 
 
