@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """0 if all is well, 1 if a check has failed, 2 and one line if it cannot be done."""
+    """0 if all is well, 1 if a check fails, 2 and one line if it cannot be done."""
     try:
         parsed = _parse(sys.argv[1:] if args is None else list(args))
         if parsed.command == "list":

@@ -1,4 +1,4 @@
-"""Oracles: what a test compares with. One that asks the candidate agrees with its bug."""
+"""Oracles, with which tests compare: one that asks the candidate agrees with its bug."""
 
 import contextlib
 import functools

@@ -32,7 +32,7 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
     if np.isnan(ours).any() and not np.isnan(theirs).any():
         return "There are values that are not a number (nan) in its result."
-    if not np.allclose(ours, theirs, rtol=tolerance, atol=tolerance):
+    if not np.allclose(ours, theirs, rtol=1e-9, atol=tolerance):
         if ours.dtype == np.float32:
             return "It reckons in float32: too coarse where float64 is asked for."
         return "Its result has other values."

@@ -74,7 +74,7 @@ def note(exercise: Exercise, **what: bool | int) -> None:
 
 
 def noted(exercise: Exercise) -> dict:
-    """What is remembered about an exercise: `passed`, and how many `hints` were read."""
+    """What is remembered of an exercise: `passed`, and how many `hints` were read."""
     return {"passed": False, "hints": 0} | _read().get(exercise.id, {})
 
 

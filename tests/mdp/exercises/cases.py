@@ -112,9 +112,9 @@ def next_actions(seed):
     q = np.array([-4.0, -2.0, 8.0])
     yield -1.0, 0.5, q, np.array([True, True, False])
     yield -1.0, 0.0, q, np.array([True, True, False])
-    for num_actions in (2, 3, 5, 5):
+    for num_actions, mean in ((2, -5.0), (3, 5.0), (5, -5.0), (5, 5.0)):
         available = np.arange(num_actions) < num_actions - (num_actions > 2)
-        q = rng.normal(-5.0, 2.0, num_actions)
+        q = rng.normal(mean, 2.0, num_actions)
         q[~available] = 50.0
         yield float(rng.normal()), float(rng.uniform(0.3, 0.95)), q, available
 

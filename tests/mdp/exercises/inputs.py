@@ -13,7 +13,7 @@ def recording(rng, length):
 
 
 def small_world():
-    """State 0 may stay or leave, by chance; in 1 only leaving is possible; 2 is over."""
+    """State 0 may stay or leave, by chance; in 1 only leaving is allowed; 2 is over."""
     table = [
         [
             [(0.5, 0, 4.0, False), (0.25, 1, -8.0, False), (0.25, 1, 2.0, True)],
