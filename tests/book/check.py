@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -203,12 +204,21 @@ def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str
 
 
 def _failed(exercise: Exercise, *parts: str, found=()) -> Verdict:
-    return Verdict("failed", "\n\n".join(filter(None, parts)), tuple(found))
+    text = "\n\n".join(wrapped(part) for part in parts if part)
+    return Verdict("failed", text, tuple(found))
 
 
 def _open(exercise: Exercise) -> Verdict:
     text = f"Still open: {exercise.title}. ({exercise.id})"
     return Verdict("open", text)
+
+
+def wrapped(text: str) -> str:
+    """Sentences in lines of 88 columns; what is indented stays as it is."""
+    lines = text.splitlines()
+    return "\n".join(
+        line if line.startswith(" ") else textwrap.fill(line, 88) for line in lines
+    )
 
 
 def _indented(text: str) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tests.book import workbook
-from tests.book.check import Verdict, check
+from tests.book.check import Verdict, check, wrapped
 from tests.book.manifest import Exercise, exercises, find
 from tests.book.sources import new_file, reference_source
 
@@ -106,7 +106,7 @@ def run_hint(exercise: Exercise) -> int:
     number = min(workbook.noted(exercise)["hints"] + 1, len(exercise.hints))
     workbook.note(exercise, hints=number)
     for i, hint in enumerate(exercise.hints[:number], 1):
-        print(f"Hint {i} of {len(exercise.hints)}: {hint}")
+        print(wrapped(f"Hint {i} of {len(exercise.hints)}: {hint}"))
     if number < len(exercise.hints):
         print("Ask again for the next one.")
     return 0
@@ -155,7 +155,7 @@ def with_next_step(exercise: Exercise, verdict: Verdict) -> Verdict:
         f"{verdict.text}\nCompare: `python -m tests solution {exercise.id}`. "
         f"{whats_next()}"
     )
-    return verdict._replace(text=text)
+    return verdict._replace(text=wrapped(text))
 
 
 def whats_next() -> str:

@@ -1,4 +1,4 @@
-"""Oracles, with which tests compare: one that asks the candidate agrees with its bug."""
+"""Oracles, to compare with: one that asks the candidate would agree with its bug."""
 
 import contextlib
 import functools

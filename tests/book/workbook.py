@@ -5,12 +5,13 @@ nothing of it. A file is never overwritten; what is reset is kept beside it.
 """
 
 import json
+import os
 from pathlib import Path
 
 from tests.book.manifest import ROOT, Exercise, exercises
 from tests.book.sources import Candidate, new_file
 
-WORKBOOK = ROOT / "workbook"
+WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
 
 
 def file_of(exercise: Exercise) -> Path:
