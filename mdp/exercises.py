@@ -18,7 +18,6 @@ import json
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -48,7 +47,7 @@ class Answer:
         """Nothing below the cell: the text has been printed already."""
 
 
-def check(function: Callable, exercise: str) -> Answer:
+def check(function: Any, exercise: str) -> Answer:
     """Say whether the function solves the exercise; if not, what it does instead.
 
     The answer is printed. It is true if the exercise is passed, and never an exception:
@@ -62,7 +61,7 @@ def check(function: Callable, exercise: str) -> Answer:
     return answer
 
 
-def _ask(function: Callable, exercise: str) -> Answer:
+def _ask(function: Any, exercise: str) -> Answer:
     """Hand the source of the function to the judge, in a process of its own."""
     if not (CHECKOUT / "tests" / "exercises.toml").exists():
         raise ValueError(

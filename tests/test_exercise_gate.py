@@ -12,6 +12,7 @@ import pytest
 from tests.book import sources
 from tests.book.check import judge
 from tests.book.manifest import ROOT, exercises
+from tests.book.nursery import nursery
 
 pytestmark = pytest.mark.gate
 NUM_SEEDS = 5
@@ -31,7 +32,7 @@ def each(kind):
 
 def findings(exercise, candidate, *kinds):
     """What the judge finds, of these kinds; the rest must be in order."""
-    found = judge(exercise, candidate, NUM_SEEDS)
+    found = judge(exercise, candidate, NUM_SEEDS, run=nursery())
     if any(finding["what"] in ("broken", "loop") for finding in found):
         # A busy machine may have stood still: once more.
         found = judge(exercise, candidate, NUM_SEEDS)

@@ -16,11 +16,15 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.book.manifest import ROOT, Exercise
 from tests.book.sources import Candidate, is_empty, reference_arguments
+
+# Starts the judge on a job and waits for it: (job, findings, time limit) -> last words.
+Run = Callable[[Path, Path, float], str]
 
 
 class Verdict(NamedTuple):
@@ -49,28 +53,17 @@ def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
     return verdict(exercise, candidate, judge(exercise, candidate))
 
 
-def judge(exercise: Exercise, candidate: Candidate, seeds: int = 1) -> list[dict]:
-    """The findings of a fresh process."""
+def judge(
+    exercise: Exercise, candidate: Candidate, seeds: int = 1, run: Run | None = None
+) -> list[dict]:
+    """The findings of a fresh process, which `run` starts and waits for."""
     with tempfile.TemporaryDirectory() as scratch:
         job, findings = Path(scratch) / "job", Path(scratch) / "findings"
         limit = exercise.time_limit
         question = {"exercise": exercise.id, "seeds": seeds, "time_limit": limit}
         question |= candidate._asdict()
         job.write_text(json.dumps(question), encoding="utf-8")
-        command = [sys.executable, "-m", "tests.book.judge", str(job), str(findings)]
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        try:
-            _, complaints = process.communicate(timeout=limit + 5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            _, complaints = process.communicate()
+        complaint = (run or fresh_process)(job, findings, limit)
         found = []
         if findings.exists():
             lines = findings.read_text(encoding="utf-8").splitlines()
@@ -80,9 +73,27 @@ def judge(exercise: Exercise, candidate: Candidate, seeds: int = 1) -> list[dict
         if not finished and stack.exists() and "Timeout" in stack.read_text():
             found.append(_loop(candidate, stack.read_text()))
         elif not finished:
-            last = complaints.strip().splitlines()[-1:] or ["it stopped"]
-            found.append({"what": "broken", "message": last[0]})
+            found.append({"what": "broken", "message": complaint})
         return found
+
+
+def fresh_process(job: Path, findings: Path, limit: float) -> str:
+    """Run the judge; its last words, if it had any."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.book.judge", str(job), str(findings)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    try:
+        # The judge ends itself in time, unless the machine stands still.
+        _, complaints = process.communicate(timeout=limit + 20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, complaints = process.communicate()
+    return (complaints.strip().splitlines() or ["it stopped without a word"])[-1]
 
 
 def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verdict:

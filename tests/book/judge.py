@@ -122,7 +122,7 @@ class Judge:
             f"--rootdir={ROOT}",
             f"--confcutdir={ROOT / 'tests' / floor}",
             "--override-ini=addopts=",
-            "--maxfail=5",
+            "--maxfail=1",
             *("-p no:faulthandler -p no:cacheprovider -p no:terminal".split()),
         ]
         tests = [str(ROOT / test) for test in self.exercise.tests]
@@ -168,16 +168,16 @@ def cases_of(exercise: Exercise, seed: int):
         yield case if isinstance(case, tuple) else (case, 1e-9)
 
 
-def main() -> None:
-    """Judge the candidate of the job."""
-    job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    exercise = find(job["exercise"])
-    candidate = Candidate(job["source"], job["name"], job["file"])
-    with Path(sys.argv[1] + ".stack").open("w") as stack:
+def run(job: str, findings: str) -> None:
+    """Judge the candidate of a job, within its time limit."""
+    asked = json.loads(Path(job).read_text(encoding="utf-8"))
+    candidate = Candidate(asked["source"], asked["name"], asked["file"])
+    with Path(job + ".stack").open("w") as stack:
         # Also where a loop runs inside compiled code and no signal is heard.
-        faulthandler.dump_traceback_later(job["time_limit"], exit=True, file=stack)
-        Judge(exercise, candidate, Path(sys.argv[2])).run(range(job["seeds"]))
+        faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
+        judge = Judge(find(asked["exercise"]), candidate, Path(findings))
+        judge.run(range(asked["seeds"]))
 
 
 if __name__ == "__main__":
-    main()
+    run(*sys.argv[1:])
