@@ -95,9 +95,9 @@ def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
         ("return rewards[:, None]", "has shape (1, 1), and should have (1,)"),
         ("return rewards.astype(int)", "holds integers, and should hold real numbers"),
         ("return rewards / 0 * 0", "not a number (nan)"),
-        ("return rewards + 17.5", "Its result has other values."),
+        ("return rewards + 17.5", "The numbers in its result are not right."),
         ("return rewards.sum() / 0 + undefined", "raises NameError: name 'undefined'"),
-        ("rewards[:] = 0.0\n" + textwrap.dedent(RIGHT), "other values"),
+        ("rewards[:] = 0.0\n" + textwrap.dedent(RIGHT), "are not right"),
     ],
 )
 def test_a_wrong_result_costs_one_clear_message(body, message):

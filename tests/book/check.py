@@ -103,6 +103,8 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
         by_kind.setdefault(finding["what"], finding)
     if "broken" in by_kind:
         text = f"The check itself could not go on: {by_kind['broken']['message']}"
+        if "No module named 'pytest'" in text:
+            text = "The exercises need pytest: `pip install -e '.[test]'`."
         return Verdict("failed", text, tuple(found))
     if "difference" in by_kind:
         return _failed(exercise, *_wrong(exercise, by_kind), found=found)
@@ -202,16 +204,14 @@ def _definition(exercise, candidate, tree, name):
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:
     """What is wrong with its parameters, if anything."""
     wanted, got = reference_arguments(exercise), definition.args
-    expected, ours = ([a.arg for a in args.args] for args in (wanted, got))
-    if exercise.is_method:
-        expected[0] = ours[0] if ours else "mdp"
-    if ours == expected and not got.kwonlyargs and not got.vararg:
+    for argument in [*wanted.args, *got.args]:
+        argument.annotation = None
+    if exercise.is_method and got.args:
+        wanted.args[0].arg = got.args[0].arg
+    expected, ours = ast.unparse(wanted), ast.unparse(got)
+    if ours == expected:
         return ""
-    ours = ast.unparse(got)
-    return (
-        f"Your function takes ({ours}), and should take "
-        f"({', '.join(expected)}), in this order."
-    )
+    return f"Your function takes ({ours}), and should take ({expected}), in this order."
 
 
 def _failed(exercise: Exercise, *parts: str, found=()) -> Verdict:

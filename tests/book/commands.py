@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return globals()[f"run_{parsed.command}"](exercise)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        return 0
     except OSError as error:
         print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -51,15 +54,16 @@ def show_book() -> int:
 
     console = Console(highlight=False)
     table = Table(title="The exercise book", box=None, title_justify="left")
-    for column in ("", "exercise", "", "notebook", "Sutton & Barto (2018)"):
-        table.add_column(column, overflow="fold")
+    for column in ("", "exercise", "", "notebook", "S&B, page"):
+        table.add_column(column, no_wrap=column == "exercise")
     num_passed = 0
     for exercise in exercises().values():
         passed = workbook.noted(exercise)["passed"]
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
-        chapter, pages = exercise.notebook[:2], exercise.pages
+        chapter = exercise.notebook[:2]
+        pages = ", ".join(re.findall(r"pages? (\d+)", exercise.pages))
         table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
     console.print(table)
     console.print(f"\n{num_passed} of {len(exercises())} passed.")

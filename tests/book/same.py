@@ -32,10 +32,10 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
     if np.isnan(ours).any() and not np.isnan(theirs).any():
         return "There are values that are not a number (nan) in its result."
-    if not np.allclose(ours, theirs, rtol=1e-9, atol=tolerance):
+    if not np.allclose(ours, theirs, 1e-9, tolerance, equal_nan=True):
         if ours.dtype == np.float32:
             return "It reckons in float32: too coarse where float64 is asked for."
-        return "Its result has other values."
+        return "The numbers in its result are not right."
     return None
 
 
@@ -67,8 +67,9 @@ def _difference_of_tuples(got, expected, tolerance, fields) -> str | None:
             continue
         how = difference(ours, theirs, tolerance)
         if how:
-            return how.replace("It returns", f"{name} is").replace(
-                "Its result", f"Its `{name}`"
+            how = how.replace("It returns", f"Its `{name}` is")
+            return how.replace("Its result", f"Its `{name}`").replace(
+                "in its result", f"in its `{name}`"
             )
     return None
 

@@ -55,7 +55,7 @@ def _shown_world(mdp: Any) -> str:
                     f"reward {mdp.rewards[s, a, b]:.4g}, "
                     + (f"discount {discount:.4g}" if discount else "discount 0 (ends)")
                 )
-    title = f"an MDP of {num_states} states and {num_actions} actions"
+    title = f"an MDP of {_many(num_states, 'state')} and {_many(num_actions, 'action')}"
     return f"{title}\n{_indented(_cut(lines))}"
 
 
@@ -69,7 +69,11 @@ def _shown_episode(episode: Any) -> str:
         )
     ]
     how = "cut off" if episode.discounts[-1] else "ended"
-    return f"an episode of {len(lines)} steps, {how}\n{_indented(_cut(lines))}"
+    return f"an episode of {_many(len(lines), 'step')}, {how}\n{_indented(_cut(lines))}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _cut(lines: list[str]) -> str:

@@ -44,6 +44,7 @@ def test_the_policy_is_greedy_and_uses_what_is_available(rng):
     solution = mdp.policy_iteration(world)
     assert_allclose(solution.policy.sum(-1), 1.0)
     assert_array_equal(solution.policy[~world.available], 0.0)
+    assert_allclose(solution.policy[-1], 1 / world.num_actions)  # where it is over
     q = np.where(world.available, solution.action_values, -np.inf)
     worth = (solution.policy * solution.action_values).sum(-1)
     assert_allclose(worth, q.max(-1))
@@ -80,3 +81,21 @@ def test_what_is_called_converged_is_the_best(rng):
             assert len(solution.residuals) <= max_iterations
             if solution.converged:
                 assert_allclose(solution.values, best, atol=1e-8)
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_a_small_gain_is_taken_as_it_comes_again_and_again(better):
+    """0.02 a step, at gamma = 0.99, is 2 in all: more than an epsilon of 1 allows."""
+    rewards = np.array([[1.0, 1.0]])
+    rewards[0, better] = 1.02
+    world = mdp.from_arrays(np.ones((1, 2, 1)), rewards, 0.99)
+    solution = mdp.policy_iteration(world, epsilon=1.0)
+    assert_allclose(solution.values, [102.0], atol=0.5)
+
+
+def test_the_residuals_are_what_was_left_to_gain(rng):
+    for world in worlds(rng):
+        residuals = mdp.policy_iteration(world).residuals
+        assert isinstance(residuals, np.ndarray)
+        assert (residuals[:-1] > 0).all(), "it went on with nothing to gain"
+        assert abs(residuals[-1]) < 1e-8, "it stopped with something to gain"

@@ -44,6 +44,7 @@ def test_the_policy_is_greedy_and_uses_what_is_available(rng):
     solution = mdp.value_iteration(world)
     assert_allclose(solution.policy.sum(-1), 1.0)
     assert_array_equal(solution.policy[~world.available], 0.0)
+    assert_allclose(solution.policy[-1], 1 / world.num_actions)  # where it is over
     q = np.where(world.available, solution.action_values, -np.inf)
     worth = (solution.policy * solution.action_values).sum(-1)
     assert_allclose(worth, q.max(-1))
