@@ -8,7 +8,7 @@ from tests.mdp.exercises import inputs, oracles
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 2), (6, 3, 4), (4, 4, 4)])
-@pytest.mark.parametrize("shift", [-30.0, 0.0, 30.0])
+@pytest.mark.parametrize("shift", [-1e4, -30.0, 0.0, 30.0])
 def test_a_state_is_worth_its_best_available_action(rng, shape, shift):
     """Wherever the values lie: all below 0, or all above."""
     world = inputs.world(rng, *shape)

@@ -19,7 +19,7 @@ def next_actions(rng, num_actions=4):
 
 
 def test_it_looks_ahead_to_the_best_available_action(rng):
-    for shift in (-20.0, 0.0, 20.0):
+    for shift in (-1e4, -20.0, 0.0, 20.0):
         reward, discount, q, available = next_actions(rng).values()
         q = q + shift
         best = max(q[a] for a in range(4) if available[a])
