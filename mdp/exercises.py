@@ -114,7 +114,9 @@ def _collect(function, imports, values, functions, seen) -> None:
             module = value.__module__
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
-            values.append(f"{name} = {value!r}")
+            # A number of numpy's is written as Python's own.
+            number = value.item() if hasattr(value, "item") else value
+            values.append(f"{name} = {number!r}")
     functions.append(source)
 
 

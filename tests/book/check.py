@@ -114,14 +114,8 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
             return _open(exercise)._replace(findings=tuple(found))
         return _failed(exercise, *_exception(candidate, raised), found=found)
     if "mutation" in by_kind:
-        name = by_kind["mutation"]["argument"]
-        why = (
-            f"Your function changes its argument `{name}`, which belongs to whoever "
-            f"called it. Work on a copy, as in `{name} = {name}.copy()`."
-        )
-        if trap := _trap(exercise, by_kind):
-            why = f"{trap}\n\n{why}"
-        return _failed(exercise, why, _smallest(by_kind["mutation"]), found=found)
+        changed = by_kind["mutation"]
+        return _failed(exercise, _mutation(changed), _smallest(changed), found=found)
     if "loop" in by_kind:
         trying = next((f for f in found[::-1] if f["what"] == "trying"), None)
         in_a_case = not any(f["what"] == "testing" for f in found)
@@ -141,9 +135,20 @@ def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     parts.append(_smallest(different))
     parts.append(f"Expected:\n{_indented(different['expected'])}")
     parts.append(f"Got:\n{_indented(different['got'])}")
+    if "mutation" in by_kind:
+        parts.append(_mutation(by_kind["mutation"]))
     if different["printed"]:
         parts.append(f"Your function printed:\n{_indented(different['printed'])}")
     return parts
+
+
+def _mutation(finding: dict) -> str:
+    """Which of its arguments it changes."""
+    name = finding["argument"]
+    return (
+        f"Your function changes its argument `{name}`, which belongs to whoever called "
+        "it. Work on a copy."
+    )
 
 
 def _trap(exercise: Exercise, by_kind: dict[str, dict]) -> str:

@@ -63,7 +63,7 @@ def show_book() -> int:
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
         chapter = exercise.notebook[:2]
-        pages = ", ".join(re.findall(r"pages? (\d+)", exercise.pages))
+        pages = ", ".join(dict.fromkeys(re.findall(r"pages? (\d+)", exercise.pages)))
         table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
     console.print(table)
     console.print(f"\n{num_passed} of {len(exercises())} passed.")
