@@ -155,16 +155,14 @@ def with_next_step(exercise: Exercise, verdict: Verdict) -> Verdict:
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
-    text = (
-        f"{verdict.text}\nCompare: `python -m tests solution {exercise.id}`. "
-        f"{whats_next()}"
-    )
-    return verdict._replace(text=wrapped(text))
+    compare = f"Compare: `python -m tests solution {exercise.id}`."
+    lines = (verdict.text, compare, whats_next(exercise))
+    return verdict._replace(text="\n".join(lines))
 
 
-def whats_next() -> str:
+def whats_next(after: Exercise | None = None) -> str:
     """The next open exercise."""
-    following = workbook.next_open()
+    following = workbook.next_open(after)
     if following is None:
         return "The whole book is passed."
     begun = workbook.file_of(following).exists()

@@ -91,9 +91,12 @@ def current() -> Exercise:
     return following
 
 
-def next_open() -> Exercise | None:
-    """The first exercise in reading order that is not passed."""
-    return next((e for e in exercises().values() if not noted(e)["passed"]), None)
+def next_open(after: Exercise | None = None) -> Exercise | None:
+    """The first exercise in reading order that is not passed, after the given one."""
+    book = list(exercises().values())
+    place = book.index(after) if after in book else 0
+    order = book[place:] + book[:place]
+    return next((e for e in order if not noted(e)["passed"]), None)
 
 
 def _read() -> dict:
