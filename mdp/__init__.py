@@ -25,6 +25,7 @@ Read in this order:
     plots.py      values, policies, learning curves and animations as pictures
     gym.py        to and from Gymnasium's environments
     checks.py     what numbers must satisfy to become an MDP
+    exercises.py  check(my_function, "discounted-returns"): write the book yourself
 
 Outside it stand what jax compiles, among them large.py (`solve_large`, for very many
 states) and small.py (`solve_small` and `stack`: thousands of worlds in one call).

@@ -1,0 +1,27 @@
+"""A question from a notebook cell: JSON in, JSON out. See mdp/exercises.py."""
+
+import json
+import sys
+
+from tests.book.check import check
+from tests.book.commands import with_next_step
+from tests.book.manifest import find
+from tests.book.sources import Candidate
+
+
+def main() -> None:
+    """Answer the question that stands on the standard input."""
+    question = json.load(sys.stdin)
+    try:
+        exercise = find(question["exercise"])
+    except ValueError as error:
+        answer = {"state": "failed", "text": str(error)}
+    else:
+        candidate = Candidate(question["source"], question["name"], "your cell")
+        verdict = with_next_step(exercise, check(exercise, candidate))
+        answer = {"state": verdict.state, "text": verdict.text}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

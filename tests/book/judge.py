@@ -1,0 +1,183 @@
+"""The fresh process in which a candidate takes the place of a function and is tried.
+
+    python -m tests.book.judge  <job>  <findings>
+
+First its outputs on the exercise's cases are compared with the reference's, and with
+those of the traps if they differ. Then the exercise's own unit tests are run. Each
+finding is written down as soon as it is there: should the candidate never return, what
+was found before is not lost. This file knows no words; `check.py` puts them together.
+"""
+
+import contextlib
+import copy
+import faulthandler
+import importlib
+import io
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tests.book.manifest import ROOT, Exercise, find
+from tests.book.sources import Candidate, edited, reference
+from tests.book.splice import Splice
+
+
+class Judge:
+    """A candidate, an exercise, and a file for the findings."""
+
+    def __init__(self, exercise: Exercise, candidate: Candidate, findings: Path):
+        self.exercise, self.candidate = exercise, candidate
+        self.splice = Splice(exercise, candidate)
+        self.findings = findings.open("w", encoding="utf-8")
+
+    def find(self, what: str, **details: Any) -> None:
+        """Write down a finding."""
+        self.findings.write(json.dumps({"what": what, **details}) + "\n")
+        self.findings.flush()
+
+    def run(self, seeds: range) -> None:
+        """Everything, until the candidate cannot go on."""
+        self.splice.install()
+        try:
+            importlib.import_module(self.exercise.module)
+            self.splice.complete()
+        except Exception as error:
+            self.find_exception(error)
+            self.find("done")
+            return
+        for seed in seeds:
+            self.try_cases(seed)
+        self.run_tests()
+        self.find("done")
+
+    def try_cases(self, seed: int) -> None:
+        """Compare with the reference; at the first difference, with the traps too."""
+        from tests.book import same, show
+
+        expected_of = Splice(self.exercise, reference(self.exercise)).shadow()
+        cases = list(cases_of(self.exercise, seed))
+        outputs, differs = [], False
+        for inputs, tolerance in cases:
+            self.find("trying", inputs=show.show_inputs(inputs))
+            ours = copy.deepcopy(inputs)
+            printed = io.StringIO()
+            try:
+                with contextlib.redirect_stdout(printed):
+                    got = self.splice.function(*ours.values())
+            except Exception as error:
+                self.find_exception(error, inputs=show.show_inputs(inputs))
+                return
+            outputs.append(got)
+            if name := same.changed(ours, inputs):
+                self.find("mutation", argument=name, inputs=show.show_inputs(inputs))
+            expected = expected_of(*copy.deepcopy(inputs).values())
+            fields = self.exercise.fields
+            how = same.difference(got, expected, tolerance, fields)
+            if how and not differs:
+                differs = True
+                self.find(
+                    "difference",
+                    how=how,
+                    inputs=show.show_inputs(inputs),
+                    expected=show.show_result(expected, fields),
+                    got=show.show_result(got, fields),
+                    printed=printed.getvalue()[:1000],
+                )
+        if differs:
+            self.find_trap(cases, outputs)
+
+    def find_trap(self, cases: list, outputs: list) -> None:
+        """The traps whose outputs are these, on all cases."""
+        from tests.book import same
+
+        for number, trap in enumerate(self.exercise.traps):
+            function = Splice(self.exercise, edited(self.exercise, trap)).shadow()
+            for (inputs, _), got in zip(cases, outputs, strict=True):
+                theirs = function(*copy.deepcopy(inputs).values())
+                if not same.is_same(got, theirs):
+                    break
+            else:
+                self.find("trap", number=number)
+
+    def find_exception(self, error: Exception, inputs: str = "") -> None:
+        """What was raised, and the candidate's own lines on the way there."""
+        lines = [
+            {"number": frame.lineno, "text": (frame.line or "").strip()}
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == self.candidate.file
+        ]
+        kind, message = type(error).__name__, str(error)
+        self.find("exception", kind=kind, message=message, lines=lines, inputs=inputs)
+
+    def run_tests(self) -> None:
+        """The exercise's own unit tests, without the plugins of the whole suite."""
+        import pytest
+
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        floor = self.exercise.module.split(".")[0]
+        options = [
+            f"--rootdir={ROOT}",
+            f"--confcutdir={ROOT / 'tests' / floor}",
+            "--override-ini=addopts=",
+            "--maxfail=1",
+            *("-p no:faulthandler -p no:cacheprovider -p no:terminal".split()),
+        ]
+        tests = [str(ROOT / test) for test in self.exercise.tests]
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = pytest.main([*options, *tests], plugins=[_Listener(self)])
+        if code not in (0, 1, 2):
+            self.find("broken", message=f"pytest ended with {code!r}")
+
+
+class _Listener:
+    """Hears from pytest which tests fail, and why."""
+
+    def __init__(self, judge: Judge):
+        self.judge = judge
+
+    def pytest_runtest_logstart(self, nodeid):
+        self.judge.find("testing", test=nodeid)
+
+    def pytest_runtest_makereport(self, item, call):
+        if call.excinfo is None or call.excinfo.errisinstance(_skipped()):
+            return
+        error = call.excinfo.value
+        message = str(error) or type(error).__name__
+        self.judge.find("failed", test=item.nodeid, message=message)
+        if not isinstance(error, AssertionError):
+            self.judge.find_exception(error)
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.judge.find("broken", message=str(report.longrepr)[-500:])
+
+
+def _skipped():
+    import pytest
+
+    return pytest.skip.Exception
+
+
+def cases_of(exercise: Exercise, seed: int):
+    """(inputs, tolerance) of each case, smallest first."""
+    module, name = exercise.cases.split(":")
+    for case in getattr(importlib.import_module(module), name)(seed):
+        yield case if isinstance(case, tuple) else (case, 1e-9)
+
+
+def run(job: str, findings: str) -> None:
+    """Judge the candidate of a job, within its time limit."""
+    asked = json.loads(Path(job).read_text(encoding="utf-8"))
+    candidate = Candidate(asked["source"], asked["name"], asked["file"])
+    with Path(job + ".stack").open("w") as stack:
+        # Also where a loop runs inside compiled code and no signal is heard.
+        faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
+        judge = Judge(find(asked["exercise"]), candidate, Path(findings))
+        judge.run(range(asked["seeds"]))
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:])
