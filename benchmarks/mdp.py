@@ -3,16 +3,15 @@
 Every library gets the model in the form that suits it, built before the clock starts.
 """
 
-import warnings
 from functools import cache, partial
 
 import numpy as np
 
 import mdp
+from benchmarks import peers
 from benchmarks.race import Contestant, Race
 from mdp import MDP
 
-NUM_EPISODES = 1000
 NUM_LEARNERS = 4096
 
 
@@ -23,10 +22,26 @@ def races() -> tuple[Race, ...]:
             "FrozenLake 8x8, 1e-8",
             Contestant("ours", lake, partial(ours, "solve_small", 1e-8)),
             (
-                _peer("quantecon pi", dense, lake, partial(quantecon, "pi", 1e-8)),
-                _peer("quantecon mpi", dense, lake, partial(quantecon, "mpi", 1e-8)),
-                _peer("pymdptoolbox pi", stacked_by_action, lake, toolbox),
-                _peer("mdpsolver", lists, lake, partial(mdpsolver, 1e-8), spent=True),
+                _peer(
+                    "quantecon pi",
+                    peers.dense,
+                    lake,
+                    partial(peers.quantecon, "pi", 1e-8),
+                ),
+                _peer(
+                    "quantecon mpi",
+                    peers.dense,
+                    lake,
+                    partial(peers.quantecon, "mpi", 1e-8),
+                ),
+                _peer("pymdptoolbox pi", peers.stacked_by_action, lake, peers.toolbox),
+                _peer(
+                    "mdpsolver",
+                    peers.lists,
+                    lake,
+                    partial(peers.mdpsolver, 1e-8),
+                    spent=True,
+                ),
             ),
             bar=2.5,
             error=partial(error, lake),
@@ -36,10 +51,16 @@ def races() -> tuple[Race, ...]:
             "1000 random MDPs, S 20, A 4, 1e-6",
             Contestant("ours", one_stack, partial(ours, "solve_small", 1e-6)),
             (
-                _peers("quantecon pi", dense, partial(quantecon, "pi", 1e-6)),
-                _peers("quantecon mpi", dense, partial(quantecon, "mpi", 1e-6)),
-                _peers("pymdptoolbox pi", stacked_by_action, toolbox),
-                _peers("mdpsolver", lists, partial(mdpsolver, 1e-6), spent=True),
+                _peers(
+                    "quantecon pi", peers.dense, partial(peers.quantecon, "pi", 1e-6)
+                ),
+                _peers(
+                    "quantecon mpi", peers.dense, partial(peers.quantecon, "mpi", 1e-6)
+                ),
+                _peers("pymdptoolbox pi", peers.stacked_by_action, peers.toolbox),
+                _peers(
+                    "mdpsolver", peers.lists, partial(peers.mdpsolver, 1e-6), spent=True
+                ),
             ),
             bar=12.0,
             error=error_of_many,
@@ -51,9 +72,9 @@ def races() -> tuple[Race, ...]:
             (
                 _peer(
                     "quantecon sparse mpi",
-                    sparse,
+                    peers.sparse,
                     random_world,
-                    partial(quantecon, "mpi", 1e-6),
+                    partial(peers.quantecon, "mpi", 1e-6),
                 ),
             ),
             bar=1.0,
@@ -66,9 +87,9 @@ def races() -> tuple[Race, ...]:
             (
                 _peer(
                     "quantecon sparse mpi",
-                    sparse,
+                    peers.sparse,
                     grid,
-                    partial(quantecon, "mpi", 1e-6),
+                    partial(peers.quantecon, "mpi", 1e-6),
                 ),
             ),
             bar=4.5,
@@ -79,7 +100,11 @@ def races() -> tuple[Race, ...]:
         Race(
             "Q-learning, FrozenLake, a step",
             Contestant("ours", partial(mdp.worlds.frozen_lake, 0.99), q_learning),
-            (Contestant("plain loop on Gymnasium", gymnasium_lake, plain_loop),),
+            (
+                Contestant(
+                    "plain loop on Gymnasium", peers.gymnasium_lake, peers.plain_loop
+                ),
+            ),
             bar=100.0,
             amount=float,
         ),
@@ -142,61 +167,6 @@ def grid(size: int = 1000) -> MDP:
     )
 
 
-def gymnasium_lake():
-    """FrozenLake 4x4 as Gymnasium makes it."""
-    import gymnasium
-
-    return gymnasium.make("FrozenLake-v1")
-
-
-# The models of the peers.
-
-
-def sparse(world: MDP):
-    """QuantEcon's, with a sparse row for every pair."""
-    from quantecon.markov import DiscreteDP
-    from scipy.sparse import csr_matrix
-
-    S, A, B = world.probs.shape
-    rows = np.arange(0, S * A * B + 1, B)
-    # Copies: sum_duplicates works in place.
-    entries = world.probs.flatten(), world.next_states.flatten(), rows
-    transitions = csr_matrix(entries, shape=(S * A, S))
-    transitions.sum_duplicates()
-    states, actions = np.divmod(np.arange(S * A), A)
-    rewards, gamma = world.expected_rewards.ravel(), float(world.discounts.max())
-    return DiscreteDP(rewards, transitions, gamma, states, actions)
-
-
-def dense(world: MDP):
-    """QuantEcon's, with arrays [S, A, S]."""
-    from quantecon.markov import DiscreteDP
-
-    gamma = float(world.discounts.max())
-    return DiscreteDP(world.expected_rewards, world.transitions, gamma)
-
-
-def stacked_by_action(world: MDP):
-    """What pymdptoolbox wants: [A, S, S], [S, A] and gamma."""
-    transitions = np.moveaxis(world.transitions, 1, 0).copy()
-    return transitions, world.expected_rewards, float(world.discounts.max())
-
-
-def lists(world: MDP):
-    """What mdpsolver wants: nested lists, without zeros."""
-    import mdpsolver
-
-    table = world.transitions
-    model = mdpsolver.model()
-    model.mdp(
-        discount=float(world.discounts.max()),
-        rewards=world.expected_rewards.tolist(),
-        tranMatProbs=[[row[row > 0].tolist() for row in rows] for rows in table],
-        tranMatColumns=[[row.nonzero()[0].tolist() for row in rows] for rows in table],
-    )
-    return model
-
-
 # What is timed.
 
 
@@ -205,54 +175,14 @@ def ours(solver: str, epsilon: float, model: MDP) -> np.ndarray:
     return getattr(mdp, solver)(model, epsilon).values
 
 
-def quantecon(method: str, epsilon: float, model) -> np.ndarray:
-    """A method of DiscreteDP."""
-    return model.solve(method=method, epsilon=epsilon, max_iter=10_000).v
-
-
-def toolbox(model) -> np.ndarray:
-    """Policy iteration, the fastest of pymdptoolbox."""
-    warnings.simplefilter("ignore")
-    from mdptoolbox.mdp import PolicyIteration
-
-    solver = PolicyIteration(*model, max_iter=1000)
-    solver.run()
-    return np.array(solver.V)
-
-
-def mdpsolver(epsilon: float, model) -> np.ndarray:
-    """Modified policy iteration in C++, on one thread: more slow it down here."""
-    model.solve(algorithm="mpi", tolerance=epsilon, parallel=False)
-    return np.array(model.getValueVector())
-
-
 def q_learning(world: MDP) -> int:
     """The steps that all learners took."""
     config = mdp.ControlConfig(
-        num_episodes=NUM_EPISODES, max_steps=100, num_snapshots=1
+        num_episodes=peers.NUM_EPISODES, max_steps=100, num_snapshots=1
     )
     rng = np.random.default_rng(0)
     learned = mdp.learn_many(rng, world, config, mdp.q_learning, NUM_LEARNERS)
     return int(learned.lengths.sum())
-
-
-def plain_loop(env) -> int:
-    """Q-learning as everyone writes it first; the steps it took."""
-    rng = np.random.default_rng(0)
-    q = np.zeros((env.observation_space.n, env.action_space.n))
-    steps = 0
-    for episode in range(NUM_EPISODES):
-        state, _ = env.reset(seed=episode)
-        over = False
-        while not over:
-            explore = rng.random() < 0.1
-            action = int(rng.integers(4)) if explore else int(q[state].argmax())
-            after, reward, terminated, truncated, _ = env.step(action)
-            target = reward + 0.99 * q[after].max() * (not terminated)
-            q[state, action] += 0.1 * (target - q[state, action])
-            state, over = after, terminated or truncated
-            steps += 1
-    return steps
 
 
 # How far from the truth.

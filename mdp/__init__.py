@@ -27,8 +27,9 @@ Read in this order:
     checks.py     what numbers must satisfy to become an MDP
     exercises.py  check(my_function, "discounted-returns"): write the book yourself
 
-Outside it stand what jax compiles, among them large.py (`solve_large`, for very many
-states) and small.py (`solve_small` and `stack`: thousands of worlds in one call).
+Outside it stands what is there for speed: large.py (`solve_large`, for very many
+states), small.py (`solve_small`, also of a `stack` of thousands of worlds), and the
+twin of control.py behind `learn_many`. They compile with jax, when they are first used.
 
 On the command line, `python -m mdp` lists, solves and learns the toy worlds.
 
@@ -119,6 +120,7 @@ from mdp.sampling import (
     sample_episode,
     take_step,
 )
+from mdp.stacking import stack
 
 __all__ = [
     "MDP",
@@ -170,6 +172,7 @@ __all__ = [
     "sarsa_target",
     "schedule",
     "softmax",
+    "stack",
     "state_values",
     "take_step",
     "td_lambda",
@@ -193,8 +196,6 @@ def __getattr__(name: str):
         from mdp.large import solve_large as found
     elif name == "solve_small":
         from mdp.small import solve_small as found
-    elif name == "stack":
-        from mdp.small import stack as found
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return found

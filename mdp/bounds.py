@@ -36,11 +36,9 @@ def bounds_on_error(
     discount of a pair, between `least` and `most`: the one of all pairs that makes the
     bound the weaker. Where all are equal, the middle between the bounds is the better
     guess, and only the span of the change counts: an error that is the same in all
-    states costs no sweep at all. Source: Porteus (1971); Puterman (1994), section 6.6.3.
+    states costs no sweep at all. For numbers of jax's, `where` must be jax's too.
 
-    Args:
-        change: [S], T v - v.
-        where: jax's, if the numbers are jax's.
+    Source: Porteus (1971); Puterman (1994), section 6.6.3.
     """
     low, high = change.min(), change.max()
     # Gamma = 1 is told apart below; here it must only not divide by 0.

@@ -3,12 +3,12 @@
     sweep      v  <-  max_a [ r + gamma T v ]             while that is quick
     then       v  <-  (I - gamma T_pi)^{-1} r_pi          with pi greedy for v
 
-A small world fits into the processor's nearest caches as a dense matrix gamma T of S A
-rows, and a sweep of 20 states takes a quarter of a microsecond there. So thousands of
-worlds are solved a few at a time, from beginning to end, and never swept all side by
-side: that would fetch every matrix from far away in every sweep. Many random worlds are
-done before the linear solve is needed at all, since what counts is the *span* of the
-change (see `mdp.bounds`).
+A small world fits into the processor's nearest caches, and a sweep of 20 states takes a
+quarter of a microsecond there: by a product with the dense matrix T, if the outcomes
+stand in that order, else by look-ups. So thousands of worlds are solved a few at a time,
+from beginning to end, and never swept all side by side: that would fetch every table
+from far away in every sweep. Many random worlds are done before the linear solve is
+needed at all, since what counts is the *span* of the change (see `mdp.bounds`).
 
 I - gamma T_pi is dominated by its diagonal row by row, so its transpose is so column by
 column, and that transpose is factored without exchanging any rows.
@@ -17,22 +17,21 @@ Shapes: N worlds, S states, A actions, B outcomes per pair.
 """
 
 import os
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.lax import linalg
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from mdp.bellman import greedy_policy
 from mdp.bounds import bounds_on_error
-from mdp.large import aligned
 from mdp.model import MDP
 from mdp.planning import Solution
+from mdp.stacking import common_or_own
 
 # After so many sweeps look whether they were enough: to look takes as long as to sweep.
 SWEEPS_PER_LOOK = 14
@@ -48,31 +47,6 @@ SIDE_BY_SIDE = 8
 FEW_OUTCOMES = 32
 
 
-def stack(mdps: Sequence[MDP]) -> MDP:
-    """Many MDPs of one shape as one: every field has a leading axis of worlds.
-
-    What is the same in all worlds, or for all outcomes of a pair, is stored once, and
-    only looks repeated.
-
-    Raises:
-        ValueError: the shapes differ, or there is no MDP at all.
-    """
-    shapes = sorted({np.shape(mdp.probs) for mdp in mdps})
-    if len(shapes) != 1:
-        raise ValueError(f"mdps must all have one shape [S, A, B], got {shapes}")
-    return MDP(*(_stored_once(np.stack(field)) for field in zip(*mdps, strict=True)))
-
-
-def _stored_once(field: np.ndarray) -> np.ndarray:
-    kept = field
-    for axis in {0, field.ndim - 1} - {1}:
-        first = kept.take([0], axis)
-        kept = first if (kept == first).all() else kept
-    stored = aligned(kept.shape, kept.dtype)
-    stored[:] = kept
-    return np.broadcast_to(stored, field.shape)
-
-
 def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     """v* of one small MDP, or of each of a stack, by sweeps and then policy iteration.
 
@@ -83,8 +57,9 @@ def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     never ends the episode has no values, and `converged` is then False.
     """
     if np.ndim(mdp.probs) == 3:
-        known = _one_gamma(mdp), _is_in_order(mdp)
+        known = _one_gamma(mdp.discounts), _is_in_order(mdp.next_states)
         solution = _in_x64(_solve_one, mdp, epsilon, *known)
+        solution = Solution(*map(np.array, solution))
         solution = solution._replace(converged=bool(solution.converged))
     else:
         solution = _solve_stack(mdp, epsilon)
@@ -94,11 +69,11 @@ def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
 
 def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
     """A share of the worlds for every core: XLA alone would use but one here."""
-    common, own = zip(*map(_common_or_own, mdps), strict=True)
+    common, own = zip(*map(common_or_own, mdps), strict=True)
     own = MDP(*own)._replace(probs=mdps.probs)  # tells how many worlds there are
     common = MDP(*common)._replace(probs=None)
-    in_order = common.next_states is not None and _is_in_order(common)
-    gamma = None if common.discounts is None else _one_gamma(common)
+    in_order = common.next_states is not None and _is_in_order(mdps.next_states[0])
+    gamma = None if common.discounts is None else _one_gamma(common.discounts)
     num_worlds, num_cores = len(mdps.probs), os.cpu_count() or 1
     share = -(-num_worlds // (SIDE_BY_SIDE * num_cores)) * SIDE_BY_SIDE
 
@@ -111,30 +86,23 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
     return Solution(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _common_or_own(field: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """The one that all worlds share, or else theirs; without repetitions (`stack`)."""
-    if field.strides[-1] == 0:
-        field = field[..., :1]
-    return (field[0], None) if field.strides[0] == 0 else (None, field)
-
-
-def _one_gamma(mdp: MDP) -> float | None:
+def _one_gamma(discounts: Float[np.ndarray, "..."]) -> float | None:
     """The discount, if it is that of every outcome."""
-    gamma = mdp.discounts.flat[0]
-    return float(gamma) if (mdp.discounts == gamma).all() else None
+    gamma = discounts.flat[0]
+    return float(gamma) if (discounts == gamma).all() else None
 
 
 def _in_x64(solve, *args) -> Solution:
     with jax.enable_x64(True):
-        return Solution(*map(np.array, solve(*args)))
+        return Solution(*map(np.asarray, solve(*args)))
 
 
-def _is_in_order(mdp: MDP) -> bool:
+def _is_in_order(next_states: Int[np.ndarray, "S A B"]) -> bool:
     """Made from dense arrays, every pair lists every state in order."""
-    num_states, _, num_outcomes = np.shape(mdp.next_states)
+    num_states, _, num_outcomes = next_states.shape
     if num_states != num_outcomes:
         return False
-    return bool((mdp.next_states == np.arange(num_states)).all())
+    return bool((next_states == np.arange(num_states)).all())
 
 
 @partial(jax.jit, static_argnames="in_order")
@@ -165,6 +133,7 @@ def _solve(mdp: MDP, epsilon, gamma: Float[Array, ""] | None, in_order: bool):
         most = expected.max(where=mdp.available, initial=0.0)
     else:
         weights, least, most = mdp.probs, gamma, gamma
+    next_states = jnp.broadcast_to(mdp.next_states, weights.shape)
     rewards = _row_sums(mdp.probs * mdp.rewards)
     rewards = jnp.where(mdp.available, rewards, -jnp.inf)
 
@@ -174,24 +143,30 @@ def _solve(mdp: MDP, epsilon, gamma: Float[Array, ""] | None, in_order: bool):
         if in_order:
             matrix = weights.reshape(-1, len(values))
             return rewards + (matrix @ following).reshape(rewards.shape)
-        following = following.at[mdp.next_states].get(mode="promise_in_bounds")
+        following = following.at[next_states].get(mode="promise_in_bounds")
         terms = jnp.moveaxis(weights * following, -1, 0)
         # Written out, for XLA adds up a last axis one by one.
         return sum(terms, start=rewards)
+
+    def best(q):
+        """max_a q(s, a); after a product, written out like the sum above."""
+        if in_order:
+            return reduce(jnp.maximum, q.T)
+        return q.max(-1)
 
     def evaluate(actions):
         """v_pi, exactly."""
         states = jnp.arange(len(actions))
         rows = weights[states, actions]
         if not in_order:
-            rows = _dense(rows, mdp.next_states[states, actions])
+            rows = _dense(rows, next_states[states, actions])
         return _solve_linear(gamma * rows, rewards[states, actions])
 
     def look(carry, values):
         """One more backup, and what it says about the distance from v*."""
         *_, residuals, count, _ = carry
         q = backup(values)
-        improved = q.max(-1)
+        improved = best(q)
         change = improved - values
         shift, error = bounds_on_error(change, least, most, jnp.where)
         residuals = residuals.at[count].set(abs(change).max())
@@ -200,7 +175,7 @@ def _solve(mdp: MDP, epsilon, gamma: Float[Array, ""] | None, in_order: bool):
     def sweep(carry):
         values, *_ = carry
         for _ in range(SWEEPS_PER_LOOK - 1):
-            values = backup(values).max(-1)
+            values = best(backup(values))
         return look(carry, values)
 
     def solve(carry):

@@ -13,11 +13,26 @@ import mdp
 from mdp import large, small
 from mdp.bounds import bounds_on_error
 
-SOLVERS = [large.solve_large, small.solve_small]
+
+def solve_sparse(model, *args):
+    """As `solve_large` does it where a state has many outcomes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "FEW_OUTCOMES", 0)
+        return large.solve_large(model, *args)
 
 
-def every_solver(test):
-    return pytest.mark.parametrize("solver", SOLVERS, ids=lambda f: f.__name__)(test)
+def solve_compiled(model, *args):
+    """As `solve_large` does it where a state has few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "FEW_OUTCOMES", 1000)
+        return large.solve_large(model, *args)
+
+
+LARGE = [solve_sparse, solve_compiled]
+
+
+def every_solver(test, solvers=(*LARGE, small.solve_small)):
+    return pytest.mark.parametrize("solver", solvers, ids=lambda f: f.__name__)(test)
 
 
 @every_solver
@@ -81,20 +96,9 @@ def test_an_error_that_is_the_same_everywhere_costs_no_sweep():
 
 def test_sweeping_takes_over_where_solving_fails(monkeypatch):
     monkeypatch.setattr(large, "PATIENCE", 0)
-    large._solve.clear_cache()
     model = mdp.worlds.frozen_lake(0.99)
-    solution = large.solve_large(model, 1e-9)
-    large._solve.clear_cache()
+    solution = solve_compiled(model, 1e-9)
     assert solution.converged
-    assert_allclose(solution.values, mdp.policy_iteration(model).values, atol=5e-10)
-
-
-def test_many_outcomes_take_the_short_way_to_the_same_answer(monkeypatch):
-    monkeypatch.setattr(large, "MAX_UNROLLED", 0)
-    large._solve.clear_cache()
-    model = mdp.worlds.garnet(branching=6)
-    solution = large.solve_large(model, 1e-9)
-    large._solve.clear_cache()
     assert_allclose(solution.values, mdp.policy_iteration(model).values, atol=5e-10)
 
 
@@ -110,21 +114,34 @@ def test_a_problem_without_an_end_is_reported_when_gamma_is_one(solver, reward):
     assert not solver(mdp.from_arrays([[[1.0]]], [reward], 1.0)).converged
 
 
-def test_a_stack_of_worlds_is_solved_like_each_of_them():
-    """In order (from dense arrays), and in any order (a garnet)."""
-    rng = np.random.default_rng(0)
-    for worlds in (
-        [mdp.worlds.garnet(8, 3, 8, seed) for seed in range(5)],
+def of_every_kind(rng):
+    """What worlds of a stack can have in common, and what only looks like it."""
+    yield "nothing", [mdp.worlds.garnet(8, 3, 8, seed) for seed in range(5)]
+    yield (
+        "the order of states",
         [
             mdp.from_arrays(rng.dirichlet(np.ones(8), (8, 3)), rng.normal(size=8), 0.9)
             for _ in range(5)
         ],
-    ):
-        solution = mdp.solve_small(mdp.stack(worlds), 1e-9)
-        exact = [mdp.policy_iteration(world).values for world in worlds]
-        assert solution.converged.all()
-        assert_allclose(solution.values, exact, atol=5e-10)
-        assert solution.policy.shape == (5, 8, 3)
+    )
+    lake = mdp.worlds.frozen_lake(0.95)
+    yield "all but rewards", [lake._replace(rewards=k * lake.rewards) for k in range(9)]
+    tables = [[[(p, 0, 1.0, False), (1 - p, 0, -1.0, True)]] for p in (0.1, 0.5, 0.9)]
+    yield "the next state", [mdp.from_outcomes([table], 0.9) for table in tables]
+    yield "being alone", [mdp.worlds.garnet(5, 2)]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_stack_of_worlds_is_solved_like_each_of_them(number):
+    _, worlds = list(of_every_kind(np.random.default_rng(0)))[number]
+    stacked = mdp.stack(worlds)
+    for of_all, of_each in zip(stacked, zip(*worlds, strict=True), strict=True):
+        assert_array_equal(of_all, of_each)
+    solution = mdp.solve_small(stacked, 1e-9)
+    exact = [mdp.policy_iteration(world) for world in worlds]
+    assert solution.converged.all()
+    assert_allclose(solution.values, [e.values for e in exact], atol=5e-10)
+    assert_array_equal(solution.policy, [e.policy for e in exact])
 
 
 def test_worlds_of_two_shapes_are_not_stacked():
