@@ -4,10 +4,10 @@
     then       v  <-  (I - gamma T_pi)^{-1} r_pi          with pi greedy for v
 
 A small world fits into the processor's nearest caches, and a sweep of 20 states takes a
-quarter of a microsecond there: by a product with the dense matrix T, if the outcomes
-stand in that order, else by look-ups. So thousands of worlds are solved a few at a time,
-from beginning to end, and never swept all side by side: that would fetch every table
-from far away in every sweep. Many random worlds are done before the linear solve is
+quarter of a microsecond there: by a product with the dense matrix T if the outcomes
+stand in that order, else by look-ups. So thousands of worlds are solved a few at a
+time, from beginning to end, and never swept all side by side: that would fetch every
+table from far away in every sweep. Many random worlds are done before the linear solve is
 needed at all, since what counts is the *span* of the change (see `mdp.bounds`).
 
 I - gamma T_pi is dominated by its diagonal row by row, so its transpose is so column by
