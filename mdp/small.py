@@ -46,6 +46,10 @@ SIDE_BY_SIDE = 8
 # Up to so many outcomes a pair, comparing beats scattering.
 FEW_OUTCOMES = 32
 
+# Kept, for to start a thread takes as long as to solve a dozen worlds.
+NUM_CORES = os.cpu_count() or 1
+THREADS = ThreadPoolExecutor(NUM_CORES)
+
 
 def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     """v* of one small MDP, or of each of a stack, by sweeps and then policy iteration.
@@ -74,15 +78,14 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
     common = MDP(*common)._replace(probs=None)
     in_order = common.next_states is not None and _is_in_order(mdps.next_states[0])
     gamma = None if common.discounts is None else _one_gamma(common.discounts)
-    num_worlds, num_cores = len(mdps.probs), os.cpu_count() or 1
-    share = -(-num_worlds // (SIDE_BY_SIDE * num_cores)) * SIDE_BY_SIDE
+    num_worlds = len(mdps.probs)
+    share = -(-num_worlds // (SIDE_BY_SIDE * NUM_CORES)) * SIDE_BY_SIDE
 
     def solve(begin):
         part = jax.tree.map(lambda field: field[begin : begin + share], own)
         return _in_x64(_solve_many, part, common, epsilon, gamma, in_order)
 
-    with ThreadPoolExecutor(num_cores) as threads:
-        parts = list(threads.map(solve, range(0, num_worlds, share)))
+    parts = THREADS.map(solve, range(0, num_worlds, share))
     return Solution(*map(np.concatenate, zip(*parts, strict=True)))
 
 
