@@ -27,6 +27,10 @@ Read in this order:
     checks.py     what numbers must satisfy to become an MDP
     exercises.py  check(my_function, "discounted-returns"): write the book yourself
 
+Outside it stands what is there for speed: large.py (`solve_large`, for very many
+states), small.py (`solve_small`, also of a `stack` of thousands of worlds), and the
+twin of control.py behind `learn_many`. They compile with jax, when they are first used.
+
 On the command line, `python -m mdp` lists, solves and learns the toy worlds.
 
 Words in the code, symbols in the docstrings:
@@ -116,6 +120,7 @@ from mdp.sampling import (
     sample_episode,
     take_step,
 )
+from mdp.stacking import stack
 
 __all__ = [
     "MDP",
@@ -167,6 +172,7 @@ __all__ = [
     "sarsa_target",
     "schedule",
     "softmax",
+    "stack",
     "state_values",
     "take_step",
     "td_lambda",
@@ -182,3 +188,14 @@ __all__ = [
     "value_iteration_in_place",
     "worlds",
 ]
+
+
+def __getattr__(name: str):
+    """Import what needs jax when it is first asked for: jax takes half a second."""
+    if name == "solve_large":
+        from mdp.large import solve_large as found
+    elif name == "solve_small":
+        from mdp.small import solve_small as found
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return found

@@ -1,0 +1,226 @@
+"""The races of the first floor: solving known MDPs, and learning from samples.
+
+Every library gets the model in the form that suits it, built before the clock starts.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+
+import mdp
+from benchmarks import peers
+from benchmarks.race import Contestant, Race
+from mdp import MDP
+
+NUM_LEARNERS = 4096
+
+
+def races() -> tuple[Race, ...]:
+    """The five tasks, with what must be reached in each."""
+    return (
+        Race(
+            "FrozenLake 8x8, 1e-8",
+            Contestant("ours", lake, partial(ours, "solve_small", 1e-8)),
+            (
+                _peer(
+                    "quantecon pi",
+                    peers.dense,
+                    lake,
+                    partial(peers.quantecon, "pi", 1e-8),
+                ),
+                _peer(
+                    "quantecon mpi",
+                    peers.dense,
+                    lake,
+                    partial(peers.quantecon, "mpi", 1e-8),
+                ),
+                _peer("pymdptoolbox pi", peers.stacked_by_action, lake, peers.toolbox),
+                _peer(
+                    "mdpsolver",
+                    peers.lists,
+                    lake,
+                    partial(peers.mdpsolver, 1e-8),
+                    spent=True,
+                ),
+            ),
+            bar=2.5,
+            error=partial(error, lake),
+            tolerance=5e-9,
+        ),
+        Race(
+            "1000 random MDPs, S 20, A 4, 1e-6",
+            Contestant("ours", one_stack, partial(ours, "solve_small", 1e-6)),
+            (
+                _peers(
+                    "quantecon pi", peers.dense, partial(peers.quantecon, "pi", 1e-6)
+                ),
+                _peers(
+                    "quantecon mpi", peers.dense, partial(peers.quantecon, "mpi", 1e-6)
+                ),
+                _peers("pymdptoolbox pi", peers.stacked_by_action, peers.toolbox),
+                _peers(
+                    "mdpsolver", peers.lists, partial(peers.mdpsolver, 1e-6), spent=True
+                ),
+            ),
+            bar=12.0,
+            error=error_of_many,
+            tolerance=5e-7,
+        ),
+        Race(
+            "random MDP, S 2000, A 10, B 20, 1e-6",
+            Contestant("ours", random_world, partial(ours, "solve_large", 1e-6)),
+            (
+                _peer(
+                    "quantecon sparse mpi",
+                    peers.sparse,
+                    random_world,
+                    partial(peers.quantecon, "mpi", 1e-6),
+                ),
+            ),
+            bar=1.0,
+            error=partial(error, random_world),
+            tolerance=5e-7,
+        ),
+        Race(
+            "grid of a million states, 1e-6",
+            Contestant("ours", grid, partial(ours, "solve_large", 1e-6)),
+            (
+                _peer(
+                    "quantecon sparse mpi",
+                    peers.sparse,
+                    grid,
+                    partial(peers.quantecon, "mpi", 1e-6),
+                ),
+            ),
+            bar=4.5,
+            error=partial(error_bound, grid),
+            tolerance=5e-7,
+            memory=1.2,
+        ),
+        Race(
+            "Q-learning, FrozenLake, a step",
+            Contestant("ours", partial(mdp.worlds.frozen_lake, 0.99), q_learning),
+            (
+                Contestant(
+                    "plain loop on Gymnasium", peers.gymnasium_lake, peers.plain_loop
+                ),
+            ),
+            bar=100.0,
+            amount=float,
+        ),
+    )
+
+
+# The worlds.
+
+
+def lake() -> MDP:
+    """FrozenLake 8x8."""
+    return mdp.worlds.frozen_lake_8x8(0.99)
+
+
+@cache
+def random_worlds() -> list[MDP]:
+    """A thousand dense random MDPs: from everywhere to everywhere."""
+    rng = np.random.default_rng(0)
+    return [
+        mdp.from_arrays(
+            rng.dirichlet(np.ones(20), (20, 4)), rng.normal(size=(20, 4)), 0.95
+        )
+        for _ in range(1000)
+    ]
+
+
+def one_stack() -> MDP:
+    """All of them as one."""
+    return mdp.stack(random_worlds())
+
+
+def random_world() -> MDP:
+    """Two thousand states, ten actions, twenty outcomes each."""
+    return mdp.worlds.garnet(2000, 10, 20, seed=0, discount=0.95)
+
+
+def grid(size: int = 1000) -> MDP:
+    """A continuing grid: a move goes astray to either side one time in ten.
+
+    Every cell has a reward of its own, uniform in [0, 1), for each step begun in it; a
+    move off the grid leaves the agent where it is.
+    """
+    row, column = np.divmod(np.arange(size * size), size)
+    moves = [(-1, 0), (0, 1), (1, 0), (0, -1)]
+    after = [
+        (row + down).clip(0, size - 1) * size + (column + right).clip(0, size - 1)
+        for down, right in moves
+    ]
+    slips = [[after[a - 1], after[a], after[(a + 1) % 4]] for a in range(4)]
+    next_states = np.moveaxis(np.array(slips), -1, 0).copy()
+    shape = next_states.shape
+    rewards = np.random.default_rng(0).random((size * size, 1, 1))
+    return MDP(
+        probs=np.broadcast_to([0.1, 0.8, 0.1], shape).copy(),
+        next_states=next_states,
+        rewards=np.broadcast_to(rewards, shape).copy(),
+        discounts=np.full(shape, 0.99),
+        available=np.ones(shape[:2], bool),
+        start=np.full(size * size, 1 / size**2),
+    )
+
+
+# What is timed.
+
+
+def ours(solver: str, epsilon: float, model: MDP) -> np.ndarray:
+    """The values that a solver of ours finds."""
+    return getattr(mdp, solver)(model, epsilon).values
+
+
+def q_learning(world: MDP) -> int:
+    """The steps that all learners took."""
+    config = mdp.ControlConfig(
+        num_episodes=peers.NUM_EPISODES, max_steps=100, num_snapshots=1
+    )
+    rng = np.random.default_rng(0)
+    learned = mdp.learn_many(rng, world, config, mdp.q_learning, NUM_LEARNERS)
+    return int(learned.lengths.sum())
+
+
+# How far from the truth.
+
+
+def error(make, values: np.ndarray) -> float:
+    """The largest error of any state, from policy iteration's exact values."""
+    return float(np.abs(values - mdp.policy_iteration(make(), 1e-12).values).max())
+
+
+def error_of_many(values: np.ndarray) -> float:
+    """The same, over all random worlds."""
+    exact = [mdp.policy_iteration(world, 1e-12).values for world in random_worlds()]
+    return float(np.abs(values - exact).max())
+
+
+def error_bound(make, values: np.ndarray) -> float:
+    """The most that the error can be: here v* itself is out of reach."""
+    world = make()
+    residual = float(mdp.bellman_residual(world, values))
+    return residual / (1 - float(world.discounts.max()))
+
+
+def _peer(name, form, make, run, spent=False) -> Contestant:
+    return Contestant(name, partial(_prepare, form, make), run, spent)
+
+
+def _peers(name, form, run, spent=False) -> Contestant:
+    return Contestant(name, partial(_prepare_all, form), partial(_run_all, run), spent)
+
+
+def _prepare(form, make):
+    return form(make())
+
+
+def _prepare_all(form):
+    return [form(world) for world in random_worlds()]
+
+
+def _run_all(run, models):
+    return np.array([run(model) for model in models])

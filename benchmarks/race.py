@@ -1,0 +1,206 @@
+"""A race: contestants take turns, each in a process of its own; medians are compared.
+
+Only ratios within one run count, for machines are noisy: all contestants of a race are
+alive together, and run one after the other in every round, so that a slow minute is
+slow for all of them. Building the model, importing and compiling come before the clock.
+"""
+
+import multiprocessing
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# A round lasts at least so long: what takes a millisecond is run again and again.
+ROUND_SECONDS = 0.05
+
+# Variables that pin the kernels of linear algebra to those of an old processor.
+PINNED = ("OPENBLAS_CORETYPE", "MKL_DEBUG_CPU_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to do the task."""
+
+    name: str
+    prepare: Callable[[], Any]  # the model, in the form that this library wants
+    run: Callable[[Any], Any]  # timed: from the model to the answer
+    spent: bool = False  # the model remembers its solution: prepare it for every round
+
+
+@dataclass(frozen=True)
+class Race:
+    """One task, and what we promised."""
+
+    name: str
+    ours: Contestant
+    peers: tuple[Contestant, ...]
+    bar: float  # at least so many times faster than the fastest peer
+    error: Callable[[Any], float] | None = None  # of an answer, from the exact one
+    tolerance: float = 0.0  # of that error
+    amount: Callable[[Any], float] | None = None  # of work done: time is per unit
+    memory: float | None = None  # GB that ours may add at most
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contestant did in one race."""
+
+    race: str
+    contestant: str
+    seconds: float  # median, per unit of work
+    fastest: float  # of all rounds
+    error: float | None
+    added_gb: float  # at the peak of the first run
+    ratio: float  # of its median to that of ours
+    verdict: str  # of ours only: what was required, and whether it was reached
+
+
+def run_race(race: Race, rounds: int) -> list[Result]:
+    """The results of one race, ours first."""
+    for name in PINNED:
+        os.environ.pop(name, None)
+    contestants = (race.ours, *race.peers)
+    context = multiprocessing.get_context("spawn")
+    pipes = []
+    for contestant in contestants:
+        here, there = context.Pipe()
+        worker = context.Process(target=_serve, args=(there, contestant), daemon=True)
+        worker.start()
+        there.close()
+        pipes.append(here)
+    answers, added = zip(*map(_answer, pipes), strict=True)
+    amounts = [race.amount(answer) if race.amount else 1.0 for answer in answers]
+    times: list[list[float]] = [[] for _ in contestants]
+    for _ in range(rounds):
+        for pipe, amount, record in zip(pipes, amounts, times, strict=True):
+            pipe.send("go")
+            record.append(_answer(pipe) / amount)
+    for pipe in pipes:
+        pipe.send("stop")
+    errors = [race.error(answer) if race.error else None for answer in answers]
+    medians = [statistics.median(record) for record in times]
+    # A peer that misses the tolerance is shown, and is no rival.
+    rivals = [
+        m for m, e in list(zip(medians, errors, strict=True))[1:] if _fits(race, e)
+    ]
+    ratio = min(rivals, default=float("nan")) / medians[0]
+    holds = ratio >= race.bar and _fits(race, errors[0])
+    holds &= race.memory is None or added[0] <= race.memory
+    verdict = f"{ratio:.2f}x of {race.bar:g}x: {'holds' if holds else 'MISSED'}"
+    return [
+        Result(
+            race=race.name,
+            contestant=contestant.name,
+            seconds=medians[i],
+            fastest=min(times[i]),
+            error=errors[i],
+            added_gb=added[i],
+            ratio=medians[i] / medians[0],
+            verdict=verdict if i == 0 else "",
+        )
+        for i, contestant in enumerate(contestants)
+    ]
+
+
+def _fits(race: Race, error: float | None) -> bool:
+    # Not `error > tolerance`: nan is no answer either.
+    return error is None or error <= race.tolerance
+
+
+def _serve(pipe, contestant: Contestant) -> None:
+    """In its own process: warm up, report the answer, then run whenever told to."""
+    try:
+        model = contestant.prepare()
+        with _PeakMemory() as memory:
+            answer = contestant.run(model)
+        pipe.send((answer, memory.added_gb))
+        while pipe.recv() == "go":
+            if contestant.spent:
+                model = contestant.prepare()
+            runs, began = 0, time.perf_counter()
+            while runs == 0 or time.perf_counter() - began < ROUND_SECONDS:
+                contestant.run(model)
+                runs += 1
+                if contestant.spent:
+                    break
+            pipe.send((time.perf_counter() - began) / runs)
+    except Exception as error:
+        pipe.send(error)
+
+
+def _answer(pipe) -> Any:
+    """What the process sent; its exceptions are raised here."""
+    answer = pipe.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class _PeakMemory:
+    """The most memory that this process held while it was in the block, less before."""
+
+    def __enter__(self):
+        self.before = self.peak = self._now()
+        self.done = threading.Event()
+        self.watch = threading.Thread(target=self._follow)
+        self.watch.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.watch.join()
+
+    @property
+    def added_gb(self) -> float:
+        return (self.peak - self.before) / 1e9
+
+    def _follow(self) -> None:
+        while not self.done.wait(0.005):
+            self.peak = max(self.peak, self._now())
+
+    @staticmethod
+    def _now() -> int:
+        with open("/proc/self/statm") as pages:
+            return int(pages.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def show(results: list[Result]) -> None:
+    """A table of all races."""
+    heads = (
+        "task",
+        "contestant",
+        "median",
+        "fastest",
+        "error",
+        "added",
+        "ratio",
+        "bar",
+    )
+    table = Table(*heads)
+    for result in results:
+        table.add_row(
+            result.race if result.verdict else "",
+            result.contestant,
+            _time(result.seconds),
+            _time(result.fastest),
+            "" if result.error is None else f"{result.error:.1e}",
+            f"{result.added_gb:.2f} GB",
+            f"{result.ratio:.2f}",
+            result.verdict,
+        )
+    Console().print(table)
+
+
+def _time(seconds: float) -> str:
+    """With a unit that suits it."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
