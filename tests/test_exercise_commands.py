@@ -126,6 +126,10 @@ def undiscounted(rewards, discounts):
     return rewards[::-1].cumsum()[::-1]
 
 
+def sweeps_with_the_package(mdp, epsilon=1e-9, max_sweeps=100_000):
+    return mdp.value_iteration(mdp)
+
+
 def test_a_cell_gets_the_same_answer(monkeypatch, tmp_path, capsys):
     """With helpers, numbers and a name of one's own; nothing is ever raised."""
     monkeypatch.setenv("EXERCISE_WORKBOOK", str(tmp_path))
@@ -141,6 +145,15 @@ def test_a_cell_gets_the_same_answer(monkeypatch, tmp_path, capsys):
     assert not bridge.check(3, "discounted-returns")
     assert "your function itself" in capsys.readouterr().out
     assert json.loads((tmp_path / "progress.json").read_text())[RETURNS.id]["passed"]
+
+
+def test_a_cell_is_shown_its_own_lines_without_numbers(monkeypatch, tmp_path, capsys):
+    """The source that is judged has other numbers; and what hides `mdp` is named."""
+    monkeypatch.setenv("EXERCISE_WORKBOOK", str(tmp_path))
+    assert not bridge.check(sweeps_with_the_package, "value-iteration")
+    said = capsys.readouterr().out
+    assert "the line:  return mdp.value_iteration(mdp)" in said
+    assert "hides the package" in said
 
 
 def test_without_the_checkout_a_cell_is_told_so(monkeypatch, tmp_path, capsys):

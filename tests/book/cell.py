@@ -17,8 +17,9 @@ def main() -> None:
     except ValueError as error:
         answer = {"state": "failed", "text": str(error)}
     else:
-        candidate = Candidate(question["source"], question["name"], "your cell")
-        verdict = with_next_step(exercise, check(exercise, candidate))
+        source, name = question["source"], question["name"]
+        candidate = Candidate(source, name, "your cell", is_file=False)
+        verdict = with_next_step(exercise, check(exercise, candidate), in_book=False)
         answer = {"state": verdict.state, "text": verdict.text}
     json.dump(answer, sys.stdout)
 

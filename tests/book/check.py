@@ -162,12 +162,19 @@ def _smallest(finding: dict) -> str:
 def _exception(candidate: Candidate, raised: dict) -> list[str]:
     """The kind, the message, and the learner's own lines."""
     parts = [f"Your function raises {raised['kind']}: {raised['message']}"]
+    if "'MDP' object has no attribute" in raised["message"]:
+        parts.append("`mdp` is your function's argument, and hides the package `mdp`.")
     if raised["lines"]:
-        lines = [f"line {n['number']}:  {n['text']}" for n in raised["lines"]]
+        lines = [_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
         parts.append(f"In {candidate.file},\n{_indented(chr(10).join(lines))}")
     if raised["inputs"]:
         parts.append(f"It was given:\n{_indented(raised['inputs'])}")
     return parts
+
+
+def _line(candidate: Candidate, number: int, text: str) -> str:
+    """The learner's own line; a cell's have no numbers that the learner could see."""
+    return f"line {number}:  {text}" if candidate.is_file else f"the line:  {text}"
 
 
 def _failed_test(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
@@ -190,7 +197,7 @@ def _loop(candidate: Candidate, stack: str) -> dict:
         if f'"{candidate.file}"' in line:
             number = int(line.split(", line ")[1].split()[0])
             text = candidate.source.splitlines()[number - 1].strip()
-            message += f"\nIt was last seen in line {number}:  {text}"
+            message += f"\nIt was last seen in {_line(candidate, number, text)}"
             break
     return {"what": "loop", "message": message}
 

@@ -150,13 +150,18 @@ def judge_attempt(exercise: Exercise) -> Verdict:
     return with_next_step(exercise, verdict)
 
 
-def with_next_step(exercise: Exercise, verdict: Verdict) -> Verdict:
-    """The verdict, and what to do now; a pass is remembered."""
+def with_next_step(
+    exercise: Exercise, verdict: Verdict, in_book: bool = True
+) -> Verdict:
+    """The verdict, and what to do now; a pass is remembered.
+
+    In a notebook, not in the book, the reader goes on to the next cell.
+    """
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
     compare = f"Compare: `python -m tests solution {exercise.id}`."
-    lines = (verdict.text, compare, whats_next(exercise))
+    lines = [verdict.text, compare, *([whats_next(exercise)] if in_book else [])]
     return verdict._replace(text="\n".join(lines))
 
 

@@ -16,6 +16,7 @@ class Candidate(NamedTuple):
     source: str  # a whole file
     name: str  # of the function in it
     file: str  # what tracebacks call it
+    is_file: bool = True  # or a cell, whose lines the learner counts otherwise
 
 
 def reference(exercise: Exercise) -> Candidate:
