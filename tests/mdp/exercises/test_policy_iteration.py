@@ -99,3 +99,17 @@ def test_the_residuals_are_what_was_left_to_gain(rng):
         assert isinstance(residuals, np.ndarray)
         assert (residuals[:-1] > 0).all(), "it went on with nothing to gain"
         assert abs(residuals[-1]) < 1e-8, "it stopped with something to gain"
+
+
+def test_the_residuals_are_the_largest_gains_that_are_left():
+    """Two states of eight can earn 1 instead of 0, and that is all there is to gain.
+
+    With the first policy: all of it, half of it if both actions are taken equally
+    often, or nothing.
+    """
+    rewards = np.zeros((8, 2))
+    rewards[[2, 5], 1] = 1.0
+    stay = np.broadcast_to(np.eye(8)[:, None], (8, 2, 8))
+    solution = mdp.policy_iteration(mdp.from_arrays(stay, rewards, 0.5))
+    assert np.isclose(solution.residuals[0], [0.0, 0.5, 1.0]).any()
+    assert np.isclose(solution.residuals[-1], 0.0)
