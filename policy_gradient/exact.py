@@ -6,8 +6,14 @@ A policy turns the MDP into a linear system, and its values are the solution:
     J(theta) = E[G_0] = sum_s start(s) v_pi(s)
 
 Every step is differentiable, the solve too, so automatic differentiation gives the
-gradient of J without a single sample. All of it in float64: at gamma = 1 the system is
-badly conditioned (36,000 on the cliff), and float32 would not do.
+gradient of J without a single sample. The policy gradient theorem gives it a second
+time, with no derivative of v or of the states that are visited:
+
+    grad J = sum_s d(s) sum_a pi(a | s) A(s, a) grad log pi(a | s),   A = q - v
+    d(s)   = sum_t gamma^t Pr{ S_t = s }     so    d = (I - P_pi^T)^-1 start
+
+All of it in float64: at gamma = 1 the system is badly conditioned (36,000 on the
+cliff), and float32 would not do.
 
 Source: Sutton & Barto (2018), eq. 4.4 as a linear system, and section 13.2.
 """
@@ -17,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree, Scalar
 
-from mdp import MDP, evaluate
-from policy_gradient.policies import Policy
+from mdp import MDP, action_values, evaluate
+from policy_gradient.policies import Policy, policy_table
 from policy_gradient.rollout import to_jax
 
 
@@ -28,10 +34,7 @@ def performance(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
     Raises ValueError where gamma = 1 and, from some state that the policy reaches, the
     episode never ends.
     """
-    # What a policy would do where it never comes need not make sense: end it there.
-    reached = reachable(mdp, policy)
-    discounts = np.where(reached[:, None, None], mdp.discounts, 0.0)
-    return float(mdp.start @ evaluate(mdp._replace(discounts=discounts), policy))
+    return float(mdp.start @ evaluate(_only_reached(mdp, policy), policy))
 
 
 def reachable(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
@@ -42,6 +45,47 @@ def reachable(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S
         before = reached.sum()
         reached[mdp.next_states[possible & reached[:, None, None]]] = True
     return reached
+
+
+def occupancy(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S"]:
+    """d(s) = sum_t gamma^t Pr{S_t = s}: how much each state counts for J.
+
+    The discounts of the way count, so that the sum over states is the expected length
+    of an episode where gamma = 1, and at most 1 / (1 - gamma) else. It is the eta of
+    Sutton & Barto (2018), eq. 9.2, with gamma in it; the on-policy distribution mu (eq.
+    9.3) is, for gamma = 1, this divided by its sum.
+    """
+    weights = policy[:, :, None] * mdp.probs * _only_reached(mdp, policy).discounts
+    system = np.eye(mdp.num_states)
+    state, action, outcome = np.nonzero(weights)
+    to = mdp.next_states[state, action, outcome]
+    # Transposed: from next_state's row, what flows into it from each state.
+    np.subtract.at(system, (to, state), weights[state, action, outcome])
+    return np.linalg.solve(system, mdp.start)
+
+
+def theorem_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
+    """The gradient of J by the policy gradient theorem; equals `performance_gradient`.
+
+        grad J = sum_s d(s) sum_a pi(a | s) A(s, a) grad log pi(a | s)
+
+    Source: Sutton & Barto (2018), eq. 13.5, with d in the place of what it is
+    proportional to; Sutton et al. (2000), theorem 1, for gamma < 1.
+    """
+    with jax.enable_x64(True):
+        states = jnp.arange(mdp.num_states)
+        double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
+        table = policy_table(policy, double, mdp.num_states)
+        ended = _only_reached(mdp, table)
+        values = evaluate(ended, table)
+        advantages = action_values(ended, values) - values[:, None]
+        weights = occupancy(mdp, table)[:, None] * table * advantages
+
+        def objective(params):
+            log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, states)
+            return jnp.sum(weights * log_probs)
+
+        return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(double))
 
 
 def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
@@ -55,6 +99,13 @@ def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
             return _performance(table, jnp.exp(log_probs))
 
         return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(double))
+
+
+def _only_reached(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> MDP:
+    """What a policy would do where it never comes need not make sense: end it there."""
+    reached = reachable(mdp, policy)
+    discounts = np.where(reached[:, None, None], mdp.discounts, 0.0)
+    return mdp._replace(discounts=discounts)
 
 
 @jax.jit

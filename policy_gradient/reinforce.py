@@ -4,7 +4,9 @@
 
 Whole episodes are sampled, each action is credited with the discounted return that
 followed it, and a baseline b, which must not look at the action, is subtracted. The
-baseline leaves the expectation alone and changes the variance: compare the four.
+baseline leaves the expectation alone and changes the variance: compare the five. (The
+average of *all* episodes does look at the action, a little: it contains the episode
+itself. Leave it out, and nothing is shrunk.)
 
 `reinforce.py` and `ppo.py` have the same functions in the same order: read them side by
 side, and what differs is what PPO adds.
@@ -39,12 +41,19 @@ class ReinforceConfig:
     num_episodes: int = 16  # episodes behind each gradient step
     time_limit: int = 100  # steps after which an episode is cut off
     step_size: float = 0.05  # of Adam
-    baseline: Literal["none", "constant", "average", "value"] = "average"
+    baseline: Literal["none", "constant", "average", "leave_one_out", "value"] = (
+        "average"
+    )
     constant: float = 0.0  # the baseline "constant", in units of return
     value_weight: float = 0.5  # of the squared error, for the baseline "value"
 
     def __post_init__(self):
         require_positive(self, "num_updates", "num_episodes", "time_limit", "step_size")
+        if self.baseline == "leave_one_out" and self.num_episodes < 2:
+            raise ValueError(
+                "num_episodes must be at least 2 for the baseline leave_one_out, "
+                f"got {self.num_episodes}"
+            )
 
 
 class Metrics(NamedTuple):
@@ -119,6 +128,11 @@ def estimate(
             baselines = jnp.asarray(config.constant)
         case "average":
             baselines = masked_mean(returns, trajectories.mask)
+        case "leave_one_out":
+            totals = jnp.sum(returns * trajectories.mask, axis=1)
+            lengths = jnp.sum(trajectories.mask, axis=1)
+            of_others = (totals.sum() - totals) / (lengths.sum() - lengths)
+            baselines = of_others[:, None]
         case "value":
             baselines = trajectories.values
     return returns - baselines

@@ -78,3 +78,50 @@ def test_the_uniform_policy_is_improved_along_the_gradient():
         after = exact.performance(cliff, policy_table(policy, moved, 48))
     squared_norm = np.sum(gradient.preferences**2)
     assert (after - before) / step == pytest.approx(squared_norm, rel=0.01)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 1.0])
+def test_the_theorem_is_the_gradient_through_the_solve(small, random_policy, gamma):
+    world = small._replace(start=np.array([0.5, 0.2, 0.3, 0.0])).with_discount(gamma)
+    through_the_solve = exact.performance_gradient(world, *random_policy)
+    by_the_theorem = exact.theorem_gradient(world, *random_policy)
+    for one, other in zip(through_the_solve, by_the_theorem, strict=True):
+        assert_allclose(one, other, atol=1e-12)
+    assert np.abs(by_the_theorem.preferences).max() > 0.01
+
+
+def test_the_occupancy_is_the_discounted_sum_of_where_one_is(small, random_policy):
+    """By brute force: the distribution of S_t pushed forward, step by step."""
+    table = policy_table(*random_policy, 4)
+    onward = np.einsum("sa,sab,sab->sab", table, small.probs, small.discounts)
+    here, total = small.start, np.zeros(4)
+    for _ in range(200):
+        total += here
+        there = np.zeros(4)
+        np.add.at(there, small.next_states, here[:, None, None] * onward)
+        here = there
+    assert_allclose(exact.occupancy(small, table), total, atol=1e-12)
+
+
+@pytest.mark.parametrize(("gamma", "parallel"), [(1.0, True), (0.5, False)])
+def test_the_on_policy_distribution_gives_the_direction_only_without_discount(
+    small, random_policy, gamma, parallel
+):
+    """mu(s), the share of time in s: proportional to d(s) if gamma = 1, and only then.
+
+    Sutton & Barto (2018), eq. 13.5, say "proportional to", for episodes with gamma = 1.
+    """
+    policy, params = random_policy
+    world = small.with_discount(gamma)._replace(start=np.array([1.0, 0.0, 0.0, 0.0]))
+    table = policy_table(policy, params, 4)
+    share = exact.occupancy(world.with_discount(1.0), table)
+    share /= share.sum()
+    values = mdp.evaluate(world, table)
+    advantages = mdp.action_values(world, values) - values[:, None]
+    # Of the tabular softmax, grad log pi sums to pi(a | s) A(s, a) at h(s, a).
+    with_mu = share[:, None] * table * advantages
+    truth = exact.theorem_gradient(world, policy, params).preferences
+    norms = np.linalg.norm(with_mu) * np.linalg.norm(truth)
+    cosine = (with_mu * truth).sum() / norms
+    assert (cosine > 1 - 1e-9) if parallel else (cosine < 0.99)
+    assert np.linalg.norm(truth) > 1.5 * np.linalg.norm(with_mu)

@@ -12,7 +12,7 @@ from policy_gradient.policies import policy_table, tabular_softmax
 from policy_gradient.reinforce import ReinforceConfig
 from policy_gradient.rollout import to_jax
 
-BASELINES = ["none", "constant", "average", "value"]
+BASELINES = ["none", "constant", "average", "leave_one_out", "value"]
 EPISODES, BATCHES = 64, 400
 
 
@@ -60,6 +60,19 @@ def test_the_sampled_gradient_is_the_exact_one_within_its_standard_error(
     # The standard error is small enough to notice a missing factor gamma.
     assert error[free].max() < 0.1 * np.abs(truth.preferences).max()
     assert_allclose(estimates.mean(0)[~free], 0.0, atol=1e-6)
+
+
+def test_leaving_an_episode_out_undoes_what_the_average_shrinks(small, random_params):
+    """Of 2 episodes of one length, the average of both halves every advantage."""
+    policy, table = tabular_softmax(small), to_jax(small)
+    config = ReinforceConfig(num_episodes=2, time_limit=1)
+    rows = reinforce.collect(random_params, jax.random.key(5), table, policy, config)
+    others = ReinforceConfig(num_episodes=2, time_limit=1, baseline="leave_one_out")
+    shrunk, whole = reinforce.estimate(rows, config), reinforce.estimate(rows, others)
+    assert_allclose(shrunk, whole / 2, rtol=1e-5)
+    assert np.abs(whole).min() > 0.01
+    with pytest.raises(ValueError, match=r"at least 2 .* got 1"):
+        ReinforceConfig(num_episodes=1, baseline="leave_one_out")
 
 
 def test_a_baseline_changes_the_variance(small, random_params):

@@ -67,7 +67,7 @@ def test_running_out_of_sweeps_is_not_called_convergence(reward):
 
 
 def test_the_residuals_are_the_largest_changes_of_each_sweep():
-    """On a loop that earns r the n-th sweep adds r gamma^(n-1): here 1, of four loops."""
+    """On a loop that earns r the n-th sweep adds r gamma^(n-1); here are four loops."""
     loops = mdp.from_arrays(np.eye(4)[:, None], [-1.0, -1.0, 0.0, 0.5], 0.5)
     solution = mdp.value_iteration(loops, 1e-3)
     assert isinstance(solution.residuals, np.ndarray)
