@@ -7,8 +7,8 @@ A small world fits into the processor's nearest caches, and a sweep of 20 states
 quarter of a microsecond there: by a product with the dense matrix T if the outcomes
 stand in that order, else by look-ups. So thousands of worlds are solved a few at a
 time, from beginning to end, and never swept all side by side: that would fetch every
-table from far away in every sweep. Many random worlds are done before the linear solve is
-needed at all, since what counts is the *span* of the change (see `mdp.bounds`).
+table from far away in every sweep. Many random worlds are done before the linear solve
+is needed at all, since what counts is the *span* of the change (see `mdp.bounds`).
 
 I - gamma T_pi is dominated by its diagonal row by row, so its transpose is so column by
 column, and that transpose is factored without exchanging any rows.
