@@ -20,6 +20,10 @@ def test_epsilon_and_snapshots_follow_the_config():
     )
     assert_allclose(config.explorations, [0.6, 0.3, 0.2, 0.15])
     assert_array_equal(config.snapshot_episodes, [1, 2, 3, 4])
+    halves = mdp.ControlConfig(num_episodes=5, num_snapshots=2)
+    assert_array_equal(halves.snapshot_episodes, [3, 5], err_msg="not before 5/2")
+    few = mdp.ControlConfig(num_episodes=3, num_snapshots=10)
+    assert_array_equal(few.snapshot_episodes, [1, 2, 3], err_msg="each but once")
 
 
 @pytest.mark.parametrize("config", [mdp.ControlConfig, mdp.PredictionConfig])
@@ -30,3 +34,18 @@ def test_what_no_learner_can_do_is_refused(config):
         config(step_size=1.5)
     with pytest.raises(ValueError, match="step_size_decay must be at least 0, got -1"):
         config(step_size_decay=-1.0)
+    with pytest.raises(ValueError, match="max_steps must be at least 1, got 0"):
+        config(max_steps=0)
+
+
+def test_what_only_some_learners_cannot_do_is_refused_to_them():
+    with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
+        mdp.PredictionConfig(num_steps=0)
+    with pytest.raises(ValueError, match="num_snapshots must be at least 1, got 0"):
+        mdp.ControlConfig(num_snapshots=0)
+    with pytest.raises(ValueError, match="exploration_decay must be at least 0"):
+        mdp.ControlConfig(exploration_decay=-1.0)
+    with pytest.raises(ValueError, match=r"trace_decay must be in \[0, 1\], got 1.5"):
+        mdp.PredictionConfig(trace_decay=1.5)
+    with pytest.raises(ValueError, match=r"exploration must be in \[0, 1\], got 1.5"):
+        mdp.ControlConfig(exploration=1.5)

@@ -101,26 +101,53 @@ def test_an_unavailable_action_does_what_the_first_available_one_does():
         env.step(5)
 
 
-def test_an_agent_from_elsewhere_learns_to_gamble():
+def learn_elsewhere(env, num_episodes, discount, decay):
     """Watkins' Q-learning on Gymnasium's interface alone, blind to the mask."""
-    env = gymnasium.wrappers.TimeLimit(to_gymnasium(gambler(goal=4)), 100)
     env.action_space.seed(0)
     q = np.zeros((env.observation_space.n, env.action_space.n))
     visits = np.zeros_like(q)
     env.reset(seed=0)
-    for _ in range(1500):
+    for _ in range(num_episodes):
         state, _ = env.reset()
         over = False
         while not over:
             action = env.action_space.sample()
             after, reward, terminated, truncated, _ = env.step(action)
-            target = reward + (not terminated) * q[after].max()
+            target = reward + discount * (not terminated) * q[after].max()
             visits[state, action] += 1
-            q[state, action] += (target - q[state, action]) / visits[
-                state, action
-            ] ** 0.7
+            step_size = visits[state, action] ** -decay
+            q[state, action] += step_size * (target - q[state, action])
             state, over = after, terminated or truncated
-    assert_allclose(q.max(-1)[1:4], [0.16, 0.4, 0.64], atol=0.06)
+    return q, visits
+
+
+def test_an_agent_from_elsewhere_learns_exactly_where_nothing_is_left_to_chance():
+    """Each target is then a backup: with step size 1 they end at q*, and stay."""
+    rng = np.random.default_rng(0)
+    transitions = np.eye(6)[rng.integers(6, size=(6, 3))]
+    world = mdp.from_arrays(transitions, rng.normal(size=(6, 3)), 0.5, terminal=[5])
+    env = gymnasium.wrappers.TimeLimit(to_gymnasium(world), 20)
+    q, _ = learn_elsewhere(env, 1000, discount=0.5, decay=0.0)
+    exact = mdp.policy_iteration(world).action_values
+    assert_allclose(q, exact, atol=1e-12)
+
+
+def test_an_agent_from_elsewhere_learns_to_gamble():
+    """With step size 1 / n, q(s, a) is the average of n targets.
+
+    A target varies no more than winning (1) or not (0) does: its variance is at most
+    v (1 - v). The bound is 4 standard errors.
+    """
+    world = gambler(goal=4)
+    env = gymnasium.wrappers.TimeLimit(to_gymnasium(world), 100)
+    q, visits = learn_elsewhere(env, 6000, discount=1.0, decay=1.0)
+    learned = mdp.greedy_policy(world, q)
+    exact = np.array([0.16, 0.4, 0.64])
+    assert_allclose(mdp.evaluate(world, learned)[1:4], exact, rtol=1e-12)
+    counts = visits[np.arange(5), q.argmax(-1)][1:4]
+    errors = np.abs(q.max(-1)[1:4] - exact)
+    assert (errors < 4 * np.sqrt(exact * (1 - exact) / counts)).all()
+    assert counts.min() > 900, "so that the bound is narrow"
 
 
 def test_gymnasium_has_no_place_for_several_discounts():

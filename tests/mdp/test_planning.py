@@ -20,6 +20,9 @@ def max_over_policies(model):
     return np.max([mdp.evaluate(model, policy) for policy in policies], axis=0)
 
 
+# Rounds that a right solver does not need, and after which a wrong one gives up.
+ENOUGH = 5000
+
 SOLVERS = [
     mdp.value_iteration,
     mdp.value_iteration_in_place,
@@ -39,7 +42,7 @@ def loops(*rewards, gamma):
 
 @every_solver
 def test_no_policy_is_better_than_the_one_a_solver_finds(solver, dense):
-    solution = solver(dense.mdp)
+    solution = solver(dense.mdp, 1e-9, ENOUGH)
     best = max_over_policies(dense.mdp)
     assert solution.converged
     assert_allclose(solution.values, best, atol=1e-9)
@@ -79,14 +82,14 @@ def test_a_solver_keeps_its_promise_in_every_state(solver, dense):
     model = dense.mdp.with_discount(0.995)
     exact = max_over_policies(model)
     for epsilon in (1e-1, 1e-3, 1e-6):
-        solution = solver(model, epsilon)
+        solution = solver(model, epsilon, ENOUGH)
         assert solution.converged
         assert np.abs(solution.values - exact).max() <= epsilon / 2
 
 
 @every_solver
 def test_without_a_future_the_best_reward_is_the_value(solver, dense):
-    solution = solver(dense.mdp.with_discount(0.0))
+    solution = solver(dense.mdp.with_discount(0.0), 1e-9, ENOUGH)
     best = np.where(dense.mdp.available, dense.mdp.expected_rewards, -np.inf).max(-1)
     assert solution.converged
     assert_allclose(solution.values, best)
@@ -114,7 +117,7 @@ def test_all_solvers_agree_where_gamma_is_one_and_episodes_end(solver, world):
     """The values are what the policy of one evaluation-free solver really earns."""
     model = getattr(mdp.worlds, world)()
     exact = mdp.evaluate(model, mdp.value_iteration(model, 1e-12).policy)
-    solution = solver(model, 1e-12)
+    solution = solver(model, 1e-12, ENOUGH)
     assert model.discounts.max() == 1
     assert solution.converged
     assert_allclose(solution.values, exact, atol=1e-9)
@@ -154,7 +157,8 @@ def test_earning_for_ever_is_reported_when_gamma_is_one():
 
 @every_solver
 def test_ending_for_a_price_beats_losing_for_ever(solver):
-    assert_allclose(solver(where_staying_pays(-1.0)).values, [-3.0, 0.0])
+    solution = solver(where_staying_pays(-1.0), 1e-9, ENOUGH)
+    assert_allclose(solution.values, [-3.0, 0.0])
 
 
 @every_solver
@@ -226,6 +230,17 @@ def test_modified_policy_iteration_is_value_iteration_when_it_never_evaluates(de
     ours = mdp.modified_policy_iteration(dense.mdp, num_sweeps=0)
     for field, expected in zip(ours, mdp.value_iteration(dense.mdp), strict=True):
         assert_array_equal(field, expected)
+
+
+def test_modified_policy_iteration_evaluates_the_best_and_not_what_all_but_ties():
+    """To lose 5e-9 a step leaves the values 5e-7 too low, and every round 5e-9 to gain.
+
+    An epsilon of 1e-7 asks for changes of 5e-10 at most: no round would be the last.
+    """
+    world = loops(1 - 5e-9, 1.0, gamma=0.99)
+    solution = mdp.modified_policy_iteration(world, 1e-7, 500)
+    assert solution.converged
+    assert abs(solution.values[0] - 100) <= 1e-7 / 2
 
 
 def test_sweeping_one_policy_saves_looking_at_all_actions():
