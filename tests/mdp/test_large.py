@@ -86,6 +86,32 @@ def test_the_bounds_hold_after_every_sweep(sign, ending, dense):
         values = improved
 
 
+@pytest.mark.parametrize("rewards", [(1.0, -1.0), (3.0, -1.0), (2.0, 2.0)])
+def test_the_bounds_are_no_wider_than_they_must_be(rewards):
+    """Two states that one stays in for ever, earning r: v* = r / (1 - gamma)."""
+    earned = np.array(rewards)
+    shift, error = bounds_on_error(earned, 0.9, 0.9)  # the first backup, from v = 0
+    assert np.abs(earned + shift - earned / 0.1).max() == pytest.approx(error)
+
+
+def test_without_a_discount_only_the_change_itself_counts():
+    shift, error = bounds_on_error(np.array([0.3, -0.8]), 1.0, 1.0)
+    assert (shift, error) == (0.0, 0.4)
+
+
+@every_solver
+def test_a_fast_solver_has_no_more_than_half_of_epsilon_to_spare(solver):
+    """Where the bounds are attained, to stop at twice the error shows for some epsilon.
+
+    They are more than half as large as the one before.
+    """
+    loops = mdp.from_arrays(np.eye(2)[:, None], [1.0, -1.0], 0.9)
+    for epsilon in np.geomspace(20.0, 1e-4, 25):
+        solution = solver(loops, float(epsilon))
+        assert solution.converged
+        assert np.abs(solution.values - [10.0, -10.0]).max() <= epsilon / 2 + 1e-12
+
+
 def test_an_error_that_is_the_same_everywhere_costs_no_sweep():
     """A state that leads everywhere alike: after one backup only the level is wrong."""
     model = mdp.from_arrays(
@@ -128,10 +154,21 @@ def of_every_kind(rng):
     yield "all but rewards", [lake._replace(rewards=k * lake.rewards) for k in range(9)]
     tables = [[[(p, 0, 1.0, False), (1 - p, 0, -1.0, True)]] for p in (0.1, 0.5, 0.9)]
     yield "the next state", [mdp.from_outcomes([table], 0.9) for table in tables]
+    yield (
+        "the order of states in the first alone",
+        [
+            mdp.from_arrays(rng.dirichlet(np.ones(8), (8, 3)), rng.normal(size=8), 0.9),
+            mdp.worlds.garnet(8, 3, 8),
+        ],
+    )
+    yield (
+        "a gamma in the first alone",
+        [mdp.worlds.garnet(8, 3, 8, discount=gamma) for gamma in (0.9, 0.5)],
+    )
     yield "being alone", [mdp.worlds.garnet(5, 2)]
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(7))
 def test_a_stack_of_worlds_is_solved_like_each_of_them(number):
     _, worlds = list(of_every_kind(np.random.default_rng(0)))[number]
     stacked = mdp.stack(worlds)

@@ -135,7 +135,7 @@ def test_a_problem_without_an_end_uses_up_its_sweeps_when_gamma_is_one(solver, r
 @pytest.mark.parametrize("solver", SOLVERS[2:], ids=lambda f: f.__name__)
 def test_a_problem_without_an_end_is_refused_when_gamma_is_one(solver):
     with pytest.raises(ValueError, match=r"no way to do so from state 0$"):
-        solver(loops(-1.0, gamma=1.0))
+        solver(loops(-1.0, gamma=1.0), 1e-9, 50)
 
 
 def where_staying_pays(reward):
