@@ -52,3 +52,13 @@ def bounds_on_error(
     # Nothing bounds the error by the change where gamma is 1: a change of epsilon ends.
     undiscounted = where(high > -low, high, -low) / 2
     return Bounds(where(most < 1, shift, 0.0), where(most < 1, error, undiscounted))
+
+
+def one_gamma(discounts: Array) -> float | None:
+    """The discount, if it is that of every outcome ([..., B]); None if they differ.
+
+    Equal *expected* discounts are not enough: where every step may end the episode,
+    what follows the other outcomes is still discounted by all of gamma.
+    """
+    gamma = discounts.flat[0]
+    return float(gamma) if (discounts == gamma).all() else None

@@ -28,7 +28,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
-from mdp.bounds import bounds_on_error
+from mdp.bounds import bounds_on_error, one_gamma
 from mdp.compiled_table import MAX_SWEEPS, compiled
 from mdp.model import MDP
 from mdp.planning import Solution
@@ -81,8 +81,8 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
 
 def expected_discounts(mdp: MDP) -> tuple[float, float]:
     """The smallest and the largest expected discount of any available pair."""
-    gamma = mdp.discounts[0, 0, 0]
-    if (mdp.discounts == gamma).all():
+    gamma = one_gamma(mdp.discounts)
+    if gamma is not None:
         return gamma, gamma
     expected = np.einsum("sab,sab->sa", mdp.probs, mdp.discounts)[mdp.available]
     return expected.min(), expected.max()
@@ -126,11 +126,10 @@ class SparseTable(NamedTuple):
 def sparse(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
     """The MDP as sparse rows; and the best reward of every state, to begin with."""
     num_outcomes = mdp.probs.shape[-1]
-    least, most = expected_discounts(mdp)
     # The usual case, one gamma and no ends, needs no array of products.
-    weights, discount = (
-        (mdp.probs, most) if least == most else (mdp.probs * mdp.discounts, 1.0)
-    )
+    weights, discount = mdp.probs, one_gamma(mdp.discounts)
+    if discount is None:
+        weights, discount = mdp.probs * mdp.discounts, 1.0
     rewards = np.einsum("sab,sab->sa", mdp.probs, mdp.rewards)
     rewards[~mdp.available] = -np.inf
     table = SparseTable(

@@ -28,7 +28,7 @@ from jax.lax import linalg
 from jaxtyping import Array, Float, Int
 
 from mdp.bellman import greedy_policy
-from mdp.bounds import bounds_on_error
+from mdp.bounds import bounds_on_error, one_gamma
 from mdp.model import MDP
 from mdp.planning import Solution
 from mdp.stacking import common_or_own
@@ -61,7 +61,7 @@ def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     never ends the episode has no values, and `converged` is then False.
     """
     if np.ndim(mdp.probs) == 3:
-        known = _one_gamma(mdp.discounts), _is_in_order(mdp.next_states)
+        known = one_gamma(mdp.discounts), _is_in_order(mdp.next_states)
         solution = _in_x64(_solve_one, mdp, epsilon, *known)
         solution = Solution(*map(np.array, solution))
         solution = solution._replace(converged=bool(solution.converged))
@@ -77,7 +77,7 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
     own = MDP(*own)._replace(probs=mdps.probs)  # tells how many worlds there are
     common = MDP(*common)._replace(probs=None)
     in_order = common.next_states is not None and _is_in_order(mdps.next_states[0])
-    gamma = None if common.discounts is None else _one_gamma(common.discounts)
+    gamma = None if common.discounts is None else one_gamma(common.discounts)
     num_worlds = len(mdps.probs)
     share = -(-num_worlds // (SIDE_BY_SIDE * NUM_CORES)) * SIDE_BY_SIDE
 
@@ -87,12 +87,6 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
 
     parts = THREADS.map(solve, range(0, num_worlds, share))
     return Solution(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _one_gamma(discounts: Float[np.ndarray, "..."]) -> float | None:
-    """The discount, if it is that of every outcome."""
-    gamma = discounts.flat[0]
-    return float(gamma) if (discounts == gamma).all() else None
 
 
 def _in_x64(solve, *args) -> Solution:

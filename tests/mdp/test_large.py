@@ -36,7 +36,9 @@ def every_solver(test, solvers=(*LARGE, small.solve_small)):
 
 
 @every_solver
-@pytest.mark.parametrize("world", ["dense", "five_by_five", "lake", "garnet", "walk"])
+@pytest.mark.parametrize(
+    "world", ["dense", "five_by_five", "lake", "garnet", "walk", "mortal"]
+)
 def test_a_compiled_solver_agrees_with_policy_iteration(solver, world, dense):
     """With ends and without, all rewards negative or of both signs, one action."""
     model = {
@@ -45,6 +47,10 @@ def test_a_compiled_solver_agrees_with_policy_iteration(solver, world, dense):
         "lake": mdp.worlds.frozen_lake(0.99),
         "garnet": mdp.worlds.garnet(branching=20, discount=0.95),
         "walk": mdp.worlds.five_state_walk(0.9),
+        # Every step ends it half of the time: equal expected discounts, two gammas.
+        "mortal": mdp.from_outcomes(
+            [[[(0.5, 1 - s, s, False), (0.5, s, -3.0, True)]] for s in range(2)], 0.9
+        ),
     }[world]
     ours, exact = solver(model, 1e-9), mdp.policy_iteration(model)
     assert ours.converged
