@@ -118,7 +118,7 @@ def test_value_targets_are_made_before_advantages_are_normalised(three_episodes)
 
 
 def test_ppo_walks_along_the_cliff():
-    """200,000 steps: greedy -13, sampled at least -14.5, both exact, on 3 of 3 seeds."""
+    """In 200,000 steps: greedy -13, sampled at least -14.5, exactly, on 3 of 3 seeds."""
     cliff = mdp.worlds.cliff_walking()
     policy = tabular_softmax(cliff)
 
