@@ -63,7 +63,7 @@ def check(function: Any, exercise: str) -> Answer:
 
 def _ask(function: Any, exercise: str) -> Answer:
     """Hand the source of the function to the judge, in a process of its own."""
-    if not (CHECKOUT / "tests" / "exercises.toml").exists():
+    if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
             "The exercises lie in the checkout, beside the packages: clone the "
             f"repository and `pip install -e '.[test]'` there. (Found none in "

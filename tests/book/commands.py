@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 
 from tests.book import workbook
-from tests.book.check import Verdict, check, wrapped
+from tests.book.check import check
 from tests.book.manifest import Exercise, exercises, find
 from tests.book.sources import new_file, reference_source
+from tests.book.words import Verdict, wrapped
 
 DESCRIPTION = "The exercise book: write the book's functions, its unit tests judge."
 
@@ -54,7 +55,7 @@ def show_book() -> int:
 
     console = Console(highlight=False)
     table = Table(title="The exercise book", box=None, title_justify="left")
-    for column in ("", "exercise", "", "notebook", "S&B, page"):
+    for column in ("", "exercise", "", "notebook", "read"):
         table.add_column(column, no_wrap=column == "exercise")
     num_passed = 0
     for exercise in exercises().values():
@@ -63,8 +64,8 @@ def show_book() -> int:
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
         chapter = exercise.notebook[:2]
-        pages = ", ".join(dict.fromkeys(re.findall(r"pages? (\d+)", exercise.pages)))
-        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
+        read = _in_short(exercise.source)
+        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, read)
     console.print(table)
     console.print(f"\n{num_passed} of {len(exercises())} passed.")
     print(whats_next())
@@ -78,7 +79,7 @@ def run_start(exercise: Exercise) -> int:
     print(f"    python -m tests check {exercise.id}     judge it")
     print(f"    python -m tests watch {exercise.id}     judge it whenever you save")
     print(f"    python -m tests hint {exercise.id}      if you are stuck")
-    print(f"Read: {exercise.pages}; notebooks/{exercise.notebook}.ipynb")
+    print(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb")
     return 0
 
 
@@ -173,6 +174,14 @@ def whats_next(after: Exercise | None = None) -> str:
     begun = workbook.file_of(following).exists()
     command = "check" if begun else "start"
     return f"Next: `python -m tests {command} {following.id}` ({following.title})."
+
+
+def _in_short(source: str) -> str:
+    """The pages of Sutton & Barto; of a paper, who wrote it and when."""
+    if source.startswith("Sutton & Barto"):
+        pages = dict.fromkeys(re.findall(r"pages? (\d+)", source))
+        return f"S&B, p. {', '.join(pages)}"
+    return source.partition(")")[0] + ")"
 
 
 def _help(exercise: Exercise) -> str:

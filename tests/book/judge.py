@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Judge:
             self.find_exception(error)
             self.find("done")
             return
+        if self.exercise.floor != "mdp":
+            settle_jax()
         for seed in seeds:
             self.try_cases(seed)
         self.run_tests()
@@ -58,6 +61,7 @@ class Judge:
         from tests.book import same, show
 
         expected_of = Splice(self.exercise, reference(self.exercise)).shadow()
+        answer = view_of(self.exercise)
         cases = list(cases_of(self.exercise, seed))
         outputs, differs = [], False
         for inputs, tolerance in cases:
@@ -66,14 +70,14 @@ class Judge:
             printed = io.StringIO()
             try:
                 with contextlib.redirect_stdout(printed):
-                    got = self.splice.function(*ours.values())
+                    got = answer(self.splice.function, ours)
             except Exception as error:
                 self.find_exception(error, inputs=show.show_inputs(inputs))
                 return
             outputs.append(got)
             if name := same.changed(ours, inputs):
                 self.find("mutation", argument=name, inputs=show.show_inputs(inputs))
-            expected = expected_of(*copy.deepcopy(inputs).values())
+            expected = answer(expected_of, copy.deepcopy(inputs))
             fields = self.exercise.fields
             how = same.difference(got, expected, tolerance, fields)
             if how and not differs:
@@ -93,10 +97,11 @@ class Judge:
         """The traps whose outputs are these, on all cases."""
         from tests.book import same
 
+        answer = view_of(self.exercise)
         for number, trap in enumerate(self.exercise.traps):
             function = Splice(self.exercise, edited(self.exercise, trap)).shadow()
             for (inputs, _), got in zip(cases, outputs, strict=True):
-                theirs = function(*copy.deepcopy(inputs).values())
+                theirs = answer(function, copy.deepcopy(inputs))
                 if not same.is_same(got, theirs):
                     break
             else:
@@ -117,10 +122,9 @@ class Judge:
         import pytest
 
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        floor = self.exercise.module.split(".")[0]
         options = [
             f"--rootdir={ROOT}",
-            f"--confcutdir={ROOT / 'tests' / floor}",
+            f"--confcutdir={ROOT / 'tests' / self.exercise.floor}",
             "--override-ini=addopts=",
             "--maxfail=1",
             *("-p no:faulthandler -p no:cacheprovider -p no:terminal".split()),
@@ -163,9 +167,35 @@ def _skipped():
 
 def cases_of(exercise: Exercise, seed: int):
     """(inputs, tolerance) of each case, smallest first."""
-    module, name = exercise.cases.split(":")
-    for case in getattr(importlib.import_module(module), name)(seed):
+    for case in _named(exercise.cases)(seed):
         yield case if isinstance(case, tuple) else (case, 1e-9)
+
+
+def view_of(exercise: Exercise) -> Callable[[Callable, dict], Any]:
+    """What is compared, of a function and its inputs: its answer, or what is derived.
+
+    Two functions may answer alike and differ in their gradients.
+    """
+    if exercise.compared:
+        return _named(exercise.compared)
+    return lambda function, inputs: function(*inputs.values())
+
+
+def settle_jax() -> None:
+    """Small arrays, on the processor, by programs that are kept and not polished."""
+    import jax
+
+    from policy_gradient.compilation import keep_compiled_programs
+
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_disable_most_optimizations", True)
+    keep_compiled_programs()
+
+
+def _named(place: str) -> Callable:
+    """What stands at "module:name"."""
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def run(job: str, findings: str) -> None:

@@ -50,7 +50,7 @@ def new_file(exercise: Exercise) -> str:
     lines = [
         f'"""{exercise.title}.',
         "",
-        f"Source: Sutton & Barto (2018), {exercise.pages}.",
+        f"Source: {exercise.source}.",
         f"Check it with:  python -m tests check {exercise.id}",
         '"""',
     ]
