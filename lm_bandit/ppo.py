@@ -28,12 +28,14 @@ from lm_bandit.generate import completion_log_prob, has_ended
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from policy_gradient import training
-from policy_gradient.advantages import leave_one_out_mean
-from policy_gradient.configs import require_divisor, require_positive
+from policy_gradient.baselines import leave_one_out_mean
+from policy_gradient.configs import require_divisor, require_positive, sweepable
+from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.policies import Evaluation
-from policy_gradient.ppo import Batch, Diagnostics, ImproveConfig, improve
+from policy_gradient.ppo import Batch, ImproveConfig, improve
 
 
+@sweepable
 @dataclass(frozen=True)
 class RLHFConfig(ImproveConfig):
     """PPO on the prompts, by Adam with a step size that warms up and anneals to 0."""
@@ -103,7 +105,12 @@ def train(
         pulls = pull(params, pull_key, fixed.prompts, config.pulls, length)
         batch, metrics = estimate(pulls, fixed, config)
         params, optimizer_state, improvement = improve(
-            (params, optimizer_state), improve_key, batch, evaluate, optimizer, config
+            (params, optimizer_state),
+            improve_key,
+            batch,
+            jax.vmap(evaluate, (None, 0, 0)),
+            optimizer,
+            config,
         )
         history = metrics._replace(improvement=improvement)
         return (params, optimizer_state, fixed), (params, history)
@@ -134,7 +141,7 @@ def estimate(pulls: Pulls, fixed: Fixed, config: RLHFConfig) -> tuple[Batch, Met
     log_ratios = pulls.log_probs - references
     rewards = scores - config.kl_weight * log_ratios
     advantages = rewards - jax.vmap(leave_one_out_mean)(rewards)
-    batch = Batch(*pulls, advantages=advantages, value_targets=rewards)
+    batch = Batch(*pulls, jnp.zeros_like(rewards), advantages, value_targets=rewards)
     metrics = Metrics(
         scores.mean(), log_ratios.mean(), rewards.mean(), ended.mean(), improvement=None
     )

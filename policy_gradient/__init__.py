@@ -8,13 +8,16 @@ every sampled quantity is held against them.
 Read in this order:
 
     trajectory.py   what a policy did and what came of it: one record for all algorithms
-    policies.py     the tabular softmax
+    policies.py     the softmax of preferences: in a table, linear, by a network
     rollout.py      acting in an MDP, in jax
-    exact.py        J(theta) and its gradient, through the linear solve
-    advantages.py   returns, TD errors, GAE, baselines
-    objectives.py   score function, clipped surrogate, value loss, entropy
+    exact.py        J(theta) and its gradient, through the linear solve and by theorem
+    advantages.py   returns, TD errors, GAE
+    baselines.py    what was to be expected, whatever the action
+    objectives.py   score function, surrogates, value loss, entropy, KL
     reinforce.py    REINFORCE with a baseline
+    actor_critic.py the critic says what is still to come: A2C, n steps, TD(lambda)
     ppo.py          PPO; its `improve` step is the one that RLHF uses
+    diagnostics.py  what to look at while it learns
     training.py     the loop; configs.py, compilation.py: borders and caches
 
 Words in the code, symbols in the docstrings (those of `mdp`, and):

@@ -8,10 +8,7 @@ All three are one backward recursion. It stops at the end of an episode because 
 discount there is 0, and at a cut-off because `continues` is 0. With lambda = 1 the
 advantage is the return minus the value; with lambda = 0 it is the TD error.
 
-A baseline is anything that does not look at the action: subtracting it changes the
-variance of the gradient and not its expectation.
-
-Source: Sutton & Barto (2018), eqs. 3.9, 6.5, 13.10; Schulman et al. (2016), eq. 16.
+Source: Sutton & Barto (2018), eqs. 3.9, 6.5, 7.1; Schulman et al. (2016), eq. 16.
 """
 
 import jax
@@ -21,6 +18,15 @@ from jaxtyping import Array, Float
 from policy_gradient.trajectory import Trajectory
 
 
+def td_errors(trajectory: Trajectory) -> Float[Array, "time"]:
+    """delta_t = R_{t+1} + gamma v(S_{t+1}) - v(S_t), and v is 0 where it ended.
+
+    Source: Sutton & Barto (2018), eq. 6.5.
+    """
+    x = trajectory
+    return x.rewards + x.discounts * x.next_values - x.values
+
+
 def generalized_advantages(
     trajectory: Trajectory, trace_decay: float | Float[Array, ""]
 ) -> Float[Array, "time"]:
@@ -28,8 +34,6 @@ def generalized_advantages(
 
     Source: Schulman et al. (2016), eq. 16.
     """
-    _, _, _, rewards, discounts, values, next_values, continues, _ = trajectory
-    td_errors = rewards + discounts * next_values - values
 
     def backward(advantage, step):
         td_error, trace = step
@@ -37,10 +41,10 @@ def generalized_advantages(
         return advantage, advantage
 
     # The trace is cut wherever the next row is another episode's.
-    traces = trace_decay * discounts * continues
-    start = jnp.zeros_like(td_errors[0])
-    _, advantages = jax.lax.scan(backward, start, (td_errors, traces), reverse=True)
-    return advantages
+    traces = trace_decay * trajectory.discounts * trajectory.continues
+    steps = (td_errors(trajectory), traces)
+    start = jnp.zeros_like(traces[0])
+    return jax.lax.scan(backward, start, steps, reverse=True)[1]
 
 
 def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
@@ -52,6 +56,23 @@ def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
     return generalized_advantages(
         trajectory._replace(values=zeros, next_values=zeros), 1.0
     )
+
+
+def n_step_advantages(trajectory: Trajectory, n: int) -> Float[Array, "time"]:
+    """R_{t+1} + ... + gamma^n v(S_{t+n}) - v(S_t), from at most n steps each.
+
+    Fewer where the episode stops or the rows end before: then the bootstrap is there.
+    Source: Sutton & Barto (2018), eq. 7.1.
+    """
+    errors = td_errors(trajectory)
+    traces = trajectory.discounts * trajectory.continues
+    advantages, weights = jnp.zeros_like(errors), jnp.ones_like(errors)
+    for _ in range(n):
+        advantages = advantages + weights * errors
+        weights = weights * traces
+        # What lies one step further on; beyond the last row there is nothing.
+        errors, traces = (jnp.append(x[1:], 0.0) for x in (errors, traces))
+    return advantages
 
 
 def discounts_to_date(trajectory: Trajectory) -> Float[Array, "time"]:
@@ -71,10 +92,9 @@ def discounts_to_date(trajectory: Trajectory) -> Float[Array, "time"]:
     return jax.lax.scan(forward, start, steps)[1]
 
 
-def leave_one_out_mean(x: Float[Array, "n"]) -> Float[Array, "n"]:
-    """For each of n >= 2 samples, the mean of the others: a baseline without bias.
+def normalize(advantages: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Mean 0 and standard deviation 1: the step size stops depending on the rewards.
 
-    The mean of *all* samples contains the sample itself, so subtracting it shrinks the
-    expected gradient by 1 - 1/n. Source: Kool et al. (2019), section 3.
+    Not in the PPO paper, but in its authors' code (Huang et al. 2022, detail 7).
     """
-    return (jnp.sum(x) - x) / (x.shape[0] - 1)
+    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

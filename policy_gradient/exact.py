@@ -12,6 +12,10 @@ time, with no derivative of v or of the states that are visited:
     grad J = sum_s d(s) sum_a pi(a | s) A(s, a) grad log pi(a | s),   A = q - v
     d(s)   = sum_t gamma^t Pr{ S_t = s }     so    d = (I - P_pi^T)^-1 start
 
+Where each state has preferences of its own, the softmax of them, it is even simpler:
+
+    dJ / dh(s, a) = d(s) pi(a | s) A(s, a)
+
 All of it in float64: at gamma = 1 the system is badly conditioned (36,000 on the
 cliff), and float32 would not do.
 
@@ -19,6 +23,7 @@ Source: Sutton & Barto (2018), eq. 4.4 as a linear system, and section 13.2.
 """
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree, Scalar
@@ -35,6 +40,33 @@ def performance(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
     episode never ends.
     """
     return float(mdp.start @ evaluate(_only_reached(mdp, policy), policy))
+
+
+def performances(
+    mdp: MDP, policies: Float[np.ndarray, "*n S A"], time_limit: int
+) -> Float[np.ndarray, "*n"]:
+    """J of each policy; of one that never ends, as far as the time limit.
+
+    At gamma = 1 a policy that walks in circles has no finite J. What it earns until it
+    is cut off has, and that is exact as well.
+    """
+    found = np.zeros(policies.shape[:-2])
+    for index in np.ndindex(found.shape):
+        try:
+            found[index] = performance(mdp, policies[index])
+        except ValueError:
+            found[index] = performance_within(mdp, policies[index], time_limit)
+    return found
+
+
+def performance_within(
+    mdp: MDP, policy: Float[np.ndarray, "S A"], time_limit: int
+) -> float:
+    """E[R_1 + gamma R_2 + ...] of the first `time_limit` steps of an episode."""
+    values = np.zeros(mdp.num_states)
+    for _ in range(time_limit):
+        values = (policy * action_values(mdp, values)).sum(-1)
+    return float(mdp.start @ values)
 
 
 def reachable(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
@@ -99,6 +131,57 @@ def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
             return _performance(table, jnp.exp(log_probs))
 
         return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(double))
+
+
+def softmax_gradient(
+    mdp: MDP, policy: Float[np.ndarray, "S A"]
+) -> Float[np.ndarray, "S A"]:
+    """The gradient d(s) pi(a | s) A(s, a) by the preferences of a tabular softmax.
+
+    The theorem, with the score 1 - pi(a | s) at (s, a) and -pi(b | s) at its others
+    (Sutton & Barto 2018, exercise 13.3). Source: Agarwal et al. (2021), lemma C.1.
+    """
+    ended = _only_reached(mdp, policy)
+    values = evaluate(ended, policy)
+    advantages = action_values(ended, values) - values[:, None]
+    return occupancy(mdp, policy)[:, None] * policy * advantages
+
+
+def fisher_information(
+    mdp: MDP, policy: Policy, params: PyTree
+) -> Float[np.ndarray, "D D"]:
+    """F = sum_s d(s) sum_a pi(a | s) score score^T, with the parameters in one row.
+
+    How much the policy changes, to second order: KL = dtheta^T F dtheta / 2, summed
+    over the states as often as they count. Source: Kakade (2001), eq. 2.
+    """
+    with jax.enable_x64(True):
+        double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
+        row, unravel = jax.flatten_util.ravel_pytree(double)
+        table = policy_table(policy, double, mdp.num_states)
+
+        def log_probs(row):
+            states = jnp.arange(mdp.num_states)
+            return jax.vmap(policy.apply, (None, 0))(unravel(row), states)[0]
+
+        scores = np.asarray(jax.jit(jax.jacobian(log_probs))(row))
+    weights = occupancy(mdp, table)[:, None] * table
+    return np.einsum("sa,sai,saj->ij", weights, scores, scores)
+
+
+def natural_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
+    """F^-1 grad J: the steepest way up, by how much a step changes the policy.
+
+    Of a tabular softmax it is the advantage itself, A(s, a), in every state that is
+    visited, up to what is added to all preferences of a state. F is singular, and the
+    shortest solution is taken. Source: Kakade (2001), theorem 1.
+    """
+    with jax.enable_x64(True):
+        gradient = theorem_gradient(mdp, policy, params)
+        row, unravel = jax.flatten_util.ravel_pytree(gradient)
+        fisher = fisher_information(mdp, policy, params)
+        shortest = np.linalg.lstsq(fisher, np.asarray(row), rcond=1e-12)[0]
+        return jax.tree.map(np.asarray, unravel(jnp.asarray(shortest)))
 
 
 def _only_reached(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> MDP:

@@ -1,20 +1,23 @@
 """Policies are pairs of pure functions: `init` makes parameters, `apply` reads them.
 
-    apply(params, observation) -> (log pi(. | observation), v(observation))
+    apply(params, state) -> (log pi(. | state), v(state))
 
-The tabular softmax keeps one preference h(s, a) for each pair and one value for each
-state: pi(a|s) = exp(h(s, a)) / sum_b exp(h(s, b)).
+Three of them, each a softmax of preferences: pi(a|s) = exp h(s, a) / sum_b exp h(s, b).
 
-Source: Sutton & Barto (2018), eq. 13.2.
+    tabular    h(s, a) is a parameter, and so is v(s)
+    linear     h(s, a) = theta . x(s, a)          states that look alike share theta
+    mlp        h(s, .) and v(s) by two small neural networks
+
+Source: Sutton & Barto (2018), eqs. 13.2 and 13.3, section 9.7.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from mdp import MDP
 from policy_gradient import objectives
@@ -27,16 +30,23 @@ NEVER = -1e9
 class Policy(NamedTuple):
     """A parametrised policy with a critic beside it."""
 
-    init: Callable[[], PyTree]
+    init: Callable[[Key[Array, ""]], PyTree]
     apply: Callable[[PyTree, PyTree], tuple[Float[Array, "A"], Scalar]]
 
 
 class Evaluation(NamedTuple):
-    """What training needs to know of one action at one observation."""
+    """What training needs to know of actions at observations."""
 
-    log_prob: Scalar  # log pi(a | o)
-    entropy: Scalar  # of pi(. | o), in nats
-    value: Scalar  # v(o)
+    log_prob: Float[Array, "..."]  # log pi(a | o)
+    entropy: Float[Array, "..."]  # of pi(. | o), in nats
+    value: Float[Array, "..."]  # v(o)
+
+
+class Tables(NamedTuple):
+    """A policy and its critic, asked once in every state."""
+
+    log_probs: Float[Array, "S A"]  # log pi(a | s)
+    values: Float[Array, "S"]  # v(s)
 
 
 class TabularParams(NamedTuple):
@@ -44,26 +54,125 @@ class TabularParams(NamedTuple):
     values: Float[Array, "S"]  # v(s)
 
 
+class LinearParams(NamedTuple):
+    theta: Float[Array, "F"]  # of the preferences
+    weights: Float[Array, "K"]  # of the values
+
+
+class Layer(NamedTuple):
+    weights: Float[Array, "inputs outputs"]
+    biases: Float[Array, "outputs"]
+
+
+class MLPParams(NamedTuple):
+    policy: list[Layer]
+    critic: list[Layer]
+
+
+def softmax_log_probs(
+    preferences: Float[Array, "A"], available: Bool[Array, "A"]
+) -> Float[Array, "A"]:
+    """Log pi(a) = h(a) - log sum_b exp h(b), over the available actions.
+
+    Source: Sutton & Barto (2018), eq. 13.2.
+    """
+    return jax.nn.log_softmax(jnp.where(available, preferences, NEVER))
+
+
+def softmax_score(
+    preferences: Float[Array, "A"], available: Bool[Array, "A"], action: Int[Array, ""]
+) -> Float[Array, "A"]:
+    """The gradient of log pi(action) by the preferences: 1 where it is b, less pi(b).
+
+    Source: Sutton & Barto (2018), exercise 13.3 with one feature for each action.
+    """
+    probs = jnp.exp(softmax_log_probs(preferences, available))
+    return jax.nn.one_hot(action, probs.shape[0], dtype=probs.dtype) - probs
+
+
 def tabular_softmax(mdp: MDP) -> Policy:
     """One preference per state and available action; starts as the uniform policy."""
     available = jnp.asarray(mdp.available)
 
-    def init() -> TabularParams:
+    def init(_: Key[Array, ""]) -> TabularParams:
         return TabularParams(jnp.zeros(available.shape), jnp.zeros(available.shape[0]))
 
     def apply(params: TabularParams, state: Int[Array, ""]):
-        preferences = jnp.where(available[state], params.preferences[state], NEVER)
-        return jax.nn.log_softmax(preferences), params.values[state]
+        preferences = params.preferences[state]
+        return softmax_log_probs(preferences, available[state]), params.values[state]
 
     return Policy(init, apply)
 
 
+def linear(
+    mdp: MDP,
+    features: Float[np.ndarray, "S A F"],
+    value_features: Float[np.ndarray, "S K"] | None = None,
+) -> Policy:
+    """Preferences theta . x(s, a), values w . x(s); a constant v without features.
+
+    What the policy cannot tell apart has the same features. Starts at theta = 0.
+    Source: Sutton & Barto (2018), eq. 13.3 and example 13.1.
+    """
+    if value_features is None:
+        value_features = np.ones((mdp.num_states, 1))
+    available = jnp.asarray(mdp.available)
+    features, value_features = jnp.asarray(features), jnp.asarray(value_features)
+
+    def init(_: Key[Array, ""]) -> LinearParams:
+        sizes = features.shape[-1], value_features.shape[-1]
+        return LinearParams(*map(jnp.zeros, sizes))
+
+    def apply(params: LinearParams, state: Int[Array, ""]):
+        preferences = features[state] @ params.theta
+        value = value_features[state] @ params.weights
+        return softmax_log_probs(preferences, available[state]), value
+
+    return Policy(init, apply)
+
+
+def mlp(
+    mdp: MDP,
+    hidden: Sequence[int] = (64, 64),
+    features: Float[np.ndarray, "S F"] | None = None,
+) -> Policy:
+    """Two networks of tanh layers, one for h(s, .) and one for v(s).
+
+    A state is shown as its features; as a row of the identity matrix without them.
+    Orthogonal weights, and a last layer so small that the policy starts near uniform
+    (Huang et al. 2022, details 2 and 13).
+    """
+    available = jnp.asarray(mdp.available)
+    features = jnp.asarray(np.eye(mdp.num_states) if features is None else features)
+
+    def init(key: Key[Array, ""]) -> MLPParams:
+        policy_key, critic_key = jax.random.split(key)
+        sizes = features.shape[-1], *hidden
+        return MLPParams(
+            _layers(policy_key, (*sizes, mdp.num_actions), last_scale=0.01),
+            _layers(critic_key, (*sizes, 1), last_scale=1.0),
+        )
+
+    def apply(params: MLPParams, state: Int[Array, ""]):
+        preferences = _network(params.policy, features[state])
+        value = _network(params.critic, features[state])[0]
+        return softmax_log_probs(preferences, available[state]), value
+
+    return Policy(init, apply)
+
+
+def tabulate(policy: Policy, params: PyTree, num_states: int) -> Tables:
+    """The policy and its critic in every state: the states are few, so ask once."""
+    return Tables(*jax.vmap(policy.apply, (None, 0))(params, jnp.arange(num_states)))
+
+
 def evaluate(
-    policy: Policy, params: PyTree, observation: PyTree, action: Int[Array, ""]
+    tables: Tables, states: Int[Array, "*n"], actions: Int[Array, "*n"]
 ) -> Evaluation:
-    """Log pi(a | o), the entropy of pi(. | o), and v(o), for one observation."""
-    log_probs, value = policy.apply(params, observation)
-    return Evaluation(log_probs[action], objectives.entropy(log_probs), value)
+    """Log pi(a | s), the entropy of pi(. | s), and v(s), of many pairs at once."""
+    entropies = jax.vmap(objectives.entropy)(tables.log_probs)
+    log_probs = tables.log_probs[states, actions]
+    return Evaluation(log_probs, entropies[states], tables.values[states])
 
 
 def policy_table(policy: Policy, params: PyTree, num_states: int) -> np.ndarray:
@@ -72,6 +181,22 @@ def policy_table(policy: Policy, params: PyTree, num_states: int) -> np.ndarray:
     This is what `mdp.evaluate` and `policy_gradient.exact` take.
     """
     params = jax.tree.map(jnp.asarray, params)
-    log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, jnp.arange(num_states))
+    log_probs = tabulate(policy, params, num_states).log_probs
     probs = np.exp(np.asarray(log_probs, np.float64))
     return probs / probs.sum(-1, keepdims=True)
+
+
+def _layers(key: Key[Array, ""], sizes: Sequence[int], last_scale: float):
+    keys = jax.random.split(key, len(sizes) - 1)
+    scales = [np.sqrt(2.0)] * (len(sizes) - 2) + [last_scale]
+    return [
+        Layer(jax.nn.initializers.orthogonal(scale)(key, shape), jnp.zeros(shape[1]))
+        for key, scale, *shape in zip(keys, scales, sizes, sizes[1:], strict=False)
+    ]
+
+
+def _network(layers: list[Layer], x: Float[Array, "F"]) -> Float[Array, "outputs"]:
+    *hidden, last = layers
+    for layer in hidden:
+        x = jnp.tanh(x @ layer.weights + layer.biases)
+    return x @ last.weights + last.biases

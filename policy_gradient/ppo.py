@@ -3,8 +3,8 @@
     L = E[ min(rho A, clip(rho, 1 - eps, 1 + eps) A) ]    rho = pi(a|s) / pi_old(a|s)
 
 The surrogate allows more than one gradient step per batch; the clip takes away the
-reward for moving a probability by more than a factor 1 +- eps. Advantages come from
-GAE and a critic.
+reward for moving a probability by more than a factor 1 +- eps. Without it ("unclipped")
+many epochs run away with the policy. Advantages come from GAE and a critic.
 
 `improve` knows nothing of environments: it takes any batch of observations, actions,
 old log-probabilities and advantages. A transformer on prompts uses it as it is.
@@ -15,40 +15,43 @@ Source: Schulman et al. (2017), eq. 7 and algorithm 1; Schulman et al. (2016) fo
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Key, PyTree, Scalar
+from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from mdp import MDP
-from policy_gradient import objectives, training
-from policy_gradient.advantages import generalized_advantages
-from policy_gradient.configs import (
-    require_divisor,
-    require_in_unit_interval,
-    require_positive,
-)
-from policy_gradient.policies import Evaluation, evaluate, tabular_softmax
-from policy_gradient.rollout import reset, rollout, to_jax
+from policy_gradient import configs, diagnostics, objectives, policies, training
+from policy_gradient.advantages import generalized_advantages, normalize
+from policy_gradient.diagnostics import Diagnostics, History
+from policy_gradient.policies import Evaluation, Policy, tabular_softmax, tabulate
+from policy_gradient.rollout import Rollout, reset_many, rollout_many, to_jax
+from policy_gradient.training import Learner, State
 from policy_gradient.trajectory import Trajectory
 
 
+@configs.sweepable
 @dataclass(frozen=True)
 class ImproveConfig:
     """How one batch is used (Schulman et al. 2017, section 5 and table 3)."""
 
     epochs: int = 4  # passes over the batch
     minibatches: int = 4  # gradient steps per pass
+    surrogate: Literal["clipped", "unclipped"] = "clipped"  # eq. 7, or eq. 6
     clip: float = 0.2  # eps: how far a ratio may earn
-    value_weight: float = 0.5  # c_1, of the critic's squared error
-    entropy_weight: float = 0.0  # c_2, of the entropy bonus, in reward per nat
+    clip_values: bool = False  # the critic too, as in the authors' code, by eps
+    kl_limit: float = float("inf")  # no step beyond it, in nats (Spinning Up: 0.015)
+    value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
+    entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
 
     def __post_init__(self):
-        require_positive(self, "epochs", "minibatches", "clip")
+        configs.require_positive(self, "epochs", "minibatches", "clip", "kl_limit")
+        configs.require_not_negative(self, "value_weight", "entropy_weight")
 
 
+@configs.sweepable
 @dataclass(frozen=True)
 class PPOConfig(ImproveConfig):
     """PPO on a finite MDP."""
@@ -58,16 +61,17 @@ class PPOConfig(ImproveConfig):
     num_steps: int = 32  # of each environment in a batch
     time_limit: int = 200  # steps after which an episode is cut off
     step_size: float = 0.1  # of Adam, annealed to 0 linearly
-    trace_decay: float = 0.9  # lambda of GAE
+    trace_decay: float = 0.9  # lambda of GAE (Schulman et al. 2016)
+    normalize_advantages: bool = True  # over the batch, as in the authors' code
     entropy_weight: float = 0.2  # large: advantages are normalised to deviation 1
 
     def __post_init__(self):
         super().__post_init__()
         fields = "num_updates num_environments num_steps time_limit step_size"
-        require_positive(self, *fields.split())
-        require_in_unit_interval(self, "trace_decay")
+        configs.require_positive(self, *fields.split())
+        configs.require_in_unit_interval(self, "trace_decay")
         size = self.num_environments * self.num_steps
-        require_divisor("minibatches", self.minibatches, "the batch size", size)
+        configs.require_divisor("minibatches", self.minibatches, "the batch", size)
 
 
 class Batch(NamedTuple):
@@ -76,104 +80,86 @@ class Batch(NamedTuple):
     observations: PyTree  # [samples, ...]
     actions: PyTree  # [samples, ...]
     log_probs: Float[Array, "samples"]  # of the policy that acted: never recomputed
+    values: Float[Array, "samples"]  # of the critic that acted; 0 without one
     advantages: Float[Array, "samples"]
     value_targets: Float[Array, "samples"]
-
-
-class Diagnostics(NamedTuple):
-    """Means over the gradient steps of one improvement, but for `first_ratio`."""
-
-    loss: Float[Array, "..."]
-    entropy: Float[Array, "..."]  # of the policy, in nats
-    approx_kl: Float[Array, "..."]  # KL(pi_old || pi): E[rho - 1 - log rho], >= 0
-    clip_fraction: Float[Array, "..."]  # of samples whose ratio is out of range
-    first_ratio: Float[Array, "..."]  # at the first minibatch: must be 1
-
-
-class Metrics(NamedTuple):
-    """One row per update."""
-
-    reward: Float[Array, "..."]  # mean reward per step of the batch
-    improvement: Diagnostics
 
 
 def train(
     key: Key[Array, ""],
     mdp: MDP,
     config: PPOConfig,
-    report: Callable[[int, Metrics], None] | None = None,
-) -> tuple[PyTree, Metrics]:
-    """Train a tabular softmax policy; returns its parameters and the history."""
-    policy = tabular_softmax(mdp)
-    table = to_jax(mdp)
-    steps = config.num_updates * config.epochs * config.minibatches
-    optimizer = optax.adam(optax.linear_schedule(config.step_size, 0.0, steps))
-    params = policy.init()
-    reset_key, loop_key = jax.random.split(key)
-    uniforms = jax.random.uniform(reset_key, config.num_environments)
-    positions = jax.vmap(reset, (0, None))(uniforms, table)
-    state = (params, optimizer.init(params), positions)
+    policy: Policy | None = None,
+    report: Callable[[int, History], None] | None = None,
+) -> tuple[PyTree, History]:
+    """Train a policy, tabular if none is given; returns its parameters and history."""
+    learns = learner(mdp, config, policy)
+    return training.train(key, learns, config.num_updates, report)
+
+
+def learner(mdp: MDP, config: PPOConfig, policy: Policy | None = None) -> Learner:
+    """PPO on this world: how it starts, and what one update does."""
+    policy, table = policy or tabular_softmax(mdp), to_jax(mdp)
+    num_steps = config.num_updates * config.epochs * config.minibatches
+    optimizer = optax.adam(optax.linear_schedule(config.step_size, 0.0, num_steps))
+
+    def start(key: Key[Array, ""]) -> State:
+        init_key, reset_key = jax.random.split(key)
+        params = policy.init(init_key)
+        positions = reset_many(reset_key, table, config.num_environments)
+        return State(params, optimizer.init(params), jnp.zeros((), int), positions)
+
     advance = partial(
         update, mdp=table, policy=policy, optimizer=optimizer, config=config
     )
-    (params, _, _), history = training.loop(
-        loop_key, state, advance, config.num_updates, report
-    )
-    return params, history
+    return Learner(mdp, policy, start, advance)
 
 
-def update(state, key, *, mdp, policy, optimizer, config):
+def update(state, key, *, mdp, policy, optimizer, config) -> tuple[State, History]:
     """One iteration: collect a batch, estimate its advantages, improve the policy."""
-    params, optimizer_state, positions = state
+    params, optimizer_state, steps, positions = state
     rollout_key, improve_key = jax.random.split(key)
-    trajectories, positions = collect(
+    trajectories, positions, finished = collect(
         params, rollout_key, positions, mdp, policy, config
     )
+
     batch = estimate(trajectories, config)
-    params, optimizer_state, diagnostics = improve(
-        (params, optimizer_state),
-        improve_key,
-        batch,
-        partial(evaluate, policy),
-        optimizer,
-        config,
+
+    def evaluate(params, states, actions):
+        tables = tabulate(policy, params, mdp.num_states)
+        return policies.evaluate(tables, states, actions)
+
+    learned = params, optimizer_state
+    params, optimizer_state, measured = improve(
+        learned, improve_key, batch, evaluate, optimizer, config
     )
-    metrics = Metrics(trajectories.rewards.mean(), diagnostics)
-    return (params, optimizer_state, positions), metrics
+    steps += trajectories.rewards.size
+    history = History(steps, diagnostics.mean_where_known(finished), *measured)
+    return State(params, optimizer_state, steps, positions), history
 
 
-def collect(params, key, positions, mdp, policy, config):
+def collect(params, key, positions, mdp, policy, config) -> Rollout:
     """The next steps of every environment, [environments, time]."""
-
-    def one(key, position):
-        return rollout(
-            params, key, position, mdp, policy, config.num_steps, config.time_limit
-        )
-
-    keys = jax.random.split(key, config.num_environments)
-    return jax.vmap(one)(keys, positions)
+    tables = tabulate(policy, params, mdp.num_states)
+    limits = config.num_steps, config.time_limit
+    return rollout_many(tables, key, positions, mdp, *limits)
 
 
 def estimate(trajectories: Trajectory, config: PPOConfig) -> Batch:
-    """GAE, the critic's targets, and normalised advantages, as one flat batch."""
+    """GAE and the critic's targets, as one flat batch."""
     advantages = jax.vmap(generalized_advantages, (0, None))(
         trajectories, config.trace_decay
     )
-    # The target is made of the advantage before it is normalised.
-    targets = advantages + trajectories.values
     batch = Batch(
         trajectories.observations,
         trajectories.actions,
         trajectories.log_probs,
-        normalize(advantages),
-        targets,
+        trajectories.values,
+        normalize(advantages) if config.normalize_advantages else advantages,
+        # Made of the advantage before it is normalised.
+        value_targets=advantages + trajectories.values,
     )
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-
-
-def normalize(advantages: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """Mean 0 and standard deviation 1: the step size stops depending on the rewards."""
-    return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
 
 def improve(
@@ -186,27 +172,44 @@ def improve(
 ) -> tuple[PyTree, PyTree, Diagnostics]:
     """Epochs of shuffled minibatches on one batch (Schulman et al. 2017, algorithm 1).
 
-    `evaluate(params, observation, action)` is of one sample. The batch must divide into
-    `config.minibatches`.
+    `evaluate(params, observations, actions)` is of a whole minibatch. The batch must
+    divide into `config.minibatches`.
     """
-    size = batch.log_probs.shape[0]
 
-    def descend(state, indices):
+    def descend(carry, indices):
+        state, goes_on = carry
         params, optimizer_state = state
         minibatch = jax.tree.map(lambda x: x[indices], batch)
-        gradient, diagnostics = jax.grad(loss, has_aux=True)(
+        gradient, measured = jax.grad(loss, has_aux=True)(
             params, minibatch, evaluate, config
         )
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-        return (optax.apply_updates(params, updates), optimizer_state), diagnostics
+        moved = optax.apply_updates(params, updates), optimizer_state
+        goes_on &= measured.approx_kl <= config.kl_limit
+        state = jax.tree.map(partial(jnp.where, goes_on), moved, state)
+        norm = optax.tree.norm(gradient)
+        return (state, goes_on), measured._replace(gradient_norm=norm)
 
+    minibatches = shuffled_minibatches(
+        key, len(batch.log_probs), config.epochs, config.minibatches
+    )
+    (state, _), measured = jax.lax.scan(descend, (state, True), minibatches)
+    means = jax.tree.map(jnp.mean, measured)
+    explained = diagnostics.explained_variance(
+        batch.values, batch.value_targets, jnp.ones_like(batch.values)
+    )
+    first = measured.first_ratio[0]
+    return *state, means._replace(explained_variance=explained, first_ratio=first)
+
+
+def shuffled_minibatches(
+    key: Key[Array, ""], size: int, epochs: int, minibatches: int
+) -> Int[Array, "steps samples"]:
+    """The indices of each gradient step: every sample once an epoch, in a new order."""
     # A fresh key for every epoch: the same shuffle twice is the same minibatches twice.
-    epoch_keys = jax.random.split(key, config.epochs)
+    epoch_keys = jax.random.split(key, epochs)
     orders = jax.vmap(jax.random.permutation, (0, None))(epoch_keys, size)
-    minibatches = orders.reshape(config.epochs * config.minibatches, -1)
-    state, diagnostics = jax.lax.scan(descend, state, minibatches)
-    means = jax.tree.map(jnp.mean, diagnostics)
-    return *state, means._replace(first_ratio=diagnostics.first_ratio[0])
+    return orders.reshape(epochs * minibatches, size // minibatches)
 
 
 def loss(
@@ -215,23 +218,32 @@ def loss(
     evaluate: Callable[[PyTree, PyTree, PyTree], Evaluation],
     config: ImproveConfig,
 ) -> tuple[Scalar, Diagnostics]:
-    """Minus the clipped surrogate, plus the critic's error, minus the entropy bonus."""
-    now = jax.vmap(partial(evaluate, params))(batch.observations, batch.actions)
-    surrogates = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))(
-        now.log_prob, batch.log_probs, batch.advantages, config.clip
-    )
-    value_losses = jax.vmap(objectives.value_loss)(now.value, batch.value_targets)
+    """Minus the surrogate, plus the critic's error, minus the entropy bonus."""
+    now = evaluate(params, batch.observations, batch.actions)
+    probs = now.log_prob, batch.log_probs
+    if config.surrogate == "clipped":
+        clipped = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))
+        surrogates = clipped(*probs, batch.advantages, config.clip)
+    else:
+        surrogates = jax.vmap(objectives.surrogate)(*probs, batch.advantages)
+    if config.clip_values:
+        clipped = jax.vmap(objectives.clipped_value_loss, (0, 0, 0, None))
+        errors = clipped(now.value, batch.values, batch.value_targets, config.clip)
+    else:
+        errors = jax.vmap(objectives.value_loss)(now.value, batch.value_targets)
     total = (
         -surrogates.mean()
-        + config.value_weight * value_losses.mean()
+        + config.value_weight * errors.mean()
         - config.entropy_weight * now.entropy.mean()
     )
-    log_ratios = now.log_prob - batch.log_probs
-    ratios = jnp.exp(log_ratios)
+    ratios = jax.vmap(objectives.importance_ratio)(*probs)
+    nothing = jnp.zeros_like(total)
     return total, Diagnostics(
         loss=total,
         entropy=now.entropy.mean(),
-        approx_kl=jnp.mean(ratios - 1.0 - log_ratios),
+        approx_kl=diagnostics.approximate_kl(*probs, jnp.ones_like(ratios)),
         clip_fraction=jnp.mean(jnp.abs(ratios - 1.0) > config.clip),
+        explained_variance=nothing,  # of the whole batch: see improve
+        gradient_norm=nothing,  # known only after it
         first_ratio=ratios.mean(),
     )

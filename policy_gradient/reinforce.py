@@ -8,8 +8,8 @@ baseline leaves the expectation alone and changes the variance: compare the five
 average of *all* episodes does look at the action, a little: it contains the episode
 itself. Leave it out, and nothing is shrunk.)
 
-`reinforce.py` and `ppo.py` have the same functions in the same order: read them side by
-side, and what differs is what PPO adds.
+`reinforce.py`, `actor_critic.py` and `ppo.py` have the same functions in the same
+order: read two side by side, and what differs is what the second adds.
 
 Source: Williams (1992); Sutton & Barto (2018), sections 13.3-13.4, p. 328 for gamma^t.
 """
@@ -17,7 +17,7 @@ Source: Williams (1992); Sutton & Barto (2018), sections 13.3-13.4, p. 328 for g
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +25,23 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, Scalar
 
 from mdp import MDP
-from policy_gradient import objectives, training
+from policy_gradient import baselines, diagnostics, objectives, training
 from policy_gradient.advantages import discounts_to_date, reward_to_go
-from policy_gradient.configs import require_positive
-from policy_gradient.policies import Policy, evaluate, tabular_softmax
-from policy_gradient.rollout import first_episode, reset, rollout, to_jax
+from policy_gradient.configs import require_positive, sweepable
+from policy_gradient.diagnostics import History
+from policy_gradient.policies import (
+    Evaluation,
+    Policy,
+    evaluate,
+    tabular_softmax,
+    tabulate,
+)
+from policy_gradient.rollout import first_episode, reset_many, rollout_many, to_jax
+from policy_gradient.training import Learner, State
 from policy_gradient.trajectory import Trajectory, masked_mean
 
 
+@sweepable
 @dataclass(frozen=True)
 class ReinforceConfig:
     """REINFORCE with a baseline (Sutton & Barto 2018, p. 330)."""
@@ -40,12 +49,14 @@ class ReinforceConfig:
     num_updates: int = 200  # gradient steps
     num_episodes: int = 16  # episodes behind each gradient step
     time_limit: int = 100  # steps after which an episode is cut off
-    step_size: float = 0.05  # of Adam
+    optimizer: Literal["adam", "sgd"] = "adam"  # S&B's is sgd: theta + alpha grad
+    step_size: float = 0.05  # of the optimiser
     baseline: Literal["none", "constant", "average", "leave_one_out", "value"] = (
         "average"
     )
     constant: float = 0.0  # the baseline "constant", in units of return
     value_weight: float = 0.5  # of the squared error, for the baseline "value"
+    weigh_by_discount: bool = True  # gamma^t at step t, as J = E[G_0] has it
 
     def __post_init__(self):
         require_positive(self, "num_updates", "num_episodes", "time_limit", "step_size")
@@ -56,64 +67,65 @@ class ReinforceConfig:
             )
 
 
-class Metrics(NamedTuple):
-    """One row per update."""
-
-    episode_return: Float[Array, "..."]  # mean discounted return of the batch
-    loss: Float[Array, "..."]
-
-
 def train(
     key: Key[Array, ""],
     mdp: MDP,
     config: ReinforceConfig,
-    report: Callable[[int, Metrics], None] | None = None,
-) -> tuple[PyTree, Metrics]:
-    """Train a tabular softmax policy; returns its parameters and the history."""
-    policy = tabular_softmax(mdp)
-    optimizer = optax.adam(config.step_size)
-    params = policy.init()
-    state = (params, optimizer.init(params))
+    policy: Policy | None = None,
+    report: Callable[[int, History], None] | None = None,
+) -> tuple[PyTree, History]:
+    """Train a policy, tabular if none is given; returns its parameters and history."""
+    learns = learner(mdp, config, policy)
+    return training.train(key, learns, config.num_updates, report)
+
+
+def learner(mdp: MDP, config: ReinforceConfig, policy: Policy | None = None) -> Learner:
+    """REINFORCE on this world: how it starts, and what one update does."""
+    policy = policy or tabular_softmax(mdp)
+    optimizer = {"adam": optax.adam, "sgd": optax.sgd}[config.optimizer](
+        config.step_size
+    )
+
+    def start(key: Key[Array, ""]) -> State:
+        params = policy.init(key)
+        return State(params, optimizer.init(params), jnp.zeros((), int), ())
+
     advance = partial(
         update, mdp=to_jax(mdp), policy=policy, optimizer=optimizer, config=config
     )
-    (params, _), history = training.loop(
-        key, state, advance, config.num_updates, report
-    )
-    return params, history
+    return Learner(mdp, policy, start, advance)
 
 
-def update(state, key, *, mdp, policy, optimizer, config):
+def update(state, key, *, mdp, policy, optimizer, config) -> tuple[State, History]:
     """One iteration: collect episodes, credit the actions, step along the gradient."""
-    params, optimizer_state = state
+    params, optimizer_state, steps, _ = state
     trajectories = collect(params, key, mdp, policy, config)
     advantages = estimate(trajectories, config)
-    loss_value, gradient = jax.value_and_grad(loss)(
-        params, trajectories, advantages, policy, config
+    (value, before), gradient = jax.value_and_grad(loss, has_aux=True)(
+        params, trajectories, advantages, policy, mdp, config
     )
     updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
     params = optax.apply_updates(params, updates)
-    returns = jax.vmap(reward_to_go)(trajectories)[:, 0]
-    return (params, optimizer_state), Metrics(returns.mean(), loss_value)
+
+    tables = tabulate(policy, params, mdp.num_states)
+    after = evaluate(tables, trajectories.observations, trajectories.actions)
+    returns = jax.vmap(reward_to_go)(trajectories)
+    measured = diagnostics.of_one_step(
+        value, gradient, before, after, trajectories, returns
+    )
+    steps += trajectories.mask.sum().astype(steps.dtype)
+    history = History(steps, returns[:, 0].mean(), *measured)
+    return State(params, optimizer_state, steps, ()), history
 
 
 def collect(params, key, mdp, policy, config) -> Trajectory:
     """Whole episodes from the start, [episodes, time], padded and masked."""
-
-    def episode(key):
-        reset_key, rollout_key = jax.random.split(key)
-        rows, _ = rollout(
-            params,
-            rollout_key,
-            reset(jax.random.uniform(reset_key), mdp),
-            mdp,
-            policy,
-            config.time_limit,
-            config.time_limit,
-        )
-        return first_episode(rows)
-
-    return jax.vmap(episode)(jax.random.split(key, config.num_episodes))
+    tables = tabulate(policy, params, mdp.num_states)
+    reset_key, rollout_key = jax.random.split(key)
+    fresh = reset_many(reset_key, mdp, config.num_episodes)
+    limits = config.time_limit, config.time_limit
+    rows = rollout_many(tables, rollout_key, fresh, mdp, *limits)
+    return jax.vmap(first_episode)(rows.trajectory)
 
 
 def estimate(
@@ -123,19 +135,15 @@ def estimate(
     returns = jax.vmap(reward_to_go)(trajectories)
     match config.baseline:
         case "none":
-            baselines = jnp.zeros(())
+            return returns
         case "constant":
-            baselines = jnp.asarray(config.constant)
+            return returns - config.constant
         case "average":
-            baselines = masked_mean(returns, trajectories.mask)
+            return returns - baselines.average(returns, trajectories.mask)
         case "leave_one_out":
-            totals = jnp.sum(returns * trajectories.mask, axis=1)
-            lengths = jnp.sum(trajectories.mask, axis=1)
-            of_others = (totals.sum() - totals) / (lengths.sum() - lengths)
-            baselines = of_others[:, None]
+            return returns - baselines.leave_one_out(returns, trajectories.mask)
         case "value":
-            baselines = trajectories.values
-    return returns - baselines
+            return returns - trajectories.values
 
 
 def loss(
@@ -143,17 +151,18 @@ def loss(
     trajectories: Trajectory,
     advantages: Float[Array, "episodes time"],
     policy: Policy,
+    mdp: MDP,
     config: ReinforceConfig,
-) -> Scalar:
+) -> tuple[Scalar, Evaluation]:
     """Minus the score-function objective: a sum over each episode, a mean over them."""
-    of_rows = jax.vmap(jax.vmap(partial(evaluate, policy, params)))
-    now = of_rows(trajectories.observations, trajectories.actions)
-    weights = trajectories.mask * jax.vmap(discounts_to_date)(trajectories)
-    scores = jax.vmap(jax.vmap(objectives.score_function))(now.log_prob, advantages)
-    policy_loss = -jnp.sum(weights * scores, axis=1).mean()
-    if config.baseline != "value":
-        return policy_loss
-    returns = jax.vmap(reward_to_go)(trajectories)
-    errors = jax.vmap(jax.vmap(objectives.value_loss))(now.value, returns)
-    value_loss = masked_mean(errors, trajectories.mask)
-    return policy_loss + config.value_weight * value_loss
+    tables = tabulate(policy, params, mdp.num_states)
+    now = evaluate(tables, trajectories.observations, trajectories.actions)
+    weights = trajectories.mask
+    if config.weigh_by_discount:
+        weights = weights * jax.vmap(discounts_to_date)(trajectories)
+    total = objectives.score_function_loss(now.log_prob, advantages, weights)
+    if config.baseline == "value":
+        returns = jax.vmap(reward_to_go)(trajectories)
+        errors = jax.vmap(jax.vmap(objectives.value_loss))(now.value, returns)
+        total += config.value_weight * masked_mean(errors, trajectories.mask)
+    return total, now

@@ -4,16 +4,19 @@
 
 An outcome is drawn straight out of the MDP's table. When an episode ends, or reaches
 the time limit and is cut off, the next row starts another from the start distribution.
+
+The policy does not change while it acts, and the states are few: it comes as tables of
+pi(a|s) and v(s), so that acting costs the same whatever network is behind them.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 from mdp import MDP
-from policy_gradient.policies import Policy
+from policy_gradient.policies import Tables
 from policy_gradient.trajectory import Trajectory
 
 
@@ -22,12 +25,16 @@ class Position(NamedTuple):
 
     state: Int[Array, ""]  # S_t
     steps: Int[Array, ""]  # steps since the episode began
+    earned: Float[Array, ""]  # R_1 + gamma R_2 + ... since then
+    weight: Float[Array, ""]  # gamma^t, of the next reward in `earned`
 
 
-class Outcome(NamedTuple):
-    next_state: Int[Array, ""]  # S_{t+1}
-    reward: Float[Array, ""]  # R_{t+1}
-    discount: Float[Array, ""]  # gamma, or 0 where the episode ended
+class Rollout(NamedTuple):
+    """What happened, where it leads, and what the episodes that stopped had earned."""
+
+    trajectory: Trajectory  # [time]
+    position: Position  # after the last row
+    finished: Float[Array, "time"]  # G_0 of the episode that stopped here; else nan
 
 
 def to_jax(mdp: MDP) -> MDP:
@@ -35,68 +42,91 @@ def to_jax(mdp: MDP) -> MDP:
     return MDP(*map(jnp.asarray, mdp))
 
 
-def draw(uniform: Float[Array, ""], probs: Float[Array, "n"]) -> Int[Array, ""]:
+def draw(uniform: Float[Array, ""], cumulative: Float[Array, "n"]) -> Int[Array, ""]:
     """The outcome whose interval of the cumulative distribution holds `uniform`.
 
     One number in [0, 1) for each draw: they are made all at once, outside the loop.
     """
-    cumulative = jnp.cumsum(probs)
     return jnp.argmax(cumulative > uniform * cumulative[-1])
 
 
 def reset(uniform: Float[Array, ""], mdp: MDP) -> Position:
     """S_0 from the start distribution."""
-    return Position(draw(uniform, mdp.start), jnp.zeros((), jnp.int32))
-
-
-def step(
-    uniform: Float[Array, ""], mdp: MDP, state: Int[Array, ""], action: Int[Array, ""]
-) -> Outcome:
-    """s', r from p(s', r | s, a)."""
-    where = (state, action, draw(uniform, mdp.probs[state, action]))
-    return Outcome(mdp.next_states[where], mdp.rewards[where], mdp.discounts[where])
+    zero = jnp.zeros_like(uniform)
+    state = draw(uniform, jnp.cumsum(mdp.start))
+    return Position(state, jnp.zeros((), jnp.int32), zero, jnp.ones_like(uniform))
 
 
 def rollout(
-    params: PyTree,
+    tables: Tables,
     key: Key[Array, ""],
     position: Position,
     mdp: MDP,
-    policy: Policy,
     num_steps: int,
     time_limit: int,
-) -> tuple[Trajectory, Position]:
+) -> Rollout:
     """`num_steps` steps of one environment, across as many episodes as they hold."""
+    cumulative_policy = jnp.cumsum(jnp.exp(tables.log_probs), -1)
+    cumulative_outcomes = jnp.cumsum(mdp.probs, -1)
 
-    def advance(position: Position, uniforms: Float[Array, "3"]):
-        log_probs, value = policy.apply(params, position.state)
-        action = draw(uniforms[0], jnp.exp(log_probs))
-        outcome = step(uniforms[1], mdp, position.state, action)
+    def advance(position: Position, chances):
+        of_action, of_outcome, fresh = chances
+        state, steps, earned, weight = position
+        action = draw(of_action, cumulative_policy[state])
+        where = (state, action, draw(of_outcome, cumulative_outcomes[state, action]))
+        reward, discount = mdp.rewards[where], mdp.discounts[where]
 
-        steps = position.steps + 1
-        continues = (outcome.discount > 0) & (steps < time_limit)
+        next_state, steps = mdp.next_states[where], steps + 1
+        earned, weight = earned + weight * reward, weight * discount
+        continues = (discount > 0) & (steps < time_limit)
+        onward = Position(next_state, steps, earned, weight)
         following = jax.tree.map(
-            lambda onward, anew: jnp.where(continues, onward, anew),
-            Position(outcome.next_state, steps),
-            reset(uniforms[2], mdp),
+            lambda onward, fresh: jnp.where(continues, onward, fresh), onward, fresh
         )
-        row = Trajectory(
-            observations=position.state,
-            actions=action,
-            log_probs=log_probs[action],
-            rewards=outcome.reward,
-            discounts=outcome.discount,
-            values=value,
-            # Of the state that was reached, not of the one after a reset.
-            next_values=policy.apply(params, outcome.next_state)[1],
-            continues=continues.astype(outcome.reward.dtype),
-            mask=jnp.ones_like(outcome.reward),
-        )
-        return following, row
+        row = (state, action, reward, discount, next_state, continues)
+        return following, (row, jnp.where(continues, jnp.nan, earned))
 
-    uniforms = jax.random.uniform(key, (num_steps, 3))
-    position, rows = jax.lax.scan(advance, position, uniforms)
-    return rows, position
+    uniforms = jax.random.uniform(key, (3, num_steps), mdp.probs.dtype)
+    fresh = jax.vmap(reset, (0, None))(uniforms[2], mdp)
+    chances = (uniforms[0], uniforms[1], fresh)
+    position, (rows, finished) = jax.lax.scan(advance, position, chances)
+    states, actions, rewards, discounts, next_states, continues = rows
+    trajectory = Trajectory(
+        observations=states,
+        actions=actions,
+        log_probs=tables.log_probs[states, actions],
+        rewards=rewards,
+        discounts=discounts,
+        values=tables.values[states],
+        # Of the state that was reached, not of the one after a reset.
+        next_values=tables.values[next_states],
+        continues=continues.astype(rewards.dtype),
+        mask=jnp.ones_like(rewards),
+    )
+    return Rollout(trajectory, position, finished)
+
+
+def reset_many(key: Key[Array, ""], mdp: MDP, num_environments: int) -> Position:
+    """As many environments, each at the start of an episode."""
+    uniforms = jax.random.uniform(key, num_environments, mdp.probs.dtype)
+    return jax.vmap(reset, (0, None))(uniforms, mdp)
+
+
+def rollout_many(
+    tables: Tables,
+    key: Key[Array, ""],
+    positions: Position,
+    mdp: MDP,
+    num_steps: int,
+    time_limit: int,
+) -> Rollout:
+    """The next steps of each environment: `Rollout` with their axis before time."""
+
+    def one(key, position):
+        return rollout(tables, key, position, mdp, num_steps, time_limit)
+
+    keys = jax.random.split(key, len(positions.state))
+    return jax.vmap(one)(keys, positions)
 
 
 def first_episode(trajectory: Trajectory) -> Trajectory:

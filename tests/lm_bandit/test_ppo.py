@@ -78,9 +78,8 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
         pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
         batch, _ = ppo.estimate(pulls, fixed, CONFIG)
         state = (policy, optimizer.init(policy))
-        moved, _, diagnostics = improve(
-            state, key, batch, ppo.evaluate, optimizer, once
-        )
+        of_all = jax.vmap(ppo.evaluate, (None, 0, 0))
+        moved, _, diagnostics = improve(state, key, batch, of_all, optimizer, once)
         return jax.tree.map(jnp.subtract, moved, policy), diagnostics.first_ratio
 
     keys = jax.random.split(jax.random.key(2), 400)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from policy_gradient.advantages import (
     discounts_to_date,
     generalized_advantages,
-    leave_one_out_mean,
+    n_step_advantages,
     reward_to_go,
 )
 
@@ -20,6 +20,13 @@ def per_row(episodes, term):
     """term(t, rows from t to the end of t's episode), for every row t."""
     rows = {t: range(t, e[-1] + 1) for e in episodes for t in e}
     return np.array([term(t, rest) for t, rest in sorted(rows.items())])
+
+
+def agreeing_with_itself(trajectory):
+    """Where the episode goes on, next_values[t] is values[t + 1]."""
+    onward, beyond = trajectory.values[1:], trajectory.next_values
+    same = jnp.where(trajectory.continues[:-1] > 0, onward, beyond[:-1])
+    return trajectory._replace(next_values=beyond.at[:-1].set(same))
 
 
 @pytest.mark.parametrize("trace_decay", [0.0, 0.7, 1.0])
@@ -39,16 +46,7 @@ def test_gae_is_the_sum_of_decayed_td_errors_within_the_episode(
 
 def test_gae_with_full_trace_is_return_minus_value(three_episodes):
     """Where the critic is consistent with itself: next_values[t] = values[t + 1]."""
-    values = three_episodes.values
-    consistent = three_episodes._replace(
-        next_values=three_episodes.next_values.at[:-1].set(
-            jnp.where(
-                three_episodes.continues[:-1] > 0,
-                values[1:],
-                three_episodes.next_values[:-1],
-            )
-        )
-    )
+    consistent = agreeing_with_itself(three_episodes)
     x = jax.tree.map(np.asarray, consistent)
 
     def term(t, rest):
@@ -76,20 +74,20 @@ def test_discounts_to_date_start_again_at_one_with_every_episode(three_episodes)
     assert_allclose(discounts_to_date(three_episodes), expected, rtol=1e-6)
 
 
-def test_leaving_one_out_is_unbiased_and_the_batch_mean_is_not():
-    """Against a mean that contains the sample, gradients shrink by 1 - 1/n.
+@pytest.mark.parametrize("n", [1, 2, 3, 20])
+def test_n_steps_are_taken_and_the_rest_is_the_value_of_where_they_led(
+    three_episodes, n
+):
+    """S&B eq. 7.1; fewer steps where the episode or the record stops before."""
+    consistent = agreeing_with_itself(three_episodes)
+    x = jax.tree.map(np.asarray, consistent)
 
-    Over all outcomes of n = 3 rolls of a biased coin, E[(r - b) score] is exact.
-    """
-    p, rewards = 0.3, np.array([2.0, -1.0])
-    score = np.array([1 / p, -1 / (1 - p)])  # d log pi / d p of heads and tails
-    true_gradient = rewards[0] - rewards[1]  # d/dp of p r_0 + (1 - p) r_1
-    with_others = with_all = 0.0
-    for rolls in np.ndindex(2, 2, 2):
-        probability = np.prod([[p, 1 - p][roll] for roll in rolls])
-        r = rewards[list(rolls)]
-        others = np.asarray(leave_one_out_mean(jnp.asarray(r)))
-        with_others += probability * np.mean((r - others) * score[list(rolls)])
-        with_all += probability * np.mean((r - r.mean()) * score[list(rolls)])
-    assert with_others == pytest.approx(true_gradient, rel=1e-5)
-    assert with_all == pytest.approx((1 - 1 / 3) * true_gradient, rel=1e-5)
+    def term(t, rest):
+        rest = rest[:n]
+        last = rest[-1]
+        earned = sum(0.9 ** (k - t) * x.rewards[k] for k in rest)
+        beyond = 0.9 ** (last - t) * x.discounts[last] * x.next_values[last]
+        return earned + beyond - x.values[t]
+
+    got = n_step_advantages(consistent, n)
+    assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-5)

@@ -14,7 +14,9 @@ from policy_gradient.policies import policy_table, tabular_softmax
 def random_policy(small):
     policy = tabular_softmax(small)
     rng = np.random.default_rng(2)
-    params = jax.tree.map(lambda x: rng.normal(size=x.shape), policy.init())
+    params = jax.tree.map(
+        lambda x: rng.normal(size=x.shape), policy.init(jax.random.key(0))
+    )
     return policy, params
 
 
@@ -40,7 +42,9 @@ def test_the_gradient_of_a_bandit_is_pi_times_advantage():
     ends[..., 1] = 1
     bandit = mdp.from_arrays(ends, rewards, 0.9, terminal=[1])
     policy = tabular_softmax(bandit)
-    params = policy.init()._replace(preferences=np.array([[0.3, 1.0, -0.5], [0, 0, 0]]))
+    params = policy.init(jax.random.key(0))._replace(
+        preferences=np.array([[0.3, 1.0, -0.5], [0, 0, 0]])
+    )
     pi = policy_table(policy, params, 2)[0]
     expected = pi * (rewards[0] - pi @ rewards[0])
     got = exact.performance_gradient(bandit, policy, params)
@@ -69,7 +73,7 @@ def test_the_uniform_policy_is_improved_along_the_gradient():
     """One small step raises J by the step times the squared norm, to first order."""
     cliff = mdp.worlds.cliff_walking()
     policy = tabular_softmax(cliff)
-    params = policy.init()
+    params = policy.init(jax.random.key(0))
     gradient = exact.performance_gradient(cliff, policy, params)
     before = exact.performance(cliff, policy_table(policy, params, 48))
     step = 1e-9

@@ -27,7 +27,9 @@ def sampled_gradients(small, params, baseline):
     def estimate(key):
         rows = reinforce.collect(params, key, table, policy, config)
         advantages = reinforce.estimate(rows, config)
-        gradient = jax.grad(reinforce.loss)(params, rows, advantages, policy, config)
+        gradient, _ = jax.grad(reinforce.loss, has_aux=True)(
+            params, rows, advantages, policy, table, config
+        )
         return -gradient.preferences
 
     keys = jax.random.split(jax.random.key(3), BATCHES)
@@ -37,7 +39,7 @@ def sampled_gradients(small, params, baseline):
 @pytest.fixture
 def random_params(small):
     rng = np.random.default_rng(2)
-    init = tabular_softmax(small).init()
+    init = tabular_softmax(small).init(jax.random.key(0))
     return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), init)
 
 
@@ -85,9 +87,9 @@ def test_a_baseline_changes_the_variance(small, random_params):
         def estimate(key):
             rows = reinforce.collect(random_params, key, table, policy, config)
             advantages = reinforce.estimate(rows, config) + offset
-            return jax.grad(reinforce.loss)(
-                random_params, rows, advantages, policy, config
-            ).preferences
+            return jax.grad(reinforce.loss, has_aux=True)(
+                random_params, rows, advantages, policy, table, config
+            )[0].preferences
 
         keys = jax.random.split(jax.random.key(4), 100)
         return jax.vmap(estimate)(keys).var(0).sum()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from policy_gradient.policies import policy_table, tabular_softmax
+from policy_gradient.policies import policy_table, tabular_softmax, tabulate
 from policy_gradient.rollout import draw, first_episode, reset, rollout, to_jax
 
 LIMIT = 7
@@ -18,13 +18,14 @@ def rows(small):
     policy = tabular_softmax(small)
     rng = np.random.default_rng(0)
     params = jax.tree.map(
-        lambda x: jnp.asarray(rng.normal(size=x.shape)), policy.init()
+        lambda x: jnp.asarray(rng.normal(size=x.shape)), policy.init(jax.random.key(0))
     )
     table = to_jax(small)
 
     def one(key):
         start = reset(jnp.array(0.1), table)
-        return rollout(params, key, start, table, policy, 400, LIMIT)[0]
+        tables = tabulate(policy, params, 4)
+        return rollout(tables, key, start, table, 400, LIMIT).trajectory
 
     trajectory = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 64))
     return policy, params, jax.tree.map(np.asarray, trajectory)
@@ -93,4 +94,4 @@ def test_the_mask_of_the_first_episode_ends_with_its_last_row(three_episodes):
 def test_a_draw_never_takes_what_has_probability_0():
     probs = jnp.array([0.0, 0.25, 0.0, 0.75, 0.0])
     for uniform, expected in [(0.0, 1), (0.2499, 1), (0.2501, 3), (0.9999999, 3)]:
-        assert draw(jnp.array(uniform), probs) == expected
+        assert draw(jnp.array(uniform), jnp.cumsum(probs)) == expected

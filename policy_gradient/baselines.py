@@ -1,0 +1,71 @@
+"""Baselines: what was to be expected, whatever the action.
+
+    E[ b grad log pi(A|S) ]  =  b grad sum_a pi(a|S)  =  b grad 1  =  0
+
+So anything that does not look at the action may be subtracted from the return: the
+expected gradient stays, its variance changes. A trajectory becomes likelier when its
+return is above the baseline, and less likely below.
+
+    none             0
+    constant         some number, the same for ever
+    average          the mean return of the batch: it looks at the action a little
+    leave one out    the mean return of the *other* episodes: it does not
+    value            v(S_t), learned beside the policy
+    optimal          the constant with the least variance
+
+Source: Williams (1992); Greensmith et al. (2004), section 4; Sutton & Barto (2018),
+section 13.4.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from policy_gradient.trajectory import masked_mean
+
+
+def average(
+    returns: Float[Array, "episodes time"], mask: Float[Array, "episodes time"]
+) -> Float[Array, ""]:
+    """The mean return of all rows that happened.
+
+    It contains the sample from which it is subtracted. With n episodes of one step each
+    this shrinks the expected gradient by exactly 1 - 1/n.
+    """
+    return masked_mean(returns, mask)
+
+
+def leave_one_out(
+    returns: Float[Array, "episodes time"], mask: Float[Array, "episodes time"]
+) -> Float[Array, "episodes 1"]:
+    """For each of at least two episodes, the mean return of the others' rows.
+
+    Source: Kool et al. (2019), section 3.
+    """
+    totals = jnp.sum(returns * mask, axis=1)
+    lengths = jnp.sum(mask, axis=1)
+    return ((totals.sum() - totals) / (lengths.sum() - lengths))[:, None]
+
+
+def leave_one_out_mean(x: Float[Array, "n"]) -> Float[Array, "n"]:
+    """For each of n >= 2 samples, the mean of the others: a baseline without bias.
+
+    The mean of *all* samples contains the sample itself, so subtracting it shrinks the
+    expected gradient by 1 - 1/n. Source: Kool et al. (2019), section 3.
+    """
+    return (jnp.sum(x) - x) / (x.shape[0] - 1)
+
+
+def optimal_constant(
+    gradients: Float[Array, "episodes d"], scores: Float[Array, "episodes d"]
+) -> Float[Array, ""]:
+    """The constant b with the least variance of `gradients - b * scores`.
+
+        b  =  E[ <gradient, score> ] / E[ |score|^2 ]
+
+    A row of `gradients` is an episode's estimate without a baseline, and a row of
+    `scores` what a baseline of 1 would take away from it. Neither the mean return nor
+    the value, but close: returns weighted by how much the episode moves the parameters.
+
+    Source: Greensmith et al. (2004), theorem 8; Peters & Schaal (2008), eq. 17.
+    """
+    return jnp.sum(gradients * scores) / jnp.sum(scores**2)
