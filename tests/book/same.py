@@ -51,6 +51,11 @@ def is_same(got: Any, expected: Any) -> bool:
     return difference(got, expected, 1e-9) is None
 
 
+def answer_in(output: Any) -> Any:
+    """The answer, without what was derived from it."""
+    return output.get("answer", output) if isinstance(output, Mapping) else output
+
+
 def changed(inputs: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
     """The first of the inputs that a function has not left as it was."""
     for name, value in inputs.items():
@@ -94,9 +99,13 @@ def _difference_of_tuples(got, expected, tolerance, fields) -> str | None:
 def _difference_of_parts(got, expected, tolerance) -> str | None:
     """Of what was derived from an answer, part by part; each has a name of its own."""
     for name, theirs in expected.items():
-        how = difference(got[name], theirs, tolerance)
-        if how:
-            return how if name == "answer" else _of(name, how)
+        ours = got.get(name)
+        if name == "answer" or is_array(theirs):
+            how = difference(ours, theirs, tolerance)
+            if how:
+                return how if name == "answer" else _of(name, how)
+        elif ours != theirs:
+            return f"Its `{name}`: {ours}, and should be {theirs}."
     return None
 
 

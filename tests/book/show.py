@@ -1,5 +1,6 @@
 """Values, worlds and episodes as text that can be checked with pencil and paper."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +36,7 @@ def _shown(value: Any) -> str:
         return _shown_trajectory(value)
     if is_jax_array(value):
         if str(value.dtype).startswith("key"):
-            return "a key"
+            return f"a key, {sys.modules['jax'].random.key_data(value)}"
         value = np.asarray(value)
     if isinstance(value, np.ndarray) and value.ndim:
         text = np.array2string(

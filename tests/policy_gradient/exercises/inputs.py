@@ -53,3 +53,30 @@ def log_policy(rng, num_actions=4):
     """Log-probabilities of a random policy that has its favourite."""
     weights = rng.dirichlet(np.full(num_actions, 0.8)) + 0.05
     return array(np.log(weights / weights.sum()))
+
+
+def preferences(rng, num_actions=4):
+    """Preferences of both signs; an action that is not available has the largest."""
+    available = rng.permutation(np.arange(num_actions) < num_actions - 1)
+    numbers = np.where(available, rng.normal(0.0, 1.5, num_actions), 5.0)
+    return {"preferences": array(numbers), "available": jnp.asarray(available)}
+
+
+def mask(rng, num_episodes=3, time=4):
+    """1 on the rows of episodes of different lengths, 0 on the padding behind them."""
+    lengths = rng.permutation(time)[:num_episodes] + 1
+    return (np.arange(time) < lengths[:, None]).astype(float)
+
+
+def episodes(rng):
+    """Log-probabilities, advantages of both signs, and weights gamma^t, 0 on padding.
+
+    What stands on the padding is not 0.
+    """
+    happened = mask(rng)
+    gamma_to_t = rng.uniform(0.6, 0.95) ** np.arange(happened.shape[1])
+    return {
+        "log_probs": array(-rng.uniform(0.2, 2.0, happened.shape)),
+        "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
+        "weights": array(happened * gamma_to_t),
+    }

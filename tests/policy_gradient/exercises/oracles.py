@@ -61,14 +61,62 @@ def generalized_advantages(trajectory, trace_decay):
 
 
 @oracle
-def means_of_the_others(x):
-    """For each number, the mean of all that are left without it."""
-    return np.array(
-        [np.mean([y for j, y in enumerate(x) if j != i]) for i in range(len(x))]
+def policy(preferences, available):
+    """The softmax over the actions that are available, in double precision."""
+    weights = [
+        np.exp(float(h) - float(max(preferences))) if possible else 0.0
+        for h, possible in zip(preferences, available, strict=True)
+    ]
+    return np.array(weights) / sum(weights)
+
+
+@oracle
+def score_function_loss(log_probs, advantages, weights):
+    """Episode by episode, step by step."""
+    of_episodes = []
+    for rows in zip(log_probs, advantages, weights, strict=True):
+        products = [
+            float(p) * float(a) * float(w) for p, a, w in zip(*rows, strict=True)
+        ]
+        of_episodes.append(-sum(products))
+    return np.mean(of_episodes)
+
+
+@oracle
+def mean_return(returns, mask, without=None):
+    """Of all rows that happened, perhaps without those of one episode."""
+    kept = [
+        float(returns[i, t])
+        for i, t in np.ndindex(returns.shape)
+        if mask[i, t] and i != without
+    ]
+    return sum(kept) / len(kept)
+
+
+@oracle
+def earned(world, preferences, num_sweeps=500):
+    """J of the softmax of a table of preferences, as the limit of many sweeps."""
+    table = np.array(
+        [
+            policy(h, possible)
+            for h, possible in zip(preferences, world.available, strict=True)
+        ]
     )
+    values = np.zeros(len(table))
+    for _ in range(num_sweeps):
+        following = world.discounts * values[world.next_states]
+        q = (world.probs * (world.rewards + following)).sum(-1)
+        values = (table * q).sum(-1)
+    return world.start @ values
 
 
 @oracle
 def entropy(probs):
     """-sum_a pi(a) log pi(a), one action at a time."""
     return -sum(p * np.log(p) for p in probs if p > 0)
+
+
+@oracle
+def kl(probs, reference):
+    """sum_a pi(a) log(pi(a) / pi_ref(a)), one action at a time."""
+    return sum(p * np.log(p / q) for p, q in zip(probs, reference, strict=True))
