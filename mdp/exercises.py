@@ -69,6 +69,7 @@ def _ask(function: Any, exercise: str) -> Answer:
             f"repository and `pip install -e '.[test]'` there. (Found none in "
             f"{CHECKOUT}.)"
         )
+    function = inspect.unwrap(function)  # of `@jax.jit` and the like
     if not isinstance(function, FunctionType):
         raise ValueError(
             f"check takes your function itself, as in check(my_function, "

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.book import workbook
 from tests.book.check import check
-from tests.book.manifest import Exercise, exercises, find
+from tests.book.manifest import FLOORS, Exercise, exercises, find
 from tests.book.sources import new_file, reference_source
 from tests.book.words import Verdict, wrapped
 
@@ -58,7 +58,11 @@ def show_book() -> int:
     for column in ("", "exercise", "", "notebook", "read"):
         table.add_column(column, no_wrap=column == "exercise")
     num_passed = 0
+    floor = FLOORS[0]
     for exercise in exercises().values():
+        if exercise.floor != floor:
+            floor = exercise.floor
+            table.add_section()
         passed = workbook.noted(exercise)["passed"]
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
@@ -79,7 +83,7 @@ def run_start(exercise: Exercise) -> int:
     print(f"    python -m tests check {exercise.id}     judge it")
     print(f"    python -m tests watch {exercise.id}     judge it whenever you save")
     print(f"    python -m tests hint {exercise.id}      if you are stuck")
-    print(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb")
+    print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
     return 0
 
 
@@ -180,8 +184,9 @@ def _in_short(source: str) -> str:
     """The pages of Sutton & Barto; of a paper, who wrote it and when."""
     if source.startswith("Sutton & Barto"):
         pages = dict.fromkeys(re.findall(r"pages? (\d+)", source))
-        return f"S&B, p. {', '.join(pages)}"
-    return source.partition(")")[0] + ")"
+        return f"S&B {', '.join(pages)}"
+    author, year = re.match(r"(\w+).*?\((\d+)\)", source).groups()
+    return f"{author} {year}"
 
 
 def _help(exercise: Exercise) -> str:

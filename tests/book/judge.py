@@ -129,7 +129,9 @@ class Judge:
             for frame in traceback.extract_tb(error.__traceback__)
             if frame.filename == self.candidate.file
         ]
-        kind, message = type(error).__name__, str(error)
+        # numpy says that something failed, and jax, the cause of it, says what.
+        told = error.__cause__ or error
+        kind, message = type(told).__name__, str(told)
         self.find("exception", kind=kind, message=message, lines=lines, inputs=inputs)
 
     def run_tests(self) -> None:

@@ -36,7 +36,8 @@ def _shown(value: Any) -> str:
         return _shown_trajectory(value)
     if is_jax_array(value):
         if str(value.dtype).startswith("key"):
-            return f"a key, {sys.modules['jax'].random.key_data(value)}"
+            *high, low = sys.modules["jax"].random.key_data(value).tolist()
+            return "a key" if any(high) else f"jax.random.key({low})"
         value = np.asarray(value)
     if isinstance(value, np.ndarray) and value.ndim:
         text = np.array2string(

@@ -50,7 +50,7 @@ def new_file(exercise: Exercise) -> str:
     lines = [
         f'"""{exercise.title}.',
         "",
-        f"Source: {exercise.source}.",
+        textwrap.fill(f"Source: {exercise.source}.", 88),
         f"Check it with:  python -m tests check {exercise.id}",
         '"""',
     ]

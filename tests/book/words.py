@@ -24,8 +24,8 @@ TRACED = {
     "in the place of `np`.",
     "TracerIntegerConversionError": UNKNOWN + "it can be no index of a list, and no "
     "end of a `range`: index a jax array with it, or use jnp.arange and jnp.where.",
-    "ConcretizationTypeError": UNKNOWN + "`float` and `int` cannot read it: leave it "
-    "the array that it is.",
+    "ConcretizationTypeError": UNKNOWN + "`float`, `int` and the arrays of numpy "
+    "cannot hold it: leave it the jax array that it is.",
 }
 
 

@@ -111,11 +111,10 @@ def ratios_and_advantages(seed):
     yield _at_ratio(2.0, 0.25, -2.0, 0.25)
     yield _at_ratio(0.5, 0.5, 2.0, 0.25)
     yield _at_ratio(0.5, 0.5, -2.0, 0.25)
-    for ratio in (1.1, 0.9, 1.6, 0.6):
-        for sign in (1.0, -1.0):
-            near = ratio * rng.uniform(0.97, 1.03)
-            advantage = sign * rng.uniform(0.5, 3.0)
-            yield _at_ratio(near, rng.uniform(0.1, 0.5), advantage, 0.2)
+    for ratio, sign in ((1.1, 1.0), (0.9, -1.0), (1.6, -1.0), (0.6, 1.0)):
+        near = ratio * rng.uniform(0.97, 1.03)
+        advantage = sign * rng.uniform(0.5, 3.0)
+        yield _at_ratio(near, rng.uniform(0.1, 0.5), advantage, 0.2)
 
 
 def batches_of_advantages(seed):

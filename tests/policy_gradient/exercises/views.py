@@ -53,7 +53,10 @@ def shuffles(function: Callable, inputs: dict) -> dict:
     if np.shape(answer) != steps:
         return {"shape of the answer": np.shape(answer)}
     rows = np.asarray(answer).reshape(epochs, size)
-    other = np.asarray(function(jax.random.key(99), size, epochs, minibatches))
+    again, other = (
+        np.asarray(function(a_key, size, epochs, minibatches))
+        for a_key in (key, jax.random.key(99))
+    )
     in_order = (rows == np.arange(size)).all(1)
     return {
         "shape of the answer": steps,
@@ -64,6 +67,7 @@ def shuffles(function: Callable, inputs: dict) -> dict:
         ),
         "epochs left as they were": int(in_order.sum()),
         "different orders": len({tuple(row) for row in rows}),
+        "the same key, the same order": bool((again == np.asarray(answer)).all()),
         "another key, another order": bool((other != np.asarray(answer)).any()),
     }
 
