@@ -118,7 +118,7 @@ def test_value_targets_are_made_before_advantages_are_normalised(three_episodes)
 
 
 def test_ppo_walks_along_the_cliff():
-    """Greedy exactly -13, sampled at least -15, both exact, on 3 of 3 seeds."""
+    """In 200,000 steps: greedy -13, sampled at least -14.5, exactly, on 3 of 3 seeds."""
     cliff = mdp.worlds.cliff_walking()
     policy = tabular_softmax(cliff)
 
@@ -133,7 +133,7 @@ def test_ppo_walks_along_the_cliff():
         table = policy_table(policy, params, 48)
         greedy = np.eye(4)[table.argmax(-1)]
         assert exact.performance(cliff, greedy) == pytest.approx(-13, abs=1e-9)
-        assert exact.performance(cliff, table) >= -15
+        assert exact.performance(cliff, table) >= -14.5
 
 
 def test_the_size_of_a_chunk_changes_nothing(small):
