@@ -59,7 +59,7 @@ def never_ends(
 
 
 def _solved(mdp, policies, rewards) -> Float[np.ndarray, "n"]:
-    """start . (I - P_pi)^-1 r_pi of each policy, a few at a time."""
+    """Start . (I - P_pi)^-1 r_pi of each policy, a few at a time."""
     state, action, _ = np.indices(mdp.probs.shape)
     discounted = np.zeros((*mdp.available.shape, mdp.num_states))
     np.add.at(discounted, (state, action, mdp.next_states), mdp.probs * mdp.discounts)

@@ -99,7 +99,7 @@ def _rows(
 
 
 def _plain(x: Any) -> Any:
-    """Named tuples as objects; what is not finite, which JSON has no word for, as null."""
+    """Named tuples as objects; what is not finite as null: JSON has no word for it."""
     if hasattr(x, "_asdict"):
         x = x._asdict()
     if isinstance(x, dict):

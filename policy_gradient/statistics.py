@@ -9,8 +9,8 @@ of the bootstrap: draw as many runs again from those that there are, with replac
 and take the number of these; do so often, and 95% of what comes out lies in the
 interval. Runs are drawn again within each world, never across (it is *stratified*).
 
-Compare an algorithm with itself, by other seeds, and the interval of P(X > Y) leaves out
-1/2 in about 5% of the comparisons. The tests say so.
+Compare an algorithm with itself, by other seeds, and the interval of P(X > Y) leaves
+out 1/2 in about 5% of the comparisons. The tests say so.
 
 Source: Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice",
 sections 4.1 to 4.3; Efron & Tibshirani (1993), section 13.3.

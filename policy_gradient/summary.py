@@ -19,7 +19,6 @@ from jaxtyping import Float
 from policy_gradient.compare import Comparison, Judged, Reference, scores
 from policy_gradient.statistics import (
     Estimate,
-    interquartile_mean,
     middle,
     probability_of_improvement,
 )
