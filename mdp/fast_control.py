@@ -82,7 +82,7 @@ def _learn_share(
             after, lived = take_steps(world, numbers, lives, algorithm)
             after = Life(*map(np.array, after))
             history.add(lanes, lives, Lived(*map(np.asarray, lived)))
-            numbers = _read_on(numbers, after.num_read, [rngs[i] for i in lanes])
+            numbers = read_on(numbers, after.num_read, [rngs[i] for i in lanes])
             for lane in np.flatnonzero(after.num_episodes == config.num_episodes):
                 learner = next(queue, None)
                 if learner is None:
@@ -134,7 +134,7 @@ class _History:
         )
 
 
-def _read_on(numbers, num_read, rngs):
+def read_on(numbers, num_read, rngs):
     """The streams without the numbers that were read, filled up from the generators."""
     following = np.empty_like(numbers)
     for new, old, n, rng in zip(following, numbers, num_read, rngs, strict=True):

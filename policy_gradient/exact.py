@@ -42,23 +42,6 @@ def performance(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
     return float(mdp.start @ evaluate(_only_reached(mdp, policy), policy))
 
 
-def performances(
-    mdp: MDP, policies: Float[np.ndarray, "*n S A"], time_limit: int
-) -> Float[np.ndarray, "*n"]:
-    """J of each policy; of one that never ends, as far as the time limit.
-
-    At gamma = 1 a policy that walks in circles has no finite J. What it earns until it
-    is cut off has, and that is exact as well.
-    """
-    found = np.zeros(policies.shape[:-2])
-    for index in np.ndindex(found.shape):
-        try:
-            found[index] = performance(mdp, policies[index])
-        except ValueError:
-            found[index] = performance_within(mdp, policies[index], time_limit)
-    return found
-
-
 def performance_within(
     mdp: MDP, policy: Float[np.ndarray, "S A"], time_limit: int
 ) -> float:

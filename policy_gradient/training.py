@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from mdp import MDP
-from policy_gradient import exact
 from policy_gradient.diagnostics import History
+from policy_gradient.performances import performances
 from policy_gradient.policies import Policy, tabulate
 
 CHUNK = 20  # updates between two reports
@@ -86,7 +86,7 @@ def train_many(
         config: its floats may be arrays [n], one of each learner.
         learner: the algorithm on its world, for one config.
         checkpoints: rising numbers of environment steps.
-        time_limit: see `exact.performance`.
+        time_limit: see `performances`.
         report: called with the steps that all have done, and the rows of the chunk.
     """
     n, num_states = len(keys), learner(config).mdp.num_states
@@ -131,7 +131,7 @@ def train_many(
         history=jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *rows),
         checkpoints=np.asarray(checkpoints),
         policies=policies,
-        performance=exact.performances(world, policies, time_limit),
+        performance=performances(world, policies, time_limit),
     )
 
 

@@ -73,15 +73,22 @@ WORLDS = {world.name: world for family in FAMILIES for world in family.WORLDS}
 
 
 def find(name: str) -> World:
-    """The world of that name.
+    """The world of that name; its beginning will do, and so will it without `_`.
 
     Raises:
-        ValueError: there is none; the nearest names are in the message.
+        ValueError: there is none, or several; the nearest names are in the message.
     """
-    if name not in WORLDS:
+    sought = _letters(name)
+    alike = [known for known in WORLDS if _letters(known).startswith(sought)]
+    exact = [known for known in alike if _letters(known) == sought]
+    if len(exact or alike) != 1 or not sought:
         nearest = difflib.get_close_matches(name, WORLDS, n=3, cutoff=0.4)
         hint = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
         raise ValueError(
             f"world must be one of {', '.join(WORLDS)}, got {name!r}{hint}"
         )
-    return WORLDS[name]
+    return WORLDS[(exact or alike)[0]]
+
+
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
