@@ -1,10 +1,16 @@
 """Side by side with the peers: the same task, the same machine, the same minute.
 
     python -m benchmarks mdp --json mdp.json
+    python -m benchmarks policy_gradient --json policy_gradient.json
 
-    race.py    rounds in turn, every contestant in a process of its own
-    mdp.py     solving finite MDPs and learning from samples
-    peers.py   the four libraries that it is compared with
+    race.py              rounds in turn, every contestant in a process of its own
+    exams.py             what was learned, judged exactly, over several seeds
+    mdp.py               solving finite MDPs and learning from samples
+    peers.py             the four libraries that it is compared with
+    policy_gradient.py   acting in finite MDPs, and learning a policy
+    marks.py             what PPO has learned
+    ppo_peers.py         PPO of Stable-Baselines3 and of rejax, on our table
+    pure_jax_ppo.py      PPO as one script, in the style of PureJaxRL
 
 The peers come with the extra `[benchmarks]`.
 """

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks mdp [--json FILE]`."""
+"""The command line: `python -m benchmarks policy_gradient [--json FILE]`."""
 
 import argparse
 import json
@@ -6,30 +6,41 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import mdp
-from benchmarks.race import run_race, show
+from benchmarks import exams, mdp, policy_gradient, race
+from benchmarks.exams import Exam, Marks, hold_exam
+from benchmarks.race import Race, Result, run_race
 
-SUITES = {"mdp": mdp.races}
+SUITES = {"mdp": mdp.races, "policy_gradient": policy_gradient.tasks}
 
 
 def main() -> None:
-    """Run the races of one suite, and show and save what came of them."""
+    """Run the races and exams of one suite; show and save what came of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures")
     parser.add_argument("--rounds", type=int, default=7, help="of each race (7)")
-    parser.add_argument("--only", metavar="WORD", default="", help="races named so")
+    parser.add_argument("--only", metavar="WORD", default="", help="tasks named so")
     options = parser.parse_args()
-    races = [race for race in SUITES[options.suite]() if options.only in race.name]
-    if not races or options.rounds < 1:
-        parser.error(f"no race is named {options.only!r}, or --rounds is not positive")
+    tasks = [task for task in SUITES[options.suite]() if options.only in task.name]
+    if not tasks or options.rounds < 1:
+        parser.error(f"no task is named {options.only!r}, or --rounds is not positive")
     try:
-        results = [found for race in races for found in run_race(race, options.rounds)]
+        results = [found for task in tasks for found in _run(task, options.rounds)]
     except ImportError as error:
         parser.exit(2, f"{error}: pip install -e '.[benchmarks,gym]'\n")
-    show(results)
     if options.json:
         options.json.write_text(json.dumps([asdict(r) for r in results], indent=2))
+
+
+def _run(task: Race | Exam, rounds: int) -> list[Result] | list[Marks]:
+    """The results of one task, shown as soon as they are there."""
+    if isinstance(task, Race):
+        results = run_race(task, rounds)
+        race.show(results)
+    else:
+        results = hold_exam(task)
+        exams.show(results)
+    return results
 
 
 if __name__ == "__main__":

@@ -40,12 +40,14 @@ class Race:
 
     name: str
     ours: Contestant
-    peers: tuple[Contestant, ...]
-    bar: float  # at least so many times faster than the fastest peer
+    peers: tuple[Contestant, ...] = ()
+    bar: float | None = None  # at least so many times faster than the fastest peer
     error: Callable[[Any], float] | None = None  # of an answer, from the exact one
     tolerance: float = 0.0  # of that error
     amount: Callable[[Any], float] | None = None  # of work done: time is per unit
     memory: float | None = None  # GB that ours may add at most
+    seconds: float | None = None  # that ours may take at most
+    first: float | None = None  # the same, of its first run: with compilation
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Result:
     seconds: float  # median, per unit of work
     fastest: float  # of all rounds
     error: float | None
+    first: float  # seconds of the first run, which compiles
     added_gb: float  # at the peak of the first run
     ratio: float  # of its median to that of ours
     verdict: str  # of ours only: what was required, and whether it was reached
@@ -75,7 +78,7 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         worker.start()
         there.close()
         pipes.append(here)
-    answers, added = zip(*map(_answer, pipes), strict=True)
+    answers, firsts, added = zip(*map(_answer, pipes), strict=True)
     amounts = [race.amount(answer) if race.amount else 1.0 for answer in answers]
     times: list[list[float]] = [[] for _ in contestants]
     for _ in range(rounds):
@@ -91,15 +94,14 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         m for m, e in list(zip(medians, errors, strict=True))[1:] if _fits(race, e)
     ]
     ratio = min(rivals, default=float("nan")) / medians[0]
-    holds = ratio >= race.bar and _fits(race, errors[0])
-    holds &= race.memory is None or added[0] <= race.memory
-    verdict = f"{ratio:.2f}x of {race.bar:g}x: {'holds' if holds else 'MISSED'}"
+    verdict = _verdict(race, ratio, medians[0], firsts[0], added[0], errors[0])
     return [
         Result(
             race=race.name,
             contestant=contestant.name,
             seconds=medians[i],
             fastest=min(times[i]),
+            first=firsts[i],
             error=errors[i],
             added_gb=added[i],
             ratio=medians[i] / medians[0],
@@ -107,6 +109,22 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         )
         for i, contestant in enumerate(contestants)
     ]
+
+
+def _verdict(race: Race, ratio, seconds, first, added_gb, error) -> str:
+    """What was required of ours, what came of it, and whether it was reached."""
+    parts, holds = [], _fits(race, error)
+    if race.bar is not None:
+        parts.append(f"{ratio:.2f}x of {race.bar:g}x")
+        holds &= ratio >= race.bar
+    if race.seconds is not None:
+        parts.append(f"{seconds:.1f} s of {race.seconds:g} s")
+        holds &= seconds <= race.seconds
+    if race.first is not None:
+        parts.append(f"at first {first:.1f} s of {race.first:g} s")
+        holds &= first <= race.first
+    holds &= race.memory is None or added_gb <= race.memory
+    return f"{', '.join(parts)}: {'holds' if holds else 'MISSED'}"
 
 
 def _fits(race: Race, error: float | None) -> bool:
@@ -118,9 +136,10 @@ def _serve(pipe, contestant: Contestant) -> None:
     """In its own process: warm up, report the answer, then run whenever told to."""
     try:
         model = contestant.prepare()
+        began = time.perf_counter()
         with _PeakMemory() as memory:
             answer = contestant.run(model)
-        pipe.send((answer, memory.added_gb))
+        pipe.send((answer, time.perf_counter() - began, memory.added_gb))
         while pipe.recv() == "go":
             if contestant.spent:
                 model = contestant.prepare()
@@ -173,23 +192,15 @@ class _PeakMemory:
 
 def show(results: list[Result]) -> None:
     """A table of all races."""
-    heads = (
-        "task",
-        "contestant",
-        "median",
-        "fastest",
-        "error",
-        "added",
-        "ratio",
-        "bar",
-    )
-    table = Table(*heads)
+    heads = "task contestant median fastest first error added ratio bar"
+    table = Table(*heads.split())
     for result in results:
         table.add_row(
             result.race if result.verdict else "",
             result.contestant,
             _time(result.seconds),
             _time(result.fastest),
+            _time(result.first),
             "" if result.error is None else f"{result.error:.1e}",
             f"{result.added_gb:.2f} GB",
             f"{result.ratio:.2f}",

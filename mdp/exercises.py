@@ -63,12 +63,13 @@ def check(function: Any, exercise: str) -> Answer:
 
 def _ask(function: Any, exercise: str) -> Answer:
     """Hand the source of the function to the judge, in a process of its own."""
-    if not (CHECKOUT / "tests" / "exercises.toml").exists():
+    if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
             "The exercises lie in the checkout, beside the packages: clone the "
             f"repository and `pip install -e '.[test]'` there. (Found none in "
             f"{CHECKOUT}.)"
         )
+    function = inspect.unwrap(function)  # of `@jax.jit` and the like
     if not isinstance(function, FunctionType):
         raise ValueError(
             f"check takes your function itself, as in check(my_function, "

@@ -3,7 +3,7 @@
     L = E[ min(rho A, clip(rho, 1 - eps, 1 + eps) A) ]    rho = pi(a|s) / pi_old(a|s)
 
 The surrogate allows more than one gradient step per batch; the clip takes away the
-reward for moving a probability by more than a factor 1 +- eps. Without it ("unclipped")
+reward for moving a probability by more than a factor 1 +- eps. Without it (eps = inf)
 many epochs run away with the policy. Advantages come from GAE and a critic.
 
 `improve` knows nothing of environments: it takes any batch of observations, actions,
@@ -15,7 +15,7 @@ Source: Schulman et al. (2017), eq. 7 and algorithm 1; Schulman et al. (2016) fo
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +39,7 @@ class ImproveConfig:
 
     epochs: int = 4  # passes over the batch
     minibatches: int = 4  # gradient steps per pass
-    surrogate: Literal["clipped", "unclipped"] = "clipped"  # eq. 7, or eq. 6
-    clip: float = 0.2  # eps: how far a ratio may earn
+    clip: float = 0.2  # eps: how far a ratio may earn; inf is eq. 6, without a clip
     clip_values: bool = False  # the critic too, as in the authors' code, by eps
     kl_limit: float = float("inf")  # no step beyond it, in nats (Spinning Up: 0.015)
     value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
@@ -56,14 +55,14 @@ class ImproveConfig:
 class PPOConfig(ImproveConfig):
     """PPO on a finite MDP."""
 
-    num_updates: int = 300  # batches
+    num_updates: int = 200  # batches
     num_environments: int = 64  # side by side
-    num_steps: int = 32  # of each environment in a batch
+    num_steps: int = 16  # of each environment in a batch
     time_limit: int = 200  # steps after which an episode is cut off
-    step_size: float = 0.1  # of Adam, annealed to 0 linearly
+    step_size: float = 0.2  # of Adam, annealed to 0 linearly
     trace_decay: float = 0.9  # lambda of GAE (Schulman et al. 2016)
     normalize_advantages: bool = True  # over the batch, as in the authors' code
-    entropy_weight: float = 0.2  # large: advantages are normalised to deviation 1
+    entropy_weight: float = 0.8  # times (share of the updates left)^3: first explore
 
     def __post_init__(self):
         super().__post_init__()
@@ -122,18 +121,20 @@ def update(state, key, *, mdp, policy, optimizer, config) -> tuple[State, Histor
     trajectories, positions, finished = collect(
         params, rollout_key, positions, mdp, policy, config
     )
-
     batch = estimate(trajectories, config)
+    steps += trajectories.rewards.size
+    left = 1.0 - steps / (config.num_updates * trajectories.rewards.size)
+    entropy_weight = config.entropy_weight * left**3
+    annealed = configs.altered(config, "entropy_weight", entropy_weight)
 
     def evaluate(params, states, actions):
         tables = tabulate(policy, params, mdp.num_states)
         return policies.evaluate(tables, states, actions)
 
-    learned = params, optimizer_state
+    state = params, optimizer_state
     params, optimizer_state, measured = improve(
-        learned, improve_key, batch, evaluate, optimizer, config
+        state, improve_key, batch, evaluate, optimizer, annealed
     )
-    steps += trajectories.rewards.size
     history = History(steps, diagnostics.mean_where_known(finished), *measured)
     return State(params, optimizer_state, steps, positions), history
 
@@ -172,8 +173,7 @@ def improve(
 ) -> tuple[PyTree, PyTree, Diagnostics]:
     """Epochs of shuffled minibatches on one batch (Schulman et al. 2017, algorithm 1).
 
-    `evaluate(params, observations, actions)` is of a whole minibatch. The batch must
-    divide into `config.minibatches`.
+    `evaluate` is of a whole minibatch; `config.minibatches` must divide the batch.
     """
 
     def descend(carry, indices):
@@ -190,9 +190,8 @@ def improve(
         norm = optax.tree.norm(gradient)
         return (state, goes_on), measured._replace(gradient_norm=norm)
 
-    minibatches = shuffled_minibatches(
-        key, len(batch.log_probs), config.epochs, config.minibatches
-    )
+    sizes = len(batch.log_probs), config.epochs, config.minibatches
+    minibatches = shuffled_minibatches(key, *sizes)
     (state, _), measured = jax.lax.scan(descend, (state, True), minibatches)
     means = jax.tree.map(jnp.mean, measured)
     explained = diagnostics.explained_variance(
@@ -205,11 +204,17 @@ def improve(
 def shuffled_minibatches(
     key: Key[Array, ""], size: int, epochs: int, minibatches: int
 ) -> Int[Array, "steps samples"]:
-    """The indices of each gradient step: every sample once an epoch, in a new order."""
-    # A fresh key for every epoch: the same shuffle twice is the same minibatches twice.
-    epoch_keys = jax.random.split(key, epochs)
-    orders = jax.vmap(jax.random.permutation, (0, None))(epoch_keys, size)
-    return orders.reshape(epochs * minibatches, size // minibatches)
+    """The indices of each gradient step: every sample once an epoch, in a new order.
+
+    Every number is random but for its last digits, an index: in the order of the
+    numbers the indices are shuffled, ten times faster than `jax.random.permutation`.
+    """
+    digits = (size - 1).bit_length()
+    # New numbers for every epoch: the same shuffle twice is the same minibatches twice.
+    numbers = jax.random.bits(key, (epochs, size)) >> digits << digits
+    orders = jnp.sort(numbers | jnp.arange(size, dtype=numbers.dtype))
+    indices = (orders & (2**digits - 1)).astype(int)
+    return indices.reshape(epochs * minibatches, size // minibatches)
 
 
 def loss(
@@ -221,11 +226,8 @@ def loss(
     """Minus the surrogate, plus the critic's error, minus the entropy bonus."""
     now = evaluate(params, batch.observations, batch.actions)
     probs = now.log_prob, batch.log_probs
-    if config.surrogate == "clipped":
-        clipped = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))
-        surrogates = clipped(*probs, batch.advantages, config.clip)
-    else:
-        surrogates = jax.vmap(objectives.surrogate)(*probs, batch.advantages)
+    clipped = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))
+    surrogates = clipped(*probs, batch.advantages, config.clip)
     if config.clip_values:
         clipped = jax.vmap(objectives.clipped_value_loss, (0, 0, 0, None))
         errors = clipped(now.value, batch.values, batch.value_targets, config.clip)
@@ -237,13 +239,12 @@ def loss(
         - config.entropy_weight * now.entropy.mean()
     )
     ratios = jax.vmap(objectives.importance_ratio)(*probs)
-    nothing = jnp.zeros_like(total)
     return total, Diagnostics(
         loss=total,
         entropy=now.entropy.mean(),
         approx_kl=diagnostics.approximate_kl(*probs, jnp.ones_like(ratios)),
         clip_fraction=jnp.mean(jnp.abs(ratios - 1.0) > config.clip),
-        explained_variance=nothing,  # of the whole batch: see improve
-        gradient_norm=nothing,  # known only after it
+        explained_variance=0.0 * total,  # of the whole batch: see improve
+        gradient_norm=0.0 * total,  # known only after it
         first_ratio=ratios.mean(),
     )

@@ -2,14 +2,15 @@
 
 Read in this order:
 
-    manifest.py   the exercises, as tests/exercises.toml lists them
+    manifest.py   the exercises, as tests/exercises/ lists them
     sources.py    stubs, traps and variants, made from the reference and never stored
     splice.py     a function put in the place of the book's own, while it is imported
     judge.py      the fresh process: cases first, then the unit tests
     oracle.py     what tests compare with must not ask what is tested
     same.py       are two answers the same, and if not, in what way?
     show.py       values, worlds and episodes as text
-    check.py      what is wrong, in words
+    check.py      is it right? what its text shows, and what the judge finds
+    words.py      what is wrong, in words
     nursery.py    many fresh processes, one after another, for the gate
     workbook.py   the learner's files and progress
     commands.py   python -m tests

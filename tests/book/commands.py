@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 
 from tests.book import workbook
-from tests.book.check import Verdict, check, wrapped
-from tests.book.manifest import Exercise, exercises, find
+from tests.book.check import check
+from tests.book.manifest import FLOORS, Exercise, exercises, find
 from tests.book.sources import new_file, reference_source
+from tests.book.words import Verdict, wrapped
 
 DESCRIPTION = "The exercise book: write the book's functions, its unit tests judge."
 
@@ -54,17 +55,21 @@ def show_book() -> int:
 
     console = Console(highlight=False)
     table = Table(title="The exercise book", box=None, title_justify="left")
-    for column in ("", "exercise", "", "notebook", "S&B, page"):
+    for column in ("", "exercise", "", "notebook", "read"):
         table.add_column(column, no_wrap=column == "exercise")
     num_passed = 0
+    floor = FLOORS[0]
     for exercise in exercises().values():
+        if exercise.floor != floor:
+            floor = exercise.floor
+            table.add_section()
         passed = workbook.noted(exercise)["passed"]
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
         chapter = exercise.notebook[:2]
-        pages = ", ".join(dict.fromkeys(re.findall(r"pages? (\d+)", exercise.pages)))
-        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
+        read = _in_short(exercise.source)
+        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, read)
     console.print(table)
     console.print(f"\n{num_passed} of {len(exercises())} passed.")
     print(whats_next())
@@ -78,7 +83,7 @@ def run_start(exercise: Exercise) -> int:
     print(f"    python -m tests check {exercise.id}     judge it")
     print(f"    python -m tests watch {exercise.id}     judge it whenever you save")
     print(f"    python -m tests hint {exercise.id}      if you are stuck")
-    print(f"Read: {exercise.pages}; notebooks/{exercise.notebook}.ipynb")
+    print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
     return 0
 
 
@@ -173,6 +178,15 @@ def whats_next(after: Exercise | None = None) -> str:
     begun = workbook.file_of(following).exists()
     command = "check" if begun else "start"
     return f"Next: `python -m tests {command} {following.id}` ({following.title})."
+
+
+def _in_short(source: str) -> str:
+    """The pages of Sutton & Barto; of a paper, who wrote it and when."""
+    if source.startswith("Sutton & Barto"):
+        pages = dict.fromkeys(re.findall(r"pages? (\d+)", source))
+        return f"S&B {', '.join(pages)}"
+    author, year = re.match(r"(\w+).*?\((\d+)\)", source).groups()
+    return f"{author} {year}"
 
 
 def _help(exercise: Exercise) -> str:

@@ -1,4 +1,4 @@
-"""The exercises, in reading order, as tests/exercises.toml lists them."""
+"""The exercises, in reading order, as tests/exercises/ lists them, floor by floor."""
 
 import difflib
 import tomllib
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
+FLOORS = ("mdp", "policy_gradient")  # those that have exercises, from below
 
 
 class Edit(NamedTuple):
@@ -22,19 +23,25 @@ class Exercise(NamedTuple):
     """A function to be written, and how it is judged."""
 
     id: str
+    time_limit: float  # seconds
     title: str
     function: str  # "module:name", or "module:Class.name" for a property
     tests: tuple[str, ...]  # pytest's node ids
     cases: str  # "module:name" of the function that lists inputs, smallest first
     equation: str
-    pages: str  # of Sutton & Barto (2018)
+    source: str  # where to read about it: book or paper, and the place in it
     notebook: str
     hints: tuple[str, ...]  # of growing help
     traps: tuple[Edit, ...]
     variants: tuple[Edit, ...]
     imports: str = ""  # of the stub; by default, what the reference uses
     fields: tuple[str, ...] = ()  # of a result with several: those that are compared
-    time_limit: float = 10.0  # seconds
+    compared: str = ""  # "module:name" of what is compared; by default, the answer
+
+    @property
+    def floor(self) -> str:
+        """The package that the function belongs to."""
+        return self.function.split(".")[0]
 
     @property
     def module(self) -> str:
@@ -60,10 +67,15 @@ class Exercise(NamedTuple):
 @cache
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
-    with (ROOT / "tests" / "exercises.toml").open("rb") as file:
-        tables = tomllib.load(file)["exercises"]
-    listed = [_exercise(table) for table in tables]
+    listed = [_exercise(table) for floor in FLOORS for table in tables(floor)]
     return {exercise.id: exercise for exercise in listed}
+
+
+def tables(floor: str) -> list[dict]:
+    """The exercises of a floor as they are written down."""
+    with (ROOT / "tests" / "exercises" / f"{floor}.toml").open("rb") as file:
+        book = tomllib.load(file)
+    return [{"time_limit": book["time_limit"]} | table for table in book["exercises"]]
 
 
 def find(name: str) -> Exercise:

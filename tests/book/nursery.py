@@ -1,8 +1,8 @@
-"""Many judges, one after another: each a child of a process that has read numpy.
+"""Many judges, one after another: children of a process that has read the libraries.
 
 A candidate needs a process in which its package was never imported. It does not need
-one in which numpy and pytest were never imported, and to import them takes longer than
-to judge. So one process imports those, and forks for every job that it is handed.
+one in which numpy, jax and pytest were never imported, and to import them takes longer
+than to judge. So one process imports those, and forks for every job that it is handed.
 
     python -m tests.book.nursery     jobs on the standard input, one a line
 """
@@ -43,8 +43,11 @@ def nursery() -> Run:
 
 def main() -> None:
     """Fork for every job, wait for the child, and say how it ended."""
+    # Read, and not yet set to work: the threads of jax would not survive a fork.
+    import jax  # noqa: F401
     import jaxtyping  # noqa: F401
     import numpy.testing  # noqa: F401
+    import optax  # noqa: F401
     import pytest  # noqa: F401
 
     from tests.book import judge

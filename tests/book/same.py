@@ -1,10 +1,13 @@
 """Are two answers the same? If not: in their type, shape, kind of number or values?"""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+# Where numbers have seven digits: far above the rounding, far below any mistake.
+COARSE = 1e-5
 KINDS = {"f": "real numbers", "i": "integers", "u": "integers", "b": "true or false"}
 
 
@@ -12,11 +15,13 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
     """None if they are the same, else one line that says how they differ."""
     if got is None and expected is not None:
         return "It returns nothing. Is the `return` missing?"
+    if isinstance(expected, Mapping):
+        return _difference_of_parts(got, expected, tolerance)
     if isinstance(expected, tuple):
         return _difference_of_tuples(got, expected, tolerance, fields)
-    if isinstance(expected, np.ndarray) and expected.ndim:
-        if not isinstance(got, np.ndarray):
-            return f"It returns a {_type(got)}, and should return a numpy array."
+    if is_array(expected) and expected.ndim:
+        if _type(got) != _type(expected):
+            return f"It returns a {_type(got)}, and should return a {_type(expected)}."
     elif not np.isscalar(got) and np.shape(got) != ():
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
@@ -32,8 +37,10 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
     if np.isnan(ours).any() and not np.isnan(theirs).any():
         return "There are values that are not a number (nan) in its result."
-    if not np.allclose(ours, theirs, 1e-9, tolerance, equal_nan=True):
-        if ours.dtype == np.float32:
+    coarse = theirs.dtype == np.float32
+    least = COARSE if coarse else 1e-9
+    if not np.allclose(ours, theirs, least, max(tolerance, least), equal_nan=True):
+        if ours.dtype == np.float32 and not coarse:
             return "It reckons in float32: too coarse where float64 is asked for."
         return "The numbers in its result are not right."
     return None
@@ -44,6 +51,11 @@ def is_same(got: Any, expected: Any) -> bool:
     return difference(got, expected, 1e-9) is None
 
 
+def answer_in(output: Any) -> Any:
+    """The answer, without what was derived from it."""
+    return output.get("answer", output) if isinstance(output, Mapping) else output
+
+
 def changed(inputs: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
     """The first of the inputs that a function has not left as it was."""
     for name, value in inputs.items():
@@ -52,7 +64,20 @@ def changed(inputs: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
     return None
 
 
+def is_array(value: Any) -> bool:
+    """Is it an array, of numpy or of jax?"""
+    return isinstance(value, np.ndarray) or is_jax_array(value)
+
+
+def is_jax_array(value: Any) -> bool:
+    """Is it one of jax, which is not imported for this question?"""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, jax.Array)
+
+
 def _is_untouched(value: Any, before: Any) -> bool:
+    if is_jax_array(before):
+        return True  # nobody can change it
     if isinstance(before, tuple):
         return all(map(_is_untouched, value, before))
     return np.array_equal(np.asarray(value), np.asarray(before), equal_nan=True)
@@ -67,18 +92,34 @@ def _difference_of_tuples(got, expected, tolerance, fields) -> str | None:
             continue
         how = difference(ours, theirs, tolerance)
         if how:
-            how = how.replace("It returns", f"Its `{name}` is")
-            return how.replace("Its result", f"Its `{name}`").replace(
-                "in its result", f"in its `{name}`"
-            )
+            return _of(name, how)
     return None
 
 
+def _difference_of_parts(got, expected, tolerance) -> str | None:
+    """Of what was derived from an answer, part by part; each has a name of its own."""
+    for name, theirs in expected.items():
+        ours = got.get(name)
+        if name == "answer" or is_array(theirs):
+            how = difference(ours, theirs, tolerance)
+            if how:
+                return how if name == "answer" else _of(name, how)
+        elif ours != theirs:
+            return f"Its `{name}`: {ours}, and should be {theirs}."
+    return None
+
+
+def _of(name: str, how: str) -> str:
+    how = how.replace("It returns", f"Its `{name}` is")
+    how = how.replace("Its result", f"Its `{name}`")
+    return how.replace("in its result", f"in its `{name}`")
+
+
 def _type(value: Any) -> str:
+    if is_array(value):
+        return "jax array" if is_jax_array(value) else "numpy array"
     return type(value).__name__
 
 
 def _an_array(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    return f"a {_type(value)}"
+    return f"a {_type(value)}" + (f" of shape {value.shape}" if is_array(value) else "")

@@ -1,20 +1,25 @@
 """Values, worlds and episodes as text that can be checked with pencil and paper."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from tests.book.same import is_jax_array
+
 MOST_LINES = 24
 
 
 def show_inputs(inputs: Mapping[str, Any]) -> str:
-    """One input a line, or a block for those that need one."""
+    """One value a line, or a block for those that need one."""
     return "\n".join(f"{name} = {_shown(value)}" for name, value in inputs.items())
 
 
 def show_result(value: Any, fields: tuple[str, ...] = ()) -> str:
     """A result; of one with several fields, those that are compared."""
+    if isinstance(value, Mapping):
+        return show_inputs(value)
     names = [n for n in getattr(value, "_fields", ()) if not fields or n in fields]
     if names:
         return "\n".join(f"{name} = {_shown(getattr(value, name))}" for name in names)
@@ -27,12 +32,21 @@ def _shown(value: Any) -> str:
         return _shown_world(value)
     if kind == "Episode":
         return _shown_episode(value)
+    if kind == "Trajectory":
+        return _shown_trajectory(value)
+    if is_jax_array(value):
+        if str(value.dtype).startswith("key"):
+            *high, low = sys.modules["jax"].random.key_data(value).tolist()
+            return "a key" if any(high) else f"jax.random.key({low})"
+        value = np.asarray(value)
     if isinstance(value, np.ndarray) and value.ndim:
         text = np.array2string(
             value, precision=5, suppress_small=True, separator=", ", threshold=60
         )
         return text if "\n" not in text else "\n" + _indented(text)
-    if isinstance(value, float | np.ndarray | np.floating):
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    if isinstance(value, float | np.floating):
         return f"{float(value):.6g}"
     if isinstance(value, bool | np.bool_ | int | np.integer):
         return str(value)
@@ -70,6 +84,20 @@ def _shown_episode(episode: Any) -> str:
     ]
     how = "cut off" if episode.discounts[-1] else "ended"
     return f"an episode of {_many(len(lines), 'step')}, {how}\n{_indented(_cut(lines))}"
+
+
+def _shown_trajectory(trajectory: Any) -> str:
+    """Every step, and where another episode begins with the next."""
+    lines = []
+    columns = "rewards", "discounts", "values", "next_values", "continues"
+    rows = zip(*(np.asarray(getattr(trajectory, c)) for c in columns), strict=True)
+    for t, (reward, discount, value, next_value, continues) in enumerate(rows):
+        stop = "" if continues else ": cut off" if discount else ": the episode ended"
+        lines.append(
+            f"t = {t}: reward {reward:.4g}, discount {discount:.4g}, value "
+            f"{value:.4g}, next value {next_value:.4g}, continues {continues:g}{stop}"
+        )
+    return f"a trajectory of {_many(len(lines), 'step')}\n{_indented(_cut(lines))}"
 
 
 def _many(number: int, thing: str) -> str:

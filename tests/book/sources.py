@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.book.manifest import ROOT, Edit, Exercise
+from tests.book.manifest import FLOORS, ROOT, Edit, Exercise
 
 TODO = "raise NotImplementedError  # your lines, in the place of this one"
 
@@ -50,7 +50,7 @@ def new_file(exercise: Exercise) -> str:
     lines = [
         f'"""{exercise.title}.',
         "",
-        f"Source: Sutton & Barto (2018), {exercise.pages}.",
+        textwrap.fill(f"Source: {exercise.source}.", 88),
         f"Check it with:  python -m tests check {exercise.id}",
         '"""',
     ]
@@ -151,6 +151,7 @@ def _imports(exercise: Exercise) -> str:
     inside = [n for n in inside if n in used and n != exercise.name and n[0] != "_"]
     if inside:
         outside.append(f"from {exercise.module} import {', '.join(sorted(inside))}")
-    theirs = [line for line in outside if not line.startswith("from mdp")]
-    ours = [line for line in outside if line.startswith("from mdp")]
+    prefixes = tuple(f"from {floor}" for floor in FLOORS)
+    theirs = [line for line in outside if not line.startswith(prefixes)]
+    ours = [line for line in outside if line.startswith(prefixes)]
     return "\n".join(theirs) + "\n\n" * bool(ours) + "\n".join(sorted(ours))

@@ -129,3 +129,39 @@ def test_the_on_policy_distribution_gives_the_direction_only_without_discount(
     cosine = (with_mu * truth).sum() / norms
     assert (cosine > 1 - 1e-9) if parallel else (cosine < 0.99)
     assert np.linalg.norm(truth) > 1.5 * np.linalg.norm(with_mu)
+
+
+def test_of_a_tabular_softmax_the_theorem_is_one_product(small, random_policy):
+    """d(s) pi(a|s) A(s, a), and the natural gradient is A(s, a) alone."""
+    policy, params = random_policy
+    world = small._replace(start=np.array([0.5, 0.2, 0.3, 0.0]))
+    with jax.enable_x64(True):
+        table = policy_table(policy, params, 4)
+    truth = exact.theorem_gradient(world, policy, params).preferences
+    assert_allclose(exact.softmax_gradient(world, table), truth, atol=1e-12)
+
+    natural = exact.natural_gradient(world, policy, params).preferences
+    values = mdp.evaluate(world, table)
+    advantages = mdp.action_values(world, values) - values[:, None]
+    for s in range(3):
+        free = world.available[s]
+        # What is added to all preferences of a state changes nothing.
+        shift = natural[s][free] - advantages[s][free]
+        assert_allclose(shift, shift[0], atol=1e-9)
+
+
+def test_the_fisher_information_is_the_curvature_of_the_divergence(
+    small, random_policy
+):
+    """KL(pi_theta || pi_theta + dtheta), over the states as they count."""
+    policy, params = random_policy
+    with jax.enable_x64(True):
+        table = policy_table(policy, params, 4)
+        step = np.random.default_rng(3).normal(size=(4, 3)) * 1e-4
+        moved = params._replace(preferences=params.preferences + step)
+        other = policy_table(policy, moved, 4)
+    ratios = np.log(np.where(table > 0, table / np.where(other > 0, other, 1), 1))
+    divergence = exact.occupancy(small, table) @ (table * ratios).sum(-1)
+    row = np.concatenate([step.ravel(), np.zeros(4)])
+    fisher = exact.fisher_information(small, policy, params)
+    assert divergence == pytest.approx(row @ fisher @ row / 2, rel=1e-3)

@@ -118,7 +118,7 @@ def test_value_targets_are_made_before_advantages_are_normalised(three_episodes)
 
 
 def test_ppo_walks_along_the_cliff():
-    """Greedy exactly -13, sampled at least -15, both exact, on 3 of 3 seeds."""
+    """After 200,000 steps greedy -13, sampled at least -14.5, exactly, 3 of 3 seeds."""
     cliff = mdp.worlds.cliff_walking()
     policy = tabular_softmax(cliff)
 
@@ -133,7 +133,7 @@ def test_ppo_walks_along_the_cliff():
         table = policy_table(policy, params, 48)
         greedy = np.eye(4)[table.argmax(-1)]
         assert exact.performance(cliff, greedy) == pytest.approx(-13, abs=1e-9)
-        assert exact.performance(cliff, table) >= -15
+        assert exact.performance(cliff, table) >= -14.5
 
 
 def test_the_size_of_a_chunk_changes_nothing(small):
@@ -158,3 +158,74 @@ def test_a_config_refuses_what_cannot_be():
         PPOConfig(trace_decay=1.5)
     with pytest.raises(ValueError, match="minibatches must divide the batch"):
         PPOConfig(num_environments=3, num_steps=5, minibatches=4)
+
+
+def test_without_a_clip_many_epochs_run_away_with_the_policy():
+    """The same samples, 100 steps: the clip stops the ratio, its absence does not."""
+    batch = batch_of(jnp.ones(4), jnp.ones(4))
+    ends = {}
+    for clip in (0.2, float("inf")):
+        config = ImproveConfig(epochs=100, minibatches=1, clip=clip)
+        params, _, diagnostics = run(config, batch, 2e-2)
+        ends[clip] = np.exp(params), diagnostics.clip_fraction
+    assert 1.2 <= ends[0.2][0] < 1.25
+    assert ends[float("inf")][0] > 5
+    assert ends[float("inf")][1] == 0
+
+
+def test_no_step_is_taken_beyond_the_kl_limit():
+    """With d = log rho, the estimate is exp(d) - 1 - d: it stops at the first above."""
+    limit = 0.01
+    config = ImproveConfig(epochs=100, minibatches=1, clip=1e9, kl_limit=limit)
+    params, _, _ = run(config, batch_of(jnp.ones(4), jnp.ones(4)), 1e-2)
+    moved, allowed = 0.0, 0.0
+    while np.exp(moved) - 1 - moved <= limit:  # what the loop should do, by hand
+        allowed = moved = moved + 1e-2 * np.exp(moved)
+    assert_allclose(params, allowed, rtol=1e-4)
+
+
+def test_a_clipped_critic_does_not_move_far_at_once():
+    def evaluate(params, observations, actions):
+        zeros = jnp.zeros_like(observations)
+        return Evaluation(zeros, zeros, params * jnp.ones_like(observations))
+
+    batch = batch_of(jnp.ones(4), jnp.ones(4))._replace(value_targets=jnp.full(4, 5.0))
+    ends = []
+    for clip_values in (True, False):
+        config = ImproveConfig(epochs=50, minibatches=1, clip_values=clip_values)
+        optimizer = optax.sgd(0.1)
+        state = (jnp.zeros(()), optimizer.init(jnp.zeros(())))
+        key = jax.random.key(0)
+        ends.append(ppo.improve(state, key, batch, evaluate, optimizer, config)[0])
+    # The steps are of value_weight times the error: 0.5 * 5 at first.
+    assert 0.2 <= ends[0] < 0.2 + 0.25
+    assert ends[1] > 4
+
+
+def test_advantages_are_normalised_only_if_asked_to(three_episodes):
+    stacked = jax.tree.map(lambda x: x[None], three_episodes)
+    plain = ppo.estimate(stacked, PPOConfig(normalize_advantages=False))
+    normal = ppo.estimate(stacked, PPOConfig())
+    assert_array_equal(plain.value_targets, normal.value_targets)
+    scaled = (plain.advantages - plain.advantages.mean()) / plain.advantages.std()
+    assert_allclose(normal.advantages, scaled, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [12, 64, 100])
+def test_a_shuffle_is_a_permutation_of_its_own_in_every_epoch(size):
+    """Over 2,000 keys each sample is first equally often (chi-squared, 99.99%)."""
+    indices = ppo.shuffled_minibatches(jax.random.key(0), size, 3, 4)
+    assert indices.shape == (12, size // 4)
+    epochs = np.asarray(indices).reshape(3, size)
+    assert_array_equal(np.sort(epochs), np.tile(np.arange(size), (3, 1)))
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[1] != epochs[2]).any()
+
+    keys = jax.random.split(jax.random.key(1), 2000)
+    shuffle = jax.jit(jax.vmap(lambda key: ppo.shuffled_minibatches(key, size, 1, 4)))
+    first = np.asarray(shuffle(keys))[:, 0, 0]
+    counts = np.bincount(first, minlength=size)
+    expected = 2000 / size
+    chi2 = ((counts - expected) ** 2 / expected).sum()
+    degrees = size - 1
+    assert chi2 < degrees + 3.72 * np.sqrt(2 * degrees) + 10

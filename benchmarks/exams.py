@@ -1,0 +1,84 @@
+"""An exam: how good is what was learned? Exactly, and over several seeds.
+
+A race says how fast a learner is, and an exam what it has learned in a given number of
+environment steps: J of its policy, by `mdp`'s linear solve, one mark for each seed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One who learns."""
+
+    name: str
+    marks: Callable[[], Float[np.ndarray, "seeds"]]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One task, and what we promised."""
+
+    name: str
+    ours: Candidate
+    peers: tuple[Candidate, ...] = ()
+    median: float | None = None  # mark that ours must reach
+    worst: float | None = None  # mark that ours must reach with every seed
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What one candidate reached in one exam."""
+
+    exam: str
+    candidate: str
+    seeds: int
+    median: float
+    worst: float
+    best: float
+    verdict: str  # of ours only
+
+
+def hold_exam(exam: Exam) -> list[Marks]:
+    """The marks of all candidates, ours first."""
+    return [_marked(exam, candidate) for candidate in (exam.ours, *exam.peers)]
+
+
+def show(results: list[Marks]) -> None:
+    """A table of all exams."""
+    table = Table(*"exam candidate seeds worst median best bar".split())
+    for result in results:
+        table.add_row(
+            result.exam if result.verdict else "",
+            result.candidate,
+            str(result.seeds),
+            f"{result.worst:.3f}",
+            f"{result.median:.3f}",
+            f"{result.best:.3f}",
+            result.verdict,
+        )
+    Console().print(table)
+
+
+def _marked(exam: Exam, candidate: Candidate) -> Marks:
+    marks = candidate.marks()
+    median, worst = float(np.median(marks)), float(marks.min())
+    bars = [("median", median, exam.median), ("worst", worst, exam.worst)]
+    asked = [(name, mark, bar) for name, mark, bar in bars if bar is not None]
+    verdict = ", ".join(f"{name} at least {bar:g}" for name, _, bar in asked)
+    verdict += ": holds" if all(mark >= bar for _, mark, bar in asked) else ": MISSED"
+    return Marks(
+        exam=exam.name,
+        candidate=candidate.name,
+        seeds=len(marks),
+        median=median,
+        worst=worst,
+        best=float(marks.max()),
+        verdict=(verdict if asked else "reported") if candidate is exam.ours else "",
+    )

@@ -1,0 +1,82 @@
+"""Random inputs on which no term of an equation can go missing unnoticed."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from policy_gradient.trajectory import Trajectory
+
+
+def array(*numbers):
+    """What jax reckons with, of numbers or of an array of numpy's."""
+    values = numbers[0] if len(numbers) == 1 else numbers
+    return jnp.asarray(np.asarray(values, np.float32))
+
+
+def trajectory(rewards, discounts, continues, values, next_values=None):
+    """The rows, next to each other. By default the critic agrees with itself.
+
+    That is, what a step leads to is worth what the next row says, unless the next row
+    is another episode's; the numbers for those are given in `next_values`.
+    """
+    rewards, values = np.asarray(rewards, float), np.asarray(values, float)
+    beyond = np.full(len(rewards), 8.0) if next_values is None else next_values
+    following = np.append(values[1:], 0.0)
+    within = np.asarray(continues) * (np.arange(len(rewards)) < len(rewards) - 1)
+    return Trajectory(
+        observations=jnp.arange(len(rewards)),
+        actions=jnp.zeros(len(rewards), jnp.int32),
+        log_probs=array(np.full(len(rewards), np.log(0.5))),
+        rewards=array(rewards),
+        discounts=array(discounts),
+        values=array(values),
+        next_values=array(np.where(within, following, beyond)),
+        continues=array(continues),
+        mask=array(np.ones(len(rewards))),
+    )
+
+
+def random_trajectory(rng, length=9):
+    """An episode that ends, one that is cut off, and one that still runs at the end.
+
+    The discounts differ from step to step, rewards and values are of both signs, and
+    the states beyond every ending and cut-off are worth something.
+    """
+    ended, cut = np.sort(rng.choice(np.arange(1, length - 2), 2, replace=False))
+    discounts, continues = rng.uniform(0.3, 0.95, length), np.ones(length)
+    discounts[ended] = 0.0
+    continues[[ended, cut]] = 0.0
+    rewards, values, beyond = rng.normal(-0.5, 2.0, (3, length))
+    return trajectory(rewards, discounts, continues, values, beyond)
+
+
+def log_policy(rng, num_actions=4):
+    """Log-probabilities of a random policy that has its favourite."""
+    weights = rng.dirichlet(np.full(num_actions, 0.8)) + 0.05
+    return array(np.log(weights / weights.sum()))
+
+
+def preferences(rng, num_actions=4):
+    """Preferences of both signs; an action that is not available has the largest."""
+    available = rng.permutation(np.arange(num_actions) < num_actions - 1)
+    numbers = np.where(available, rng.normal(0.0, 1.5, num_actions), 5.0)
+    return {"preferences": array(numbers), "available": jnp.asarray(available)}
+
+
+def mask(rng, num_episodes=3, time=4):
+    """1 on the rows of episodes of different lengths, 0 on the padding behind them."""
+    lengths = rng.permutation(time)[:num_episodes] + 1
+    return (np.arange(time) < lengths[:, None]).astype(float)
+
+
+def episodes(rng):
+    """Log-probabilities, advantages of both signs, and weights gamma^t, 0 on padding.
+
+    What stands on the padding is not 0.
+    """
+    happened = mask(rng)
+    gamma_to_t = rng.uniform(0.6, 0.95) ** np.arange(happened.shape[1])
+    return {
+        "log_probs": array(-rng.uniform(0.2, 2.0, happened.shape)),
+        "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
+        "weights": array(happened * gamma_to_t),
+    }

@@ -1,0 +1,103 @@
+"""Training as a function: over seeds, over sweeps, in chunks, evaluated exactly."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import mdp
+from policy_gradient import actor_critic, exact, ppo, reinforce, training
+from policy_gradient.actor_critic import ActorCriticConfig
+from policy_gradient.policies import policy_table, tabular_softmax
+from policy_gradient.ppo import PPOConfig
+from policy_gradient.reinforce import ReinforceConfig
+
+CHECKPOINTS = np.array([100, 1000, 2000])
+ALGORITHMS = [
+    (reinforce, ReinforceConfig(num_updates=20, num_episodes=8)),
+    (actor_critic, ActorCriticConfig(num_updates=20, num_environments=4)),
+    (ppo, PPOConfig(num_updates=20, num_environments=8, num_steps=16)),
+]
+each = pytest.mark.parametrize(("algorithm", "config"), ALGORITHMS)
+
+
+@each
+def test_many_side_by_side_are_each_what_it_would_be_alone(small, algorithm, config):
+    """Policies, and J in float64, after the last update that fits the checkpoint."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    make = partial(algorithm.learner, small)
+    many = training.train_many(keys, config, make, CHECKPOINTS, 100)
+    steps = np.asarray(many.history.steps)
+    assert (np.diff(steps) > 0).all()
+    seed, c = 1, 1
+    fitting = int((steps[seed] <= CHECKPOINTS[c]).sum())
+    start_key, loop_key = jax.random.split(keys[seed])
+    learner = make(config)
+    state, history = training.loop(
+        loop_key, learner.start(start_key), learner.update, fitting
+    )
+    table = policy_table(tabular_softmax(small), state.params, 4)
+    assert_allclose(many.policies[seed, c], table, atol=2e-4)
+    for mine, alone in zip(many.history, history, strict=True):
+        assert_allclose(mine[seed, :fitting], alone, rtol=1e-2, atol=1e-4)
+    for where in np.ndindex(3, len(CHECKPOINTS)):
+        expected = exact.performance(small, many.policies[where])
+        assert many.performance[where] == pytest.approx(expected, abs=1e-9)
+
+
+@each
+def test_a_sweep_is_each_of_its_values(small, algorithm, config):
+    values = [replace(config, step_size=x) for x in (0.01, 0.3)]
+    keys = jax.numpy.tile(jax.random.split(jax.random.key(1), 1), 2)
+    together = jax.tree.map(lambda *x: np.array(x, np.float32), *values)
+    make = partial(algorithm.learner, small)
+    checkpoints = CHECKPOINTS[:2]
+    swept = training.train_many(keys, together, make, checkpoints, 100)
+    alone = training.train_many(keys[:1], values[1], make, checkpoints, 100)
+    assert_allclose(swept.policies[1], alone.policies[0], atol=1e-4)
+    assert np.abs(swept.policies[0] - swept.policies[1]).max() > 0.05
+
+
+@each
+def test_every_history_has_its_diagnostics(small, algorithm, config):
+    _, history = jax.jit(lambda key: algorithm.train(key, small, config))(
+        jax.random.key(2)
+    )
+    assert_allclose(history.first_ratio, 1.0, atol=1e-5)
+    assert (np.asarray(history.approx_kl) > 0).mean() > 0.9
+    assert (np.asarray(history.gradient_norm) > 0).all()
+    assert (np.asarray(history.entropy) > 0).all()
+    assert (np.asarray(history.entropy) < np.log(3)).all()
+    assert (np.asarray(history.explained_variance) <= 1.0).all()
+    finished = np.asarray(history.episode_return)
+    assert np.nanmin(finished) > -40
+    assert np.nanmax(finished) < 40
+
+
+def test_the_sampled_return_is_the_exact_one_on_average(small):
+    """A policy that hardly moves: 200 updates of 8 episodes, within 4 errors."""
+    for algorithm, config in ALGORITHMS:
+        still = replace(config, num_updates=200, step_size=1e-9)
+        _, history = jax.jit(lambda key, a=algorithm, c=still: a.train(key, small, c))(
+            jax.random.key(3)
+        )
+        returns = np.asarray(history.episode_return, np.float64)
+        # The first episodes to stop are the short ones: leave the first rows out.
+        returns = returns[50:][np.isfinite(returns[50:])]
+        error = returns.std() / np.sqrt(len(returns))
+        available = small.available / small.available.sum(-1, keepdims=True)
+        truth = exact.performance(small, available)
+        assert abs(returns.mean() - truth) < 4 * error + 0.02
+        assert error < 0.15
+
+
+def test_a_policy_that_never_ends_is_worth_what_it_earns_until_cut_off():
+    cliff = mdp.worlds.cliff_walking()
+    wall = np.zeros((48, 4))
+    wall[:, 3] = 1.0  # left, for ever
+    found = exact.performances(cliff, np.stack([wall, mdp.uniform_policy(cliff)]), 50)
+    assert found[0] == -50
+    assert found[1] == exact.performance(cliff, mdp.uniform_policy(cliff))
