@@ -13,7 +13,8 @@ from jaxtyping import Float
 import mdp
 from benchmarks import ppo_peers as peers
 from mdp import MDP
-from policy_gradient import exact, policies, ppo
+from policy_gradient import policies, ppo
+from policy_gradient.performances import performances
 
 NUM_SEEDS = 16
 PEER_SEEDS = 3
@@ -54,7 +55,7 @@ def cliff_marks(greedy: bool) -> Float[np.ndarray, "seeds"]:
     tables = learned(mdp.worlds.cliff_walking, 200_000)
     if greedy:
         tables = np.array([mdp.greedy_policy(world, table) for table in tables])
-    return exact.performances(world, tables, time_limit=200)
+    return performances(world, tables, time_limit=200)
 
 
 def lake_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
@@ -76,4 +77,4 @@ def peer_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
 def shares(world: MDP, tables: Float[np.ndarray, "*n S A"]) -> Float[np.ndarray, "*n"]:
     """J of each policy by that of the optimum."""
     optimum = world.start @ mdp.policy_iteration(world, 1e-12).values
-    return exact.performances(world, tables, time_limit=200) / optimum
+    return performances(world, tables, time_limit=200) / optimum

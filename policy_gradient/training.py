@@ -66,7 +66,7 @@ def train(
 ) -> tuple[PyTree, History]:
     """Train once; returns the parameters and the history. Pure without a `report`."""
     start_key, loop_key = jax.random.split(key)
-    start = learner.start(start_key)
+    start = jax.jit(learner.start)(start_key)
     state, history = loop(loop_key, start, learner.update, num_updates, report, chunk)
     return state.params, history
 
