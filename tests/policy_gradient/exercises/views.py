@@ -41,7 +41,9 @@ def log_policy(function: Callable, inputs: dict) -> dict:
     finite = np.where(np.isfinite(answer), answer, np.nan)
     return {
         "log-probabilities": np.where(there, finite, np.float32(0.0)),
-        "probability of what is not available": np.exp(answer[~there]).sum(),
+        "probability of what is not available": np.asarray(
+            np.exp(answer[~there]).sum()
+        ),
         "all finite": bool(np.isfinite(answer).all()),
     }
 
