@@ -4,6 +4,7 @@ Ours learns with its own dials, on tables. Stable-Baselines3 has those of the ra
 fewer seeds, for it is slow.
 """
 
+from dataclasses import replace
 from functools import cache, partial
 
 import jax
@@ -30,16 +31,25 @@ def large_lake() -> MDP:
     return mdp.worlds.frozen_lake_8x8(peers.DISCOUNT)
 
 
-def own_dials(num_steps: int) -> ppo.PPOConfig:
-    """The defaults, for so many steps of the environments."""
-    batch = ppo.PPOConfig().num_environments * ppo.PPOConfig().num_steps
-    return ppo.PPOConfig(num_updates=num_steps // batch)
+def own_dials(make, num_steps: int) -> ppo.PPOConfig:
+    """The defaults, for so many steps; on the large lake in larger batches.
+
+    There the goal is found once in many hundred episodes, and a batch without it would
+    teach nothing.
+    """
+    config = ppo.PPOConfig()
+    if make is large_lake:
+        config = ppo.PPOConfig(
+            num_environments=256, num_steps=32, step_size=0.05, entropy_weight=0.4
+        )
+    batch = config.num_environments * config.num_steps
+    return replace(config, num_updates=num_steps // batch)
 
 
 @cache
 def learned(make, num_steps: int) -> Float[np.ndarray, "seeds S A"]:
     """The policies of all seeds, with our own dials."""
-    world, config = make(), own_dials(num_steps)
+    world, config = make(), own_dials(make, num_steps)
     keys = jax.random.split(jax.random.key(1), NUM_SEEDS)
     params, _ = jax.jit(jax.vmap(partial(ppo.train, mdp=world, config=config)))(keys)
     policy = policies.tabular_softmax(world)

@@ -177,7 +177,9 @@ def network_ppo(world: MDP):
 
 def tabular_ppo(num_seeds: int):
     """So many seeds side by side, as compiled, and their keys."""
-    train = jax.jit(jax.vmap(partial(ppo.train, mdp=lake(), config=own_dials(200_000))))
+    train = jax.jit(
+        jax.vmap(partial(ppo.train, mdp=lake(), config=own_dials(lake, 200_000)))
+    )
     return partial(train, jax.random.split(jax.random.key(0), num_seeds))
 
 
