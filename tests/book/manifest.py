@@ -154,7 +154,8 @@ def _read(file: str, key: str) -> Any:
 
 def _diagnosis(table: dict, faults: dict[str, dict]) -> Diagnosis:
     possible = [Fault(name, **faults[name]) for name in table["faults"]]
-    made = {
+    of_all = ("source", "notebook", "run", "imports")
+    made = {name: _read("diagnoses", name) for name in of_all} | {
         "trap": Edit(**table["trap"]),
         "variants": tuple(Edit(**edit) for edit in table["variants"]),
         "faults": tuple(possible),

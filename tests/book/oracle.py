@@ -30,7 +30,7 @@ def no_candidate() -> Iterator[None]:
 
 
 def watched(function: Callable) -> Callable:
-    """The exercised function, which refuses to answer an oracle, and counts its calls."""
+    """The exercised function, which counts its calls and refuses an oracle."""
 
     @functools.wraps(function)
     def not_for_oracles(*args, **kwargs):

@@ -118,12 +118,16 @@ def is_empty(node: ast.FunctionDef) -> bool:
 def _new_diagnosis(diagnosis: Diagnosis) -> str:
     """What a learner begins with: the story, the faults to choose from, a test."""
     faults = [
-        textwrap.fill(f"{fault.id}: {fault.says}", 88, initial_indent="#     ",
-                      subsequent_indent="#         ")
+        textwrap.fill(
+            f"{fault.id}: {fault.says}",
+            88,
+            initial_indent="#     ",
+            subsequent_indent="#         ",
+        )
         for fault in diagnosis.faults
     ]
     lines = [
-        f'"""{diagnosis.title}',
+        f'"""{diagnosis.title}.',
         "",
         *(textwrap.fill(part, 88) for part in diagnosis.story.strip().splitlines()),
         "",

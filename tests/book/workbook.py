@@ -8,7 +8,8 @@ import json
 import os
 from pathlib import Path
 
-from tests.book.manifest import ROOT, Exercise, book
+from tests.book.diagnosis import draw
+from tests.book.manifest import ROOT, Diagnosis, Exercise, book
 from tests.book.sources import Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
@@ -34,6 +35,14 @@ def start(exercise: Exercise) -> Path:
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
+    return path
+
+
+def picture(diagnosis: Diagnosis) -> Path:
+    """The curves of a sick run and a healthy one; drawn if they are not there yet."""
+    path = file_of(diagnosis).with_suffix(".png")
+    if not path.exists():
+        draw(diagnosis, path)
     return path
 
 

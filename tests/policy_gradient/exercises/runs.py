@@ -1,4 +1,4 @@
-"""The runs of the diagnoses: PPO on the cliff, small enough to be trained while you wait.
+"""The run of the diagnoses: PPO on the cliff, trained while you wait.
 
 The world is discounted, so that walking in circles for ever is worth -1 / (1 - gamma) =
 -20, and the shortest way -9.7. One seed: the sick run meets the same luck as the
