@@ -1,12 +1,13 @@
 """The gate of the sick runs: what must be said of every fault, and of every poor test.
 
-No training here but for one: the others try tests in processes that are forked. Each
-poor test is written out; to be rejected is not enough, it is for the reason it should.
+Most of it tries tests, in processes that are forked; one trains, to see whether the
+curves are as they are told. A poor test must be rejected for what is poor about it.
 """
 
+import numpy as np
 import pytest
 
-from tests.book import diagnosis, sources
+from tests.book import commands, diagnosis, sources, workbook
 from tests.book.manifest import diagnoses
 from tests.book.nursery import nursery
 
@@ -144,3 +145,55 @@ def test_a_poor_test_is_rejected_for_what_is_poor_about_it(body, sentence):
     assert sentence.replace("{place}", sick.place) in text
     assert "The fault is right" in text
     assert "tests/book" not in text
+
+
+def test_the_curves_are_as_they_are_told():
+    """What each fault is said to look like, of the runs that are shown."""
+    sick = list(SICK)
+    candidates = [sources.edited(one, one.trap) for one in sick]
+    pairs = [(sick[0], sources.reference(sick[0])), *zip(sick, candidates, strict=True)]
+    runs = [diagnosis.curves(*pair, nursery()) for pair in pairs]
+    (healthy, recomputed, leaking, swapped) = (
+        {name: np.array(curve) for name, curve in run.items()} for run in runs
+    )
+    assert healthy["exact performance J"][-1] > -11.5
+    for ill in (recomputed, leaking, swapped):
+        np.testing.assert_allclose(ill["exact performance J"][-1], -20.0, atol=0.1)
+        np.testing.assert_allclose(ill["first_ratio"], 1.0, atol=1e-4)
+    for name in ("approx_kl", "clip_fraction"):
+        assert (recomputed[name] == 0).all()
+        assert (healthy[name][:40] > 0).all()
+    assert recomputed["entropy"][8] < 0.05 < 1.0 < healthy["entropy"][8]
+    assert leaking["entropy"][-1] > 0.5 > healthy["entropy"][-1]
+    assert np.median(leaking["explained_variance"][-40:]) < -0.2
+    assert np.median(healthy["explained_variance"][-40:]) > 0.8
+    assert leaking["approx_kl"].max() < 0.2
+    assert np.median(swapped["approx_kl"][:15]) > 0.5
+    assert swapped["clip_fraction"].max() > 0.8
+
+
+def test_from_start_to_the_solution(tmp_path, monkeypatch, capsys):
+    """Its file, its curves, a wrong fault, the right one, its place in the book."""
+    desk = tmp_path / "workbook"
+    monkeypatch.setattr(workbook, "WORKBOOK", desk)
+    curves = {"approx_kl": [0.0, 1.0], "entropy": [1.0, float("nan")]}
+    monkeypatch.setattr(diagnosis, "curves", lambda sick, candidate: curves)
+    assert commands.main(["start", "what-is-wrong-3"]) == 0
+    assert (desk / "what_is_wrong_3.png").read_bytes().startswith(b"\x89PNG")
+    assert commands.main(["check"]) == 1
+    assert "as it was when you began" in capsys.readouterr().out
+    file = desk / "what_is_wrong_3.py"
+    empty = file.read_text()
+    file.write_text(empty.replace('fault = ""', 'fault = "entropy-sign"'))
+    assert commands.main(["check"]) == 1
+    assert "It is not entropy-sign" in capsys.readouterr().out
+    file.write_text(empty.replace('fault = ""', 'fault = "min-max-swapped"'))
+    assert commands.main(["check"]) == 1
+    assert "Now write the test" in capsys.readouterr().out
+    assert commands.main(["hint"]) == 0
+    assert commands.main(["solution", "what-is-wrong-3", "--reveal"]) == 0
+    assert "def test_the_fault():" in capsys.readouterr().out
+    assert commands.main(["reset"]) == 0
+    assert file.read_text() == empty
+    assert commands.main([]) == 0
+    assert "what-is-wrong-2" in capsys.readouterr().out
