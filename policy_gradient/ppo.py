@@ -41,7 +41,7 @@ class ImproveConfig:
     minibatches: int = 4  # gradient steps per pass
     clip: float = 0.2  # eps: how far a ratio may earn; inf is eq. 6, without a clip
     clip_values: bool = False  # the critic too, as in the authors' code, by eps
-    kl_limit: float = float("inf")  # no step beyond it, in nats (Spinning Up: 0.015)
+    kl_limit: float = 1e9  # no step beyond it, in nats (Spinning Up has 0.015)
     value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
     entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
 

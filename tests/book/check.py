@@ -77,7 +77,8 @@ def fresh_process(job: Path, findings: Path, limit: float) -> str:
         _, complaints = process.communicate(timeout=limit + 20)
     except subprocess.TimeoutExpired:
         process.kill()
-        _, complaints = process.communicate()
+        process.communicate()
+        return "the machine stands still. Ask again."
     return (complaints.strip().splitlines() or ["it stopped without a word"])[-1]
 
 
