@@ -127,8 +127,8 @@ def show(found: Comparison, summary: Summary) -> None:
     console.print(table, highlight=False)
     told = (
         f"Interquartile means of {len(found.seeds)} runs, 95% bootstrap intervals. "
-        "Score 0 is the uniform policy, 1 the optimum. 95% at: the steps to 95% of that "
-        "way, the median run's."
+        "Score 0 is the uniform policy, 1 the optimum. 95% at: the steps to 95% of "
+        "that way, the median run's."
     )
     console.print(told, highlight=False)
 
