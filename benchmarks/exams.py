@@ -4,6 +4,7 @@ A race says how fast a learner is, and an exam what it has learned in a given nu
 environment steps: J of its policy, by `mdp`'s linear solve, one mark for each seed.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ def show(results: list[Marks]) -> None:
             f"{result.best:.3f}",
             result.verdict,
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def _marked(exam: Exam, candidate: Candidate) -> Marks:

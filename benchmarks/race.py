@@ -8,6 +8,7 @@ slow for all of them. Building the model, importing and compiling come before th
 import multiprocessing
 import os
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -206,7 +207,7 @@ def show(results: list[Result]) -> None:
             f"{result.ratio:.2f}",
             result.verdict,
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def _time(seconds: float) -> str:

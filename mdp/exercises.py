@@ -31,9 +31,10 @@ PLAIN = (bool, int, float, complex, str, bytes, type(None))
 class Answer:
     """Whether the exercise is passed: true or false, where a truth is asked for."""
 
-    def __init__(self, state: str, text: str):
+    def __init__(self, state: str, text: str, picture: str = ""):
         self.state = state  # "passed", "failed" or "open"
         self.text = text
+        self.picture = picture  # a file, of what the text speaks of
 
     def __bool__(self) -> bool:
         """True if passed."""
@@ -44,24 +45,31 @@ class Answer:
         return self.state
 
     def _ipython_display_(self) -> None:
-        """Nothing below the cell: the text has been printed already."""
+        """The picture, if any: the text has been printed already."""
+        if self.picture:
+            from IPython.display import Image, display
+
+            display(Image(filename=self.picture))
 
 
-def check(function: Any, exercise: str) -> Answer:
+def check(function: Any, exercise: str, fault: str = "") -> Answer:
     """Say whether the function solves the exercise; if not, what it does instead.
+
+    Of a sick run, "what-is-wrong-1" say, the function is the test that catches its
+    `fault`; until then its curves are shown.
 
     The answer is printed. It is true if the exercise is passed, and never an exception:
     a function that is still empty is an exercise still open.
     """
     try:
-        answer = _ask(function, exercise)
+        answer = _ask(function, exercise, fault)
     except (ValueError, OSError) as error:
         answer = Answer("failed", str(error))
     print(answer.text)
     return answer
 
 
-def _ask(function: Any, exercise: str) -> Answer:
+def _ask(function: Any, exercise: str, fault: str) -> Answer:
     """Hand the source of the function to the judge, in a process of its own."""
     if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
@@ -76,6 +84,8 @@ def _ask(function: Any, exercise: str) -> Answer:
             f'"{exercise}"), got {type(function).__name__} {function!r:.60}'
         )
     source = source_of(function)
+    if fault:
+        source += f"fault = {fault!r}\n"
     question = {"exercise": exercise, "name": function.__name__, "source": source}
     finished = subprocess.run(
         [sys.executable, "-m", "tests.book.cell"],

@@ -1,9 +1,9 @@
 """Learners stopped by the clock: what q is after given numbers of steps.
 
-This file stands outside the reading order, and has no equation of its own: it runs the
-compiled loop of `mdp.fast_steps`, as `mdp.learn_many` does. There a learner lives for so
-many episodes; here for so many steps, which is how learners of different kinds are given
-equal budgets.
+This file stands outside the reading order, and has no equation of its own: it runs
+the compiled loop of `mdp.fast_steps`, as `mdp.learn_many` does. There a learner lives
+for so many episodes; here for so many steps, which is how learners of different kinds
+are given equal budgets.
 """
 
 from collections.abc import Callable, Sequence

@@ -97,26 +97,22 @@ def show(found: Comparison, summary: Summary) -> None:
     """A table for each world, and one over all."""
     for world, reference in found.references.items():
         table = Table(
-            *("algorithm", "J sampling", "regret", "J greedy", "regret"),
-            *("steps to 95%", "reached by", "diverged"),
+            *("algorithm", "J sampling", "regret", "greedy's", "95% at", "by"),
             title=f"{world}: optimum {reference.optimum:.6g}, "
             f"uniform policy {reference.uniform:.6g}",
             title_justify="left",
             box=None,
         )
-        table.add_row(REFERENCE, f"{reference.optimum:.6g}", "0", "", "", "0", "", "")
+        table.add_row(REFERENCE, f"{reference.optimum:.4g}", "0", "0", "0", "")
         for name in summary.overall:
             verdict = summary.verdicts[world][name]
-            runs = len(found.seeds)
             table.add_row(
                 name,
                 _with_interval(verdict.sampling),
-                f"{verdict.regret:.3g}",
-                _with_interval(verdict.greedy),
-                f"{verdict.greedy_regret:.3g}",
-                f"{verdict.steps:,.0f}" if np.isfinite(verdict.steps) else "-",
-                f"{verdict.num_reached} of {runs}",
-                str(verdict.num_diverged or ""),
+                _regret(verdict.regret),
+                _regret(verdict.greedy_regret),
+                f"{verdict.steps:,.0f}" if np.isfinite(verdict.steps) else "never",
+                f"{verdict.num_reached}/{len(found.seeds)}",
             )
         console.print(table, "", highlight=False)
         _tell_diverged(found, world)
@@ -129,11 +125,12 @@ def show(found: Comparison, summary: Summary) -> None:
         scores = summary.overall[name], summary.overall_greedy[name]
         table.add_row(name, *map(_with_interval, scores), beats)
     console.print(table, highlight=False)
-    console.print(
-        f"Interquartile means of {len(found.seeds)} runs, with 95% bootstrap intervals; "
-        "score 0 is the uniform policy, 1 the optimum.",
-        highlight=False,
+    told = (
+        f"Interquartile means of {len(found.seeds)} runs, 95% bootstrap intervals. "
+        "Score 0 is the uniform policy, 1 the optimum. 95% at: the steps to 95% of that "
+        "way, the median run's."
     )
+    console.print(told, highlight=False)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -206,9 +203,13 @@ def _tell_diverged(found: Comparison, world: str) -> None:
                 )
 
 
+def _regret(regret: float) -> str:
+    return f"{regret if regret > 1e-9 else 0:.3g}"
+
+
 def _with_interval(estimate: Estimate) -> str:
     value, low, high = estimate
-    return f"{value:.4g} [{low:.4g}, {high:.4g}]"
+    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 if __name__ == "__main__":

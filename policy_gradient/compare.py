@@ -11,17 +11,20 @@ knows nothing, 1 that of the best there is; so scores of different worlds are of
     >>> found = compare(["cliff", "frozenlake"], ["sarsa", "ppo"], seeds=8)
     >>> summarize(found).overall["ppo"].score
 
-Where gamma = 1 and a policy never ends the episode, its J is that of the episode cut off
-at the time limit, and its row says so. A run that diverged is stopped; from there on it
-counts as one that knows nothing, for to leave it out would flatter.
+Where gamma = 1 and a policy never ends the episode, its J is that of the episode cut
+off at the time limit, and its row says so. A run that diverged is stopped; from there
+on it counts as one that knows nothing, for to leave it out would flatter.
 
 Source: Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice"; Colas
 et al. (2019), "A hitchhiker's guide to statistical comparisons of RL algorithms".
 Shapes: n runs, C checkpoints.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,21 +112,35 @@ def compare(
     swept = {made.name: _sweep(made, sweep or {}) for made in learners}
     every = range(first_seed, first_seed + seeds)
 
-    judged = {}
-    for world, reference in references.items():
-        judged[world] = {}
-        for made in learners:
+    stop = Event()
 
-            def tell(done, world=world, name=made.name):
-                if report is not None:
-                    report(world, name, done)
+    def learn_and_judge(world: str, made: Contender) -> dict[str, Judged]:
+        def tell(done: float) -> None:
+            if stop.is_set():
+                raise InterruptedError
+            if report is not None:
+                report(world, made.name, done)
 
-            configs = swept[made.name]
-            runs = made.learn(
-                every, reference.world, budget, list(configs.values()), tell
-            )
-            for name, of_config in zip(configs, runs, strict=True):
-                judged[world][name] = judge(reference.world, of_config, time_limit)
+        configs, model = swept[made.name], references[world].world
+        runs = made.learn(every, model, budget, list(configs.values()), tell)
+        judged = [judge(model, of_config, time_limit) for of_config in runs]
+        return dict(zip(configs, judged, strict=True))
+
+    # Side by side, as compiled programs let go of Python; no number depends on it.
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        tasks = [
+            (world, threads.submit(learn_and_judge, world, made))
+            for world in references
+            for made in learners
+        ]
+        judged = {world: {} for world in references}
+        try:
+            for world, task in tasks:
+                judged[world] |= task.result()
+        except BaseException:
+            stop.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
     configs = {name: c for of_one in swept.values() for name, c in of_one.items()}
     return Comparison(budget, tuple(every), references, configs, judged)
 

@@ -2,9 +2,9 @@
 
     learn(seed, world, checkpoints)  ->  the policies [checkpoints, S, A]
 
-That is all there is to an algorithm of your own: a function that says by what policy it
-acts after so many steps in the world. Those of this book are here in the same form, only
-that they learn for all seeds side by side:
+That is all there is to an algorithm of your own: a function that says by what policy
+it acts after so many steps in the world. Those of this book are here in the same form,
+only that they learn for all seeds side by side:
 
     q_learning, sarsa      epsilon-greedy for q (S&B sections 6.4 and 6.5)
     reinforce              without a baseline (S&B section 13.3)
@@ -12,8 +12,8 @@ that they learn for all seeds side by side:
     actor_critic           the critic bootstraps (S&B section 13.5)
     ppo                    the clipped surrogate (Schulman et al. 2017)
 
-Each is judged twice: by the policy that it acts by (sampling), and by the one that takes
-the likeliest actions of that (greedy).
+Each is judged twice: by the policy that it acts by (sampling), and by the one that
+takes the likeliest actions of that (greedy).
 """
 
 from collections.abc import Callable, Sequence
@@ -96,7 +96,7 @@ def _by_values(algorithm, seeds, world, budget, configs, report) -> list[Runs]:
         )[..., None, None]
         available = np.broadcast_to(world.available, q.shape)
         sampling = mdp.epsilon_greedy(q, available, exploration)
-        runs.append(Runs(sampling, mdp.greedy_policy(world, q), [""] * len(seeds)))
+        runs.append(_with_greedy(world, sampling, q, [""] * len(seeds)))
     return runs
 
 
@@ -123,10 +123,11 @@ def _by_gradient(module, seeds, world, budget, configs, report) -> list[Runs]:
         if stopped:
             policies[np.array(budget.checkpoints) >= steps[last]] = np.nan
         diverged.append(f"update {last + 1}" if stopped else "")
-    parts = range(0, len(diverged), len(seeds))
+    parts = [slice(i, i + len(seeds)) for i in range(0, len(diverged), len(seeds))]
+    policies = trained.policies
     return [
-        _with_greedy(world, trained.policies[i : i + n], diverged[i : i + n])
-        for i, n in zip(parts, [len(seeds)] * len(configs), strict=True)
+        _with_greedy(world, policies[part], policies[part], diverged[part])
+        for part in parts
     ]
 
 
@@ -152,7 +153,8 @@ def _by_function(name, function, seeds, world, budget, configs, report) -> list[
         diverged.append(_check_policies(who, policies, world, budget))
         tables.append(policies)
         report(budget.steps * (nth + 1) / len(seeds))
-    return [_with_greedy(world, np.stack(tables), diverged)]
+    policies = np.stack(tables)
+    return [_with_greedy(world, policies, policies, diverged)]
 
 
 def call(who: str, function: Callable, *args: Any) -> Any:
@@ -187,9 +189,12 @@ def _check_policies(who: str, policies, world: MDP, budget: Budget) -> str:
     return "" if finite.all() else f"step {budget.checkpoints[stop]}"
 
 
-def _with_greedy(world: MDP, policies, diverged: list[str]) -> Runs:
+def _with_greedy(world: MDP, sampling, preferred, diverged: list[str]) -> Runs:
+    """The runs, and what is greedy for the q, or the pi, of each; ties are split."""
+    available = np.broadcast_to(world.available, preferred.shape)
     with np.errstate(invalid="ignore"):  # of a run that diverged, nan stays nan
-        return Runs(policies, mdp.greedy_policy(world, policies), diverged)
+        greedy = mdp.epsilon_greedy(preferred, available, exploration=0.0)
+    return Runs(sampling, greedy, diverged)
 
 
 BUILT_IN = {

@@ -5,8 +5,8 @@
 The same number as `exact.performance`. Here it is wanted of every checkpoint of every
 run, so the linear systems are stacked and solved together, in float64.
 
-At gamma = 1 a policy that walks in circles has no finite J: its system is singular. What
-it earns until it is cut off at a time limit is finite, and exact as well:
+At gamma = 1 a policy that walks in circles has no finite J: its system is singular.
+What it earns until it is cut off at a time limit is finite, and exact as well:
 
     v  <-  r_pi + P_pi v        from v = 0, as often as there are steps
 

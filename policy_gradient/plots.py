@@ -105,7 +105,7 @@ def plot_overall(
         label.set_weight("bold")
     ax.invert_yaxis()
     ax.set_ylim(len(scores) - 0.4, -0.6)
-    ax.set_xlabel("score: 0 uniform policy, 1 optimum  ( | greedy)")
+    ax.set_xlabel("score of sampling ( | : of greedy)")
     ax.set_title("all worlds", loc="left", weight="bold")
     return _plain(ax)
 
@@ -137,14 +137,14 @@ def plot_improvement(
     ax.set_yticks(range(size), names, fontsize="small")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    ax.set_title("% of runs in which row beats column", loc="left", weight="bold")
+    ax.set_title("P(row beats column), %", loc="left", weight="bold")
     return ax
 
 
 def _limits(middles: Sequence[Float[np.ndarray, "C"]], optimum: float):
     """Room for the second half of the curves: the first, blind steps can cost a lot."""
     late = np.concatenate([middle[len(middle) // 2 :] for middle in middles])
-    low = min(np.quantile(late, 0.2), optimum)
+    low = min(np.quantile(late, 0.3), optimum)
     room = (optimum - low) or 1.0
     return low - 0.25 * room, optimum + 0.12 * room
 

@@ -41,7 +41,7 @@ class ImproveConfig:
     minibatches: int = 4  # gradient steps per pass
     clip: float = 0.2  # eps: how far a ratio may earn; inf is eq. 6, without a clip
     clip_values: bool = False  # the critic too, as in the authors' code, by eps
-    kl_limit: float = float("inf")  # no step beyond it, in nats (Spinning Up: 0.015)
+    kl_limit: float = 1e9  # no step beyond it, in nats (Spinning Up has 0.015)
     value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
     entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
 
@@ -62,7 +62,7 @@ class PPOConfig(ImproveConfig):
     step_size: float = 0.2  # of Adam, annealed to 0 linearly
     trace_decay: float = 0.9  # lambda of GAE (Schulman et al. 2016)
     normalize_advantages: bool = True  # over the batch, as in the authors' code
-    entropy_weight: float = 0.8  # times (share of the updates left)^3: first explore
+    entropy_weight: float = 0.7  # times (share of the updates left)^2: first explore
 
     def __post_init__(self):
         super().__post_init__()
@@ -124,7 +124,7 @@ def update(state, key, *, mdp, policy, optimizer, config) -> tuple[State, Histor
     batch = estimate(trajectories, config)
     steps += trajectories.rewards.size
     left = 1.0 - steps / (config.num_updates * trajectories.rewards.size)
-    entropy_weight = config.entropy_weight * left**3
+    entropy_weight = config.entropy_weight * left**2
     annealed = configs.altered(config, "entropy_weight", entropy_weight)
 
     def evaluate(params, states, actions):

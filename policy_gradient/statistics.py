@@ -39,7 +39,7 @@ def interquartile_mean(
 ) -> Float[np.ndarray, "*batch"]:
     """The mean without the lowest and the highest quarter of the scores."""
     n = scores.shape[-1]
-    return np.sort(scores, -1)[..., n // 4 : n - n // 4].mean(-1)
+    return np.asarray(np.sort(scores, -1)[..., n // 4 : n - n // 4].mean(-1))
 
 
 def middle(scores: Float[np.ndarray, "W n"], rng: np.random.Generator) -> Estimate:
@@ -49,7 +49,7 @@ def middle(scores: Float[np.ndarray, "W n"], rng: np.random.Generator) -> Estima
         return interquartile_mean(scores.reshape(*scores.shape[:-2], -1))
 
     drawn = np.take_along_axis(scores[None], redraw(rng, *scores.shape), -1)
-    return _estimate(over_worlds(scores), over_worlds(drawn))
+    return _estimate(float(over_worlds(scores)), over_worlds(drawn))
 
 
 def probability_of_improvement(
@@ -63,7 +63,7 @@ def probability_of_improvement(
     # A draw is how often it holds each run: its wins are a sum over pairs.
     of_x, of_y = (_counts(redraw(rng, *runs.shape)).swapaxes(0, 1) for runs in (x, y))
     drawn = ((of_x @ wins) * of_y).sum((0, 2))
-    return _estimate(wins.mean(), drawn / wins.size)
+    return _estimate(float(wins.mean()), drawn / wins.size)
 
 
 def redraw(
@@ -85,4 +85,4 @@ def _counts(draws: Int[np.ndarray, "R W n"]) -> Float[np.ndarray, "R W n"]:
 def _estimate(value: float, drawn: Float[np.ndarray, "R"]) -> Estimate:
     outside = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [outside, 1 - outside])
-    return Estimate(float(value), float(low), float(high))
+    return Estimate(value, float(low), float(high))

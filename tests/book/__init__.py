@@ -11,6 +11,10 @@ Read in this order:
     show.py       values, worlds and episodes as text
     check.py      is it right? what its text shows, and what the judge finds
     words.py      what is wrong, in words
+    trial.py      the fresh process of a diagnosis: a learner's test, or a training
+    trials.py     does the learner's test convince?
+    diagnosis.py  what is wrong with this run? the fault, and the test that catches it
+    plots.py      the curves of a sick run beside those of a healthy one
     nursery.py    many fresh processes, one after another, for the gate
     workbook.py   the learner's files and progress
     commands.py   python -m tests

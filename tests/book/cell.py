@@ -3,9 +3,9 @@
 import json
 import sys
 
-from tests.book.check import check
-from tests.book.commands import with_next_step
-from tests.book.manifest import find
+from tests.book import workbook
+from tests.book.commands import judged, with_next_step
+from tests.book.manifest import Diagnosis, find
 from tests.book.sources import Candidate
 
 
@@ -19,8 +19,10 @@ def main() -> None:
     else:
         source, name = question["source"], question["name"]
         candidate = Candidate(source, name, "your cell", is_file=False)
-        verdict = with_next_step(exercise, check(exercise, candidate), in_book=False)
+        verdict = with_next_step(exercise, judged(exercise, candidate), in_book=False)
         answer = {"state": verdict.state, "text": verdict.text}
+        if isinstance(exercise, Diagnosis) and verdict.state != "passed":
+            answer["picture"] = str(workbook.picture(exercise))
     json.dump(answer, sys.stdout)
 
 

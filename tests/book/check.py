@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.book.manifest import ROOT, Exercise
+from tests.book.manifest import ROOT, Diagnosis, Exercise
 from tests.book.sources import Candidate, is_empty, reference_arguments
 from tests.book.words import Verdict, failed, own_line, still_open, verdict
 
@@ -39,13 +39,22 @@ def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
 
 
 def judge(
-    exercise: Exercise, candidate: Candidate, seeds: int = 1, run: Run | None = None
+    exercise: Exercise | Diagnosis,
+    candidate: Candidate,
+    seeds: int = 1,
+    run: Run | None = None,
+    test: str = "",
 ) -> list[dict]:
-    """The findings of a fresh process, which `run` starts and waits for."""
+    """The findings of a fresh process, which `run` starts and waits for.
+
+    Of a diagnosis, the candidate is not the learner's; `test` is, a whole file. Without
+    one, the candidate is trained with.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         job, findings = Path(scratch) / "job", Path(scratch) / "findings"
         limit = exercise.time_limit
         question = {"exercise": exercise.id, "seeds": seeds, "time_limit": limit}
+        question["test"] = test
         question |= candidate._asdict()
         job.write_text(json.dumps(question), encoding="utf-8")
         complaint = (run or fresh_process)(job, findings, limit)
@@ -77,7 +86,8 @@ def fresh_process(job: Path, findings: Path, limit: float) -> str:
         _, complaints = process.communicate(timeout=limit + 20)
     except subprocess.TimeoutExpired:
         process.kill()
-        _, complaints = process.communicate()
+        process.communicate()
+        return "the machine stands still. Ask again."
     return (complaints.strip().splitlines() or ["it stopped without a word"])[-1]
 
 

@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.book import workbook
+from tests.book import diagnosis, workbook
 from tests.book.check import check
-from tests.book.manifest import FLOORS, Exercise, exercises, find
-from tests.book.sources import new_file, reference_source
+from tests.book.manifest import Diagnosis, Exercise, book, find
+from tests.book.sources import Candidate, new_file, solution
 from tests.book.words import Verdict, wrapped
 
 DESCRIPTION = "The exercise book: write the book's functions, its unit tests judge."
@@ -58,11 +58,12 @@ def show_book() -> int:
     for column in ("", "exercise", "", "notebook", "read"):
         table.add_column(column, no_wrap=column == "exercise")
     num_passed = 0
-    floor = FLOORS[0]
-    for exercise in exercises().values():
-        if exercise.floor != floor:
-            floor = exercise.floor
+    before = None
+    for exercise in book().values():
+        part = type(exercise), exercise.floor
+        if part != before and before:
             table.add_section()
+        before = part
         passed = workbook.noted(exercise)["passed"]
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
@@ -71,7 +72,7 @@ def show_book() -> int:
         read = _in_short(exercise.source)
         table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, read)
     console.print(table)
-    console.print(f"\n{num_passed} of {len(exercises())} passed.")
+    console.print(f"\n{num_passed} of {len(book())} passed.")
     print(whats_next())
     return 0
 
@@ -79,6 +80,9 @@ def show_book() -> int:
 def run_start(exercise: Exercise) -> int:
     """Write the learner's file, and say what to do with it."""
     path = workbook.shown(workbook.start(exercise))
+    if isinstance(exercise, Diagnosis):
+        print("A healthy run and a sick one are trained ...", flush=True)
+        print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
     print(f"{exercise.title}: fill in {path}, then")
     print(f"    python -m tests check {exercise.id}     judge it")
     print(f"    python -m tests watch {exercise.id}     judge it whenever you save")
@@ -139,7 +143,7 @@ def show_solution(exercise: Exercise, reveal: bool) -> int:
             f"{exercise.id} is still open: pass it first, or say "
             f"`python -m tests solution {exercise.id} --reveal`."
         )
-    print(reference_source(exercise), end="")
+    print(solution(exercise), end="")
     return 0
 
 
@@ -151,8 +155,16 @@ def judge_attempt(exercise: Exercise) -> Verdict:
             f"Still open: {attempt.file} is as it was when you began. {_help(exercise)}"
         )
         return Verdict("open", text)
-    verdict = check(exercise, attempt, exercise.name)
-    return with_next_step(exercise, verdict)
+    return with_next_step(exercise, judged(exercise, attempt, exercise.name))
+
+
+def judged(
+    exercise: Exercise | Diagnosis, attempt: Candidate, name: str = ""
+) -> Verdict:
+    """What is said of a function, or of a fault and a test."""
+    if isinstance(exercise, Diagnosis):
+        return diagnosis.check(exercise, attempt)
+    return check(exercise, attempt, name)
 
 
 def with_next_step(

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.book.manifest import ROOT, Exercise, find
+from tests.book.manifest import ROOT, Diagnosis, Exercise, find
 from tests.book.sources import Candidate, edited, reference
 from tests.book.splice import Splice
 
@@ -42,20 +42,24 @@ class Judge:
 
     def run(self, seeds: range) -> None:
         """Everything, until the candidate cannot go on."""
-        self.splice.install()
         try:
-            importlib.import_module(self.exercise.module)
-            self.splice.complete()
+            self.settle()
         except Exception as error:
             self.find_exception(error)
             self.find("done")
             return
-        if self.exercise.floor != "mdp":
-            settle_jax()
         for seed in seeds:
             self.try_cases(seed)
         self.run_tests()
         self.find("done")
+
+    def settle(self) -> None:
+        """Put the candidate in its place."""
+        self.splice.install()
+        importlib.import_module(self.exercise.module)
+        self.splice.complete()
+        if self.exercise.floor != "mdp":
+            settle_jax()
 
     def try_cases(self, seed: int) -> None:
         """Compare with the reference; at the first difference, with the traps too."""
@@ -184,7 +188,7 @@ def _skipped():
 
 def cases_of(exercise: Exercise, seed: int):
     """(inputs, tolerance) of each case, smallest first."""
-    for case in _named(exercise.cases)(seed):
+    for case in named(exercise.cases)(seed):
         yield case if isinstance(case, tuple) else (case, 1e-9)
 
 
@@ -194,7 +198,7 @@ def view_of(exercise: Exercise) -> Callable[[Callable, dict], Any]:
     Two functions may answer alike and differ in their gradients.
     """
     if exercise.compared:
-        return _named(exercise.compared)
+        return named(exercise.compared)
     return lambda function, inputs: function(*inputs.values())
 
 
@@ -209,7 +213,7 @@ def settle_jax() -> None:
     keep_compiled_programs()
 
 
-def _named(place: str) -> Callable:
+def named(place: str) -> Callable:
     """What stands at "module:name"."""
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)
@@ -223,7 +227,12 @@ def run(job: str, findings: str) -> None:
         # Also where a loop runs inside compiled code and no signal is heard.
         faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
         judge = Judge(find(asked["exercise"]), candidate, Path(findings))
-        judge.run(range(asked["seeds"]))
+        if isinstance(judge.exercise, Diagnosis):
+            from tests.book import trial
+
+            trial.run(judge, asked["test"], Path(job).parent)
+        else:
+            judge.run(range(asked["seeds"]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""The exercises, in reading order, as tests/exercises/ lists them, floor by floor."""
+"""The exercises, in reading order, as tests/exercises/ lists them, floor by floor.
+
+An exercise asks for a function, which the tests judge. A diagnosis asks for the fault
+of a sick run and for a test, which the function and its traps judge.
+"""
 
 import difflib
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 FLOORS = ("mdp", "policy_gradient")  # those that have exercises, from below
@@ -64,6 +68,61 @@ class Exercise(NamedTuple):
         return "." in self.qualname
 
 
+class Fault(NamedTuple):
+    """What may be wrong with a run."""
+
+    id: str
+    says: str  # in plain words
+    shows: str  # how its curves look
+
+
+class Diagnosis(NamedTuple):
+    """A run with a fault in it, which is to be named, and then caught by a test."""
+
+    id: str
+    title: str
+    story: str
+    function: str  # "module:name" of the function with the fault
+    run: str  # "module:name" of what trains, and returns curves by name
+    fault: str  # the id of the right one
+    faults: tuple[Fault, ...]
+    trap: Edit  # the function with the fault
+    variants: tuple[Edit, ...]  # right functions, which a good test lets pass
+    source: str
+    notebook: str
+    hints: tuple[str, ...]  # of growing help
+    imports: str  # of the learner's file
+    solution: str  # a test that is good enough
+    time_limit: float = 60.0  # seconds, for all repetitions of a test on one function
+
+    floor = Exercise.floor
+    module = Exercise.module
+    qualname = Exercise.qualname
+    name = Exercise.name
+    is_method = Exercise.is_method
+
+    @property
+    def place(self) -> str:
+        """The function as one would write it."""
+        return self.function.replace(":", ".")
+
+
+@cache
+def book() -> dict[str, Exercise | Diagnosis]:
+    """All there is to do, by id, in reading order."""
+    return exercises() | diagnoses()
+
+
+@cache
+def diagnoses() -> dict[str, Diagnosis]:
+    """The sick runs, by id."""
+    faults = {table.pop("id"): table for table in _read("diagnoses", "faults")}
+    return {
+        table["id"]: _diagnosis(table, faults)
+        for table in _read("diagnoses", "diagnoses")
+    }
+
+
 @cache
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
@@ -73,19 +132,36 @@ def exercises() -> dict[str, Exercise]:
 
 def tables(floor: str) -> list[dict]:
     """The exercises of a floor as they are written down."""
-    with (ROOT / "tests" / "exercises" / f"{floor}.toml").open("rb") as file:
-        book = tomllib.load(file)
-    return [{"time_limit": book["time_limit"]} | table for table in book["exercises"]]
+    limit = _read(floor, "time_limit")
+    return [{"time_limit": limit} | table for table in _read(floor, "exercises")]
 
 
-def find(name: str) -> Exercise:
+def find(name: str) -> Exercise | Diagnosis:
     """The exercise of this id, or a ValueError with the nearest one."""
     wanted = name.strip().lower().replace("_", "-").removesuffix(".py")
-    if wanted in exercises():
-        return exercises()[wanted]
-    near = difflib.get_close_matches(wanted, exercises(), n=1, cutoff=0.4)
+    if wanted in book():
+        return book()[wanted]
+    near = difflib.get_close_matches(wanted, book(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else "`python -m tests` lists them."
     raise ValueError(f"There is no exercise {name!r}: {hint}")
+
+
+def _read(file: str, key: str) -> Any:
+    """What stands in a file at this key."""
+    with (ROOT / "tests" / "exercises" / f"{file}.toml").open("rb") as opened:
+        return tomllib.load(opened)[key]
+
+
+def _diagnosis(table: dict, faults: dict[str, dict]) -> Diagnosis:
+    possible = [Fault(name, **faults[name]) for name in table["faults"]]
+    of_all = ("source", "notebook", "run", "imports")
+    made = {name: _read("diagnoses", name) for name in of_all} | {
+        "trap": Edit(**table["trap"]),
+        "variants": tuple(Edit(**edit) for edit in table["variants"]),
+        "faults": tuple(possible),
+        "hints": tuple(table["hints"]),
+    }
+    return Diagnosis(**table | made)
 
 
 def _exercise(table: dict) -> Exercise:

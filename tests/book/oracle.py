@@ -30,12 +30,14 @@ def no_candidate() -> Iterator[None]:
 
 
 def watched(function: Callable) -> Callable:
-    """The exercised function, which refuses to answer an oracle."""
+    """The exercised function, which counts its calls and refuses an oracle."""
 
     @functools.wraps(function)
     def not_for_oracles(*args, **kwargs):
         if _running:
             raise RuntimeError(f"an oracle asked {function.__name__}, which is tested")
+        not_for_oracles.calls += 1
         return function(*args, **kwargs)
 
+    not_for_oracles.calls = 0
     return not_for_oracles

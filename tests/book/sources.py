@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.book.manifest import FLOORS, ROOT, Edit, Exercise
+from tests.book.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
 
 TODO = "raise NotImplementedError  # your lines, in the place of this one"
 
@@ -45,8 +45,10 @@ def edited(exercise: Exercise, edit: Edit) -> Candidate:
     return _candidate(exercise, source, edit.says[:30] or "variant")
 
 
-def new_file(exercise: Exercise) -> str:
+def new_file(exercise: Exercise | Diagnosis) -> str:
     """What a learner begins with: imports, signature, docstring, no body."""
+    if isinstance(exercise, Diagnosis):
+        return _new_diagnosis(exercise)
     lines = [
         f'"""{exercise.title}.',
         "",
@@ -60,6 +62,13 @@ def new_file(exercise: Exercise) -> str:
         header = header.replace("(self)", f"(mdp: {owner})", 1)
     imports = (exercise.imports or _imports(exercise)).strip()
     return "\n".join([*lines, "", imports, "", "", header + _indented(TODO)])
+
+
+def solution(exercise: Exercise | Diagnosis) -> str:
+    """The book's own answer."""
+    if isinstance(exercise, Diagnosis):
+        return f'fault = "{exercise.fault}"\n\n\n{exercise.solution.lstrip()}'
+    return reference_source(exercise)
 
 
 def reference_source(exercise: Exercise) -> str:
@@ -104,6 +113,39 @@ def is_empty(node: ast.FunctionDef) -> bool:
         or (isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line))
         for line in body
     )
+
+
+def _new_diagnosis(diagnosis: Diagnosis) -> str:
+    """What a learner begins with: the story, the faults to choose from, a test."""
+    faults = [
+        textwrap.fill(
+            f"{fault.id}: {fault.says}",
+            88,
+            initial_indent="#     ",
+            subsequent_indent="#         ",
+        )
+        for fault in diagnosis.faults
+    ]
+    lines = [
+        f'"""{diagnosis.title}.',
+        "",
+        *(textwrap.fill(part, 88) for part in diagnosis.story.strip().splitlines()),
+        "",
+        textwrap.fill(f"Source: {diagnosis.source}.", 88),
+        f"Check it with:  python -m tests check {diagnosis.id}",
+        '"""',
+        "",
+        diagnosis.imports.strip(),
+        "",
+        "# What is wrong? One of",
+        *faults,
+        'fault = ""',
+        "",
+        "",
+        "def test_the_fault():",
+        '    """Passes on the right function, and fails on the one of the sick run."""',
+    ]
+    return "\n".join(lines) + "\n" + _indented(TODO)
 
 
 def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:

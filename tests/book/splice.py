@@ -34,6 +34,7 @@ class Splice:
     def __init__(self, exercise: Exercise, candidate: Candidate):
         self.exercise, self.candidate = exercise, candidate
         self.function: FunctionType | None = None  # as the candidate wrote it
+        self.watched: FunctionType | None = None  # as the module has it
 
     def install(self) -> None:
         """Wait for the module to be imported."""
@@ -70,7 +71,8 @@ class Splice:
         self._later = _compiled(ast.Module(later, []), file)
         exec(_compiled(tree, file), self._namespace)
         self.function = self._namespace[name]
-        return watched(self.function)
+        self.watched = watched(self.function)
+        return self.watched
 
     def after(self, module: ModuleType) -> None:
         """Add the names that the module has got since."""

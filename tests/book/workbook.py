@@ -8,7 +8,8 @@ import json
 import os
 from pathlib import Path
 
-from tests.book.manifest import ROOT, Exercise, exercises
+from tests.book.diagnosis import draw
+from tests.book.manifest import ROOT, Diagnosis, Exercise, book
 from tests.book.sources import Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
@@ -34,6 +35,14 @@ def start(exercise: Exercise) -> Path:
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
+    return path
+
+
+def picture(diagnosis: Diagnosis) -> Path:
+    """The curves of a sick run and a healthy one; drawn if they are not there yet."""
+    path = file_of(diagnosis).with_suffix(".png")
+    if not path.exists():
+        draw(diagnosis, path)
     return path
 
 
@@ -81,7 +90,7 @@ def noted(exercise: Exercise) -> dict:
 
 def current() -> Exercise:
     """The exercise last written on that is not passed, else the next one."""
-    begun = [e for e in exercises().values() if file_of(e).exists()]
+    begun = [e for e in book().values() if file_of(e).exists()]
     begun = [e for e in begun if not noted(e)["passed"]]
     if begun:
         return max(begun, key=lambda e: file_of(e).stat().st_mtime)
@@ -93,9 +102,9 @@ def current() -> Exercise:
 
 def next_open(after: Exercise | None = None) -> Exercise | None:
     """The first exercise in reading order that is not passed, after the given one."""
-    book = list(exercises().values())
-    place = book.index(after) if after in book else 0
-    order = book[place:] + book[:place]
+    whole = list(book().values())
+    place = whole.index(after) if after in whole else 0
+    order = whole[place:] + whole[:place]
     return next((e for e in order if not noted(e)["passed"]), None)
 
 

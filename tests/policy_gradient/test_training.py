@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import mdp
 from policy_gradient import actor_critic, exact, ppo, reinforce, training
 from policy_gradient.actor_critic import ActorCriticConfig
 from policy_gradient.policies import policy_table, tabular_softmax
@@ -92,12 +91,3 @@ def test_the_sampled_return_is_the_exact_one_on_average(small):
         truth = exact.performance(small, available)
         assert abs(returns.mean() - truth) < 4 * error + 0.02
         assert error < 0.15
-
-
-def test_a_policy_that_never_ends_is_worth_what_it_earns_until_cut_off():
-    cliff = mdp.worlds.cliff_walking()
-    wall = np.zeros((48, 4))
-    wall[:, 3] = 1.0  # left, for ever
-    found = exact.performances(cliff, np.stack([wall, mdp.uniform_policy(cliff)]), 50)
-    assert found[0] == -50
-    assert found[1] == exact.performance(cliff, mdp.uniform_policy(cliff))

@@ -53,12 +53,11 @@ def trajectories(seed):
         yield {
             "trajectory": inputs.trajectory([2.0, -4.0], discounts, continues, [1, 6])
         }
-    for _ in range(2):
-        yield {"trajectory": inputs.random_trajectory(rng)}
+    yield {"trajectory": inputs.random_trajectory(rng)}
 
 
 def trajectories_and_traces(seed):
-    traces = (0.5, 0.5, 0.5, 0.7, 0.95)
+    traces = (0.5, 0.5, 0.5, 0.8)
     for case, trace_decay in zip(trajectories(seed), traces, strict=True):
         yield case | {"trace_decay": trace_decay}
 

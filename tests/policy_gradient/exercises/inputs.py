@@ -35,7 +35,7 @@ def trajectory(rewards, discounts, continues, values, next_values=None):
     )
 
 
-def random_trajectory(rng, length=9):
+def random_trajectory(rng, length=7):
     """An episode that ends, one that is cut off, and one that still runs at the end.
 
     The discounts differ from step to step, rewards and values are of both signs, and

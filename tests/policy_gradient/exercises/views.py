@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 
@@ -38,9 +37,13 @@ def log_policy(function: Callable, inputs: dict) -> dict:
     answer = function(*inputs.values())
     if np.shape(answer) != np.shape(inputs["preferences"]):
         return {"log-probabilities": answer}
+    there, answer = np.asarray(inputs["available"]), np.asarray(answer)
+    finite = np.where(np.isfinite(answer), answer, np.nan)
     return {
-        "log-probabilities": jnp.where(inputs["available"], answer, 0.0),
-        "probabilities": jnp.exp(answer),
+        "log-probabilities": np.where(there, finite, np.float32(0.0)),
+        "probability of what is not available": np.asarray(
+            np.exp(answer[~there]).sum()
+        ),
         "all finite": bool(np.isfinite(answer).all()),
     }
 

@@ -1,0 +1,146 @@
+"""The gate of the sick runs: what must be said of every fault, and of every poor test.
+
+No training here but for one: the others try tests in processes that are forked. Each
+poor test is written out; to be rejected is not enough, it is for the reason it should.
+"""
+
+import pytest
+
+from tests.book import diagnosis, sources
+from tests.book.manifest import diagnoses
+from tests.book.nursery import nursery
+
+pytestmark = pytest.mark.gate
+SICK = diagnoses().values()
+each_diagnosis = pytest.mark.parametrize("sick", SICK, ids=diagnoses())
+
+# A call of each function with the fault, and its answer as a number to four digits.
+CALLS = {
+    "loss": """
+zeros = jnp.zeros(99)
+now = Evaluation(jnp.log(jnp.linspace(0.3, 0.9, 99)), zeros, zeros)
+old = jnp.log(jnp.linspace(0.77, 0.1, 99))
+batch = ppo.Batch(zeros, zeros, old, zeros, now.log_prob, zeros)
+config = ppo.ImproveConfig(clip=1.0)
+total, measured = ppo.loss(zeros, batch, lambda *_: now, config)
+answer = measured.first_ratio""",
+    "generalized_advantages": """
+rows = jnp.arange(29) / 7.0
+cut = jnp.where(rows == 1, 0.0, 1.0)
+trajectory = Trajectory(rows, rows, -rows, rows, 0.9 * cut, rows, rows, cut, cut + 1)
+found = advantages.generalized_advantages(trajectory, 0.7)
+answer = found.sum()""",
+    "clipped_surrogate": """
+old = jnp.log(0.37)
+answer = objectives.clipped_surrogate(jnp.log(0.59), old, jnp.array(1.3), 0.7)
+answer += objectives.clipped_surrogate(jnp.log(0.9), old, jnp.array(1.3), 0.7)""",
+}
+
+
+# Assertions on the last bit: other right functions round differently.
+STRICT = {
+    "loss": """
+ratios = jnp.exp(now.log_prob - old)
+kept = jnp.minimum(ratios * now.log_prob, jnp.clip(ratios, 0, 2) * now.log_prob)
+assert total == -kept.mean()""",
+    "generalized_advantages": """
+traces = 0.7 * trajectory.discounts * trajectory.continues
+errors = advantages.td_errors(trajectory)
+def back(later, row):
+    return (row[0] + row[1] * later,) * 2
+expected = jax.lax.scan(back, 0.0, (errors, traces), reverse=True)[1]
+assert (found == expected).all()""",
+    "clipped_surrogate": """
+ratios = jnp.exp(jnp.log(jnp.array([0.59, 0.9])) - old)
+kept = jnp.minimum(ratios * 1.3, jnp.clip(ratios, 1 - 0.7, 1 + 0.7) * 1.3)
+assert answer == kept[0] + kept[1]""",
+}
+
+
+def answers(sick):
+    """What the call answers, of the reference."""
+    names = {}
+    exec(sick.imports + CALLS[sick.name], names)
+    return float(names["answer"])
+
+
+def said(sick, body, fault=None, above=""):
+    """The verdict on a test with this body."""
+    lines = "\n".join("    " + line for line in body.strip().splitlines())
+    source = f"""{sick.imports}
+import random
+fault = "{sick.fault if fault is None else fault}"
+{above}
+
+def test_the_fault():
+{lines}
+"""
+    attempt = sources.Candidate(source, sick.name, "workbook/mine.py")
+    verdict = diagnosis.check(sick, attempt, nursery())
+    return verdict.state, " ".join(verdict.text.split())
+
+
+@each_diagnosis
+def test_the_file_to_begin_with_is_open_and_names_no_function(sick):
+    source = sources.new_file(sick)
+    attempt = sources.Candidate(source, sick.name, "workbook/mine.py")
+    assert diagnosis.check(sick, attempt).state == "open"
+    assert sick.name not in source.replace("advantages are", "")
+    state, text = said(sick, sources.TODO)
+    assert state == "open"
+    assert "The fault is right" in text
+    assert sick.place in text, "now it is said where to look"
+
+
+@each_diagnosis
+def test_the_books_own_test_passes(sick):
+    source = f"{sick.imports}\n{sources.solution(sick)}"
+    attempt = sources.Candidate(source, sick.name, "workbook/mine.py")
+    verdict = diagnosis.check(sick, attempt, nursery())
+    assert verdict.state == "passed", verdict.text
+
+
+@each_diagnosis
+def test_of_each_wrong_fault_it_is_said_how_its_curves_look(sick):
+    wrong = [fault for fault in sick.faults if fault.id != sick.fault]
+    assert len(wrong) == 4
+    texts = [said(sick, "assert True", fault.id) for fault in wrong]
+    assert len(set(texts)) == len(wrong)
+    for fault, (state, text) in zip(wrong, texts, strict=True):
+        assert state == "failed"
+        assert f"It is not {fault.id}" in text
+        assert fault.shows in text
+    assert "There is no fault 'gremlins'" in said(sick, "assert True", "gremlins")[1]
+
+
+@each_diagnosis
+def test_who_asks_for_the_last_bit_is_too_strict(sick):
+    """A right function may round in another way."""
+    state, text = said(sick, CALLS[sick.name] + "\n" + STRICT[sick.name])
+    assert state == "failed", text
+    assert f"too strict: it also fails on a right {sick.place} that" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("assert True", "it calls nothing"),
+        ("assert np.exp(0.0) == 1.0", "never calls {place}"),
+        ("{call}\nassert np.isfinite(answer)", "passes on the faulty {place} too"),
+        ("{call}\nassert not np.isfinite(answer)", "does not tell them apart"),
+        ("{call}\nassert abs(answer - {right}) > 1e-3", "the wrong way round"),
+        ("{call}\nassert answer == undefined", "raises NameError: name 'undefined'"),
+        ("{call}\nassert random.random() < 0.5", "a matter of luck"),
+        ("{call}\nif abs(answer - {right}) > 1e-3: answer[7]", "breaks, and does not"),
+        ("import inspect\nassert inspect", "looks at the text of the function"),
+    ],
+)
+def test_a_poor_test_is_rejected_for_what_is_poor_about_it(body, sentence):
+    sick = diagnoses()["what-is-wrong-3"]  # the one that is sooner tried
+    right = repr(answers(sick))
+    body = body.replace("{call}", CALLS[sick.name]).replace("{right}", right)
+    state, text = said(sick, body)
+    assert state == "failed"
+    assert sentence.replace("{place}", sick.place) in text
+    assert "The fault is right" in text
+    assert "tests/book" not in text
