@@ -110,7 +110,7 @@ def _by_gradient(module, seeds, world, budget, configs, report) -> list[Runs]:
         lambda config: module.learner(world, config),
         np.array(budget.checkpoints),
         budget.time_limit,
-        lambda done, _: report(done),
+        lambda done, _: report(float(done)),
     )
     history = trained.history
     sound = np.isfinite(history.loss) & np.isfinite(history.gradient_norm)
