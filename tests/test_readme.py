@@ -1,0 +1,33 @@
+"""What the README shows is what happens."""
+
+import doctest
+import re
+from pathlib import Path
+
+from policy_gradient.__main__ import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_smallest_programs_print_what_is_shown():
+    program = re.search(r"```python\n(>>>.*?)```", README, re.DOTALL).group(1)
+    test = doctest.DocTestParser().get_doctest(program, {}, "README", None, None)
+    told: list[str] = []
+    runner = doctest.DocTestRunner()
+    runner.run(test, out=told.append)
+    assert runner.failures == 0, "".join(told)
+    assert runner.tries >= 8
+
+
+def test_a_world_and_an_algorithm_of_ones_own_are_compared(tmp_path, monkeypatch):
+    mine = re.search(r"```python\n(# mine.py\n.*?)```", README, re.DOTALL).group(1)
+    (tmp_path / "mine.py").write_text(mine, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    command = "compare --worlds mine.py:coin --algorithms mine.py:halving ppo"
+    assert command in README
+    small = ["--seeds", "3", "--steps", "5000", "--checkpoints", "5", "--out", "out"]
+    assert main([*command.split(), *small]) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"runs.csv", "comparison.json", "comparison.png"}
+    assert main([*command.split(), *small]) == 2  # it exists
+    assert main([*command.replace("ppo", "ppa").split(), *small]) == 2
