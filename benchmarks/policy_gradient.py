@@ -114,7 +114,10 @@ def tasks() -> tuple[Race | Exam, ...]:
 
 
 def random_actors(make):
-    """Compiled: `ACTOR_STEPS` steps of `NUM_ACTORS` environments, actions uniform."""
+    """Compiled: `ACTOR_STEPS` steps of `NUM_ACTORS` environments, actions uniform.
+
+    It returns states, actions and rewards; no critic is asked, for Gymnasium has none.
+    """
     world = make()
     table, policy = to_jax(world), policies.tabular_softmax(world)
     uniform = policy.init(jax.random.key(0))
@@ -124,14 +127,16 @@ def random_actors(make):
     def act(key: Key[Array, ""]):
         start_key, rollout_key = jax.random.split(key)
         positions = reset_many(start_key, table, NUM_ACTORS)
-        return rollout_many(tables, rollout_key, positions, table, ACTOR_STEPS, 200)
+        rows = rollout_many(tables, rollout_key, positions, table, ACTOR_STEPS, 200)
+        happened = rows.trajectory
+        return happened.observations, happened.actions, happened.rewards
 
     return act
 
 
 def act_in_jax(act) -> int:
     """The steps that were taken."""
-    return int(jax.block_until_ready(act(jax.random.key(0))).trajectory.rewards.size)
+    return jax.block_until_ready(act(jax.random.key(0)))[0].size
 
 
 def act_in_gymnasium(env) -> int:
