@@ -62,12 +62,11 @@ def train(
     learner: Learner,
     num_updates: int,
     report: Callable[[int, History], None] | None = None,
-    chunk: int = CHUNK,
 ) -> tuple[PyTree, History]:
     """Train once; returns the parameters and the history. Pure without a `report`."""
     start_key, loop_key = jax.random.split(key)
     start = learner.start(start_key)
-    state, history = loop(loop_key, start, learner.update, num_updates, report, chunk)
+    state, history = loop(loop_key, start, learner.update, num_updates, report)
     return state.params, history
 
 
@@ -115,7 +114,7 @@ def train_many(
     start_keys, loop_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
     carry = jax.jit(jax.vmap(start))(start_keys, configs)
     rows: list[History] = []
-    while (done := int(carry[0].steps.min())) < checkpoints[-1]:
+    while carry[0].steps.min() < checkpoints[-1]:
         iterations = jnp.arange(len(rows) * CHUNK, (len(rows) + 1) * CHUNK)
         carry, chunk = jax.block_until_ready(run(carry, loop_keys, configs, iterations))
         rows.append(jax.tree.map(np.asarray, chunk))
