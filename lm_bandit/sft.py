@@ -120,7 +120,7 @@ def train(
 def loss(params: Transformer, texts: Texts) -> Scalar:
     """The cross-entropy in nats, a mean over the learned tokens of the batch."""
     # The hidden state at t predicts token t + 1; the first token is predicted by none.
-    hidden = jax.vmap(hidden_states, (None, 0))(params, texts.tokens[:, :-1])
+    hidden = hidden_states(params, texts.tokens[:, :-1])
     log_probs = next_token_log_probs(params, hidden)
     targets, weights = texts.tokens[:, 1:], texts.weights[:, 1:]
     of_targets = jnp.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0]

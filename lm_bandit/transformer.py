@@ -115,21 +115,21 @@ def init(
     )
 
 
-def empty_cache(params: Transformer, length: int) -> Cache:
+def empty_cache(params: Transformer, length: int, batch: tuple[int, ...] = ()) -> Cache:
     """Room for `length` tokens; what is not yet written is never attended to."""
     L, _, _, H, K = params.h.c_attn.w.shape
-    zeros = jnp.zeros((L, H, length, K), params.wte.dtype)
+    zeros = jnp.zeros((L, *batch, H, length, K), params.wte.dtype)
     return Cache(zeros, zeros)
 
 
 def forward(
     params: Transformer,
-    tokens: Int[Array, "n"],
+    tokens: Int[Array, "*batch n"],
     cache: Cache,
     start: int | Int[Array, ""] = 0,
-) -> tuple[Float[Array, "n D"], Cache]:
+) -> tuple[Float[Array, "*batch n D"], Cache]:
     """Hidden states of the tokens at start .. start + n - 1, and the new cache."""
-    positions = start + jnp.arange(tokens.shape[0])
+    positions = start + jnp.arange(tokens.shape[-1])
     x = params.wte[tokens] + params.wpe[positions]
 
     def layer(x, block_and_cache):
@@ -145,9 +145,12 @@ def forward(
     return _norm(params.ln_f, x), Cache(keys, values)
 
 
-def hidden_states(params: Transformer, tokens: Int[Array, "n"]) -> Float[Array, "n D"]:
+def hidden_states(
+    params: Transformer, tokens: Int[Array, "*batch n"]
+) -> Float[Array, "*batch n D"]:
     """Hidden states of a whole sequence; the one at t has read tokens 0 .. t."""
-    return forward(params, tokens, empty_cache(params, tokens.shape[0]))[0]
+    *batch, length = tokens.shape
+    return forward(params, tokens, empty_cache(params, length, tuple(batch)))[0]
 
 
 def next_token_log_probs(
@@ -159,22 +162,31 @@ def next_token_log_probs(
 
 def _attention(block, x, cache, start):
     """Causal self-attention of n new tokens over everything up to themselves."""
-    projected = jnp.einsum("nd,dchk->chnk", x, block.c_attn.w)
-    queries, keys, values = projected + block.c_attn.b[:, :, None]
-    write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=1)
+    projected = _linear(block.c_attn, x)  # [..., n, 3, H, K]
+    queries, keys, values = jnp.moveaxis(projected.swapaxes(-4, -2), -3, 0)
+    write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=-2)
     keys, values = write(cache[0], keys), write(cache[1], values)
 
-    scores = queries @ jnp.swapaxes(keys, 1, 2) / keys.shape[-1] ** 0.5  # [H, n, C]
-    own = start + jnp.arange(x.shape[0])
-    visible = jnp.arange(keys.shape[1]) <= own[:, None]
+    scores = queries @ keys.mT / keys.shape[-1] ** 0.5  # [..., H, n, C]
+    own = start + jnp.arange(x.shape[-2])
+    visible = jnp.arange(keys.shape[-2]) <= own[:, None]
     weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf))
-    mixed = jnp.einsum("hnk,hkd->nd", weights @ values, block.attn_c_proj.w)
-    return mixed + block.attn_c_proj.b, (keys, values)
+    mixed = jnp.swapaxes(weights @ values, -3, -2)  # [..., n, H, K]
+    return _linear(block.attn_c_proj, mixed.reshape(x.shape)), (keys, values)
 
 
 def _mlp(block, x):
-    inner = jax.nn.gelu(x @ block.c_fc.w + block.c_fc.b)
-    return inner @ block.mlp_c_proj.w + block.mlp_c_proj.b
+    return _linear(block.mlp_c_proj, jax.nn.gelu(_linear(block.c_fc, x)))
+
+
+def _linear(linear, x):
+    """x @ w + b, with all tokens of a batch as the rows of one matrix.
+
+    Its gradient takes half the time of a product with more axes, on a CPU.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    matrix = linear.w.reshape(rows.shape[1], -1)
+    return (rows @ matrix).reshape(*x.shape[:-1], *linear.b.shape) + linear.b
 
 
 def _norm(norm, x, epsilon=1e-5):
