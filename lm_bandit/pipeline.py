@@ -32,9 +32,10 @@ from lm_bandit import (
     text,
     transformer,
 )
+from lm_bandit.diagnostics import History
 from lm_bandit.feedback import Comparisons
-from lm_bandit.ppo import RLHFConfig
 from lm_bandit.reward_model import RewardConfig, RewardModel
+from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.text import World
 from lm_bandit.transformer import Transformer, TransformerConfig
@@ -76,7 +77,7 @@ class Learned(NamedTuple):
 
     models: Models
     snapshots: Transformer  # the policy after each update, along a leading axis
-    history: ppo.Metrics  # one row per update
+    history: History  # one row per update
     pretraining_loss: float  # nats per word, mean of the last tenth of the updates
     held_out_accuracy: float  # of the reward model, on comparisons it never saw
 
