@@ -129,13 +129,16 @@ def _gaps(policy, scorer, written, temperature) -> tuple[Scalar, Scalar]:
     return sampler_gap, jnp.where(has_ended(completion), moved, 0.0)
 
 
-def require_sound(done: int, snapshots: PyTree, rows: History) -> None:
+def require_sound(
+    done: int, snapshots: Transformer, rows: History, before: Transformer
+) -> None:
     """Raise `BrokenRun` at the first update that broke an invariant.
 
     Args:
         done: updates that have been made, `rows` being of the last of them.
         snapshots: the policy's parameters after each update of `rows`.
         rows: one row per update.
+        before: the parameters before the first of these.
     """
     rows = jax.tree.map(np.asarray, rows)
     first = done - len(rows.score)
@@ -159,21 +162,21 @@ def require_sound(done: int, snapshots: PyTree, rows: History) -> None:
                 f"padding gap {rows.padding_gap[i]:.2g}, "
                 f"first ratio {rows.improvement.first_ratio[i]:.6g}"
             )
-            good = None if i == 0 else _row(snapshots, i - 1)
+            good = before if i == 0 else row(snapshots, i - 1)
             raise BrokenRun(f"PPO, update {first + i + 1}: {promise} ({numbers})", good)
 
 
-def require_exact_kl(update: int, row: History, exact_kl: float) -> None:
-    """Raise `BrokenRun` where the KL of a batch is not that of its policy.
+def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
+    """Raise `BrokenRun` where the KL of a batch is not that of the policy it is from.
 
-    `row` is of the update after `update`: its batch is by the policy of `exact_kl`.
+    `exact_kl` is of the policy after so many updates, which writes the next batch.
     """
-    error = abs(float(row.kl) - exact_kl)
-    if not error <= STANDARD_ERRORS * float(row.kl_error) + TOLERANCE:
+    kl, error = float(history.kl[made]), float(history.kl_error[made])
+    if not abs(kl - exact_kl) <= STANDARD_ERRORS * error + TOLERANCE:
         raise BrokenRun(
-            f"PPO, update {update + 1}: the KL of the samples must be the exact "
-            f"{exact_kl:.4f} within {STANDARD_ERRORS:g} standard errors of "
-            f"{float(row.kl_error):.2g}, got {float(row.kl):.4f}"
+            f"PPO, update {made + 1}: the KL of the samples must be the exact "
+            f"{exact_kl:.4f} within {STANDARD_ERRORS:g} standard errors of {error:.2g}, "
+            f"got {kl:.4f}"
         )
 
 
@@ -185,5 +188,6 @@ def _rows_finite(tree: PyTree) -> np.ndarray:
     )
 
 
-def _row(tree: PyTree, i: int) -> PyTree:
+def row(tree: PyTree, i: int) -> PyTree:
+    """One row of every leaf."""
     return jax.tree.map(lambda x: x[i], tree)

@@ -91,9 +91,14 @@ def train(
         state, history = update(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.params.policy, history)
 
+    good = fixed.reference
+
     def watch(done, rows):
-        diagnostics.require_sound(done, *rows)
-        report(done, rows[1])
+        nonlocal good
+        snapshots, history = rows
+        diagnostics.require_sound(done, snapshots, history, good)
+        good = diagnostics.row(snapshots, -1)
+        report(done, history)
 
     _, (snapshots, history) = training.loop(
         key, (state, fixed), advance, config.num_updates, report and watch
