@@ -174,9 +174,8 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
     kl, error = float(history.kl[made]), float(history.kl_error[made])
     if not abs(kl - exact_kl) <= STANDARD_ERRORS * error + TOLERANCE:
         raise BrokenRun(
-            f"PPO, update {made + 1}: the KL of the samples must be the exact "
-            f"{exact_kl:.4f} within {STANDARD_ERRORS:g} standard errors of {error:.2g}, "
-            f"got {kl:.4f}"
+            f"PPO, update {made + 1}: the sampled KL must be the exact {exact_kl:.4f} "
+            f"within {STANDARD_ERRORS:g} standard errors of {error:.2g}, got {kl:.4f}"
         )
 
 

@@ -110,14 +110,8 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
     """One iteration: pull, reward, compare with the baseline, improve."""
     params, optimizer_state, kl_weight = state
     pull_key, text_key, improve_key = jax.random.split(key, 3)
-    pulls = pull(
-        params.policy,
-        pull_key,
-        fixed.prompts,
-        config.pulls,
-        length,
-        config.temperature,
-    )
+    how = config.pulls, length, config.temperature
+    pulls = pull(params.policy, pull_key, fixed.prompts, *how)
     batch, history = estimate(params, pulls, fixed, kl_weight, config)
     params, optimizer_state, improvement = improve(
         (params, optimizer_state),
