@@ -35,7 +35,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save as serialize
 
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import END
@@ -90,7 +90,8 @@ def save(
         "format": "pt",  # Hugging Face's word for the layout; it refuses files without
         "description": json.dumps({**ends, **description, **own}),
     }
-    write_files(path.parent, {path.name: lambda file: save_file(tensors, file, header)})
+    data = _in_order(serialize(tensors, header))
+    write_files(path.parent, {path.name: lambda file: file.write_bytes(data)})
 
 
 def load(path: Path) -> tuple[Transformer | RewardModel, dict[str, Any]]:
@@ -184,6 +185,14 @@ def _stacked(
         jnp.asarray(leaf.reshape(x.shape))
         for leaf, x in zip(leaves, shapes, strict=True)
     )
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its header sorted: the same model is the same bytes."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + data[start:]
 
 
 def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
