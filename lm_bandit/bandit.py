@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit.generate import sample
 from lm_bandit.text import World
@@ -28,7 +28,7 @@ class Pulls(NamedTuple):
 
     prompts: Int[Array, "k n P"]
     completions: Int[Array, "k n C"]
-    log_probs: Float[Array, "k n"]  # of the completion, by the policy that wrote it
+    log_probs: Float[Array, "k n C"]  # of each token, by the policy that wrote it
 
 
 def pull(
@@ -37,14 +37,14 @@ def pull(
     prompts: Int[Array, "k P"],
     count: int,
     length: int,
+    temperature: float | Scalar = 1.0,
 ) -> Pulls:
     """`count` completions of every prompt, of at most `length` tokens."""
     repeated = jax.numpy.repeat(prompts[:, None], count, axis=1)
     keys = jax.random.split(key, repeated.shape[:2])
-    of_prompt = jax.vmap(sample, (None, 0, 0, None))
-    completions, log_probs = jax.vmap(of_prompt, (None, 0, 0, None))(
-        params, keys, repeated, length
-    )
+    of_prompt = jax.vmap(sample, (None, 0, 0, None, None))
+    of_prompts = jax.vmap(of_prompt, (None, 0, 0, None, None))
+    completions, log_probs = of_prompts(params, keys, repeated, length, temperature)
     return Pulls(repeated, completions, log_probs)
 
 

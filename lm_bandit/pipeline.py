@@ -25,6 +25,7 @@ import numpy as np
 from lm_bandit import (
     annotators,
     bandit,
+    diagnostics,
     exact,
     ppo,
     reward_model,
@@ -32,9 +33,10 @@ from lm_bandit import (
     text,
     transformer,
 )
+from lm_bandit.diagnostics import History
 from lm_bandit.feedback import Comparisons
-from lm_bandit.ppo import RLHFConfig
 from lm_bandit.reward_model import RewardConfig, RewardModel
+from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.text import World
 from lm_bandit.transformer import Transformer, TransformerConfig
@@ -76,7 +78,7 @@ class Learned(NamedTuple):
 
     models: Models
     snapshots: Transformer  # the policy after each update, along a leading axis
-    history: ppo.Metrics  # one row per update
+    history: History  # one row per update
     pretraining_loss: float  # nats per word, mean of the last tenth of the updates
     held_out_accuracy: float  # of the reward model, on comparisons it never saw
 
@@ -136,7 +138,7 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
         model = reward_model.normalize(model, seen)
         accuracy = reward_model.accuracy(model, unseen)
     with progress.stage("PPO", config.ppo.num_updates) as report:
-        fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model)
+        fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
         snapshots, history = ppo.train(ppo_key, fixed, length, config.ppo, report)
         snapshots = jax.tree.map(np.asarray, snapshots)
         policy = jax.tree.map(lambda x: x[-1], snapshots)
@@ -201,6 +203,8 @@ def measure(
                 snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
                 policies["ppo"] = exact.policy_log_probs(snapshot, world)
             path.append((n, exact.evaluate(problem, policies["ppo"])))
+            if n < config.ppo.num_updates:  # the next batch was sampled from it
+                diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
             report(2 + len(path))
         values = {name: exact.evaluate(problem, p) for name, p in policies.items()}
         tidy = bandit.in_format(world, completions)

@@ -4,71 +4,44 @@
           = E[r] - beta KL(pi || pi_ref)
 
 The reward of a completion is what the reward model says of it, less beta times how
-much likelier the policy makes it than the frozen SFT reference does. The baseline is
-the mean reward of the *other* completions of the same prompt: there is nothing to learn
-for it, and it is unbiased. The improvement step is the one of `policy_gradient.ppo`, to
-which a prompt is an observation and a whole completion is an action.
+much likelier the policy makes it than the frozen reference, the SFT model, does. Three
+policies are about: the one that is learned, the *old* one that wrote the batch (for the
+ratio), and the *reference* (for the price).
+
+By default a completion is one action, and the baseline is the mean reward of the
+*other* completions of the same prompt: unbiased, with nothing to learn. Everything else
+that RLHF is known to use is a field of `RLHFConfig`. The improvement step is that of
+`policy_gradient.improvement`.
 
 Source: Ziegler et al. (2019), eq. 2; Stiennon et al. (2020), section 3.4; Ouyang et al.
 (2022), eq. 2 with gamma = 0; Schulman et al. (2017).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key, Scalar
 
-from lm_bandit import reward_model
+from lm_bandit import diagnostics, reward_model, rewards, sft, views
 from lm_bandit.bandit import Pulls, pull
-from lm_bandit.generate import completion_log_prob, has_ended
+from lm_bandit.diagnostics import History
+from lm_bandit.generate import (
+    all_log_probs,
+    completion_mask,
+    has_ended,
+    token_log_probs,
+)
 from lm_bandit.reward_model import RewardModel
+from lm_bandit.rlhf_config import RLHFConfig
+from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer
-from policy_gradient import training
-from policy_gradient.baselines import leave_one_out_mean
-from policy_gradient.configs import require_divisor, require_positive, sweepable
-from policy_gradient.diagnostics import Diagnostics
+from policy_gradient import configs, objectives, training
+from policy_gradient.improvement import Batch, improve
 from policy_gradient.policies import Evaluation
-from policy_gradient.ppo import Batch, ImproveConfig, improve
-
-
-@sweepable
-@dataclass(frozen=True)
-class RLHFConfig(ImproveConfig):
-    """PPO on the prompts, by Adam with a step size that warms up and anneals to 0."""
-
-    num_updates: int = 120  # batches
-    pulls: int = 64  # completions of each prompt in a batch
-    step_size: float = 3e-3  # peak, after a tenth of the updates
-    max_gradient_norm: float = 0.5  # longer ones are cut to it: rare words jolt
-    epochs: int = 3
-    clip: float = 0.05  # small: the ratio is that of a whole completion
-    minibatches: int = 2
-    value_weight: float = 0.0  # the baseline is a mean: there is no critic
-    kl_weight: float = 0.07  # beta, in deviations of the reference's score per nat
-    penalty: float = -4.0  # instead of the score where a completion does not end
-
-    def __post_init__(self):
-        super().__post_init__()
-        require_positive(
-            self, "num_updates", "step_size", "max_gradient_norm", "kl_weight"
-        )
-        if self.pulls < 2:
-            raise ValueError(f"pulls must be at least 2, got {self.pulls}")
-        require_divisor("minibatches", self.minibatches, "pulls", self.pulls)
-
-
-class Metrics(NamedTuple):
-    """One row per update, sampled."""
-
-    score: Float[Array, "..."]  # mean learned score, penalties included
-    kl: Float[Array, "..."]  # mean of log pi - log pi_ref: KL(pi || pi_ref), in nats
-    objective: Float[Array, "..."]  # score - beta KL
-    ended: Float[Array, "..."]  # share of completions that end within the limit
-    improvement: Diagnostics
 
 
 class Fixed(NamedTuple):
@@ -77,6 +50,22 @@ class Fixed(NamedTuple):
     prompts: Int[Array, "k P"]
     reference: Transformer  # pi_ref, the SFT model
     reward_model: RewardModel
+    texts: Texts | None = None  # of pretraining, for its share of the gradient
+
+
+class ActorCritic(NamedTuple):
+    """All that PPO changes."""
+
+    policy: Transformer
+    critic: RewardModel | None  # v of prefixes, where the baseline is a learned value
+
+
+class State(NamedTuple):
+    """The state of training, between two updates."""
+
+    params: ActorCritic
+    optimizer_state: optax.OptState
+    kl_weight: Scalar  # beta, which a target may adapt
 
 
 def train(
@@ -84,73 +73,176 @@ def train(
     fixed: Fixed,
     length: int,
     config: RLHFConfig,
-    report: Callable[[int, Metrics], None] | None = None,
-) -> tuple[Transformer, Metrics]:
+    report: Callable[[int, History], None] | None = None,
+) -> tuple[Transformer, History]:
     """PPO from the reference on; completions have at most `length` tokens.
 
     Returns the policy's parameters after every update (a leading axis) and the history.
+    Pure without a `report`; with one, invariants that break stop the run: see
+    `diagnostics.require_sound`.
     """
-    steps = config.num_updates * config.epochs * config.minibatches
-    step_size = optax.warmup_cosine_decay_schedule(
-        0.0, config.step_size, steps // 10, steps
-    )
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(config.max_gradient_norm),
-        optax.adam(step_size),
-    )
+    with_critic = config.baseline == "value"
+    params = ActorCritic(fixed.reference, fixed.reward_model if with_critic else None)
+    optimizer = config.optimizer()
+    state = State(params, optimizer.init(params), jnp.asarray(config.kl_weight, float))
 
-    def update(state, key):
-        params, optimizer_state, fixed = state
-        pull_key, improve_key = jax.random.split(key)
-        pulls = pull(params, pull_key, fixed.prompts, config.pulls, length)
-        batch, metrics = estimate(pulls, fixed, config)
-        params, optimizer_state, improvement = improve(
-            (params, optimizer_state),
-            improve_key,
-            batch,
-            jax.vmap(evaluate, (None, 0, 0)),
-            optimizer,
-            config,
-        )
-        history = metrics._replace(improvement=improvement)
-        return (params, optimizer_state, fixed), (params, history)
+    def advance(state_and_fixed, key):
+        state, fixed = state_and_fixed
+        state, history = update(state, key, fixed, length, optimizer, config)
+        return (state, fixed), (state.params.policy, history)
 
-    reference = fixed.reference
-    state = (reference, optimizer.init(reference), fixed)
-    watch = report and (lambda done, row: report(done, row[1]))
+    good = fixed.reference
+
+    def watch(done, rows):
+        nonlocal good
+        snapshots, history = rows
+        diagnostics.require_sound(done, snapshots, history, good)
+        good = diagnostics.row(snapshots, -1)
+        report(done, history)
+
     _, (snapshots, history) = training.loop(
-        key, state, update, config.num_updates, watch
+        key, (state, fixed), advance, config.num_updates, report and watch
     )
     return snapshots, history
 
 
-def estimate(pulls: Pulls, fixed: Fixed, config: RLHFConfig) -> tuple[Batch, Metrics]:
-    """Compound rewards and leave-one-out advantages, as one flat batch."""
+def update(state, key, fixed, length, optimizer, config) -> tuple[State, History]:
+    """One iteration: pull, reward, compare with the baseline, improve."""
+    params, optimizer_state, kl_weight = state
+    pull_key, text_key, improve_key = jax.random.split(key, 3)
+    how = config.pulls, length, config.temperature
+    pulls = pull(params.policy, pull_key, fixed.prompts, *how)
+    batch, history = estimate(params, pulls, fixed, kl_weight, config)
+    params, optimizer_state, improvement = improve(
+        (params, optimizer_state),
+        improve_key,
+        batch,
+        partial(evaluate, config=config),
+        optimizer,
+        without_errors_of_no_critic(config),
+        pretraining_loss(text_key, fixed.texts, config),
+    )
+    if config.kl_target is not None:
+        kl_weight = rewards.adapted_kl_weight(
+            kl_weight, history.kl, config.kl_target, config.kl_gain
+        )
+    state = State(params, optimizer_state, kl_weight)
+    return state, history._replace(improvement=improvement)
 
-    def of_pulls(f):
-        return jax.vmap(jax.vmap(f, (None, 0, 0)), (None, 0, 0))
 
-    scores = of_pulls(reward_model.score)(
-        fixed.reward_model, pulls.prompts, pulls.completions
+def estimate(
+    params: ActorCritic,
+    pulls: Pulls,
+    fixed: Fixed,
+    kl_weight: Scalar,
+    config: RLHFConfig,
+) -> tuple[Batch, History]:
+    """What the pulls earned, and how much better that is than the baseline."""
+
+    def of_one(prompt, completion, log_probs):
+        ended = has_ended(completion)
+        score = reward_model.score(fixed.reward_model, prompt, completion)
+        score = jnp.where(ended, score, config.penalty)
+        references = token_log_probs(
+            fixed.reference, prompt, completion, config.temperature
+        )
+        mask = completion_mask(completion)
+        earned = rewards.token_rewards(
+            score, log_probs - references, mask, kl_weight, config.kl_at == "end"
+        )
+        values = jnp.zeros_like(log_probs)
+        if params.critic is not None:
+            values = reward_model.prefix_values(params.critic, prompt, completion)
+        tokens = views.as_tokens(prompt, completion, log_probs, earned, values)
+        return tokens, references, score
+
+    tokens, references, scores = jax.vmap(jax.vmap(of_one))(*pulls)
+    kls = jax.vmap(jax.vmap(jax.vmap(objectives.kl_estimates)))(
+        tokens.log_probs, references
     )
-    ended = jax.vmap(jax.vmap(has_ended))(pulls.completions)
-    scores = jnp.where(ended, scores, config.penalty)
-    references = of_pulls(completion_log_prob)(
-        fixed.reference, pulls.prompts, pulls.completions
+    history = diagnostics.of_pulls(
+        params.policy,
+        fixed.reward_model,
+        pulls,
+        scores,
+        kls,
+        kl_weight,
+        config.temperature,
     )
-    log_ratios = pulls.log_probs - references
-    rewards = scores - config.kl_weight * log_ratios
-    advantages = rewards - jax.vmap(leave_one_out_mean)(rewards)
-    batch = Batch(*pulls, jnp.zeros_like(rewards), advantages, value_targets=rewards)
-    metrics = Metrics(
-        scores.mean(), log_ratios.mean(), rewards.mean(), ended.mean(), improvement=None
+    trajectories = tokens
+    if config.view == "completion":
+        trajectories = jax.vmap(jax.vmap(views.as_bandit))(tokens)
+    trajectories = trajectories._replace(
+        rewards=rewards.scaled(
+            trajectories.rewards, trajectories.mask, config.reward_scaling
+        )
     )
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), metrics
+    trajectories, advantages = rewards.compare(trajectories, config)
+    targets = advantages + trajectories.values
+    if config.normalize_advantages:
+        advantages = rewards.scaled(advantages, trajectories.mask, "whiten")
+    rows = jax.tree.map(
+        lambda x: x.reshape(-1, *x.shape[2:]),
+        (trajectories.log_probs, trajectories.values, advantages, targets),
+    )
+    mask = trajectories.mask.reshape(-1, trajectories.mask.shape[-1])
+    flat = (x.reshape(-1, x.shape[-1]) for x in (pulls.prompts, pulls.completions))
+    weights = views.weights(mask, config.over_tokens)
+    return Batch(*flat, *rows, weights), history
 
 
 def evaluate(
-    params: Transformer, prompt: Int[Array, "P"], completion: Int[Array, "C"]
+    params: ActorCritic,
+    prompts: Int[Array, "rows P"],
+    completions: Int[Array, "rows C"],
+    config: RLHFConfig,
 ) -> Evaluation:
-    """Log pi(completion | prompt): the whole completion is one action."""
-    log_prob = completion_log_prob(params, prompt, completion)
-    return Evaluation(log_prob, entropy=-log_prob, value=jnp.zeros(()))
+    """Log-probability, entropy and value of each token, or of each completion.
+
+    The entropies of the tokens' distributions add up to an estimate of the completion's
+    (the chain rule), as their log-probabilities do to its own.
+    """
+
+    def of_one(prompt, completion):
+        log_probs = all_log_probs(params.policy, prompt, completion, config.temperature)
+        mask = completion_mask(completion)
+        taken = jnp.take_along_axis(log_probs, completion[:, None], axis=1)[:, 0]
+        values = jnp.zeros_like(taken)
+        if params.critic is not None:
+            values = reward_model.prefix_values(params.critic, prompt, completion)
+        entropies = jax.vmap(objectives.entropy)(log_probs)
+        tokens = Evaluation(taken * mask, entropies * mask, values * mask)
+        if config.view == "token":
+            return tokens
+        log_prob, entropy, _ = (jnp.sum(x, keepdims=True) for x in tokens)
+        return Evaluation(log_prob, entropy, values[:1])
+
+    return jax.vmap(of_one)(prompts, completions)
+
+
+def pretraining_loss(
+    key: Key[Array, ""], texts: Texts | None, config: RLHFConfig
+) -> Callable[[ActorCritic, Batch], Scalar] | None:
+    """Gamma times the loss on as many pretraining texts as a minibatch has rows.
+
+    Source: Ouyang et al. (2022), eq. 2: the last term of obj(phi), so that the model
+    forgets less of the language at large.
+    """
+    if config.pretraining_weight == 0.0:
+        return None
+    if texts is None:
+        raise ValueError("pretraining_weight is above 0, but there are no texts")
+
+    def loss(params, minibatch):
+        rows = jax.random.randint(key, minibatch.weights[:, 0].shape, 0, len(texts[0]))
+        some = jax.tree.map(lambda x: x[rows], texts)
+        return config.pretraining_weight * sft.loss(params.policy, some)
+
+    return loss
+
+
+def without_errors_of_no_critic(config: RLHFConfig) -> RLHFConfig:
+    """Without a critic, the errors of its values are not part of the loss."""
+    if config.baseline == "value":
+        return config
+    return configs.altered(config, "value_weight", 0.0)

@@ -68,6 +68,18 @@ def score(
     return read(model, hidden[last])
 
 
+def prefix_values(
+    model: RewardModel, prompt: Int[Array, "P"], completion: Int[Array, "C"]
+) -> Float[Array, "C"]:
+    """The head read *before* each token of the completion: a critic, q-hat of prefixes.
+
+    The value at t has read the prompt and y_<t, not y_t: a baseline that sees the
+    action which it is subtracted from makes the gradient biased.
+    """
+    tokens = jnp.concatenate([prompt, completion])[:-1]
+    return read(model, hidden_states(model.trunk, tokens)[prompt.shape[0] - 1 :])
+
+
 def read(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
     """The head, on the hidden state at an end-of-text token."""
     return hidden @ model.head + model.bias

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Scalar
 
 from policy_gradient.configs import require_divisor, require_positive
 
@@ -166,10 +166,15 @@ def hidden_states(params: Transformer, tokens: Int[Array, "n"]) -> Float[Array, 
 
 
 def next_token_log_probs(
-    params: Transformer, hidden: Float[Array, "*n D"]
+    params: Transformer,
+    hidden: Float[Array, "*n D"],
+    temperature: float | Scalar = 1.0,
 ) -> Float[Array, "*n V"]:
-    """Log pi(. | the tokens read so far)."""
-    return jax.nn.log_softmax(hidden @ params.wte.T)
+    """Log pi(. | the tokens read so far); below temperature 1 the likely is likelier.
+
+    A policy *has* a temperature: who samples at one must score at the same.
+    """
+    return jax.nn.log_softmax(hidden @ params.wte.T / temperature)
 
 
 def _attention(block, x, cache, start):

@@ -16,7 +16,8 @@ Read in this order:
     objectives.py   score function, surrogates, value loss, entropy, KL
     reinforce.py    REINFORCE with a baseline
     actor_critic.py the critic says what is still to come: A2C, n steps, TD(lambda)
-    ppo.py          PPO; its `improve` step is the one that RLHF uses
+    ppo.py          PPO on these worlds
+    improvement.py  PPO's step on any batch: the one that RLHF uses too
     diagnostics.py  what to look at while it learns
     training.py     the loop; configs.py, compilation.py: borders and caches
 

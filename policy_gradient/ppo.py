@@ -6,8 +6,8 @@ The surrogate allows more than one gradient step per batch; the clip takes away 
 reward for moving a probability by more than a factor 1 +- eps. Without it (eps = inf)
 many epochs run away with the policy. Advantages come from GAE and a critic.
 
-`improve` knows nothing of environments: it takes any batch of observations, actions,
-old log-probabilities and advantages. A transformer on prompts uses it as it is.
+Here: the batch, and what its actions were worth. How it is used is `improvement.py`,
+which a language model shares.
 
 Source: Schulman et al. (2017), eq. 7 and algorithm 1; Schulman et al. (2016) for GAE.
 """
@@ -15,39 +15,21 @@ Source: Schulman et al. (2017), eq. 7 and algorithm 1; Schulman et al. (2016) fo
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
+from jaxtyping import Array, Key, PyTree
 
 from mdp import MDP
-from policy_gradient import configs, diagnostics, objectives, policies, training
+from policy_gradient import configs, diagnostics, policies, training
 from policy_gradient.advantages import generalized_advantages, normalize
-from policy_gradient.diagnostics import Diagnostics, History
-from policy_gradient.policies import Evaluation, Policy, tabular_softmax, tabulate
+from policy_gradient.diagnostics import History
+from policy_gradient.improvement import Batch, ImproveConfig, improve
+from policy_gradient.policies import Policy, tabular_softmax, tabulate
 from policy_gradient.rollout import Rollout, reset_many, rollout_many, to_jax
 from policy_gradient.training import Learner, State
 from policy_gradient.trajectory import Trajectory
-
-
-@configs.sweepable
-@dataclass(frozen=True)
-class ImproveConfig:
-    """How one batch is used (Schulman et al. 2017, section 5 and table 3)."""
-
-    epochs: int = 4  # passes over the batch
-    minibatches: int = 4  # gradient steps per pass
-    clip: float = 0.2  # eps: how far a ratio may earn; inf is eq. 6, without a clip
-    clip_values: bool = False  # the critic too, as in the authors' code, by eps
-    kl_limit: float = 1e9  # no step beyond it, in nats (Spinning Up has 0.015)
-    value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
-    entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
-
-    def __post_init__(self):
-        configs.require_positive(self, "epochs", "minibatches", "clip", "kl_limit")
-        configs.require_not_negative(self, "value_weight", "entropy_weight")
 
 
 @configs.sweepable
@@ -71,17 +53,6 @@ class PPOConfig(ImproveConfig):
         configs.require_in_unit_interval(self, "trace_decay")
         size = self.num_environments * self.num_steps
         configs.require_divisor("minibatches", self.minibatches, "the batch", size)
-
-
-class Batch(NamedTuple):
-    """Samples of the old policy, in any order; everything an improvement step needs."""
-
-    observations: PyTree  # [samples, ...]
-    actions: PyTree  # [samples, ...]
-    log_probs: Float[Array, "samples"]  # of the policy that acted: never recomputed
-    values: Float[Array, "samples"]  # of the critic that acted; 0 without one
-    advantages: Float[Array, "samples"]
-    value_targets: Float[Array, "samples"]
 
 
 def train(
@@ -159,92 +130,6 @@ def estimate(trajectories: Trajectory, config: PPOConfig) -> Batch:
         normalize(advantages) if config.normalize_advantages else advantages,
         # Made of the advantage before it is normalised.
         value_targets=advantages + trajectories.values,
+        weights=trajectories.mask,
     )
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch)
-
-
-def improve(
-    state: tuple[PyTree, PyTree],
-    key: Key[Array, ""],
-    batch: Batch,
-    evaluate: Callable[[PyTree, PyTree, PyTree], Evaluation],
-    optimizer: optax.GradientTransformation,
-    config: ImproveConfig,
-) -> tuple[PyTree, PyTree, Diagnostics]:
-    """Epochs of shuffled minibatches on one batch (Schulman et al. 2017, algorithm 1).
-
-    `evaluate` is of a whole minibatch; `config.minibatches` must divide the batch.
-    """
-
-    def descend(carry, indices):
-        state, goes_on = carry
-        params, optimizer_state = state
-        minibatch = jax.tree.map(lambda x: x[indices], batch)
-        gradient, measured = jax.grad(loss, has_aux=True)(
-            params, minibatch, evaluate, config
-        )
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-        moved = optax.apply_updates(params, updates), optimizer_state
-        goes_on &= measured.approx_kl <= config.kl_limit
-        state = jax.tree.map(partial(jnp.where, goes_on), moved, state)
-        norm = optax.tree.norm(gradient)
-        return (state, goes_on), measured._replace(gradient_norm=norm)
-
-    sizes = len(batch.log_probs), config.epochs, config.minibatches
-    minibatches = shuffled_minibatches(key, *sizes)
-    (state, _), measured = jax.lax.scan(descend, (state, True), minibatches)
-    means = jax.tree.map(jnp.mean, measured)
-    explained = diagnostics.explained_variance(
-        batch.values, batch.value_targets, jnp.ones_like(batch.values)
-    )
-    first = measured.first_ratio[0]
-    return *state, means._replace(explained_variance=explained, first_ratio=first)
-
-
-def shuffled_minibatches(
-    key: Key[Array, ""], size: int, epochs: int, minibatches: int
-) -> Int[Array, "steps samples"]:
-    """The indices of each gradient step: every sample once an epoch, in a new order.
-
-    Every number is random but for its last digits, an index: in the order of the
-    numbers the indices are shuffled, ten times faster than `jax.random.permutation`.
-    """
-    digits = (size - 1).bit_length()
-    # New numbers for every epoch: the same shuffle twice is the same minibatches twice.
-    numbers = jax.random.bits(key, (epochs, size)) >> digits << digits
-    orders = jnp.sort(numbers | jnp.arange(size, dtype=numbers.dtype))
-    indices = (orders & (2**digits - 1)).astype(int)
-    return indices.reshape(epochs * minibatches, size // minibatches)
-
-
-def loss(
-    params: PyTree,
-    batch: Batch,
-    evaluate: Callable[[PyTree, PyTree, PyTree], Evaluation],
-    config: ImproveConfig,
-) -> tuple[Scalar, Diagnostics]:
-    """Minus the surrogate, plus the critic's error, minus the entropy bonus."""
-    now = evaluate(params, batch.observations, batch.actions)
-    probs = now.log_prob, batch.log_probs
-    clipped = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))
-    surrogates = clipped(*probs, batch.advantages, config.clip)
-    if config.clip_values:
-        clipped = jax.vmap(objectives.clipped_value_loss, (0, 0, 0, None))
-        errors = clipped(now.value, batch.values, batch.value_targets, config.clip)
-    else:
-        errors = jax.vmap(objectives.value_loss)(now.value, batch.value_targets)
-    total = (
-        -surrogates.mean()
-        + config.value_weight * errors.mean()
-        - config.entropy_weight * now.entropy.mean()
-    )
-    ratios = jax.vmap(objectives.importance_ratio)(*probs)
-    return total, Diagnostics(
-        loss=total,
-        entropy=now.entropy.mean(),
-        approx_kl=diagnostics.approximate_kl(*probs, jnp.ones_like(ratios)),
-        clip_fraction=jnp.mean(jnp.abs(ratios - 1.0) > config.clip),
-        explained_variance=0.0 * total,  # of the whole batch: see improve
-        gradient_norm=0.0 * total,  # known only after it
-        first_ratio=ratios.mean(),
-    )

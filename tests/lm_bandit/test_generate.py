@@ -7,7 +7,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit import bandit, exact
-from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
+from lm_bandit.generate import (
+    completion_log_prob,
+    completion_mask,
+    has_ended,
+    token_log_probs,
+)
 from lm_bandit.transformer import hidden_states, next_token_log_probs
 
 
@@ -39,7 +44,7 @@ def test_the_log_probability_of_a_completion_is_the_sum_over_its_tokens(tiny, mo
 
 def test_sampler_and_scorer_agree(tiny, model):
     pulls = bandit.pull_all(model, jax.random.key(0), jnp.asarray(tiny.prompts), 50, 3)
-    score = jax.vmap(jax.vmap(completion_log_prob, (None, 0, 0)), (None, 0, 0))
+    score = jax.vmap(jax.vmap(token_log_probs, (None, 0, 0)), (None, 0, 0))
     scored = score(model, pulls.prompts, pulls.completions)
     assert_allclose(pulls.log_probs, scored, atol=1e-5)
     ended = np.asarray(pulls.completions) == 0

@@ -1,5 +1,7 @@
 """PPO for RLHF, against the exact objective and its exact gradient."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,9 +11,10 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import bandit, exact, ppo, reward_model, transformer
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.ppo import Fixed, RLHFConfig
+from lm_bandit.ppo import ActorCritic, Fixed
+from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.transformer import TransformerConfig
-from policy_gradient.ppo import ImproveConfig, improve
+from policy_gradient.improvement import ImproveConfig, improve
 
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
 
@@ -32,7 +35,8 @@ def policy(tiny):
 def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, policy):
     """R = r - beta (log pi - log pi_ref), with the penalty for r where cut off."""
     pulls = bandit.pull_all(policy, jax.random.key(0), fixed.prompts, 8, 3)
-    batch, metrics = ppo.estimate(pulls, fixed, CONFIG)
+    params = ActorCritic(policy, critic=None)
+    batch, metrics = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
     rewards, kls = np.zeros((2, 2, 8))
     for i, j in np.ndindex(2, 8):
         prompt, completion = fixed.prompts[i], pulls.completions[i, j]
@@ -42,11 +46,11 @@ def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, polic
         kls[i, j] -= completion_log_prob(fixed.reference, prompt, completion)
         rewards[i, j] = (score if ended else -2.0) - 0.4 * kls[i, j]
     assert 0 < metrics.ended < 1, "the sample must hold both kinds"
-    assert_allclose(batch.value_targets, rewards.ravel(), atol=1e-4)
+    assert_allclose(batch.value_targets[:, 0], rewards.ravel(), atol=1e-4)
     assert_allclose(metrics.objective, rewards.mean(), atol=1e-4)
     assert_allclose(metrics.kl, kls.mean(), atol=1e-5)
     others = (rewards.sum(1, keepdims=True) - rewards) / 7
-    assert_allclose(batch.advantages, (rewards - others).ravel(), atol=1e-4)
+    assert_allclose(batch.advantages[:, 0], (rewards - others).ravel(), atol=1e-4)
 
 
 def exact_objective(params, fixed, learned, tiny):
@@ -76,11 +80,12 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
 
     def step(key):
         pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
-        batch, _ = ppo.estimate(pulls, fixed, CONFIG)
-        state = (policy, optimizer.init(policy))
-        of_all = jax.vmap(ppo.evaluate, (None, 0, 0))
-        moved, _, diagnostics = improve(state, key, batch, of_all, optimizer, once)
-        return jax.tree.map(jnp.subtract, moved, policy), diagnostics.first_ratio
+        params = ActorCritic(policy, critic=None)
+        batch, _ = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
+        state = (params, optimizer.init(params))
+        evaluate = partial(ppo.evaluate, config=CONFIG)
+        moved, _, diagnostics = improve(state, key, batch, evaluate, optimizer, once)
+        return jax.tree.map(jnp.subtract, moved, params), diagnostics.first_ratio
 
     keys = jax.random.split(jax.random.key(2), 400)
     steps, ratios = jax.jit(lambda keys: jax.lax.map(step, keys))(keys)

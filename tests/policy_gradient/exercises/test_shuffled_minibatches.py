@@ -4,11 +4,13 @@ import jax
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from policy_gradient import ppo
+from policy_gradient import improvement
 
 
 def shuffle(key, size=24, epochs=2, minibatches=4):
-    rows = ppo.shuffled_minibatches(jax.random.key(key), size, epochs, minibatches)
+    rows = improvement.shuffled_minibatches(
+        jax.random.key(key), size, epochs, minibatches
+    )
     return np.asarray(rows)
 
 

@@ -1,0 +1,92 @@
+"""What a completion earned, and whether that is more than was to be expected.
+
+    R(x, y) = r(x, y) - beta sum_t ( log pi(y_t | x, y_<t) - log pi_ref(y_t | x, y_<t) )
+
+the score of the reward model, less the price of leaving the reference. The score comes
+with the last token; the price with each token, or with the last.
+
+    A = R - b        b: a constant, a mean over completions of the same prompt, a critic
+
+A completion becomes likelier when it earned more than the baseline, less likely when
+it earned less.
+
+Source: Ziegler et al. (2019), eq. 2 and section 2.2; Stiennon et al. (2020), section
+3.4; Ouyang et al. (2022), section 3.5; Ahmadian et al. (2024) for leave-one-out.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Scalar
+
+from lm_bandit.rlhf_config import RLHFConfig
+from policy_gradient import baselines
+from policy_gradient.advantages import generalized_advantages, reward_to_go
+from policy_gradient.trajectory import Trajectory, masked_mean
+
+
+def token_rewards(
+    score: Scalar,
+    log_ratios: Float[Array, "C"],
+    mask: Float[Array, "C"],
+    kl_weight: float | Scalar,
+    at_end: bool = False,
+) -> Float[Array, "C"]:
+    """-beta log(pi / pi_ref) for each token, and the score on the last that counts.
+
+    `log_ratios` are data: those of the policy that wrote the text. With `at_end` the
+    last token pays for all of them. The padding gets nothing.
+    """
+    penalties = kl_weight * log_ratios * mask
+    last = mask * (1.0 - jnp.append(mask[1:], 0.0))
+    if at_end:
+        return last * (score - penalties.sum())
+    return last * score - penalties
+
+
+def adapted_kl_weight(
+    kl_weight: Scalar, kl: Scalar, target: float, gain: float | Scalar
+) -> Scalar:
+    """beta, up by at most a fifth of the gain where the KL is above the target.
+
+        e = clip((KL - target) / target, -1/5, 1/5),     beta <- beta (1 + K e)
+
+    Source: Ziegler et al. (2019), section 2.2, with gain K = 0.1.
+    """
+    error = jnp.clip((kl - target) / target, -0.2, 0.2)
+    return kl_weight * (1.0 + gain * error)
+
+
+def compare(
+    trajectories: Trajectory, config: RLHFConfig
+) -> tuple[Trajectory, Float[Array, "k n T"]]:
+    """Advantages over the baseline, and the trajectories with its values in them."""
+    if config.baseline == "value":
+        gae = jax.vmap(jax.vmap(generalized_advantages, (0, None)), (0, None))
+        return trajectories, gae(trajectories, config.trace_decay)
+    returns = jax.vmap(jax.vmap(reward_to_go))(trajectories)
+    of_completions = returns[..., 0]
+    expected = {
+        "none": jnp.zeros_like,
+        "constant": lambda x: jnp.full_like(x, config.baseline_value),
+        "average": lambda x: jnp.full_like(x, x.mean()),
+        "leave_one_out": baselines.leave_one_out_mean,
+    }[config.baseline]
+    values = jax.vmap(expected)(of_completions)[..., None] * trajectories.mask
+    advantages = (returns - values) * trajectories.mask
+    return trajectories._replace(values=values), advantages
+
+
+def scaled(
+    x: Float[Array, "*n"], mask: Float[Array, "*n"], how: str
+) -> Float[Array, "*n"]:
+    """Numbers with deviation 1 over the batch: "whiten" takes their mean away too.
+
+    Of rewards only the scale may go ("scale"): with the mean their sign would go, and
+    with it what the penalty was for. Source: Ziegler et al. (2019), code; Huang et al.
+    (2024), detail on `whiten` with `shift_mean`.
+    """
+    if how == "none":
+        return x
+    mean = masked_mean(x, mask)
+    deviation = jnp.sqrt(masked_mean((x - mean) ** 2, mask)) + 1e-8
+    return mask * ((x - mean) if how == "whiten" else x) / deviation

@@ -1,0 +1,91 @@
+"""Every dial of PPO for RLHF, with where it comes from and what is usual.
+
+A dial that is at its default takes nothing away from the plain page: `ppo.py` with one
+completion as one action, a leave-one-out baseline and a fixed beta.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import optax
+
+from policy_gradient.configs import (
+    require_divisor,
+    require_in_unit_interval,
+    require_not_negative,
+    require_positive,
+    sweepable,
+)
+from policy_gradient.improvement import ImproveConfig
+
+
+@sweepable
+@dataclass(frozen=True)
+class RLHFConfig(ImproveConfig):
+    """PPO on the prompts, by Adam."""
+
+    num_updates: int = 120  # batches
+    pulls: int = 64  # completions of each prompt in a batch (512 in all are usual)
+    epochs: int = 3  # Schulman et al. (2017); 4 in Ziegler et al. (2019)
+    minibatches: int = 2  # of each epoch; usually 1 to 8
+    clip: float = 0.05  # of a whole completion's ratio; 0.2 is usual for a token's
+
+    # The action, and what it earns.
+    view: Literal["completion", "token"] = "completion"  # tokens: Ziegler et al. (2019)
+    over_tokens: Literal["sum", "sequence_mean", "token_mean"] = "sum"  # see views.py
+    kl_weight: float = 0.07  # beta; 0.01 to 0.2 are usual (0.02: Ouyang et al. 2022)
+    kl_at: Literal["tokens", "end"] = (
+        "tokens"  # where it is charged: Ouyang's are tokens
+    )
+    kl_target: float | None = None  # nats; adapts beta (Ziegler et al. 2019: 6 to 10)
+    kl_gain: float = 0.1  # of that controller (Ziegler et al. 2019, section 2.2)
+    penalty: float = -4.0  # instead of the score where nothing ends (2019, section 2.3)
+    temperature: float = 1.0  # of sampling *and* scoring; 0.7 in Ziegler et al. (2019)
+    reward_scaling: Literal["none", "scale", "whiten"] = (
+        "none"  # keep, or remove, the mean
+    )
+
+    # What it is compared with.
+    baseline: Literal["none", "constant", "average", "leave_one_out", "value"] = (
+        "leave_one_out"  # Ahmadian et al. (2024); a critic: Ziegler et al. (2019)
+    )
+    baseline_value: float = 0.0  # of the constant one
+    trace_decay: float = 0.95  # lambda of GAE with a critic (Ouyang et al. 2022)
+    value_weight: float = 0.1  # of a critic's error (Ziegler et al. 2019)
+    normalize_advantages: bool = False  # "whitening": usual with a critic (2019, code)
+
+    # How it is learned.
+    step_size: float = 3e-3  # peak; 1e-5 and less for large models
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"  # linear in 2017
+    warm_up: float = 0.1  # share of the gradient steps in which the step size rises
+    max_gradient_norm: float = 0.5  # longer ones are cut to it (Huang et al. 2022: 0.5)
+    pretraining_weight: float = 0.0  # gamma of obj(phi) (27.8 in Ouyang et al. 2022)
+
+    def __post_init__(self):
+        super().__post_init__()
+        names = "num_updates step_size max_gradient_norm kl_weight temperature kl_gain"
+        require_positive(self, *names.split())
+        require_not_negative(self, "pretraining_weight")
+        require_in_unit_interval(self, "trace_decay", "warm_up")
+        if self.kl_target is not None:
+            require_positive(self, "kl_target")
+        if self.pulls < 2:
+            raise ValueError(f"pulls must be at least 2, got {self.pulls}")
+        require_divisor("minibatches", self.minibatches, "pulls", self.pulls)
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """Adam on gradients that are cut, with the schedule of the step size."""
+        steps = self.num_updates * self.epochs * self.minibatches
+        rising = int(self.warm_up * steps)
+        falls = {
+            "constant": optax.constant_schedule(self.step_size),
+            "linear": optax.linear_schedule(self.step_size, 0.0, steps - rising),
+            "cosine": optax.cosine_decay_schedule(
+                self.step_size, max(steps - rising, 1)
+            ),
+        }[self.schedule]
+        rises = optax.linear_schedule(0.0, self.step_size, rising)
+        return optax.chain(
+            optax.clip_by_global_norm(self.max_gradient_norm),
+            optax.adam(optax.join_schedules([rises, falls], [rising])),
+        )

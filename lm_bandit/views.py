@@ -1,0 +1,92 @@
+"""A completion in two views: many actions, or one.
+
+    token view     state = prefix, action = token        T steps, the last one scored
+    bandit view    state = prompt, action = completion   one step, no episodic structure
+
+Both are `Trajectory`s of the same text, so that one set of objectives serves both. In
+the token view the score comes with the last token, the one that ends the text. Returns
+do not fade: gamma = 1.
+
+The two views have the same expected gradient when whole returns are used and the terms
+of a completion are *summed*: log pi(y|x) is the sum of its tokens'. A mean over tokens
+in its place weighs short completions more, and is another objective.
+
+Source: Ziegler et al. (2019), eq. 2; Stiennon et al. (2020), section 3.4; Ouyang et al.
+(2022), section 3.5; Ahmadian et al. (2024), section 3, on the two views.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from lm_bandit.generate import completion_mask
+from lm_bandit.text import END
+from policy_gradient.trajectory import Trajectory
+
+
+def as_tokens(
+    prompt: Int[Array, "P"],
+    completion: Int[Array, "C"],
+    log_probs: Float[Array, "C"],
+    rewards: Float[Array, "C"],
+    values: Float[Array, "C"],
+) -> Trajectory:
+    """The token view: the episode is over with its last token, ended or cut off.
+
+    One that was cut off has been paid its penalty: nothing is bootstrapped beyond it.
+    """
+    mask = completion_mask(completion)
+    goes_on = jnp.append(mask[1:], 0.0)
+    return Trajectory(
+        observations=prefixes(prompt, completion),
+        actions=completion,
+        log_probs=log_probs * mask,
+        rewards=rewards * mask,
+        discounts=goes_on,
+        values=values * mask,
+        next_values=jnp.append(values[1:], 0.0) * goes_on,
+        continues=goes_on,
+        mask=mask,
+    )
+
+
+def as_bandit(tokens: Trajectory) -> Trajectory:
+    """The bandit view of a token view: one step, from the prompt to the whole text."""
+
+    def total(x):
+        return jnp.sum(x * tokens.mask, keepdims=True)
+
+    zero = jnp.zeros(1)
+    return Trajectory(
+        observations=tokens.observations[:1],
+        actions=tokens.actions[None],
+        log_probs=total(tokens.log_probs),
+        rewards=total(tokens.rewards),
+        discounts=zero,
+        values=tokens.values[:1],
+        next_values=zero,
+        continues=zero,
+        mask=tokens.mask[:1],
+    )
+
+
+def prefixes(
+    prompt: Int[Array, "P"], completion: Int[Array, "C"]
+) -> Int[Array, "C P+C"]:
+    """The state before each token: the text so far, and `END` where there is none."""
+    text = jnp.concatenate([prompt, completion])
+    written = prompt.shape[0] + jnp.arange(completion.shape[0])
+    return jnp.where(jnp.arange(text.shape[0]) < written[:, None], text, END)
+
+
+def weights(mask: Float[Array, "rows C"], over_tokens: str) -> Float[Array, "rows C"]:
+    """What each token counts in the sum over its row, of which a mean is taken.
+
+    sum             1                      log pi of a completion: the policy gradient
+    sequence_mean   1 / its length         each completion counts alike (GRPO)
+    token_mean      1 / the mean length    each token counts alike (as in TRL's PPO)
+    """
+    if over_tokens == "sum":
+        return mask
+    if over_tokens == "sequence_mean":
+        return mask / mask.sum(1, keepdims=True)
+    return mask / mask.sum(1).mean()
