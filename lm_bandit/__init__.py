@@ -19,6 +19,7 @@ Read in this order:
     reward_model.py  a number for a completion, out of comparisons
     ppo.py           PPO against the reward model, on a leash to the reference
     exact.py         the oracle: every completion, J, KL, the optimum and the frontier
+    checkpoints.py   a model as a file, with GPT-2's own names
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 
 Words in the code, symbols in the docstrings (beside those of the floors below):

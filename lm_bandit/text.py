@@ -17,6 +17,7 @@ Sentiment Analysis of Social Media Text. ICWSM-14.
 """
 
 import csv
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,7 +64,13 @@ class World(NamedTuple):
         """Tokens of a text of known words, split at white space."""
         unknown = [word for word in text.split() if word not in self.vocabulary]
         if unknown:
-            raise ValueError(f"text has unknown words {unknown}: {text!r}")
+            known = [
+                near
+                for word in unknown
+                for near in get_close_matches(word.lower(), self.vocabulary, n=1)
+            ]
+            nearest = f", nearest known {known}" if known else ""
+            raise ValueError(f"text has unknown words {unknown}{nearest}: {text!r}")
         return np.array([self.vocabulary.index(w) for w in text.split()], np.int32)
 
     def decode(self, tokens: Int[np.ndarray, "n"]) -> str:

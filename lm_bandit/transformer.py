@@ -6,7 +6,8 @@
 
 Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
 blocks are stacked along a leading axis and scanned (unrolled when compiled: a loop
-takes twice as long on a CPU). Parameters are NamedTuples with GPT-2's own names.
+takes twice as long on a CPU). Parameters are NamedTuples with GPT-2's own names;
+`checkpoints.py` reads and writes them as Hugging Face stores them.
 
 One function serves training, sampling and the exact enumeration: `forward` reads n new
 tokens after `start` tokens whose keys and values are already in the cache.
@@ -115,8 +116,22 @@ def init(
     )
 
 
+def require_room(params: Transformer, num_tokens: int) -> None:
+    """Refuse texts that are longer than the model's context.
+
+    An index beyond the last position would not fail in jax: it is read as the last.
+    """
+    context = params.wpe.shape[0]
+    if num_tokens > context:
+        raise ValueError(
+            f"text must fit into the model's context of {context} tokens, prompt and "
+            f"completion together, got {num_tokens}"
+        )
+
+
 def empty_cache(params: Transformer, length: int, batch: tuple[int, ...] = ()) -> Cache:
     """Room for `length` tokens; what is not yet written is never attended to."""
+    require_room(params, length)
     L, _, _, H, K = params.h.c_attn.w.shape
     zeros = jnp.zeros((L, *batch, H, length, K), params.wte.dtype)
     return Cache(zeros, zeros)

@@ -1,5 +1,7 @@
 """The words and their raters, and the language made of them."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -58,8 +60,18 @@ def test_texts_survive_encoding():
     words = "complaint: the date was dull and awful"
     assert world.decode(world.encode(words)) == words + " ..."
     assert world.decode(np.append(world.encode(words), text.END)) == words
-    with pytest.raises(ValueError, match=r"unknown words \['movie'\]"):
-        world.encode("the movie was good")
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("the movie was good", "text has unknown words ['movie']: 'the movie"),
+        ("The flim was good", "words ['The', 'flim'], nearest known ['the', 'film']: "),
+    ],
+)
+def test_unknown_words_are_named_with_the_nearest_known_ones(said, told):
+    with pytest.raises(ValueError, match=re.escape(told)):
+        text.pocket_world().encode(said)
 
 
 def test_half_of_the_prompts_ask_for_praise_and_half_for_complaint():

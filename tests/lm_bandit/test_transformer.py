@@ -13,6 +13,7 @@ from lm_bandit.transformer import (
     hidden_states,
     init,
     next_token_log_probs,
+    require_room,
 )
 
 TOKENS = jnp.array([3, 1, 4, 1, 5])
@@ -67,7 +68,7 @@ def noisy():
 
 def test_hidden_states_are_those_of_gpt_2(noisy):
     got = hidden_states(noisy, TOKENS)
-    assert_allclose(got, gpt2_in_numpy(noisy, TOKENS.tolist()), atol=2e-5)
+    assert_allclose(got, gpt2_in_numpy(noisy, TOKENS.tolist()), atol=1e-5)
 
 
 def test_no_position_looks_ahead(noisy):
@@ -77,14 +78,55 @@ def test_no_position_looks_ahead(noisy):
     assert np.abs(before[3] - after[3]).max() > 1e-3
 
 
-def test_reading_with_a_cache_gives_what_reading_at_once_gives(noisy):
-    cache = empty_cache(noisy, 5)
-    first, cache = forward(noisy, TOKENS[:2], cache)
-    rows = [first]
-    for position in range(2, 5):
-        row, cache = forward(noisy, TOKENS[position][None], cache, position)
-        rows.append(row)
-    assert_allclose(jnp.concatenate(rows), hidden_states(noisy, TOKENS), atol=1e-5)
+@pytest.mark.parametrize("prompt", [[2], [0, 4], [3, 1, 4]])
+def test_writing_with_a_cache_is_reading_the_whole_text(noisy, prompt):
+    """At every position of a sampled text, and whatever stood in the unused cache."""
+    cache = jax.tree.map(lambda x: x + 100.0, empty_cache(noisy, 5))
+    hidden, cache = forward(noisy, jnp.array(prompt), cache)
+    rows, tokens = list(hidden), list(prompt)
+    for position in range(len(prompt), 5):
+        log_probs = next_token_log_probs(noisy, rows[-1])
+        tokens.append(int(jax.random.categorical(jax.random.key(position), log_probs)))
+        hidden, cache = forward(noisy, jnp.array(tokens[-1:]), cache, position)
+        rows.append(hidden[0])
+    assert_allclose(rows, hidden_states(noisy, jnp.array(tokens)), atol=1e-5)
+
+
+def test_several_tokens_after_others_are_read_as_one_text(noisy):
+    first, cache = forward(noisy, TOKENS[:2], empty_cache(noisy, 5))
+    rest, _ = forward(noisy, TOKENS[2:], cache, 2)
+    whole = hidden_states(noisy, TOKENS)
+    assert_allclose(jnp.concatenate([first, rest]), whole, atol=1e-5)
+
+
+def test_a_text_longer_than_the_context_is_refused(noisy):
+    require_room(noisy, 5)
+    for read in (require_room, empty_cache):
+        with pytest.raises(ValueError, match=r"context of 5 tokens, .* got 6$"):
+            read(noisy, 6)
+    with pytest.raises(ValueError, match=r"got 6$"):
+        hidden_states(noisy, jnp.zeros(6, int))
+
+
+def test_a_new_model_has_the_scales_of_its_docstring():
+    """1 / fan-in, and 1 / (2 L fan-in) where a layer adds to the residual stream."""
+    L, D = 3, 128
+    config = TransformerConfig(num_layers=L, num_heads=4, d_model=D)
+    new = init(jax.random.key(0), 500, 300, config)
+    for weights, variance in [
+        (new.wte, 1 / D),
+        (new.wpe, 0.01 / D),
+        (new.h.c_attn.w, 1 / D),
+        (new.h.attn_c_proj.w, 1 / (2 * L * D)),
+        (new.h.c_fc.w, 1 / D),
+        (new.h.mlp_c_proj.w, 1 / (2 * L * 4 * D)),
+    ]:
+        # The standard error of a variance is sqrt(2 / n) of it.
+        bound = 4 * np.sqrt(2 / weights.size)
+        assert_allclose(np.var(weights) / variance, 1.0, atol=bound)
+    for norm in (new.h.ln_1, new.h.ln_2, new.ln_f):
+        assert_allclose(norm.g, 1)
+        assert_allclose(norm.b, 0)
 
 
 def test_the_output_layer_is_the_embedding(noisy):

@@ -1,0 +1,236 @@
+"""Checkpoints: a model in one safetensors file, under the names that GPT-2 gave.
+
+    wte.weight [V, D]                     ln_f.weight [D]        ln_f.bias [D]
+    wpe.weight [C, D]
+    h.0.ln_1.weight [D]                   h.0.ln_1.bias [D]
+    h.0.attn.c_attn.weight [D, 3 D]       h.0.attn.c_attn.bias [3 D]
+    h.0.attn.c_proj.weight [D, D]         h.0.attn.c_proj.bias [D]
+    h.0.ln_2.weight [D]                   h.0.ln_2.bias [D]
+    h.0.mlp.c_fc.weight [D, 4 D]          h.0.mlp.c_fc.bias [4 D]
+    h.0.mlp.c_proj.weight [4 D, D]        h.0.mlp.c_proj.bias [D]
+    h.1. ...
+    score.weight [1, D]                   score.bias [1]         (models that score)
+
+The file cannot execute code, and holds float32 bit for bit. Its header holds the
+description, as JSON with the fields of GPT-2's own config: a description that stands in
+the same file is never that of another model. So Hugging Face reads our files:
+
+    with safe_open(path, "pt") as file:
+        config = GPT2Config(**json.loads(file.metadata()["description"]))
+    model = GPT2LMHeadModel(config).eval()
+    model.transformer.load_state_dict(load_file(path))
+
+and we read theirs, the released GPT-2 included: where the header has no description,
+`load` looks for the `config.json` that Hugging Face puts beside the file.
+
+Source: Radford et al. (2019), and the names in its released code (openai/gpt-2).
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as serialize
+
+from lm_bandit.reward_model import RewardModel
+from lm_bandit.text import END
+from lm_bandit.transformer import Transformer, TransformerConfig, init
+from mdp.command_line import write_files
+
+FORMAT_VERSION = 1
+SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
+# What GPT-2's config leaves open, and our transformer does not.
+ARCHITECTURE = {
+    "model_type": "gpt2",
+    "activation_function": "gelu_new",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "tie_word_embeddings": True,
+}
+# GPT-2's names for the parts of `Block`, in the same order.
+PARTS = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
+
+
+def save(
+    path: Path,
+    params: Transformer | RewardModel,
+    description: Mapping[str, Any],
+    overwrite: bool = False,
+) -> None:
+    """Write a model and what there is to say of it; the file appears when complete.
+
+    The sizes of the model are added to the description. Raises ValueError where the
+    file exists (unless it is to be overwritten), where the description contradicts the
+    model, or where a number is not a finite float32.
+    """
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path}: exists, and is replaced only with overwrite=True")
+    trunk = params.trunk if isinstance(params, RewardModel) else params
+    own = {"format_version": FORMAT_VERSION, **ARCHITECTURE, **_sizes(trunk)}
+    for name, value in own.items():
+        _require(description.get(name, value), value, f"{path}: {name}")
+    ends = {"bos_token_id": END, "eos_token_id": END}
+
+    tensors = _named(trunk)
+    if isinstance(params, RewardModel):
+        tensors |= {"score.weight": params.head, "score.bias": params.bias}
+    shapes = _shapes(own, scores=isinstance(params, RewardModel))
+    for name, tensor in tensors.items():
+        tensor = np.asarray(tensor)
+        _require(str(tensor.dtype), "float32", f"{path}: {name}")
+        _require_finite(tensor, f"{path}: {name}")
+        tensors[name] = np.ascontiguousarray(tensor.reshape(shapes[name]))
+    header = {
+        "format": "pt",  # Hugging Face's word for the layout; it refuses files without
+        "description": json.dumps({**ends, **description, **own}),
+    }
+    data = _in_order(serialize(tensors, header))
+    write_files(path.parent, {path.name: lambda file: file.write_bytes(data)})
+
+
+def load(path: Path) -> tuple[Transformer | RewardModel, dict[str, Any]]:
+    """The model in a file, and its description: a `RewardModel` if it has a `score`.
+
+    Raises ValueError, naming the file, what was expected and what was found, where that
+    is anything but a whole GPT-2 of finite float32 numbers.
+    """
+    try:
+        file = safe_open(path, framework="numpy")
+    except FileNotFoundError:
+        raise ValueError(f"{path}: expected a checkpoint, got no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: expected a safetensors file, got {error}") from None
+    with file:
+        description = _read_description(path, file.metadata() or {})
+        # Hugging Face's models with a head put a prefix before the names of the trunk,
+        # and its older files keep the causal mask as if it were learned.
+        stored = {
+            name.removeprefix("transformer."): name
+            for name in file.keys()  # noqa: SIM118
+            if not name.endswith((".attn.bias", ".attn.masked_bias"))
+        }
+        scores = "score.weight" in stored
+        shapes = _shapes(description, scores)
+        if missing := [name for name in shapes if name not in stored]:
+            raise ValueError(f"{path}: expected tensor {missing[0]}, got none")
+        if unknown := sorted(stored.keys() - shapes.keys()):
+            raise ValueError(f"{path}: expected no tensor {unknown[0]}, got one")
+        tensors = {}
+        for name, shape in shapes.items():
+            header = file.get_slice(stored[name])
+            _require(header.get_dtype(), "F32", f"{path}: {name}")
+            _require(header.get_shape(), list(shape), f"{path}: {name}")
+            tensors[name] = file.get_tensor(stored[name])
+            _require_finite(tensors[name], f"{path}: {name}")
+    trunk = _stacked(tensors, description)
+    if not scores:
+        return trunk, description
+    head, bias = tensors["score.weight"][0], tensors["score.bias"][0]
+    return RewardModel(trunk, jnp.asarray(head), jnp.asarray(bias)), description
+
+
+def _sizes(trunk: Transformer) -> dict[str, int]:
+    """The sizes of a model, as GPT-2's config calls them."""
+    (vocabulary, width), context = trunk.wte.shape, trunk.wpe.shape[0]
+    layers, _, _, heads, _ = trunk.h.c_attn.w.shape
+    return dict(zip(SIZES, (vocabulary, context, width, layers, heads), strict=True))
+
+
+def _shapes(sizes: Mapping[str, Any], scores: bool) -> dict[str, tuple[int, ...]]:
+    """The name and shape of every tensor in a file."""
+    V, C, D, L, _ = (sizes[name] for name in SIZES)
+    weights = ((D,), (D, 3 * D), (D, D), (D,), (D, 4 * D), (4 * D, D))
+    shapes = {"wte.weight": (V, D), "wpe.weight": (C, D)}
+    for layer in range(L):
+        for part, shape in zip(PARTS, weights, strict=True):
+            shapes[f"h.{layer}.{part}.weight"] = shape
+            shapes[f"h.{layer}.{part}.bias"] = shape[-1:]
+    shapes |= {"ln_f.weight": (D,), "ln_f.bias": (D,)}
+    return shapes | ({"score.weight": (1, D), "score.bias": (1,)} if scores else {})
+
+
+def _named(trunk: Transformer) -> dict[str, Any]:
+    """Every tensor under its name, layer by layer, in our own shapes."""
+    named = {"wte.weight": trunk.wte, "wpe.weight": trunk.wpe}
+    for part, (weights, biases) in zip(PARTS, trunk.h, strict=True):
+        for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            named[f"h.{layer}.{part}.weight"] = weight
+            named[f"h.{layer}.{part}.bias"] = bias
+    return named | {"ln_f.weight": trunk.ln_f.g, "ln_f.bias": trunk.ln_f.b}
+
+
+def _stacked(
+    tensors: Mapping[str, np.ndarray], sizes: Mapping[str, Any]
+) -> Transformer:
+    """The inverse of `_named`: layers stacked, heads apart."""
+    V, C, D, L, H = (sizes[name] for name in SIZES)
+    kinds = [f"{part}.{kind}" for part in PARTS for kind in ("weight", "bias")]
+    leaves = [
+        tensors["wte.weight"],
+        tensors["wpe.weight"],
+        *(np.stack([tensors[f"h.{i}.{kind}"] for i in range(L)]) for kind in kinds),
+        tensors["ln_f.weight"],
+        tensors["ln_f.bias"],
+    ]
+    config = TransformerConfig(num_layers=L, num_heads=H, d_model=D)
+    like = jax.eval_shape(lambda key: init(key, V, C, config), jax.random.key(0))
+    shapes, structure = jax.tree.flatten(like)
+    return structure.unflatten(
+        jnp.asarray(leaf.reshape(x.shape))
+        for leaf, x in zip(leaves, shapes, strict=True)
+    )
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its header sorted: the same model is the same bytes."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:start]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + data[start:]
+
+
+def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
+    """The description in the header, or in the file beside, once it holds together."""
+    if "description" in header:
+        where, text = f"{path}: description", header["description"]
+    else:
+        where = path.parent / "config.json"
+        try:
+            text = where.read_text("utf-8")
+        except OSError:
+            raise ValueError(
+                f"{path}: expected a description in the header or a config.json "
+                "beside the file, got neither"
+            ) from None
+    try:
+        description = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{where} must be JSON, got {error}") from None
+    if not isinstance(description, dict):
+        raise ValueError(f"{where} must be a JSON object, got {text[:40]}")
+    for name in SIZES:
+        size = description.get(name)
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{where}: {name} must be a positive integer, got {size}")
+    for name, value in {"format_version": FORMAT_VERSION, **ARCHITECTURE}.items():
+        _require(description.get(name, value), value, f"{where}: {name}")
+    if description["n_embd"] % description["n_head"]:
+        D, H = description["n_embd"], description["n_head"]
+        raise ValueError(f"{where}: n_head must divide n_embd = {D}, got {H}")
+    return description
+
+
+def _require(got: Any, expected: Any, what: str) -> None:
+    if got != expected:
+        raise ValueError(f"{what} must be {expected}, got {got}")
+
+
+def _require_finite(tensor: np.ndarray, what: str) -> None:
+    if bad := tensor.size - np.isfinite(tensor).sum():
+        raise ValueError(f"{what} must be finite, got {bad} values that are not")
