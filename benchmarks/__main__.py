@@ -6,11 +6,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import exams, mdp, policy_gradient, race
+from benchmarks import exams, lm_bandit, mdp, policy_gradient, race
 from benchmarks.exams import Exam, Marks, hold_exam
 from benchmarks.race import Race, Result, run_race
 
-SUITES = {"mdp": mdp.races, "policy_gradient": policy_gradient.tasks}
+SUITES = {
+    "mdp": mdp.races,
+    "policy_gradient": policy_gradient.tasks,
+    "lm_bandit": lm_bandit.tasks,
+}
 
 
 def main() -> None:

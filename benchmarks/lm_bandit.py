@@ -1,0 +1,195 @@
+"""The races and exams of the third floor: a language model, written, tuned and judged.
+
+Speed is compared on a model of d_model 128 and 4 layers with random weights, and
+learning on the pocket world. All contestants of a race have the same weights.
+"""
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from benchmarks import lm_learning as learning
+from benchmarks import lm_peers as peers
+from benchmarks import trl_peers
+from benchmarks.exams import Candidate, Exam
+from benchmarks.race import Contestant, Race
+from lm_bandit import bandit, ppo, sft, transformer
+from lm_bandit.ppo import RLHFConfig
+
+SIZE = transformer.TransformerConfig(num_layers=4, num_heads=4, d_model=128)
+VOCABULARY = 64
+BATCH = 64  # texts, prompts
+TEXT = 32  # tokens
+PROMPT = 8  # tokens
+FINE_TUNING = sft.LanguageConfig(
+    num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
+)
+# Two completions of 32 prompts each, for ours compares those of one prompt as well.
+ITERATIONS = 2
+PPO = RLHFConfig(
+    num_updates=ITERATIONS,
+    pulls=2,
+    epochs=4,
+    minibatches=2,
+    view="token",
+    over_tokens="token_mean",
+    baseline="value",
+    normalize_advantages=True,
+)
+
+
+def tasks() -> tuple[Race | Exam, ...]:
+    """Speed, then what was learned."""
+    return (
+        _fine_tuning("SFT, a token: torch.compile", 1.25, compiled=True),
+        _fine_tuning("SFT, a token: torch", 1.4, compiled=False),
+        Race(
+            "generation, 64 x (8 + 16), a token",
+            Contestant("ours", our_generation, _call),
+            (Contestant("Hugging Face", their_generation, _call),),
+            bar=2.0,
+            error=shortage,
+            amount=lambda written: float(written.tokens),
+        ),
+        Race(
+            "PPO with a critic, 64 x 16, an iteration",
+            Contestant("ours", our_ppo, _call),
+            (Contestant("TRL", their_ppo, _call),),
+            bar=3.3,
+            error=lambda iterations: abs(iterations - ITERATIONS),
+            amount=float,
+        ),
+        Race(
+            "pocket world, 95% of the way to J*",
+            Contestant("ours", learning.our_run, _call),
+            (Contestant("TRL", learning.their_run, _call, spent=True),),
+            bar=20.0,
+            amount=learning.runs_to_share,
+        ),
+        Race(
+            "pocket world, PPO",
+            Contestant("ours", learning.our_run, _call),
+            seconds=10.0,
+        ),
+        Exam(
+            "pocket world, share of the way to J*",
+            Candidate("ours", learning.shares),
+            worst=0.99,
+        ),
+    )
+
+
+@cache
+def model() -> transformer.Transformer:
+    """The random model of the races."""
+    return transformer.init(jax.random.key(0), VOCABULARY, TEXT, SIZE)
+
+
+def texts() -> np.ndarray:
+    """Random tokens without an end of text, nor the last one: TRL's padding."""
+    return np.random.default_rng(0).integers(1, VOCABULARY - 1, (4 * BATCH, TEXT))
+
+
+def our_fine_tuning():
+    """Compiled: all updates, from the random model on."""
+    train = jax.jit(partial(sft.train, config=FINE_TUNING))
+    data = sft.as_texts(texts())
+    return lambda: np.asarray(train(jax.random.key(1), model(), data)[1])
+
+
+def their_fine_tuning(compiled: bool):
+    """The same batches, in the same order."""
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(1)))(
+        jnp.arange(FINE_TUNING.num_updates)
+    )
+    rows = jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, len(texts())))
+    return peers.fine_tuning(model(), texts(), rows(keys), compiled)
+
+
+@cache
+def expected_losses() -> Float[np.ndarray, "updates"]:
+    """Of the same model on the same batches."""
+    return our_fine_tuning()()
+
+
+def our_generation():
+    """Compiled: one completion of every prompt."""
+    pull = partial(bandit.pull_all, count=1, length=peers.NEW_TOKENS)
+    prompts = jnp.asarray(texts()[:BATCH, :PROMPT])
+
+    def generate() -> peers.Written:
+        pulls = jax.block_until_ready(pull(model(), jax.random.key(2), prompts))
+        new = np.asarray(pulls.completions).reshape(BATCH, -1)
+        return peers.Written(new, new.size)
+
+    return generate
+
+
+def their_generation():
+    """The same prompts."""
+    return peers.generation(model(), texts()[:BATCH, :PROMPT])
+
+
+def shortage(written: peers.Written) -> float:
+    """Completions of another number or length than asked for count as an error."""
+    return float(written.completions.shape != (BATCH, peers.NEW_TOKENS))
+
+
+def our_ppo():
+    """Compiled: `ITERATIONS` whole ones."""
+    prompts = jnp.asarray(texts()[: BATCH // PPO.pulls, :PROMPT])
+    scores = trl_peers.random_reward_model(model())
+    fixed = ppo.Fixed(prompts, model(), scores)
+    train = jax.jit(partial(ppo.train, length=peers.NEW_TOKENS, config=PPO))
+
+    def run() -> int:
+        _, history = jax.block_until_ready(train(jax.random.key(4), fixed))
+        return len(history.kl)
+
+    return run
+
+
+def their_ppo():
+    """The same number of texts, epochs and minibatches."""
+    dials = {
+        "per_device_train_batch_size": BATCH // 4,
+        "gradient_accumulation_steps": 4,
+        "total_episodes": ITERATIONS * BATCH,
+        "num_ppo_epochs": 4,
+        "num_mini_batches": 4,
+        "learning_rate": PPO.step_size,
+        "kl_coef": PPO.kl_weight,
+    }
+    prompts = np.repeat(texts()[: BATCH // PPO.pulls, :PROMPT], PPO.pulls, axis=0)
+    scores = trl_peers.random_reward_model(model())
+    trainer = trl_peers.trainer(model(), scores, prompts, peers.NEW_TOKENS, dials)
+
+    def run() -> int:
+        trainer.train()
+        return trainer.state.global_step
+
+    return run
+
+
+def _fine_tuning(name: str, bar: float, compiled: bool) -> Race:
+    rival = "torch.compile" if compiled else "torch"
+    return Race(
+        name,
+        Contestant("ours", our_fine_tuning, _call),
+        (
+            Contestant(
+                f"Hugging Face, {rival}", partial(their_fine_tuning, compiled), _call
+            ),
+        ),
+        bar=bar,
+        error=lambda losses: float(np.abs(losses - expected_losses()).max()),
+        tolerance=1e-3,
+        amount=lambda losses: float(len(losses) * BATCH * TEXT),
+    )
+
+
+def _call(run):
+    return run()
