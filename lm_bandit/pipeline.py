@@ -73,6 +73,16 @@ class Models(NamedTuple):
     policy: Transformer  # after PPO
 
 
+class Prepared(NamedTuple):
+    """What steps 1 and 2 leave behind: all that step 3 needs."""
+
+    base: Transformer  # pretrained
+    fixed: ppo.Fixed  # prompts, reference, reward model, pretraining texts
+    pretraining_loss: float
+    held_out_accuracy: float
+    key: jax.Array  # for step 3
+
+
 class Learned(NamedTuple):
     """A finished run: the models, and the measurements that needed samples only."""
 
@@ -112,10 +122,28 @@ class Progress:
 
 def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
     """Steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy."""
+    ready = prepare(world, config, progress)
+    with progress.stage("PPO", config.ppo.num_updates) as report:
+        snapshots, history = ppo.train(
+            ready.key, ready.fixed, world.completion_length, config.ppo, report
+        )
+        snapshots = jax.tree.map(np.asarray, snapshots)
+        policy = jax.tree.map(lambda x: x[-1], snapshots)
+    fixed = ready.fixed
+    return Learned(
+        Models(ready.base, fixed.reference, fixed.reward_model, policy),
+        snapshots,
+        history,
+        ready.pretraining_loss,
+        ready.held_out_accuracy,
+    )
+
+
+def prepare(world: World, config: RunConfig, progress: Progress) -> Prepared:
+    """Steps 1 and 2: pretrain, fine-tune, learn the reward."""
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
-    length = world.completion_length
 
     with progress.stage("pretraining", config.pretraining.num_updates) as report:
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
@@ -137,18 +165,9 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
         )
         model = reward_model.normalize(model, seen)
         accuracy = reward_model.accuracy(model, unseen)
-    with progress.stage("PPO", config.ppo.num_updates) as report:
-        fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
-        snapshots, history = ppo.train(ppo_key, fixed, length, config.ppo, report)
-        snapshots = jax.tree.map(np.asarray, snapshots)
-        policy = jax.tree.map(lambda x: x[-1], snapshots)
-    return Learned(
-        Models(base, reference, model, policy),
-        snapshots,
-        history,
-        float(losses[-len(losses) // 10 :].mean()),
-        accuracy,
-    )
+    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
+    loss = float(losses[-len(losses) // 10 :].mean())
+    return Prepared(base, fixed, loss, accuracy, ppo_key)
 
 
 def ask(key, rng, world: World, reference: Transformer, count: int) -> Comparisons:
@@ -181,13 +200,7 @@ def measure(
     models = learned.models
     with progress.stage("exact oracle", len(updates) + 3) as report:
         completions = exact.ended_completions(world)
-        problem = exact.Problem(
-            reference=exact.policy_log_probs(models.reference, world),
-            gold=bandit.gold_scores(world, completions),
-            learned=exact.learned_scores(models.reward_model, world),
-            kl_weight=config.ppo.kl_weight,
-            penalty=config.ppo.penalty,
-        )
+        problem = pose(world, models.reference, models.reward_model, config.ppo)
         report(1)
         best = exact.optimum(problem)
         policies = {
@@ -216,3 +229,16 @@ def measure(
     gained = values["ppo"].objective - values["reference"].objective
     possible = exact.optimal_objective(problem) - values["reference"].objective
     return Truth(problem, values, in_format, path, gained / possible)
+
+
+def pose(
+    world: World, reference: Transformer, model: RewardModel, config: RLHFConfig
+) -> exact.Problem:
+    """The problem that step 3 is set, with every completion spelled out."""
+    return exact.Problem(
+        reference=exact.policy_log_probs(reference, world),
+        gold=bandit.gold_scores(world, exact.ended_completions(world)),
+        learned=exact.learned_scores(model, world),
+        kl_weight=config.kl_weight,
+        penalty=config.penalty,
+    )

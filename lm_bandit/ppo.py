@@ -74,8 +74,9 @@ def train(
     length: int,
     config: RLHFConfig,
     report: Callable[[int, History], None] | None = None,
+    another: Callable | None = None,
 ) -> tuple[Transformer, History]:
-    """PPO from the reference on; completions have at most `length` tokens.
+    """PPO, or `another` update, from the reference on; at most `length` tokens each.
 
     Returns the policy's parameters after every update (a leading axis) and the history.
     Pure without a `report`; with one, invariants that break stop the run: see
@@ -88,7 +89,8 @@ def train(
 
     def advance(state_and_fixed, key):
         state, fixed = state_and_fixed
-        state, history = update(state, key, fixed, length, optimizer, config)
+        step = another or update
+        state, history = step(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.params.policy, history)
 
     good = fixed.reference
