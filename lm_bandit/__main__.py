@@ -1,8 +1,10 @@
 """The main job: RLHF on real human ratings, held against its exact optimum.
 
 python -m lm_bandit [--seed 1] [--out DIR] [--ppo.kl-weight 0.1] [--help]
+python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
 """
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from lm_bandit import pipeline, report
+from lm_bandit import compare as comparison
+from lm_bandit import pipeline, report, results
 from lm_bandit.text import pocket_world
 from mdp.command_line import run
 from policy_gradient.compilation import keep_compiled_programs
@@ -49,7 +52,7 @@ class BarProgress(pipeline.Progress):
         )
 
     def begin(self, name: str, steps: int):
-        self.current = STAGES[name]
+        self.current = STAGES.get(name, name)
         task = self.bars.add_task(self.current, total=steps)
         return lambda done, metrics=None: self.bars.update(task, completed=done)
 
@@ -88,8 +91,44 @@ class Command(pipeline.RunConfig):
         )
 
 
+@dataclass(frozen=True)
+class Compare(comparison.CompareConfig):
+    """PPO and its alternatives: equal budgets, many seeds, the exact truth."""
+
+    out: Path | None = None  # a new folder for runs.csv, comparison.json and .png
+    overwrite: bool = False  # write even if that folder is there already
+
+    def run(self) -> None:
+        """Learn, judge, show and write; nothing is written before all is done."""
+        if self.out is not None and self.out.exists() and not self.overwrite:
+            raise ValueError(
+                f"--out must be a new folder, got {self.out}: try --overwrite"
+            )
+        world = pocket_world(self.ratings)
+        keep_compiled_programs()
+        console = Console()
+        progress = BarProgress(console)
+        try:
+            with progress.bars:
+                found = comparison.compare(world, self, progress)
+        except KeyboardInterrupt:
+            console.print(f"Stopped during {progress.current}; nothing was written.")
+            raise SystemExit(130) from None
+        console.print(results.table(found, progress.seconds))
+        for line in results.broken_runs(found):
+            console.print(line, highlight=False)
+        if self.out is not None:
+            for path in results.write(self.out, found):
+                console.print(f"wrote {path}", highlight=False)
+        console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Parse, run, show."""
+    args = sys.argv[1:] if args is None else args
+    if args[:1] == ["compare"]:
+        told = Compare.__doc__
+        return run(Compare, args[1:], "python -m lm_bandit compare", told)
     return run(Command, args, "python -m lm_bandit", __doc__.splitlines()[0])
 
 

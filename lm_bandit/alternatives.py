@@ -6,7 +6,7 @@
     DPO                     no reward, no baseline: a classifier of pairs
 
 All have the signature of `ppo.train`, start at the reference, see the same learned
-reward, and pull `completions(config, k)` completions. REINFORCE and RLOO are PPO with
+reward, and pull num_updates * pulls * k completions. REINFORCE and RLOO are PPO with
 other dials and nothing else. The others differ from it in the batch
 that they make of their pulls, or in the loss that they add; the improvement step, the
 optimizer, and the diagnostics are PPO's own.
@@ -75,11 +75,6 @@ class DPOConfig(RLHFConfig):
         super().__post_init__()
         require_divisor("2", 2, "pulls", self.pulls)
         require_divisor("minibatches", self.minibatches, "pulls / 2", self.pulls // 2)
-
-
-def completions(config: RLHFConfig, num_prompts: int) -> int:
-    """How many completions a run pulls in all."""
-    return config.num_updates * config.pulls * num_prompts
 
 
 def grpo(

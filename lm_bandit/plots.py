@@ -6,10 +6,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lm_bandit.compare import Comparison
 from lm_bandit.exact import Value
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+COLOURS = (BLUE, "#E69F00", ORANGE, "#CC79A7", GREEN, "#56B4E9", "#8C6D31")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK = "#333333"
+
+Looks = dict[str, tuple[str, str]]  # of each method: colour and marker
 
 
 def reward_kl(
@@ -88,6 +94,88 @@ def run(
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def comparison(found: Comparison) -> Figure:
+    """The paths of all methods under the frontier, and what is left to the optimum."""
+    figure = Figure(figsize=(12.5, 5.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    looks = dict(zip(found.runs, zip(COLOURS, MARKERS, strict=True), strict=False))
+    paths(left, found, looks)
+    regrets(right, found, looks)
+    left.set_title("Every method's path, under the best that can be had", loc="left")
+    right.set_title("What is left to the optimum", loc="left")
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
+    """Mean paths over the seeds, with thin lines for the seeds, all of it exact."""
+    kl, best = _columns(found.frontier, "kl", "learned")
+    axes.plot(kl, best, color=INK, lw=2, zorder=1)
+    axes.fill_between(kl, best, best.max() + 5, color=GREY, alpha=0.12, lw=0)
+    kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
+    axes.plot(kl_n, best_n, ":", color=GREY, lw=1.5, marker=".", ms=5, zorder=2)
+    start, optimum = found.reference, found.optimum
+    ends = {}
+    for name, (colour, marker) in looks.items():
+        runs = [[start, *path] for path in found.runs[name].values]
+        points = np.array([[(v.kl, v.learned) for v in path] for path in runs])
+        for path in points:
+            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.35, zorder=2)
+        mean = points.mean(0)
+        axes.plot(*mean.T, color=colour, marker=marker, ms=5, lw=1.8, zorder=4)
+        ends[name] = mean[-1]
+    axes.plot(optimum.kl, optimum.learned, "*", color="black", ms=15, zorder=6)
+    axes.plot(start.kl, start.learned, "o", color="black", ms=7, zorder=5)
+    span = best.max() - start.learned
+    right = max(optimum.kl * 1.6, max(x for x, _ in ends.values()) + 0.3)
+    axes.set(xlim=(-0.1, right), ylim=(start.learned - 0.08 * span, best.max() + 0.3))
+    axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
+    return axes
+
+
+def regrets(axes: Axes, found: Comparison, looks: Looks) -> Axes:
+    """J* - J over completions pulled: the median run, and the range of all."""
+    top = found.optimum.objective
+    ends = {}
+    for name, (colour, marker) in looks.items():
+        runs = found.runs[name]
+        regret = top - np.array([[v.objective for v in path] for path in runs.values])
+        middle = np.median(regret, 0)
+        axes.fill_between(
+            runs.completions, regret.min(0), regret.max(0), color=colour, alpha=0.1
+        )
+        axes.plot(runs.completions, middle, color=colour, marker=marker, ms=5, lw=1.8)
+        ends[name] = runs.completions[-1], middle[-1]
+    start = top - found.reference.objective
+    axes.axhline(start, color=GREY, lw=1, ls="--")
+    axes.annotate("the reference", (0.02, start), ("axes fraction", "data"))
+    axes.set(xscale="log", yscale="log")
+    axes.set(xlabel="completions pulled", ylabel=r"regret $J^* - J(\pi)$")
+    _label_ends(axes, ends, looks)
+    return axes
+
+
+def _label_ends(axes, ends, looks):
+    """The name of each line to the right of its end, moved apart where they crowd."""
+    axes.figure.draw_without_rendering()
+    to_pixels = axes.transData.transform
+    heights = {name: to_pixels(end)[1] for name, end in ends.items()}
+    gap, last = axes.figure.dpi * 0.17, -np.inf
+    for name in sorted(heights, key=heights.get):
+        last = max(heights[name], last + gap)
+        moved = (last - heights[name]) * 72 / axes.figure.dpi
+        axes.annotate(
+            name,
+            ends[name],
+            (9, moved),
+            textcoords="offset points",
+            color=looks[name][0],
+            va="center",
+            annotation_clip=False,
+        )
 
 
 _KL = r"KL$(\pi\,||\,\pi_{ref})$, nats per completion"
