@@ -20,7 +20,6 @@ Source: Williams (1992); Ahmadian et al. (2024), "Back to basics"; Shao et al. (
 "DeepSeekMath"; Rafailov et al. (2023), "Direct preference optimization"; Guo et al.
 (2024), "Direct language model alignment from online AI feedback"; Anthony et al.
 (2017), "Thinking fast and slow"; Dong et al. (2023), "RAFT".
-Shapes: k prompts, n pulls of each, C tokens.
 """
 
 from collections.abc import Callable

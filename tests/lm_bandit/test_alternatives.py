@@ -1,0 +1,244 @@
+"""PPO's alternatives, against closed forms, loops in numpy, and the exact optimum."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer
+from lm_bandit.alternatives import GRPO, REINFORCE, RLOO, DPOConfig, ExpertConfig
+from lm_bandit.best_of_n import best_of_n
+from lm_bandit.generate import completion_log_prob
+from lm_bandit.ppo import ActorCritic, Fixed, State
+from lm_bandit.transformer import TransformerConfig
+
+BETA, PENALTY = 0.4, -2.0
+DIALS = {"pulls": 64, "kl_weight": BETA, "penalty": PENALTY, "step_size": 1e-2}
+
+
+@pytest.fixture(scope="module")
+def fixed(tiny, model):
+    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
+    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
+    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
+
+
+@pytest.fixture(scope="module")
+def problem(tiny, fixed):
+    learned = exact.learned_scores(fixed.reward_model, tiny)
+    reference = exact.policy_log_probs(fixed.reference, tiny)
+    return exact.Problem(reference, learned, learned, BETA, PENALTY)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny):
+    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(5), 6, tiny.context, config)
+
+
+def one_update(update, policy, fixed, config):
+    """What a step of gradient descent of size 1 changes, and the pulls it was from."""
+    pull_key, _ = jax.random.split(jax.random.key(0))
+    pulls = bandit.pull_all(policy, pull_key, fixed.prompts, config.pulls, 3)
+    optimizer = optax.sgd(1.0)
+    params = ActorCritic(policy, None)
+    state = State(params, optimizer.init(params), jnp.array(BETA))
+    step = jax.jit(partial(update, length=3, optimizer=optimizer, config=config))
+    moved, _ = step(state, jax.random.key(0), fixed)
+    return jax.tree.map(jnp.subtract, moved.params.policy, policy), pulls
+
+
+def facts(pulls, policy, fixed):
+    """Of each pull: prompt, completion, score with the penalty, and log pi / pi_ref."""
+
+    @jax.jit
+    def of_one(prompt, completion):
+        score = reward_model.score(fixed.reward_model, prompt, completion)
+        now, then = (
+            completion_log_prob(params, prompt, completion)
+            for params in (policy, fixed.reference)
+        )
+        return jnp.where((completion == 0).any(), score, PENALTY), now - then
+
+    scores, log_ratios = jax.vmap(jax.vmap(of_one))(pulls.prompts, pulls.completions)
+    for i, j in np.ndindex(scores.shape):
+        prompt, completion = pulls.prompts[i, j], np.asarray(pulls.completions[i, j])
+        yield i, j, prompt, completion, float(scores[i, j]), float(log_ratios[i, j])
+
+
+def summed(policy, weighted):
+    """Sum of w grad log pi(y|x), over (w, x, y)."""
+    weights, prompts, completions = (jnp.array(x) for x in zip(*weighted, strict=True))
+
+    def total(policy):
+        log_probs = jax.vmap(completion_log_prob, (None, 0, 0))
+        return weights @ log_probs(policy, prompts, completions)
+
+    return jax.jit(jax.grad(total))(policy)
+
+
+def assert_same_step(got, expected):
+    for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
+        assert_allclose(x, y, atol=2e-5)
+
+
+def test_reinforce_follows_the_score_function(policy, fixed):
+    """One step: the mean of R grad log pi with R = r - beta log(pi / pi_ref)."""
+    config = replace(REINFORCE, pulls=8, penalty=PENALTY, kl_weight=BETA)
+    step, _ = one_update(ppo.update, policy, fixed, config)
+    pull_key = jax.random.split(jax.random.key(0), 3)[0]  # PPO splits it in three
+    pulls = bandit.pull_all(policy, pull_key, fixed.prompts, 8, 3)
+    weighted = [
+        ((score - BETA * log_ratio) / 16, prompt, completion)
+        for _, _, prompt, completion, score, log_ratio in facts(pulls, policy, fixed)
+    ]
+    assert_same_step(step, summed(policy, weighted))
+
+
+def test_grpo_standardizes_by_prompt_and_charges_k3(policy, fixed):
+    """At pi_old: mean_y 1/|y| sum_t (A - beta (1 - pi_ref / pi)) grad log pi(y_t)."""
+    config = replace(GRPO, pulls=8, penalty=PENALTY, epochs=1, minibatches=1)
+    step, pulls = one_update(alternatives._update_grpo, policy, fixed, config)
+    known = list(facts(pulls, policy, fixed))
+    scores = np.array([score for *_, score, _ in known]).reshape(2, 8)
+    centred = scores - scores.mean(1, keepdims=True)
+    advantages = centred / np.sqrt(np.mean(centred**2, 1, keepdims=True))
+
+    def objective(policy):
+        total = 0.0
+        for i, j, prompt, completion, _, _ in known:
+            ends = np.flatnonzero(completion == 0)
+            length = ends[0] + 1 if len(ends) else 3
+            now, then = (
+                ppo.all_log_probs(params, prompt, completion)[
+                    np.arange(length), completion[:length]
+                ]
+                for params in (policy, fixed.reference)
+            )
+            surrogate = advantages[i, j] * now.sum()
+            k3 = jnp.exp(then - now) - 1 - (then - now)
+            total += (surrogate - BETA * k3.sum()) / length / 16
+        return total
+
+    assert_same_step(step, jax.jit(jax.grad(objective))(policy))
+
+
+def test_a_group_of_equals_teaches_nothing():
+    assert_allclose(alternatives.group_standardized(jnp.full(8, -4.0)), 0.0)
+    rewards = jnp.array([1.0, 2.0, 6.0])
+    expected = np.array([-2.0, -1.0, 3.0]) / np.sqrt(14 / 3)
+    assert_allclose(alternatives.group_standardized(rewards), expected, rtol=1e-4)
+
+
+def test_expert_iteration_imitates_the_best_of_each_group(policy, fixed):
+    config = ExpertConfig(
+        pulls=8, best_of=4, penalty=PENALTY, kl_weight=BETA, epochs=1, minibatches=1
+    )
+    step, pulls = one_update(alternatives._update_expert, policy, fixed, config)
+    groups = {}
+    for i, j, prompt, completion, score, log_ratio in facts(pulls, policy, fixed):
+        groups.setdefault((i, j // 4), []).append(
+            (score - BETA * log_ratio, prompt, completion)
+        )
+    best = [max(group, key=lambda pull: pull[0]) for group in groups.values()]
+    assert len(best) == 4
+    assert_same_step(step, summed(policy, [(0.25, x, y) for _, x, y in best]))
+
+
+@pytest.mark.parametrize("writer", ["reference", "policy"])
+def test_dpo_weighs_pairs_by_how_wrong_the_implicit_reward_is(policy, fixed, writer):
+    """Rafailov et al. (2023), section 4: beta (p - sigmoid(m)) (grad y1 - grad y2)."""
+    dials = {"pulls": 8, "penalty": PENALTY, "epochs": 1, "minibatches": 1}
+    config = DPOConfig(writer=writer, **dials)
+    step, pulls = one_update(alternatives._update_dpo, policy, fixed, config)
+    if writer == "reference":
+        pull_key, _ = jax.random.split(jax.random.key(0))
+        pulls = bandit.pull_all(fixed.reference, pull_key, fixed.prompts, 8, 3)
+    known = list(facts(pulls, policy, fixed))
+    weighted = []
+    for first, second in zip(known[::2], known[1::2], strict=True):
+        preferred = 1 / (1 + np.exp(second[4] - first[4]))
+        believed = 1 / (1 + np.exp(BETA * (second[5] - first[5])))
+        weight = BETA * (preferred - believed) / 8
+        weighted += [(weight, *first[2:4]), (-weight, *second[2:4])]
+    assert_same_step(step, summed(policy, weighted))
+
+
+def test_dpo_starts_at_log_2_and_is_least_at_the_optimum():
+    """At pi_ref a coin; the implicit reward of pi* is r, up to a constant."""
+    start = alternatives.dpo_loss(jnp.zeros(2), jnp.array(1.0), BETA)
+    assert float(start) == pytest.approx(np.log(2))
+    scores = jnp.array([1.5, -0.3])
+    preference = jax.nn.sigmoid(scores[0] - scores[1])
+    slope = jax.grad(alternatives.dpo_loss)
+    at_optimum = slope(scores / BETA - 2.0, preference, BETA)
+    assert_allclose(at_optimum, 0.0, atol=1e-6)
+    assert slope(jnp.zeros(2), preference, BETA)[0] < -0.05, "the preferred one rises"
+
+
+def shares(train, config, tiny, fixed, problem):
+    """(J - J_ref) / (J* - J_ref), at the end."""
+    snapshots, history = train(jax.random.key(0), fixed, 3, config)
+    assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-4)
+    assert float(history.sampler_gap.max()) < 1e-4
+    last = jax.tree.map(lambda x: x[-1], snapshots)
+    reached = exact.evaluate(problem, exact.policy_log_probs(last, tiny)).objective
+    start = exact.evaluate(problem, problem.reference).objective
+    return (reached - start) / (exact.optimal_objective(problem) - start)
+
+
+# GRPO's fixed point is another than pi*; DPO sees no more than the reference writes.
+@pytest.mark.parametrize(
+    ("train", "config", "least"),
+    [
+        (ppo.train, replace(RLOO, **DIALS), 0.9),
+        (ppo.train, replace(REINFORCE, **DIALS), 0.85),
+        (alternatives.grpo, replace(GRPO, **DIALS), 0.6),
+        (alternatives.expert_iteration, ExpertConfig(**DIALS), 0.9),
+        (alternatives.dpo, DPOConfig(**DIALS), 0.6),
+        (alternatives.dpo, DPOConfig(writer="policy", **DIALS), 0.95),
+    ],
+    ids=["RLOO", "REINFORCE", "GRPO", "expert", "DPO", "online DPO"],
+)
+def test_every_road_leads_towards_the_optimum(
+    train, config, least, tiny, fixed, problem
+):
+    assert least < shares(train, config, tiny, fixed, problem) < 1.0
+
+
+def test_best_of_n_is_what_sampling_n_and_taking_the_best_gives(problem):
+    """20,000 draws of each prompt: frequencies within 5 standard errors."""
+    n, draws = 3, 20_000
+    rng = np.random.default_rng(0)
+    merged = exact.merge_cut_off(problem.reference)
+    claimed = np.exp(np.hstack(best_of_n(problem, n)))
+    assert_allclose(claimed.sum(1), 1.0, atol=1e-9)
+    scores = np.pad(problem.learned, [(0, 0), (0, 1)], constant_values=PENALTY)
+    for x, probs in enumerate(np.exp(np.hstack(merged))):
+        pulls = rng.choice(probs.size, size=(draws, n), p=probs / probs.sum())
+        best = pulls[np.arange(draws), scores[x][pulls].argmax(1)]
+        found = np.bincount(best, minlength=probs.size) / draws
+        errors = np.sqrt(claimed[x] * (1 - claimed[x]) / draws) + 1e-4
+        assert np.all(np.abs(found - claimed[x]) < 5 * errors)
+
+
+def test_best_of_one_is_the_reference_and_its_kl_keeps_the_bound(problem):
+    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
+    assert_allclose(
+        np.hstack(best_of_n(problem, 1)), np.hstack(merged.reference), atol=1e-6
+    )
+    for n in (2, 8, 64, 10**6):
+        kl = exact.evaluate(merged, best_of_n(problem, n)).kl
+        assert 0 < kl <= np.log(n) - (n - 1) / n
+
+
+def test_configs_refuse_pairs_and_groups_that_do_not_come_out_even():
+    with pytest.raises(ValueError, match="best_of must divide pulls = 64, got 7"):
+        ExpertConfig(best_of=7)
+    with pytest.raises(ValueError, match="2 must divide pulls = 9"):
+        DPOConfig(pulls=9, minibatches=1)
