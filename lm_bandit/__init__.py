@@ -18,7 +18,10 @@ Read in this order:
     feedback.py      human feedback as data;  annotators.py: who gives it
     reward_model.py  a number for a completion, out of comparisons
     ppo.py           PPO against the reward model, on a leash to the reference
-    exact.py         the oracle: every completion, J, KL, the optimum and the frontier
+    trie.py          every completion of every prompt, each prefix read once
+    exact.py         the oracle: J, KL, the optimum, best-of-n and the frontier
+    exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
+    estimates.py     the same from samples, for worlds too large to enumerate
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
