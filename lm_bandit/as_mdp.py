@@ -7,7 +7,7 @@ It is deterministic, and the nodes of the trie are its states. The bandit of thi
 is the same MDP with the whole completion as one action. So the solvers of `mdp` apply:
 value iteration finds the best reward there is, and the soft backup, repeated, gives
 
-    v(empty prefix) = beta log Z(x),   pi*(a|s) = pi_ref(a|s) exp[(q(s, a) - v(s)) / beta]
+    v(empty prefix) = beta log Z(x),   pi*(a|s) = pi_ref(a|s) exp((q - v) / beta)
 
 Source: Ouyang et al. (2022), section 3.5, for the bandit; Levine (2018), section 2.
 Shapes: E prefixes and a terminal state, V tokens.
@@ -24,6 +24,7 @@ def text_mdp(world: World, scores: Float[np.ndarray, "E"], penalty: float) -> md
     """The MDP of one prompt; state i is prefix i of the trie, the last is terminal.
 
     Args:
+        world: its vocabulary and length; the scores are of one of its prompts.
         scores: of each completion that ends, as in `trie.ended_completions`.
         penalty: the reward of a completion that is cut off.
     """
