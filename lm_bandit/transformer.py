@@ -5,8 +5,9 @@
     hidden = ln_f(x),   logits = hidden @ wte.T
 
 Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
-blocks are stacked along a leading axis and read one after the other. Parameters are NamedTuples with GPT-2's own names;
-`checkpoints.py` reads and writes them as Hugging Face stores them.
+blocks are stacked along a leading axis and read one after the other. Parameters are
+NamedTuples with GPT-2's own names; `checkpoints.py` reads and writes them as Hugging
+Face stores them.
 
 One function serves training, sampling and the exact enumeration: `forward` reads n new
 tokens after `start` tokens whose keys and values are already in the cache.
