@@ -115,8 +115,7 @@ def their_run():
     fixed, _ = prepared()
     prompts = np.repeat(np.asarray(fixed.prompts), PULLS, axis=0)
     dials = {
-        "per_device_train_batch_size": len(prompts) // 4,
-        "gradient_accumulation_steps": 4,
+        "per_device_train_batch_size": len(prompts),
         "total_episodes": len(prompts) * 10_000,
         "num_ppo_epochs": 4,
         "num_mini_batches": 4,

@@ -98,7 +98,6 @@ def _read(
     completions: Int[Array, "k n C"],
 ):
     """Log pi, log pi_ref and the learned score of every completion, each [k, n]."""
-
     return (
         completion_log_prob(params, prompts, completions),
         completion_log_prob(reference, prompts, completions),

@@ -148,8 +148,8 @@ def _ends(
 
 def _extend(params, cache, tokens, position) -> tuple[Float[Array, "M D"], Cache]:
     """Every prefix extended by every token: M = prefixes times tokens."""
-    prefixes, choices = cache.keys.shape[1], len(tokens)
-    caches = jax.tree.map(lambda x: jnp.repeat(x, choices, axis=1), cache)
+    prefixes, choices = len(cache.keys[0]), len(tokens)
+    caches = jax.tree.map(lambda x: jnp.repeat(x, choices, axis=0), cache)
     read = jnp.tile(tokens, prefixes)[:, None]
     hidden, caches = forward(params, read, caches, position)
     return hidden[:, 0], caches
