@@ -24,7 +24,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from lm_bandit import alternatives, diagnostics, exact, pipeline, ppo
+from lm_bandit import alternatives, diagnostics, exact, pipeline, ppo, trie
 from lm_bandit.alternatives import DPOConfig, ExpertConfig
 from lm_bandit.best_of_n import best_of_n
 from lm_bandit.diagnostics import BrokenRun
@@ -170,7 +170,7 @@ def run(
             value = start
             if update < broke_at:
                 policy = diagnostics.row(rows[0], update - 1)
-                log_probs = exact.policy_log_probs(policy, world)
+                log_probs = trie.policy_log_probs(policy, world)
                 value = exact.evaluate(problem, log_probs)
             values[-1].append(value)
             done += 1

@@ -10,7 +10,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer
+from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer, trie
 from lm_bandit.alternatives import GRPO, REINFORCE, RLOO, DPOConfig, ExpertConfig
 from lm_bandit.best_of_n import best_of_n
 from lm_bandit.generate import completion_log_prob
@@ -30,8 +30,8 @@ def fixed(tiny, model):
 
 @pytest.fixture(scope="module")
 def problem(tiny, fixed):
-    learned = exact.learned_scores(fixed.reward_model, tiny)
-    reference = exact.policy_log_probs(fixed.reference, tiny)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
+    reference = trie.policy_log_probs(fixed.reference, tiny)
     return exact.Problem(reference, learned, learned, BETA, PENALTY)
 
 
@@ -187,7 +187,7 @@ def shares(train, config, tiny, fixed, problem):
     assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-4)
     assert float(history.sampler_gap.max()) < 1e-4
     last = jax.tree.map(lambda x: x[-1], snapshots)
-    reached = exact.evaluate(problem, exact.policy_log_probs(last, tiny)).objective
+    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
     start = exact.evaluate(problem, problem.reference).objective
     return (reached - start) / (exact.optimal_objective(problem) - start)
 
