@@ -15,10 +15,11 @@ end within the limit gets a fixed penalty *instead of* any score, gold or learne
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit.generate import sample
+from lm_bandit.generate import read, rows, sample
 from lm_bandit.text import World
 from lm_bandit.transformer import Transformer
 
@@ -40,11 +41,11 @@ def pull(
     temperature: float | Scalar = 1.0,
 ) -> Pulls:
     """`count` completions of every prompt, of at most `length` tokens."""
-    repeated = jax.numpy.repeat(prompts[:, None], count, axis=1)
-    keys = jax.random.split(key, repeated.shape[:2])
-    of_prompt = jax.vmap(sample, (None, 0, 0, None, None))
-    of_prompts = jax.vmap(of_prompt, (None, 0, 0, None, None))
-    completions, log_probs = of_prompts(params, keys, repeated, length, temperature)
+    k, size = prompts.shape
+    context = rows(read(params, prompts, length), jnp.repeat(jnp.arange(k), count))
+    written = sample(params, key, context, length, temperature)
+    completions, log_probs = (x.reshape(k, count, length) for x in written)
+    repeated = jnp.broadcast_to(prompts[:, None], (k, count, size))
     return Pulls(repeated, completions, log_probs)
 
 

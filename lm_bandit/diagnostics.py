@@ -31,9 +31,10 @@ from lm_bandit import reward_model
 from lm_bandit.bandit import Pulls
 from lm_bandit.generate import completion_mask, has_ended, token_log_probs
 from lm_bandit.reward_model import RewardModel
+from lm_bandit.text import END
 from lm_bandit.transformer import Transformer
 from policy_gradient.diagnostics import Diagnostics
-from policy_gradient.objectives import KLEstimates
+from policy_gradient.objectives import kl_estimates
 
 # Log-probabilities in float32, added up over a completion, agree to this many nats.
 TOLERANCE = 1e-3
@@ -71,16 +72,17 @@ def of_pulls(
     policy: Transformer,
     scorer: RewardModel,
     pulls: Pulls,
+    references: Float[Array, "k n C"],
     scores: Float[Array, "k n"],
-    kls: KLEstimates,
     kl_weight: Scalar,
     temperature: float | Scalar,
 ) -> History:
-    """What a batch shows before it is used; `kls` are of tokens, each [k, n, C]."""
-    k1, k2, k3 = (x.sum(-1) for x in kls)
+    """What a batch shows before it is used; `references` are log pi_ref of tokens."""
     completions = pulls.completions
-    written = jax.tree.map(lambda x: x[:, 0], pulls)
-    gaps = jax.vmap(_gaps, (None, None, 0, None))(policy, scorer, written, temperature)
+    of_each = jax.vmap(jax.vmap(jax.vmap(kl_estimates)))
+    # On the padding both log-probabilities are 0, and so is each estimate.
+    k1, k2, k3 = (x.sum(-1) for x in of_each(pulls.log_probs, references))
+    sampler_gap, padding_gap = _gaps(policy, scorer, pulls, temperature)
     return History(
         score=scores.mean(),
         kl=k1.mean(),
@@ -88,11 +90,11 @@ def of_pulls(
         kl_k3=k3.mean(),
         kl_error=k1.std() / k1.size**0.5,
         objective=jnp.mean(scores - kl_weight * k1),
-        ended=jax.vmap(jax.vmap(has_ended))(completions).mean(),
-        length=jax.vmap(jax.vmap(completion_mask))(completions).sum(-1).mean(),
+        ended=has_ended(completions).mean(),
+        length=completion_mask(completions).sum(-1).mean(),
         distinct=share_distinct(completions),
-        sampler_gap=gaps[0].max(),
-        padding_gap=gaps[1].max(),
+        sampler_gap=sampler_gap,
+        padding_gap=padding_gap,
         kl_weight=kl_weight,
         improvement=None,
     )
@@ -112,21 +114,22 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
     return (1 + jnp.sum(in_order[1:] != in_order[:-1])) / codes.size
 
 
-def _gaps(policy, scorer, written, temperature) -> tuple[Scalar, Scalar]:
-    """Of one completion: |sampled - scored|, and what scribbled padding changes."""
-    prompt, completion, sampled = written
-    mask = completion_mask(completion)
-    scribbled = jnp.where(mask > 0, completion, 1)
+def _gaps(policy, scorer, pulls, temperature) -> tuple[Scalar, Scalar]:
+    """|sampled - scored|, and what scribbling on the padding changes; the largest."""
+    prompts, completions, sampled = (x[:, 0] for x in pulls)
+    scribbled = jnp.where(completion_mask(completions) > 0, completions, END + 1)
 
-    def read(completion):
-        log_probs = token_log_probs(policy, prompt, completion, temperature)
-        return log_probs, reward_model.score(scorer, prompt, completion)
+    def scores(completions):
+        log_probs = token_log_probs(policy, prompts, completions, temperature)
+        return log_probs, reward_model.score(scorer, prompts, completions)
 
-    scored, score = read(completion)
-    again, same_score = read(scribbled)
-    sampler_gap = jnp.abs(scored - sampled).max()
-    moved = jnp.abs(again - scored).max() + jnp.abs(same_score - score)
-    return sampler_gap, jnp.where(has_ended(completion), moved, 0.0)
+    log_probs, values = scores(completions)
+    other_log_probs, other_values = scores(scribbled)
+    moved = jnp.abs(other_log_probs - log_probs).max(-1) + jnp.abs(
+        other_values - values
+    )
+    padded = has_ended(completions)  # one that was cut off has neither end nor score
+    return jnp.abs(log_probs - sampled).max(), jnp.max(jnp.where(padded, moved, 0.0))
 
 
 def require_sound(

@@ -4,7 +4,12 @@
 
 A completion is an array of a fixed length. It ends with the first `END`; what stands
 after that is padding (`END` again) and counts nowhere. One without `END` was cut off.
+
+Many completions share a prompt: it is `read` once, and they go on from its cache. All
+functions take one text or a batch of them, *b.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,86 +17,130 @@ from jaxtyping import Array, Bool, Float, Int, Key, Scalar
 
 from lm_bandit.text import END
 from lm_bandit.transformer import (
+    Cache,
     Transformer,
     empty_cache,
     forward,
-    hidden_states,
     next_token_log_probs,
 )
 
 
-def completion_mask(completion: Int[Array, "C"]) -> Float[Array, "C"]:
+def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:
     """1 on the tokens up to and including the first `END`, 0 on the padding."""
     is_end = (completion == END).astype(jnp.int32)
-    ends_before = jnp.cumsum(is_end) - is_end
+    ends_before = jnp.cumsum(is_end, axis=-1) - is_end
     return (ends_before == 0).astype(jnp.float32)
 
 
-def has_ended(completion: Int[Array, "C"]) -> Bool[Array, ""]:
+def has_ended(completion: Int[Array, "*b C"]) -> Bool[Array, "*b"]:
     """Whether the completion holds an `END`; if not, the length limit cut it off."""
-    return jnp.any(completion == END)
+    return jnp.any(completion == END, axis=-1)
+
+
+class Context(NamedTuple):
+    """Prompts that have been read, and room to go on from each."""
+
+    hidden: Float[Array, "*b D"]  # at the last token of the prompt
+    cache: Cache
+
+
+def read(params: Transformer, prompts: Int[Array, "*b P"], length: int) -> Context:
+    """Read prompts once, to be followed by completions of `length` tokens."""
+    *batch, size = prompts.shape
+    cache = empty_cache(params, size + length, tuple(batch))
+    hidden, cache = forward(params, prompts, cache)
+    return Context(hidden[..., -1, :], cache)
+
+
+def rows(context: Context, which: Int[Array, "n"]) -> Context:
+    """The context of prompt number which[i], for each i: many share a prompt."""
+    of_caches = jax.tree.map(lambda x: x[:, which], context.cache)
+    return Context(context.hidden[which], of_caches)
 
 
 def sample(
     params: Transformer,
     key: Key[Array, ""],
-    prompt: Int[Array, "P"],
+    context: Context,
     length: int,
     temperature: float | Scalar = 1.0,
-) -> tuple[Int[Array, "C"], Float[Array, "C"]]:
-    """One completion of `length` tokens at most, and the log-probability of each token.
+) -> tuple[Int[Array, "*b C"], Float[Array, "*b C"]]:
+    """A completion of at most `length` tokens for each prompt, token by token.
 
-    The sampler is the policy at this temperature, and so are its log-probabilities.
+    And the log-probability of each token, by the policy at this temperature.
     """
-    cache = empty_cache(params, prompt.shape[0] + length)
-    hidden, cache = forward(params, prompt, cache)
+    start = context.cache.keys.shape[-2] - length
+
+    def draw(key, hidden, ended):
+        log_probs = next_token_log_probs(params, hidden, temperature)
+        tokens = jnp.where(ended, END, jax.random.categorical(key, log_probs))
+        return tokens, jnp.where(ended, 0.0, of_tokens(log_probs, tokens))
 
     def extend(state, step):
-        hidden, cache, ended = state
+        tokens, cache, ended = state
         key, position = step
-        log_probs = next_token_log_probs(params, hidden, temperature)
-        token = jnp.where(ended, END, jax.random.categorical(key, log_probs))
-        log_prob = jnp.where(ended, 0.0, log_probs[token])
-        hidden, cache = forward(params, token[None], cache, position)
-        return (hidden[0], cache, ended | (token == END)), (token, log_prob)
+        hidden, cache = forward(params, tokens[..., None], cache, position)
+        tokens, log_probs = draw(key, hidden[..., 0, :], ended)
+        return (tokens, cache, ended | (tokens == END)), (tokens, log_probs)
 
-    positions = prompt.shape[0] + jnp.arange(length)
-    _, (tokens, log_probs) = jax.lax.scan(
-        extend, (hidden[-1], cache, False), (jax.random.split(key, length), positions)
+    first_key, *keys = jax.random.split(key, length)
+    first = draw(first_key, context.hidden, False)
+    state = first[0], context.cache, first[0] == END
+    if not keys:
+        return tuple(x[..., None] for x in first)
+    steps = jnp.stack(keys), start + jnp.arange(length - 1)
+    _, rest = jax.lax.scan(extend, state, steps)
+    return tuple(
+        jnp.moveaxis(jnp.concatenate([one[None], more]), 0, -1)
+        for one, more in zip(first, rest, strict=True)
     )
-    return tokens, log_probs
 
 
-def all_log_probs(
-    params: Transformer,
-    prompt: Int[Array, "P"],
-    completion: Int[Array, "C"],
-    temperature: float | Scalar = 1.0,
-) -> Float[Array, "C V"]:
-    """Log pi(. | x, y_<t): of every token that could stand at each place."""
-    # The hidden state at t predicts token t + 1: the last token is predicted, not read.
-    tokens = jnp.concatenate([prompt, completion])[:-1]
-    hidden = hidden_states(params, tokens)[prompt.shape[0] - 1 :]
-    return next_token_log_probs(params, hidden, temperature)
+def prefix_states(
+    params: Transformer, context: Context, completions: Int[Array, "*b C"]
+) -> Float[Array, "*b C D"]:
+    """Hidden states *before* each token: that of the prompt, and all but the last."""
+    start = context.cache.keys.shape[-2] - completions.shape[-1]
+    rest, _ = forward(params, completions[..., :-1], context.cache, start)
+    return jnp.concatenate([context.hidden[..., None, :], rest], axis=-2)
+
+
+def of_tokens(
+    log_probs: Float[Array, "*b V"], tokens: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+    """The entry of each token."""
+    return jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
 
 
 def token_log_probs(
     params: Transformer,
-    prompt: Int[Array, "P"],
-    completion: Int[Array, "C"],
+    prompts: Int[Array, "*b P"],
+    completions: Int[Array, "*b C"],
     temperature: float | Scalar = 1.0,
-) -> Float[Array, "C"]:
+) -> Float[Array, "*b C"]:
     """Log pi(y_t | x, y_<t) of each token of the completion; 0 on the padding."""
-    log_probs = all_log_probs(params, prompt, completion, temperature)
-    of_tokens = jnp.take_along_axis(log_probs, completion[:, None], axis=1)[:, 0]
-    return of_tokens * completion_mask(completion)
+    context = read(params, prompts, completions.shape[-1])
+    return log_probs_after(params, context, completions, temperature)
+
+
+def log_probs_after(
+    params: Transformer,
+    context: Context,
+    completions: Int[Array, "*b C"],
+    temperature: float | Scalar = 1.0,
+) -> Float[Array, "*b C"]:
+    """The same, of prompts that have been read."""
+    # The state before a token predicts it: labels and logits are off by one.
+    hidden = prefix_states(params, context, completions)
+    log_probs = next_token_log_probs(params, hidden, temperature)
+    return of_tokens(log_probs, completions) * completion_mask(completions)
 
 
 def completion_log_prob(
     params: Transformer,
-    prompt: Int[Array, "P"],
-    completion: Int[Array, "C"],
+    prompt: Int[Array, "*b P"],
+    completion: Int[Array, "*b C"],
     temperature: float | Scalar = 1.0,
-) -> Scalar:
+) -> Float[Array, "*b"]:
     """Log pi(completion | prompt): a sum over its tokens, the padding left out."""
-    return token_log_probs(params, prompt, completion, temperature).sum()
+    return token_log_probs(params, prompt, completion, temperature).sum(-1)

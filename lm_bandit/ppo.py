@@ -26,19 +26,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, Scalar
 
-from lm_bandit import diagnostics, reward_model, rewards, sft, views
+from lm_bandit import diagnostics, generate, reward_model, rewards, sft, views
 from lm_bandit.bandit import Pulls, pull
 from lm_bandit.diagnostics import History
-from lm_bandit.generate import (
-    all_log_probs,
-    completion_mask,
-    has_ended,
-    token_log_probs,
-)
+from lm_bandit.generate import completion_mask, has_ended
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import Texts
-from lm_bandit.transformer import Transformer
+from lm_bandit.transformer import Transformer, next_token_log_probs
 from policy_gradient import configs, objectives, training
 from policy_gradient.improvement import Batch, improve
 from policy_gradient.policies import Evaluation
@@ -117,7 +112,7 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
         (params, optimizer_state),
         improve_key,
         batch,
-        partial(evaluate, config=config),
+        partial(evaluate, prompts=fixed.prompts, config=config),
         optimizer,
         without_errors_of_no_critic(config),
         pretraining_loss(text_key, fixed.texts, config),
@@ -138,86 +133,81 @@ def estimate(
     config: RLHFConfig,
 ) -> tuple[Batch, History]:
     """What the pulls earned, and how much better that is than the baseline."""
+    k, n, length = pulls.completions.shape
+    which = jnp.repeat(jnp.arange(k), n)
+    completions = pulls.completions.reshape(k * n, length)
 
-    def of_one(prompt, completion, log_probs):
-        ended = has_ended(completion)
-        score = reward_model.score(fixed.reward_model, prompt, completion)
-        score = jnp.where(ended, score, config.penalty)
-        references = token_log_probs(
-            fixed.reference, prompt, completion, config.temperature
-        )
+    def read(model):
+        return generate.rows(generate.read(model, fixed.prompts, length), which)
+
+    references = generate.log_probs_after(
+        fixed.reference, read(fixed.reference), completions, config.temperature
+    )
+    scorer = fixed.reward_model
+    scores = reward_model.score_after(scorer, read(scorer.trunk), completions)
+    scores = jnp.where(has_ended(completions), scores, config.penalty)
+    values = jnp.zeros_like(references)
+    if params.critic is not None:
+        context = read(params.critic.trunk)
+        values = reward_model.prefix_values(params.critic, context, completions)
+
+    def view(prompt, completion, log_probs, references, score, values):
         mask = completion_mask(completion)
         earned = rewards.token_rewards(
             score, log_probs - references, mask, kl_weight, config.kl_at == "end"
         )
-        values = jnp.zeros_like(log_probs)
-        if params.critic is not None:
-            values = reward_model.prefix_values(params.critic, prompt, completion)
         tokens = views.as_tokens(prompt, completion, log_probs, earned, values)
-        return tokens, references, score
+        return views.as_bandit(tokens) if config.view == "completion" else tokens
 
-    tokens, references, scores = jax.vmap(jax.vmap(of_one))(*pulls)
-    kls = jax.vmap(jax.vmap(jax.vmap(objectives.kl_estimates)))(
-        tokens.log_probs, references
+    references, scores, values = (
+        x.reshape(k, n, *x.shape[1:]) for x in (references, scores, values)
     )
-    history = diagnostics.of_pulls(
-        params.policy,
-        fixed.reward_model,
-        pulls,
-        scores,
-        kls,
-        kl_weight,
-        config.temperature,
-    )
-    trajectories = tokens
-    if config.view == "completion":
-        trajectories = jax.vmap(jax.vmap(views.as_bandit))(tokens)
-    trajectories = trajectories._replace(
-        rewards=rewards.scaled(
-            trajectories.rewards, trajectories.mask, config.reward_scaling
-        )
-    )
-    trajectories, advantages = rewards.compare(trajectories, config)
-    targets = advantages + trajectories.values
+    x = jax.vmap(jax.vmap(view))(*pulls, references, scores, values)
+    x = x._replace(rewards=rewards.scaled(x.rewards, x.mask, config.reward_scaling))
+    x, advantages = rewards.compare(x, config)
+    targets = advantages + x.values
     if config.normalize_advantages:
-        advantages = rewards.scaled(advantages, trajectories.mask, "whiten")
-    rows = jax.tree.map(
-        lambda x: x.reshape(-1, *x.shape[2:]),
-        (trajectories.log_probs, trajectories.values, advantages, targets),
-    )
-    mask = trajectories.mask.reshape(-1, trajectories.mask.shape[-1])
-    flat = (x.reshape(-1, x.shape[-1]) for x in (pulls.prompts, pulls.completions))
+        advantages = rewards.scaled(advantages, x.mask, "whiten")
+    of_steps = x.log_probs, x.values, advantages, targets, x.mask
+    *of_steps, mask = (y.reshape(k * n, -1) for y in of_steps)
     weights = views.weights(mask, config.over_tokens)
-    return Batch(*flat, *rows, weights), history
+    history = diagnostics.of_pulls(
+        params.policy, scorer, pulls, references, scores, kl_weight, config.temperature
+    )
+    return Batch(which, completions, *of_steps, weights), history
 
 
 def evaluate(
     params: ActorCritic,
-    prompts: Int[Array, "rows P"],
+    which: Int[Array, "rows"],
     completions: Int[Array, "rows C"],
+    prompts: Int[Array, "k P"],
     config: RLHFConfig,
 ) -> Evaluation:
     """Log-probability, entropy and value of each token, or of each completion.
 
-    The entropies of the tokens' distributions add up to an estimate of the completion's
-    (the chain rule), as their log-probabilities do to its own.
+    Row i answers prompt number which[i]: each prompt is read once. The entropies of the
+    tokens' distributions add up to an estimate of the completion's (the chain rule), as
+    their log-probabilities do to its own.
     """
 
-    def of_one(prompt, completion):
-        log_probs = all_log_probs(params.policy, prompt, completion, config.temperature)
-        mask = completion_mask(completion)
-        taken = jnp.take_along_axis(log_probs, completion[:, None], axis=1)[:, 0]
-        values = jnp.zeros_like(taken)
-        if params.critic is not None:
-            values = reward_model.prefix_values(params.critic, prompt, completion)
-        entropies = jax.vmap(objectives.entropy)(log_probs)
-        tokens = Evaluation(taken * mask, entropies * mask, values * mask)
-        if config.view == "token":
-            return tokens
-        log_prob, entropy, _ = (jnp.sum(x, keepdims=True) for x in tokens)
-        return Evaluation(log_prob, entropy, values[:1])
+    def read(model):
+        context = generate.read(model, prompts, completions.shape[1])
+        return generate.rows(context, which)
 
-    return jax.vmap(of_one)(prompts, completions)
+    hidden = generate.prefix_states(params.policy, read(params.policy), completions)
+    log_probs = next_token_log_probs(params.policy, hidden, config.temperature)
+    mask = completion_mask(completions)
+    taken = generate.of_tokens(log_probs, completions) * mask
+    entropies = jax.vmap(jax.vmap(objectives.entropy))(log_probs) * mask
+    values = jnp.zeros_like(taken)
+    if params.critic is not None:
+        context = read(params.critic.trunk)
+        values = reward_model.prefix_values(params.critic, context, completions) * mask
+    if config.view == "token":
+        return Evaluation(taken, entropies, values)
+    totals = (x.sum(1, keepdims=True) for x in (taken, entropies))
+    return Evaluation(*totals, values[:, :1])
 
 
 def pretraining_loss(

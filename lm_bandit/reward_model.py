@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
+from lm_bandit import generate
 from lm_bandit.feedback import Comparisons
-from lm_bandit.generate import completion_mask
-from lm_bandit.transformer import Transformer, hidden_states
+from lm_bandit.generate import Context, completion_mask
+from lm_bandit.transformer import Transformer, forward
 from policy_gradient import training
 from policy_gradient.configs import require_positive
 
@@ -59,25 +60,33 @@ def init(trunk: Transformer) -> RewardModel:
 
 
 def score(
-    model: RewardModel, prompt: Int[Array, "P"], completion: Int[Array, "C"]
-) -> Scalar:
+    model: RewardModel, prompts: Int[Array, "*b P"], completions: Int[Array, "*b C"]
+) -> Float[Array, "*b"]:
     """r(x, y), read at the first end-of-text token; of completions that have ended."""
-    hidden = hidden_states(model.trunk, jnp.concatenate([prompt, completion]))
+    context = generate.read(model.trunk, prompts, completions.shape[-1])
+    return score_after(model, context, completions)
+
+
+def score_after(
+    model: RewardModel, context: Context, completions: Int[Array, "*b C"]
+) -> Float[Array, "*b"]:
+    """The same, of prompts that have been read by the trunk."""
+    start = context.cache.keys.shape[-2] - completions.shape[-1]
+    hidden, _ = forward(model.trunk, completions, context.cache, start)
     # Not the last position: what follows the first end of text is padding.
-    last = prompt.shape[0] + completion_mask(completion).sum().astype(int) - 1
-    return read(model, hidden[last])
+    last = completion_mask(completions).sum(-1).astype(int) - 1
+    return generate.of_tokens(read(model, hidden), last)
 
 
 def prefix_values(
-    model: RewardModel, prompt: Int[Array, "P"], completion: Int[Array, "C"]
-) -> Float[Array, "C"]:
-    """The head read *before* each token of the completion: a critic, q-hat of prefixes.
+    model: RewardModel, context: Context, completions: Int[Array, "*b C"]
+) -> Float[Array, "*b C"]:
+    """The head read *before* each token of a completion: a critic, q-hat of prefixes.
 
     The value at t has read the prompt and y_<t, not y_t: a baseline that sees the
     action which it is subtracted from makes the gradient biased.
     """
-    tokens = jnp.concatenate([prompt, completion])[:-1]
-    return read(model, hidden_states(model.trunk, tokens)[prompt.shape[0] - 1 :])
+    return read(model, generate.prefix_states(model.trunk, context, completions))
 
 
 def read(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
@@ -92,7 +101,7 @@ def score_pairs(
     """r(x, chosen) and r(x, rejected), in one pass over both."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
     prompts = jnp.concatenate([pairs.prompts, pairs.prompts])
-    scores = jax.vmap(score, (None, 0, 0))(model, prompts, completions)
+    scores = score(model, prompts, completions)
     chosen, rejected = jnp.split(scores, 2)
     return chosen, rejected
 

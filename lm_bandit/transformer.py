@@ -200,7 +200,7 @@ def _mlp(block, x):
 
 
 def _linear(linear, x):
-    """x @ w + b, with all tokens of a batch as the rows of one matrix.
+    """The product x w + b, with all tokens of a batch as the rows of one matrix.
 
     Its gradient takes half the time of a product with more axes, on a CPU.
     """
