@@ -9,27 +9,13 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, exact, ppo, reward_model, transformer
+from lm_bandit import bandit, exact, ppo, reward_model
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.ppo import ActorCritic, Fixed
+from lm_bandit.ppo import ActorCritic
 from lm_bandit.rlhf_config import RLHFConfig
-from lm_bandit.transformer import TransformerConfig
 from policy_gradient.improvement import ImproveConfig, improve
 
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
-
-
-@pytest.fixture(scope="module")
-def fixed(tiny, model):
-    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
-    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
-    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
-
-
-@pytest.fixture(scope="module")
-def policy(tiny):
-    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
-    return transformer.init(jax.random.key(5), 6, tiny.context, config)
 
 
 def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, policy):
