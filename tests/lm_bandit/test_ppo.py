@@ -9,13 +9,27 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, exact, ppo, reward_model
+from lm_bandit import bandit, exact, ppo, reward_model, transformer, trie
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.ppo import ActorCritic
+from lm_bandit.ppo import ActorCritic, Fixed
 from lm_bandit.rlhf_config import RLHFConfig
+from lm_bandit.transformer import TransformerConfig
 from policy_gradient.improvement import ImproveConfig, improve
 
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
+
+
+@pytest.fixture(scope="module")
+def fixed(tiny, model):
+    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
+    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
+    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
+
+
+@pytest.fixture(scope="module")
+def policy(tiny):
+    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(5), 6, tiny.context, config)
 
 
 def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, policy):
@@ -41,7 +55,7 @@ def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, polic
 
 def exact_objective(params, fixed, learned, tiny):
     """J as a differentiable sum over all 312 completions."""
-    ended = exact.ended_completions(tiny)
+    ended = trie.ended_completions(tiny)
     cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
     completions = jnp.asarray(np.concatenate([ended, cut_off]))
     scores = np.pad(learned, [(0, 0), (0, len(cut_off))], constant_values=-2.0)
@@ -59,7 +73,7 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
     tiny, fixed, policy
 ):
     """At the old policy: the mean step of 400 batches, within its standard error."""
-    learned = exact.learned_scores(fixed.reward_model, tiny)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
     truth = jax.grad(exact_objective)(policy, fixed, learned, tiny)
     optimizer = optax.sgd(1.0)
     once = ImproveConfig(epochs=1, minibatches=1, value_weight=0.0)
@@ -93,11 +107,11 @@ def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed):
         num_updates=150, pulls=64, kl_weight=0.4, penalty=-2.0, step_size=1e-2
     )
     snapshots, history = ppo.train(jax.random.key(0), fixed, 3, config)
-    learned = exact.learned_scores(fixed.reward_model, tiny)
-    reference = exact.policy_log_probs(fixed.reference, tiny)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
+    reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     last = jax.tree.map(lambda x: x[-1], snapshots)
-    reached = exact.evaluate(problem, exact.policy_log_probs(last, tiny)).objective
+    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
     start = exact.evaluate(problem, reference).objective
     share = (reached - start) / (exact.optimal_objective(problem) - start)
     assert share > 0.95

@@ -20,7 +20,7 @@ DIALS = [
     {"baseline": "constant", "baseline_value": 0.7, "kl_at": "end"},
     {"baseline": "average", "view": "token"},
     {"view": "token", "kl_at": "end", "over_tokens": "token_mean"},
-    {"view": "token", "temperature": 0.6, "over_tokens": "sequence_mean"},
+    {"view": "token", "temperature": 1.4, "over_tokens": "sequence_mean"},
     {"temperature": 1.7, "reward_scaling": "scale"},
     {"reward_scaling": "whiten", "view": "token", "baseline": "none"},
     {"baseline": "value"},
