@@ -1,7 +1,5 @@
 """Broken on purpose: each invariant stops the run that breaks it, and says what."""
 
-from types import SimpleNamespace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,7 +56,8 @@ def test_the_share_of_distinct_completions_is_that_of_a_set(seed):
 
 
 def test_a_sampled_kl_must_be_the_exact_one_within_its_standard_errors():
-    history = SimpleNamespace(kl=np.array([0.0, 0.5]), kl_error=np.array([0.0, 0.01]))
+    blank = diagnostics.History(*[np.zeros(2)] * len(diagnostics.History._fields))
+    history = blank._replace(kl=np.array([0.0, 0.5]), kl_error=np.array([0.0, 0.01]))
     diagnostics.require_exact_kl(0, history, 0.0)
     diagnostics.require_exact_kl(1, history, 0.55)
     for wrong in (0.57, 0.43, np.nan):
