@@ -29,7 +29,7 @@ def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:
     """1 on the tokens up to and including the first `END`, 0 on the padding."""
     is_end = (completion == END).astype(jnp.int32)
     ends_before = jnp.cumsum(is_end, axis=-1) - is_end
-    return (ends_before == 0).astype(jnp.float32)
+    return (ends_before == 0).astype(float)
 
 
 def has_ended(completion: Int[Array, "*b C"]) -> Bool[Array, "*b"]:
