@@ -9,7 +9,7 @@ from lm_bandit.transformer import causal_attention
 from tests.lm_bandit.exercises import inputs, oracles
 from tests.lm_bandit.exercises.inputs import array
 
-compiled = jax.jit(causal_attention)
+compiled = jax.jit(causal_attention, static_argnames="start")
 
 
 def test_each_query_has_the_mean_of_what_it_may_see(rng):

@@ -1,7 +1,7 @@
 """Reading at the end, against completions read token by token."""
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 from numpy.testing import assert_allclose
 
 from lm_bandit.generate import at_last_token
@@ -21,4 +21,4 @@ def test_it_is_read_where_the_text_stops(rng):
 def test_one_completion_has_one_number():
     x = array([5.0, 6.0, 7.0])
     for completion, expected in (([0, 0, 0], 5.0), ([3, 0, 0], 6.0), ([3, 2, 1], 7.0)):
-        assert at_last_token(x, np.array(completion)) == expected
+        assert at_last_token(x, jnp.array(completion)) == expected
