@@ -155,8 +155,7 @@ def our_ppo():
 def their_ppo():
     """The same number of texts, epochs and minibatches."""
     dials = {
-        "per_device_train_batch_size": BATCH // 4,
-        "gradient_accumulation_steps": 4,
+        "per_device_train_batch_size": BATCH,
         "total_episodes": ITERATIONS * BATCH,
         "num_ppo_epochs": 4,
         "num_mini_batches": 4,

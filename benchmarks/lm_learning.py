@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from benchmarks import lm_peers as peers
 from benchmarks import trl_peers
-from lm_bandit import bandit, exact, pipeline, ppo, text
+from lm_bandit import bandit, exact, pipeline, ppo, text, trie
 from lm_bandit.transformer import Transformer
 
 NUM_SEEDS = 8
@@ -44,9 +44,9 @@ def prepared() -> tuple[ppo.Fixed, exact.Problem]:
     short = replace(CONFIG, ppo=replace(CONFIG.ppo, num_updates=1))
     models = pipeline.learn(world, short, pipeline.Progress()).models
     problem = exact.Problem(
-        reference=exact.policy_log_probs(models.reference, world),
-        gold=bandit.gold_scores(world, exact.ended_completions(world)),
-        learned=exact.learned_scores(models.reward_model, world),
+        reference=trie.policy_log_probs(models.reference, world),
+        gold=bandit.gold_scores(world, trie.ended_completions(world)),
+        learned=trie.learned_scores(models.reward_model, world),
         kl_weight=CONFIG.ppo.kl_weight,
         penalty=CONFIG.ppo.penalty,
     )
@@ -57,7 +57,7 @@ def prepared() -> tuple[ppo.Fixed, exact.Problem]:
 def share(params: Transformer) -> float:
     """(J - J_ref) / (J* - J_ref), exactly."""
     _, problem = prepared()
-    values = exact.policy_log_probs(params, text.pocket_world())
+    values = trie.policy_log_probs(params, text.pocket_world())
     start = exact.evaluate(problem, problem.reference).objective
     reached = exact.evaluate(problem, values).objective
     return (reached - start) / (exact.optimal_objective(problem) - start)
@@ -115,8 +115,7 @@ def their_run():
     fixed, _ = prepared()
     prompts = np.repeat(np.asarray(fixed.prompts), PULLS, axis=0)
     dials = {
-        "per_device_train_batch_size": len(prompts) // 4,
-        "gradient_accumulation_steps": 4,
+        "per_device_train_batch_size": len(prompts),
         "total_episodes": len(prompts) * 10_000,
         "num_ppo_epochs": 4,
         "num_mini_batches": 4,

@@ -34,7 +34,11 @@ def trainer(
     from datasets import Dataset
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
-    from transformers import GPT2ForSequenceClassification, PreTrainedTokenizerFast
+    from transformers import (
+        GPT2ForSequenceClassification,
+        PreTrainedTokenizerFast,
+        PrinterCallback,
+    )
     from trl.experimental.ppo import PPOConfig, PPOTrainer
 
     policy = hugging_face(params, room=1)
@@ -61,6 +65,8 @@ def trainer(
         output_dir=tempfile.mkdtemp(),
         response_length=length,
         local_rollout_forward_batch_size=dials["per_device_train_batch_size"],
+        # More than 1 would delay its optimiser's steps, not only split the batch.
+        gradient_accumulation_steps=1,
         temperature=1.0,
         stop_token_id=0,
         num_sample_generations=0,
@@ -76,7 +82,7 @@ def trainer(
         lam=0.95,
         **dials,
     )
-    return PPOTrainer(
+    ready = PPOTrainer(
         args=config,
         processing_class=tokenizer,
         model=policy,
@@ -90,6 +96,8 @@ def trainer(
         },
         callbacks=[*callbacks],
     )
+    ready.remove_callback(PrinterCallback)
+    return ready
 
 
 def random_reward_model(params: Transformer) -> RewardModel:

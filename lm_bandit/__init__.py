@@ -17,8 +17,14 @@ Read in this order:
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     feedback.py      human feedback as data;  annotators.py: who gives it
     reward_model.py  a number for a completion, out of comparisons
-    ppo.py           PPO against the reward model, on a leash to the reference
-    exact.py         the oracle: every completion, J, KL, the optimum and the frontier
+    views.py         a completion as many actions (tokens), or as one
+    rewards.py       what a completion earned, beside what was to be expected
+    ppo.py           PPO against the reward model;  rlhf_config.py: all its dials
+    diagnostics.py   what a run must never do, and what its symptoms mean
+    trie.py          every completion of every prompt, each prefix read once
+    exact.py         the oracle: J, KL, the optimum, best-of-n and the frontier
+    exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
+    estimates.py     the same from samples, for worlds too large to enumerate
     checkpoints.py   a model as a file, with GPT-2's own names
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 

@@ -18,7 +18,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from lm_bandit import pipeline, report
+from lm_bandit import checkpoints, pipeline, report
+from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.text import pocket_world
 from mdp.command_line import run
 from policy_gradient.compilation import keep_compiled_programs
@@ -75,7 +76,11 @@ class Command(pipeline.RunConfig):
                 truth = pipeline.measure(world, learned, self, progress)
             found = report.build(world, learned, truth, self)
             found["seconds"] = progress.seconds
-            report.write(folder, found)
+            report.write(folder, found, learned.models, world)
+        except BrokenRun as broken:
+            path = folder / "last_good.safetensors"
+            checkpoints.save(path, broken.last_good, {}, overwrite=True)
+            raise ValueError(f"{broken}; the last good policy is in {path}") from None
         except KeyboardInterrupt:
             console.print(f"Stopped during {progress.current}; nothing was written.")
             raise SystemExit(130) from None
@@ -84,7 +89,7 @@ class Command(pipeline.RunConfig):
             f"{found['completions']:,} completions enumerated: {found['ended']:,} end "
             f"and are scored one by one, {found['cut_off']:,} are cut off.\n"
             f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
-            "report.json, reward_kl.png"
+            "report.json, reward_kl.png and a checkpoint of each model"
         )
 
 

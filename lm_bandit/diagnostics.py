@@ -107,9 +107,8 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
     """
     k, n, length = completions.shape
     codes = jnp.broadcast_to(jnp.arange(k, dtype=jnp.uint32)[:, None], (k, n))
-    for t in range(length):  # Fowler, Noll and Vo's hash (FNV-1a), token by token
-        codes = (codes ^ completions[..., t].astype(jnp.uint32)) * jnp.uint32(16777619)
-        codes ^= codes >> 15
+    for t in range(length):  # a number to the base of Knuth's multiplier, modulo 2^32
+        codes = codes * jnp.uint32(2654435761) + completions[..., t].astype(jnp.uint32)
     in_order = jnp.sort(codes.ravel())
     return (1 + jnp.sum(in_order[1:] != in_order[:-1])) / codes.size
 
@@ -118,18 +117,15 @@ def _gaps(policy, scorer, pulls, temperature) -> tuple[Scalar, Scalar]:
     """|sampled - scored|, and what scribbling on the padding changes; the largest."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
     scribbled = jnp.where(completion_mask(completions) > 0, completions, END + 1)
-
-    def scores(completions):
-        log_probs = token_log_probs(policy, prompts, completions, temperature)
-        return log_probs, reward_model.score(scorer, prompts, completions)
-
-    log_probs, values = scores(completions)
-    other_log_probs, other_values = scores(scribbled)
-    moved = jnp.abs(other_log_probs - log_probs).max(-1) + jnp.abs(
-        other_values - values
-    )
+    both = jnp.stack([completions, scribbled])
+    prompts = jnp.broadcast_to(prompts, (2, *prompts.shape))
+    log_probs = token_log_probs(policy, prompts, both, temperature)
+    scores = reward_model.score(scorer, prompts, both)
+    moved = jnp.abs(log_probs[1] - log_probs[0]).max(-1)
+    moved += jnp.abs(scores[1] - scores[0])
     padded = has_ended(completions)  # one that was cut off has neither end nor score
-    return jnp.abs(log_probs - sampled).max(), jnp.max(jnp.where(padded, moved, 0.0))
+    padding_gap = jnp.max(jnp.where(padded, moved, 0.0))
+    return jnp.abs(log_probs[0] - sampled).max(), padding_gap
 
 
 def require_sound(

@@ -4,40 +4,23 @@
     pi*    = pi_ref(y|x) exp(r(x, y) / beta) / Z(x)
     J*     = E_x[ beta log Z(x) ],   Z(x) = sum_y pi_ref(y|x) exp(r(x, y) / beta)
 
-The completions form a trie: each prefix is read once, from the cache of the prefix it
-extends. Those that end are scored one by one; the others are cut off and share one
-penalty. Prompts are equally likely. Sums are in float64.
+    J* - J(pi)  =  beta KL(pi || pi*)
+
+The log-probabilities come from the trie of all completions (`trie.py`). Completions
+that end are scored one by one; the others are cut off and share one penalty. Prompts
+are equally likely. Sums are in float64.
 
 Source: Ziegler et al. (2019), eq. 2; Korbak et al. (2022) and Rafailov et al. (2023),
-eqs. 4-5, for the optimum.
-Shapes: k prompts, E completions that end, M that are cut off, W words, C tokens.
+eqs. 4-5, for the optimum; Stiennon et al. (2020), appendix, for best-of-n.
+Shapes: k prompts, E completions that end, M that are cut off.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
-from lm_bandit import reward_model
-from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import END, World
-from lm_bandit.transformer import (
-    Cache,
-    Transformer,
-    empty_cache,
-    forward,
-    next_token_log_probs,
-)
-
-
-class LogProbs(NamedTuple):
-    """log pi(y|x) of every completion y of every prompt x; float64."""
-
-    ended: Float[np.ndarray, "k E"]  # in the order of `ended_completions`
-    cut_off: Float[np.ndarray, "k M"]
+from lm_bandit.trie import LogProbs
 
 
 class Value(NamedTuple):
@@ -65,10 +48,34 @@ def evaluate(problem: Problem, policy: LogProbs) -> Value:
     penalties = problem.penalty * probs.cut_off.sum(-1)
     gold = np.mean(np.sum(probs.ended * problem.gold, axis=-1) + penalties)
     learned = np.mean(np.sum(probs.ended * problem.learned, axis=-1) + penalties)
-    terms = zip(probs, policy, problem.reference, strict=True)
-    kl = np.mean(sum(np.sum(p * (log_p - log_q), axis=-1) for p, log_p, log_q in terms))
-    objective = learned - problem.kl_weight * kl
-    return Value(float(gold), float(learned), float(kl), float(objective))
+    divergence = kl(policy, problem.reference)
+    objective = learned - problem.kl_weight * divergence
+    return Value(float(gold), float(learned), divergence, float(objective))
+
+
+def kl(policy: LogProbs, other: LogProbs) -> float:
+    """KL(policy || other) in nats per completion, the mean over the prompts.
+
+    `kl(policy, reference)` is what RLHF charges for: it punishes what the reference
+    would not say. `reverse_kl` punishes what the policy no longer says.
+    """
+    pairs = zip(policy, other, strict=True)
+    return float(np.mean(sum(np.sum(np.exp(p) * (p - q), axis=-1) for p, q in pairs)))
+
+
+def reverse_kl(policy: LogProbs, reference: LogProbs) -> float:
+    """KL(pi_ref || pi), the other way round."""
+    return kl(reference, policy)
+
+
+def entropy(policy: LogProbs) -> float:
+    """H(pi) = - sum_y pi(y|x) log pi(y|x), in nats; the mean over the prompts."""
+    return float(-np.mean(sum(np.sum(np.exp(p) * p, axis=-1) for p in policy)))
+
+
+def gap(problem: Problem, policy: LogProbs) -> float:
+    """J* - J(pi) = beta KL(pi || pi*): what is left to gain, and never negative."""
+    return problem.kl_weight * kl(policy, optimum(problem))
 
 
 def optimum(problem: Problem) -> LogProbs:
@@ -98,6 +105,44 @@ def frontier(problem: Problem, kl_weights: Float[np.ndarray, "n"]) -> list[Value
     return [evaluate(each, optimum(each)) for each in problems]
 
 
+def best_of_n(problem: Problem, n: int) -> LogProbs:
+    """The policy that draws n completions of pi_ref and keeps the best learned reward.
+
+        pi_n(y) = pi_ref(y) [ F(r)^n - F_<(r)^n ] / [ F(r) - F_<(r) ],   r = r(x, y)
+
+    F(r) and F_<(r) are the chances that one draw earns at most, and less than, r. Those
+    that tie, as all that are cut off do, share their chance as pi_ref does.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    ended, cut_off = map(np.copy, problem.reference)
+    merged = merge_cut_off(problem.reference)
+    for i, learned in enumerate(problem.learned):
+        scores = np.append(learned, problem.penalty)
+        _, level = np.unique(scores, return_inverse=True)  # from worst to best
+        probs = np.exp(np.append(merged.ended[i], merged.cut_off[i]))
+        mass = np.bincount(level, probs)
+        up_to = np.cumsum(mass)
+        up_to /= up_to[-1]
+        # F^n - F_<^n as F^n [1 - (1 - mass / F)^n], which loses no digits.
+        share = np.minimum(mass / up_to, 1.0)
+        with np.errstate(divide="ignore"):
+            wins = n * np.log(up_to) + np.log(-np.expm1(n * np.log1p(-share)))
+        gains = (wins - np.log(mass))[level]
+        ended[i] += gains[:-1]
+        cut_off[i] += gains[-1]
+    return LogProbs(ended, cut_off)
+
+
+def best_of_n_kl_bound(n: int) -> float:
+    """KL(pi_n || pi_ref) <= log n - (n - 1) / n, equal only for atomless rewards.
+
+    A finite set of completions always has some: there it is less.
+    Source: Stiennon et al. (2020), appendix; Beirami et al. (2024), who prove it.
+    """
+    return float(np.log(n) - (n - 1) / n)
+
+
 def merge_cut_off(policy: LogProbs) -> LogProbs:
     """All completions that are cut off as one, [k, 1]: they earn the same penalty.
 
@@ -109,101 +154,3 @@ def merge_cut_off(policy: LogProbs) -> LogProbs:
 def _log_sum_exp(x):
     top = x.max(-1)
     return top + np.log(np.exp(x - top[:, None]).sum(-1))
-
-
-def ended_completions(world: World) -> Int[np.ndarray, "E C"]:
-    """Every completion that ends, padded with `END`: short ones first."""
-    words = np.arange(1, len(world.vocabulary))
-    rows = []
-    prefixes = np.zeros((1, 0), int)
-    for depth in range(world.completion_length):
-        padding = np.full((len(prefixes), world.completion_length - depth), END)
-        rows.append(np.hstack([prefixes, padding]))
-        longer = np.repeat(prefixes, len(words), axis=0)
-        prefixes = np.column_stack([longer, np.tile(words, len(prefixes))])
-    return np.concatenate(rows)
-
-
-def policy_log_probs(params: Transformer, world: World) -> LogProbs:
-    """Enumerate a language model: the log-probability of everything it could say."""
-    ended, cut_off = _policy_log_probs(
-        params, jnp.asarray(world.prompts), world.completion_length
-    )
-    return LogProbs(np.asarray(ended, np.float64), np.asarray(cut_off, np.float64))
-
-
-def learned_scores(model: RewardModel, world: World) -> Float[np.ndarray, "k E"]:
-    """The reward model's score of every completion that ends."""
-    scores = _learned_scores(model, jnp.asarray(world.prompts), world.completion_length)
-    return np.asarray(scores, np.float64)
-
-
-@jax.jit(static_argnums=2)
-def _policy_log_probs(params, prompts, length):
-    def of_prompt(prompt):
-        before = jnp.zeros(1)  # log-probability of each prefix
-        ended = []
-        for hidden, _ in _levels(params, prompt, length):
-            log_probs = before[:, None] + next_token_log_probs(params, hidden)
-            ended.append(log_probs[:, END])
-            before = log_probs[:, END + 1 :].reshape(-1)
-        return jnp.concatenate(ended), before
-
-    return jax.lax.map(of_prompt, prompts)
-
-
-@jax.jit(static_argnums=2)
-def _learned_scores(model, prompts, length):
-    def of_prompt(prompt):
-        scores = []
-        for hidden in _ends(model.trunk, prompt, length):
-            scores.append(reward_model.read(model, hidden))
-        return jnp.concatenate(scores)
-
-    return jax.lax.map(of_prompt, prompts)
-
-
-def _levels(
-    params: Transformer, prompt: Int[Array, "P"], length: int
-) -> Iterator[tuple[Float[Array, "N D"], Cache]]:
-    """The trie, level by level: the hidden state and the cache of every prefix."""
-    words = jnp.arange(END + 1, params.wte.shape[0])
-    start = prompt.shape[0]
-    hidden, cache = forward(params, prompt, empty_cache(params, start + length))
-    hidden, cache = hidden[-1:], jax.tree.map(lambda x: x[None], cache)
-    yield hidden, cache
-    for position in range(start, start + length - 1):
-        hidden, cache = _merge(_read(params, cache, words, position))
-        yield hidden, cache
-
-
-def _ends(
-    params: Transformer, prompt: Int[Array, "P"], length: int
-) -> Iterator[Float[Array, "N D"]]:
-    """The hidden state at the `END` after every prefix, level by level."""
-    everything = jnp.arange(END, params.wte.shape[0])
-    start = prompt.shape[0]
-    _, cache = forward(params, prompt, empty_cache(params, start + length))
-    cache = jax.tree.map(lambda x: x[None], cache)
-    for position in range(start, start + length - 1):
-        # `END` and the words that go on are read in one pass.
-        hidden, caches = _read(params, cache, everything, position)
-        yield hidden[:, END]
-        cache = _merge(jax.tree.map(lambda x: x[:, END + 1 :], caches))
-    hidden, _ = _read(params, cache, everything[:1], start + length - 1)
-    yield hidden[:, END]
-
-
-def _merge(tree):
-    """[parents, children, ...] -> [prefixes, ...]."""
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
-
-
-def _read(params, cache, tokens, position):
-    """Every prefix extended by every token: hidden [N, tokens, D] and cache."""
-
-    def one(cache, token):
-        hidden, cache = forward(params, token[None], cache, position)
-        return hidden[0], cache
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(cache, tokens)

@@ -31,7 +31,7 @@ def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:
     """1 on the tokens up to and including the first `END`, 0 on the padding."""
     is_end = (completion == END).astype(jnp.int32)
     ends_before = jnp.cumsum(is_end, axis=-1) - is_end
-    return (ends_before == 0).astype(jnp.float32)
+    return (ends_before == 0).astype(float)
 
 
 def has_ended(completion: Int[Array, "*b C"]) -> Bool[Array, "*b"]:
@@ -64,8 +64,7 @@ def read(params: Transformer, prompts: Int[Array, "*b P"], length: int) -> Conte
 
 def rows(context: Context, which: Int[Array, "n"]) -> Context:
     """The context of prompt number which[i], for each i: many share a prompt."""
-    of_caches = jax.tree.map(lambda x: x[:, which], context.cache)
-    return Context(context.hidden[which], of_caches)
+    return jax.tree.map(lambda x: x[which], context)
 
 
 def sample(
@@ -79,7 +78,7 @@ def sample(
 
     And the log-probability of each token, by the policy at this temperature.
     """
-    start = context.cache.keys.shape[-2] - length
+    start = context.cache.room - length
 
     def draw(key, hidden, ended):
         logits = next_token_logits(params, hidden)
@@ -124,7 +123,7 @@ def prefix_states(
     params: Transformer, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b C D"]:
     """Hidden states *before* each token: that of the prompt, and all but the last."""
-    start = context.cache.keys.shape[-2] - completions.shape[-1]
+    start = context.cache.room - completions.shape[-1]
     rest, _ = forward(params, completions[..., :-1], context.cache, start)
     return jnp.concatenate([context.hidden[..., None, :], rest], axis=-2)
 

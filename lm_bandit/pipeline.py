@@ -32,6 +32,7 @@ from lm_bandit import (
     sft,
     text,
     transformer,
+    trie,
 )
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import Comparisons
@@ -180,18 +181,18 @@ def measure(
     updates = [n for n in updates if n <= config.ppo.num_updates]
     models = learned.models
     with progress.stage("exact oracle", len(updates) + 3) as report:
-        completions = exact.ended_completions(world)
+        completions = trie.ended_completions(world)
         problem = exact.Problem(
-            reference=exact.policy_log_probs(models.reference, world),
+            reference=trie.policy_log_probs(models.reference, world),
             gold=bandit.gold_scores(world, completions),
-            learned=exact.learned_scores(models.reward_model, world),
+            learned=trie.learned_scores(models.reward_model, world),
             kl_weight=config.ppo.kl_weight,
             penalty=config.ppo.penalty,
         )
         report(1)
         best = exact.optimum(problem)
         policies = {
-            "base": exact.policy_log_probs(models.base, world),
+            "base": trie.policy_log_probs(models.base, world),
             "reference": problem.reference,
             "ppo": problem.reference,
             "optimum": best,
@@ -201,7 +202,7 @@ def measure(
         for n in updates:
             if n > 0:
                 snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
-                policies["ppo"] = exact.policy_log_probs(snapshot, world)
+                policies["ppo"] = trie.policy_log_probs(snapshot, world)
             path.append((n, exact.evaluate(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)

@@ -104,7 +104,7 @@ def train(
 def update(state, key, fixed, length, optimizer, config) -> tuple[State, History]:
     """One iteration: pull, reward, compare with the baseline, improve."""
     params, optimizer_state, kl_weight = state
-    pull_key, text_key, improve_key = jax.random.split(key, 3)
+    pull_key, improve_key = jax.random.split(key)
     how = config.pulls, length, config.temperature
     pulls = pull(params.policy, pull_key, fixed.prompts, *how)
     batch, history = estimate(params, pulls, fixed, kl_weight, config)
@@ -115,7 +115,7 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
         partial(evaluate, prompts=fixed.prompts, config=config),
         optimizer,
         without_errors_of_no_critic(config),
-        pretraining_loss(text_key, fixed.texts, config),
+        pretraining_loss(fixed.texts, config),
     )
     if config.kl_target is not None:
         kl_weight = rewards.adapted_kl_weight(
@@ -211,8 +211,8 @@ def evaluate(
 
 
 def pretraining_loss(
-    key: Key[Array, ""], texts: Texts | None, config: RLHFConfig
-) -> Callable[[ActorCritic, Batch], Scalar] | None:
+    texts: Texts | None, config: RLHFConfig
+) -> Callable[[ActorCritic, Batch, Key[Array, ""]], Scalar] | None:
     """Gamma times the loss on as many pretraining texts as a minibatch has rows.
 
     Source: Ouyang et al. (2022), eq. 2: the last term of obj(phi), so that the model
@@ -223,7 +223,7 @@ def pretraining_loss(
     if texts is None:
         raise ValueError("pretraining_weight is above 0, but there are no texts")
 
-    def loss(params, minibatch):
+    def loss(params, minibatch, key):
         rows = jax.random.randint(key, minibatch.weights[:, 0].shape, 0, len(texts[0]))
         some = jax.tree.map(lambda x: x[rows], texts)
         return config.pretraining_weight * sft.loss(params.policy, some)

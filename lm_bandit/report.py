@@ -1,4 +1,4 @@
-"""What a run leaves behind: `report.json`, one figure, and tables for the terminal.
+"""What a run leaves behind: a report, one figure, its models, tables for the terminal.
 
 Everything but `seconds` is a function of the config, so the same seed gives the same
 report. Files appear whole or not at all.
@@ -7,6 +7,7 @@ report. Files appear whole or not at all.
 import io
 import json
 from dataclasses import asdict, fields
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
-from lm_bandit import bandit, exact, plots
+from lm_bandit import bandit, checkpoints, exact, plots
 from lm_bandit.exact import Value
-from lm_bandit.pipeline import Learned, RunConfig, Truth
+from lm_bandit.pipeline import Learned, Models, RunConfig, Truth
 from lm_bandit.text import World, babble_entropy
 from mdp.command_line import write_files
 
@@ -132,16 +133,19 @@ def samples_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def write(folder: Path, report: dict[str, Any]) -> None:
-    """`report.json` and `reward_kl.png`, whole or not at all."""
+def write(folder: Path, report: dict[str, Any], models: Models, world: World) -> None:
+    """`report.json`, `reward_kl.png` and a checkpoint of each model, all or nothing."""
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    write_files(
-        folder,
-        {
-            "reward_kl.png": lambda path: path.write_bytes(figure(report)),
-            "report.json": lambda path: path.write_text(text),
-        },
-    )
+    about = {"world": "pocket", "vocabulary": world.vocabulary, "seed": report["seed"]}
+    files = {
+        f"{name}.safetensors": partial(
+            checkpoints.save, params=model, description={**about, "model": name}
+        )
+        for name, model in models._asdict().items()
+    }
+    files["reward_kl.png"] = lambda path: path.write_bytes(figure(report))
+    files["report.json"] = lambda path: path.write_text(text)
+    write_files(folder, files)
 
 
 _MODELS = {"base": "base", "SFT": "reference", "PPO": "policy"}

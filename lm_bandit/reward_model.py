@@ -71,7 +71,7 @@ def score_after(
     model: RewardModel, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
     """The same, of prompts that have been read by the trunk."""
-    start = context.cache.keys.shape[-2] - completions.shape[-1]
+    start = context.cache.room - completions.shape[-1]
     hidden, _ = forward(model.trunk, completions, context.cache, start)
     # Not the last position: what follows the first end of text is padding.
     return generate.at_last_token(read(model, hidden), completions)

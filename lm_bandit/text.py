@@ -87,22 +87,43 @@ def pocket_world(ratings: Path = WORD_RATINGS) -> World:
     25,260 completions of each prompt end; 707,281 do not. Raises ValueError where the
     file of ratings is malformed, or does not rate one of the words.
     """
-    glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
-    vocabulary = ("<end>", *glue, *POCKET_WORDS)
+    return _world(POCKET_WORDS, 4, _ratings_of(POCKET_WORDS, ratings))
+
+
+def wide_world(ratings: Path = WORD_RATINGS) -> World:
+    """The same prompts, every rated word, completions of at most 8 tokens.
+
+    The pocket's words come first, then the others as the file has them. There are far
+    too many completions to enumerate: what they are worth is estimated (estimates.py).
+    """
+    people = _ratings_of(POCKET_WORDS, ratings)
+    others = (word for word in people if word not in POCKET_WORDS)
+    return _world((*POCKET_WORDS, *others), 8, people)
+
+
+def _ratings_of(words, ratings):
+    """The file of ratings, which must hold these words."""
     try:
         people = read_word_ratings(ratings)
     except OSError as error:
         raise ValueError(f"cannot read {ratings}: {error.strerror}") from None
-    missing = [word for word in POCKET_WORDS if word not in people]
+    missing = [word for word in words if word not in people]
     if missing:
         raise ValueError(f"{ratings.name}: expected ratings of {missing}, got none")
+    return people
+
+
+def _world(words, completion_length, people):
+    """The eight prompts, and these words to complete them with."""
+    glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
+    vocabulary = ("<end>", *glue, *words)
     unrated = np.zeros(RATERS)
     world = World(
         vocabulary,
         prompts=np.zeros((0, 4), np.int32),
         signs=np.repeat([1, -1], len(SUBJECTS)),
         ratings=np.array([people.get(word, unrated) for word in vocabulary]),
-        completion_length=4,
+        completion_length=completion_length,
     )
     prompts = [
         f"{wish}: the {subject} was"

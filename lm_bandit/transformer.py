@@ -1,16 +1,18 @@
-"""A decoder-only transformer, GPT-2's architecture, written for one sequence.
+"""A decoder-only transformer, GPT-2's architecture, of one sequence or a batch.
 
     x = wte[tokens] + wpe[positions]
     for each block:   x += attention(ln_1(x));   x += mlp(ln_2(x))
     hidden = ln_f(x),   logits = hidden @ wte.T
 
 Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
-blocks are stacked along a leading axis and scanned (unrolled when compiled: a loop
-takes twice as long on a CPU). Parameters are NamedTuples with GPT-2's own names;
-`checkpoints.py` reads and writes them as Hugging Face stores them.
+blocks are stacked along a leading axis and read one after the other. Parameters are
+NamedTuples with GPT-2's own names; `checkpoints.py` reads and writes them as Hugging
+Face stores them.
 
 One function serves training, sampling and the exact enumeration: `forward` reads n new
-tokens after `start` tokens whose keys and values are already in the cache.
+tokens after `start` tokens whose keys and values are already in the cache. It is to be
+read for one sequence; leading axes *batch are as many of them, with which a CPU
+multiplies larger matrices than with `vmap`.
 
 Source: Vaswani et al. (2017); Radford et al. (2019), section 2.3.
 Shapes: V tokens in the vocabulary, D = H heads x K, L blocks, C positions of context.
@@ -69,10 +71,18 @@ class Transformer(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Keys and values of the tokens read so far, by block and position."""
+    """Keys and values of the tokens read so far, by position, of each block.
 
-    keys: Float[Array, "L H C K"]
-    values: Float[Array, "L H C K"]
+    Not stacked: to write one token, all blocks would be copied.
+    """
+
+    keys: tuple[Float[Array, "*batch H C K"], ...]
+    values: tuple[Float[Array, "*batch H C K"], ...]
+
+    @property
+    def room(self) -> int:
+        """Tokens that fit."""
+        return self.keys[0].shape[-2]
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
@@ -133,8 +143,8 @@ def empty_cache(params: Transformer, length: int, batch: tuple[int, ...] = ()) -
     """Room for `length` tokens; what is not yet written is never attended to."""
     require_room(params, length)
     L, _, _, H, K = params.h.c_attn.w.shape
-    zeros = jnp.zeros((L, *batch, H, length, K), params.wte.dtype)
-    return Cache(zeros, zeros)
+    zeros = jnp.zeros((*batch, H, length, K), params.wte.dtype)
+    return Cache((zeros,) * L, (zeros,) * L)
 
 
 def forward(
@@ -147,17 +157,14 @@ def forward(
     positions = start + jnp.arange(tokens.shape[-1])
     x = params.wte[tokens] + params.wpe[positions]
 
-    def layer(x, block_and_cache):
-        block, *cache = block_and_cache
-        attended, cache = _attention(block, _norm(block.ln_1, x), cache, start)
+    after = []
+    for i, of_block in enumerate(zip(*cache, strict=True)):
+        block = jax.tree.map(lambda w, i=i: w[i], params.h)
+        attended, written = _attention(block, _norm(block.ln_1, x), of_block, start)
         x = x + attended
         x = x + _mlp(block, _norm(block.ln_2, x))
-        return x, cache
-
-    x, (keys, values) = jax.lax.scan(
-        layer, x, (params.h, cache.keys, cache.values), unroll=True
-    )
-    return _norm(params.ln_f, x), Cache(keys, values)
+        after.append(written)
+    return _norm(params.ln_f, x), Cache(*zip(*after, strict=True))
 
 
 def hidden_states(
@@ -232,7 +239,7 @@ def _mlp(block, x):
 
 
 def _linear(linear, x):
-    """The product x w + b, with all tokens of a batch as the rows of one matrix.
+    """The product x @ w + b, with all tokens of a batch as the rows of one matrix.
 
     Its gradient takes half the time of a product with more axes, on a CPU.
     """

@@ -73,6 +73,7 @@ from mdp.bellman import (
     greedy_actions,
     greedy_policy,
     optimality_backup,
+    soft_backup,
     state_values,
     uniform_policy,
 )
@@ -171,6 +172,7 @@ __all__ = [
     "sarsa",
     "sarsa_target",
     "schedule",
+    "soft_backup",
     "softmax",
     "stack",
     "state_values",

@@ -89,6 +89,27 @@ def optimality_backup(mdp: MDP, values: Float[Array, "S"]) -> Float[Array, "S"]:
     return action_values(mdp, values).max(-1, where=mdp.available, initial=-np.inf)
 
 
+def soft_backup(
+    mdp: MDP,
+    values: Float[Array, "S"],
+    reference: Float[Array, "S A"],
+    kl_weight: float,
+) -> Float[Array, "S"]:
+    """One sweep of the soft Bellman equation: to leave the reference costs beta a nat.
+
+        v(s)  <-  max_pi sum_a pi(a | s) [ q(s, a) - beta log(pi(a | s) / ref(a | s)) ]
+               =  beta log sum_a ref(a | s) exp(q(s, a) / beta)
+
+    As beta falls to 0 it becomes the optimality backup, and the expectation backup of
+    the reference as beta grows. Source: Todorov (2007); Ziebart (2010), section 6;
+    Levine (2018), section 2.3.
+    """
+    q = action_values(mdp, values)
+    best = q.max(-1, where=reference > 0, initial=-np.inf, keepdims=True)
+    gains = np.exp(np.minimum(q - best, 0.0) / kl_weight)  # at most 1: no overflow
+    return best[:, 0] + kl_weight * np.log((reference * gains).sum(-1))
+
+
 def bellman_residual(mdp: MDP, values: Float[Array, "S"]) -> Float[Array, ""]:
     """How far the values are from solving the equation for v*: 0 means they are v*.
 

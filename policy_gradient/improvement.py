@@ -65,23 +65,24 @@ def improve(
     evaluate: Callable[[PyTree, PyTree, PyTree], Evaluation],
     optimizer: optax.GradientTransformation,
     config: ImproveConfig,
-    further: Callable[[PyTree, Batch], Scalar] | None = None,
+    further: Callable[[PyTree, Batch, Key[Array, ""]], Scalar] | None = None,
 ) -> tuple[PyTree, PyTree, Diagnostics]:
     """Epochs of shuffled minibatches on one batch (Schulman et al. 2017, algorithm 1).
 
     `evaluate` is of a whole minibatch, and so is `further`, a loss to be added to
-    PPO's. `config.minibatches` must divide the batch.
+    PPO's, with a key for each step. `config.minibatches` must divide the batch.
     """
 
-    def total(params, minibatch):
+    def total(params, minibatch, key):
         value, measured = loss(params, minibatch, evaluate, config)
-        return value + (further(params, minibatch) if further else 0.0), measured
+        return value + (further(params, minibatch, key) if further else 0.0), measured
 
-    def descend(carry, indices):
+    def descend(carry, step):
         state, goes_on = carry
+        indices, key = step
         params, optimizer_state = state
         minibatch = jax.tree.map(lambda x: x[indices], batch)
-        gradient, measured = jax.grad(total, has_aux=True)(params, minibatch)
+        gradient, measured = jax.grad(total, has_aux=True)(params, minibatch, key)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
         moved = optax.apply_updates(params, updates), optimizer_state
         goes_on &= measured.approx_kl <= config.kl_limit
@@ -91,7 +92,8 @@ def improve(
 
     sizes = len(batch.log_probs), config.epochs, config.minibatches
     minibatches = shuffled_minibatches(key, *sizes)
-    (state, _), measured = jax.lax.scan(descend, (state, True), minibatches)
+    keys = jax.random.split(jax.random.fold_in(key, 1), len(minibatches))
+    (state, _), measured = jax.lax.scan(descend, (state, True), (minibatches, keys))
     means = jax.tree.map(jnp.mean, measured)
     explained = diagnostics.explained_variance(
         batch.values, batch.value_targets, batch.weights

@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import pipeline, text
+from lm_bandit import checkpoints, pipeline, text
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -28,10 +29,14 @@ def short_run(tmp_path_factory):
 
 def test_a_run_leaves_a_report_and_a_picture(short_run):
     folder, report = short_run
-    assert sorted(file.name for file in folder.iterdir()) == [
+    models = ("base", "policy", "reference", "reward_model")
+    assert {file.name for file in folder.iterdir()} == {
         "report.json",
         "reward_kl.png",
-    ]
+        *(f"{name}.safetensors" for name in models),
+    }
+    policy, about = checkpoints.load(folder / "policy.safetensors")
+    assert about["vocabulary"][policy.wte.shape[0] - 1] == "audacious"
     assert (folder / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
     assert report["seed"] == 3
     for name in ("base", "reference", "ppo", "optimum"):
@@ -107,15 +112,17 @@ def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, ca
     assert not any(tmp_path.iterdir())
 
 
-def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
+    world, models = text.pocket_world(), pipeline.Models(*[model] * 3, model)
     with pytest.raises(OSError, match=r"report\.json"):
-        command_line.report.write(tmp_path, report)
-    assert [file.name for file in tmp_path.iterdir() if file.is_file()] in (
-        [],
-        ["reward_kl.png"],
-    )
+        command_line.report.write(tmp_path, report, models, world)
+    # Each file is whole, and nothing else is left.
+    left = {file.name for file in tmp_path.iterdir()}
+    assert not any(name.startswith(".") for name in left)
+    assert "report.json" in {file.name for file in tmp_path.iterdir() if file.is_dir()}
+    checkpoints.load(tmp_path / "policy.safetensors")
 
 
 def test_the_ratings_can_be_the_users_own(tmp_path):
@@ -126,3 +133,15 @@ def test_the_ratings_can_be_the_users_own(tmp_path):
     file.write_text("\n".join(changed))
     world = text.pocket_world(file)
     assert list(world.ratings[world.encode("good")[0]][:3]) == [-4, -4, -4]
+
+
+def test_a_run_that_diverges_is_stopped_and_leaves_its_last_good_policy(
+    tmp_path, capsys
+):
+    huge = ["--ppo.step-size", "1e30", "--ppo.max-gradient-norm", "1e30"]
+    assert run("--out", tmp_path, *SHORT, *huge) == 2
+    told = capsys.readouterr().err
+    assert "PPO, update 2: expected finite numbers, got nan or inf" in told
+    assert [file.name for file in tmp_path.iterdir()] == ["last_good.safetensors"]
+    policy, _ = checkpoints.load(tmp_path / "last_good.safetensors")
+    assert np.isfinite(policy.wte).all()

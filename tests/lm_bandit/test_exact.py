@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import exact, reward_model, transformer
+from lm_bandit import exact, reward_model, transformer, trie
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.text import pocket_world
 from lm_bandit.transformer import TransformerConfig
@@ -29,14 +29,14 @@ def policy(tiny):
 @pytest.fixture(scope="module")
 def problem(tiny, model, scorer):
     gold = np.random.default_rng(0).normal(size=(2, 31))
-    reference = exact.policy_log_probs(model, tiny)
-    learned = exact.learned_scores(scorer, tiny)
+    reference = trie.policy_log_probs(model, tiny)
+    learned = trie.learned_scores(scorer, tiny)
     return exact.Problem(reference, gold, learned, BETA, PENALTY)
 
 
 def test_the_default_world_is_as_large_as_it_says():
     world = pocket_world()
-    ended = exact.ended_completions(world)
+    ended = trie.ended_completions(world)
     assert world.num_prompts * len(ended) == 202_080
     assert len(np.unique(ended, axis=0)) == len(ended)
     assert np.all((ended == 0).any(1))
@@ -45,8 +45,8 @@ def test_the_default_world_is_as_large_as_it_says():
 def test_the_trie_gives_each_completion_the_probability_that_the_model_gives_it(
     tiny, policy
 ):
-    log_probs = exact.policy_log_probs(policy, tiny)
-    ended = jnp.asarray(exact.ended_completions(tiny))
+    log_probs = trie.policy_log_probs(policy, tiny)
+    ended = jnp.asarray(trie.ended_completions(tiny))
     cut_off = jnp.stack(jnp.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
     score = jax.vmap(completion_log_prob, (None, None, 0))
     for i, prompt in enumerate(jnp.asarray(tiny.prompts)):
@@ -59,8 +59,8 @@ def test_the_trie_gives_each_completion_the_probability_that_the_model_gives_it(
 def test_the_trie_gives_each_completion_the_score_that_the_reward_model_gives_it(
     tiny, scorer
 ):
-    scores = exact.learned_scores(scorer, tiny)
-    ended = jnp.asarray(exact.ended_completions(tiny))
+    scores = trie.learned_scores(scorer, tiny)
+    ended = jnp.asarray(trie.ended_completions(tiny))
     score = jax.vmap(reward_model.score, (None, None, 0))
     for i, prompt in enumerate(jnp.asarray(tiny.prompts)):
         assert_allclose(scores[i], score(scorer, prompt, ended), atol=1e-5)
@@ -69,7 +69,7 @@ def test_the_trie_gives_each_completion_the_score_that_the_reward_model_gives_it
 def test_the_value_of_a_policy_is_a_sum_over_everything_it_could_say(
     tiny, policy, problem
 ):
-    log_probs = exact.policy_log_probs(policy, tiny)
+    log_probs = trie.policy_log_probs(policy, tiny)
     gold = learned = kl = 0.0
     for i in range(2):
         for ended in (True, False):
@@ -94,7 +94,7 @@ def test_the_optimum_is_worth_beta_log_z(problem):
 
 def test_regret_is_beta_times_the_divergence_from_the_optimum(tiny, policy, problem):
     """J* - J(pi) = beta KL(pi || pi*), for any pi: the optimum is unique."""
-    log_probs = exact.policy_log_probs(policy, tiny)
+    log_probs = trie.policy_log_probs(policy, tiny)
     best = exact.optimum(problem)
     divergence = exact.evaluate(problem._replace(reference=best), log_probs).kl
     regret = exact.optimal_objective(problem)

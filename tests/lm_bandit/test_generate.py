@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import bandit, exact
+from lm_bandit import bandit, trie
 from lm_bandit.generate import (
     completion_log_prob,
     completion_mask,
@@ -58,8 +58,8 @@ def test_completions_are_drawn_as_often_as_their_probability_says(tiny, model):
     prompts = jnp.asarray(tiny.prompts)
     pulls = bandit.pull_all(model, jax.random.key(1), prompts, count, 3)
     completions = np.asarray(pulls.completions)
-    log_probs = exact.policy_log_probs(model, tiny)
-    ended = exact.ended_completions(tiny)
+    log_probs = trie.policy_log_probs(model, tiny)
+    ended = trie.ended_completions(tiny)
     chi_squared = 0.0
     for i in range(2):
         seen = (completions[i][:, None] == ended).all(-1).sum(0)

@@ -1,6 +1,7 @@
 """PPO for RLHF, against the exact objective and its exact gradient."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, exact, ppo, reward_model, transformer
+from lm_bandit import bandit, exact, ppo, reward_model, sft, transformer, trie
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.ppo import ActorCritic, Fixed
 from lm_bandit.rlhf_config import RLHFConfig
@@ -55,7 +56,7 @@ def test_rewards_are_scores_less_the_price_of_leaving_the_reference(fixed, polic
 
 def exact_objective(params, fixed, learned, tiny):
     """J as a differentiable sum over all 312 completions."""
-    ended = exact.ended_completions(tiny)
+    ended = trie.ended_completions(tiny)
     cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
     completions = jnp.asarray(np.concatenate([ended, cut_off]))
     scores = np.pad(learned, [(0, 0), (0, len(cut_off))], constant_values=-2.0)
@@ -73,7 +74,7 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
     tiny, fixed, policy
 ):
     """At the old policy: the mean step of 400 batches, within its standard error."""
-    learned = exact.learned_scores(fixed.reward_model, tiny)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
     truth = jax.grad(exact_objective)(policy, fixed, learned, tiny)
     optimizer = optax.sgd(1.0)
     once = ImproveConfig(epochs=1, minibatches=1, value_weight=0.0)
@@ -107,11 +108,11 @@ def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed):
         num_updates=150, pulls=64, kl_weight=0.4, penalty=-2.0, step_size=1e-2
     )
     snapshots, history = ppo.train(jax.random.key(0), fixed, 3, config)
-    learned = exact.learned_scores(fixed.reward_model, tiny)
-    reference = exact.policy_log_probs(fixed.reference, tiny)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
+    reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     last = jax.tree.map(lambda x: x[-1], snapshots)
-    reached = exact.evaluate(problem, exact.policy_log_probs(last, tiny)).objective
+    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
     start = exact.evaluate(problem, reference).objective
     share = (reached - start) / (exact.optimal_objective(problem) - start)
     assert share > 0.95
@@ -124,3 +125,47 @@ def test_a_config_refuses_what_cannot_be():
         RLHFConfig(kl_weight=0.0)
     with pytest.raises(ValueError, match="pulls must be at least 2, got 1"):
         RLHFConfig(pulls=1)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_the_step_size_rises_and_then_keeps_its_schedule(schedule):
+    """Of a gradient that stays the same, Adam takes steps of exactly the step size."""
+    config = RLHFConfig(
+        num_updates=10, epochs=2, minibatches=1, step_size=0.5, schedule=schedule
+    )
+    optimizer, gradient = config.optimizer(), jnp.array([0.1])
+    state, steps = optimizer.init(gradient), []
+    for _ in range(20):
+        step, state = optimizer.update(gradient, state)
+        steps.append(-float(step[0]))
+    rising, left = np.array([0.0, 0.5]), np.arange(18) / 18
+    falling = {
+        "constant": np.ones(18),
+        "linear": 1 - left,
+        "cosine": (1 + np.cos(np.pi * left)) / 2,
+    }[schedule]
+    assert_allclose(steps, 0.5 * np.append(rising, falling), rtol=1e-4)
+
+
+def test_a_long_gradient_is_cut_to_the_norm_that_is_allowed():
+    config = RLHFConfig(max_gradient_norm=0.5)
+    optimizer, gradient = config.optimizer(), jnp.array([30.0, 40.0])
+    _, state = optimizer.update(gradient, optimizer.init(gradient))
+    first_moment = optax.tree_utils.tree_get(state, "mu")
+    assert_allclose(first_moment, 0.1 * np.array([0.3, 0.4]), rtol=1e-5)
+
+
+def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
+    texts = sft.as_texts(np.array([[1, 2, 5, 3, 0]] * 7))  # all the same
+    config = RLHFConfig(pretraining_weight=27.8)
+    params = ActorCritic(policy, critic=None)
+    minibatch = SimpleNamespace(weights=jnp.ones((4, 1)))
+    further = ppo.pretraining_loss(texts, config)
+    got = jax.grad(further)(params, minibatch, jax.random.key(0)).policy
+    one = jax.tree.map(lambda x: x[:1], texts)
+    expected = jax.tree.map(lambda x: 27.8 * x, jax.grad(sft.loss)(policy, one))
+    for mine, theirs in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
+        assert_allclose(mine, theirs, atol=1e-3)
+    assert ppo.pretraining_loss(texts, RLHFConfig()) is None
+    with pytest.raises(ValueError, match="there are no texts"):
+        ppo.pretraining_loss(None, config)

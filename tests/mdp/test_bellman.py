@@ -86,6 +86,32 @@ def test_the_optimality_backup_takes_the_best_available_action(dense, values):
     assert_allclose(backup, expected, err_msg="the maximum starts at -inf, not at 0")
 
 
+def test_the_soft_backup_is_the_best_that_can_be_had_for_its_price(
+    dense, policy, values
+):
+    """No pi beats it, and ref exp(q / beta), normalised, attains it."""
+    beta, q = 0.7, brute_force_action_values(dense, values)
+    soft = mdp.soft_backup(dense.mdp, values, policy, beta)
+    rng = np.random.default_rng(2)
+    for s in range(4):
+        can = policy[s] > 0
+        tilted = policy[s, can] * np.exp(q[s, can] / beta)
+        tries = [tilted / tilted.sum(), *rng.dirichlet(np.ones(can.sum()), 50)]
+        worth = [p @ (q[s, can] - beta * np.log(p / policy[s, can])) for p in tries]
+        assert worth[0] == pytest.approx(soft[s], abs=1e-12)
+        assert max(worth[1:]) < soft[s]
+
+
+def test_the_soft_backup_lies_between_the_two_others(dense, policy, values):
+    def soft(beta):
+        return mdp.soft_backup(dense.mdp, values, policy, beta)
+
+    best = mdp.optimality_backup(dense.mdp, values)
+    assert_allclose(soft(1e-6), best, atol=1e-4)
+    mean = mdp.expectation_backup(dense.mdp, policy, values)
+    assert_allclose(soft(1e7), mean, atol=1e-4)
+
+
 def test_both_backups_are_contractions(dense, policy, values):
     """Two guesses come closer to one another by gamma at least."""
     other = values[::-1] * 2

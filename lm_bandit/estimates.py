@@ -1,0 +1,105 @@
+"""Estimates from samples, for worlds that are too large to enumerate.
+
+    E[f]  ~  mean of f(x, y) over n completions y ~ pi(.|x) of every prompt x
+
+The exact answer (`exact.py`) has no error; each number here has one, and says so. The
+prompts are not sampled, so only the spread within a prompt counts.
+
+Source: Cochran (1977), section 5.3, for the standard error of a stratified sample;
+Schulman (2020), "Approximating KL divergence", for k1, k2 and k3.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from lm_bandit import bandit, reward_model
+from lm_bandit.generate import completion_log_prob
+from lm_bandit.reward_model import RewardModel
+from lm_bandit.text import END, World
+from lm_bandit.transformer import Transformer
+from policy_gradient.objectives import kl_estimates
+
+
+class Estimate(NamedTuple):
+    """A mean of samples, and the standard error of that mean."""
+
+    mean: float
+    standard_error: float
+
+
+class EstimatedValue(NamedTuple):
+    """What a policy is worth, estimated; `exact.Value` is the truth."""
+
+    gold: Estimate
+    learned: Estimate
+    kl_k1: Estimate  # KL(pi || pi_ref), without bias
+    kl_k2: Estimate  # biased, unless the policies are close
+    kl_k3: Estimate  # without bias, and never negative
+    entropy: Estimate
+    objective: Estimate  # J = learned - beta k1
+
+
+def estimate_value(
+    params: Transformer,
+    key: Key[Array, ""],
+    reference: Transformer,
+    scorer: RewardModel,
+    world: World,
+    count: int,
+    kl_weight: float,
+    penalty: float,
+) -> EstimatedValue:
+    """E[gold], E[learned], KL, entropy and J from `count` completions per prompt."""
+    if count < 2:
+        raise ValueError(f"count must be at least 2 for a standard error, got {count}")
+    prompts, length = jnp.asarray(world.prompts), world.completion_length
+    pulls = bandit.pull_all(params, key, prompts, count, length)
+    log_probs, references, learned = _read(
+        params, reference, scorer, pulls.prompts, pulls.completions
+    )
+    completions = np.asarray(pulls.completions)
+    ended = (completions == END).any(-1)
+    opinions = bandit.opinion(completions.reshape(-1, length), world.ratings.mean(-1))
+    gold = world.signs[:, None] * opinions.reshape(ended.shape)
+    learned = np.where(ended, learned, penalty)
+    k1, k2, k3 = kl_estimates(log_probs, references)
+    return EstimatedValue(
+        gold=estimate(np.where(ended, gold, penalty)),
+        learned=estimate(learned),
+        kl_k1=estimate(k1),
+        kl_k2=estimate(k2),
+        kl_k3=estimate(k3),
+        entropy=estimate(-log_probs),
+        objective=estimate(learned - kl_weight * k1),
+    )
+
+
+def estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
+    """The mean over prompts of the mean over samples, and its standard error.
+
+    SE^2 = (1 / k^2) sum_x s_x^2 / n
+    """
+    samples = np.asarray(samples, np.float64)
+    k, n = samples.shape
+    error = np.sqrt(np.sum(samples.var(axis=1, ddof=1) / n)) / k
+    return Estimate(float(samples.mean()), float(error))
+
+
+@jax.jit
+def _read(
+    params: Transformer,
+    reference: Transformer,
+    scorer: RewardModel,
+    prompts: Int[Array, "k n P"],
+    completions: Int[Array, "k n C"],
+):
+    """Log pi, log pi_ref and the learned score of every completion, each [k, n]."""
+    return (
+        completion_log_prob(params, prompts, completions),
+        completion_log_prob(reference, prompts, completions),
+        reward_model.score(scorer, prompts, completions),
+    )
