@@ -197,10 +197,7 @@ def next_token_logits(
 def tempered(
     logits: Float[Array, "*n V"], temperature: float | Scalar
 ) -> Float[Array, "*n V"]:
-    """Log-probabilities of the policy that the logits are at a temperature.
-
-    pi(a)  =  exp(logit_a / temperature) / sum_b exp(logit_b / temperature)
-    """
+    """Log pi(a) = logit_a / temperature - log sum_b exp(logit_b / temperature)."""
     return jax.nn.log_softmax(logits / temperature)
 
 
@@ -210,12 +207,9 @@ def causal_attention(
     values: Float[Array, "*b C K"],
     start: int | Int[Array, ""],
 ) -> Float[Array, "*b n K"]:
-    """A mean of the values, weighted by how well each key answers the query.
+    """softmax(q k^T / sqrt(K)) v, over the keys up to each query's own position.
 
-        softmax(q k^T / sqrt(K)) v,   over the keys up to the query's own position
-
-    The n queries are those of the tokens at start .. start + n - 1.
-    Source: Vaswani et al. (2017), eq. 1 and section 3.2.3.
+    The queries are those of the tokens at start .. start + n - 1.
     """
     scores = queries @ keys.mT / keys.shape[-1] ** 0.5  # [..., n, C]
     own = start + jnp.arange(queries.shape[-2])

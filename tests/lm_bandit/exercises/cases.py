@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lm_bandit.exact import LogProbs, Problem
 from tests.lm_bandit.exercises import inputs
 from tests.lm_bandit.exercises.inputs import array
 
@@ -61,15 +62,10 @@ def draws(seed):
 
 def texts_of_a_model(seed):
     params = inputs.model(seed)
-    one = {"params": params, "prompts": jnp.array([1, 4])}
-    yield one | {"completions": jnp.array([3, 0, 0]), "temperature": 1.0}
-    yield one | {"completions": jnp.array([2, 3, 1]), "temperature": 0.5}
-    yield {
-        "params": params,
-        "prompts": jnp.array([[1, 4], [2, 2]]),
-        "completions": jnp.array([[0, 0, 0], [3, 0, 2]]),
-        "temperature": 0.8,
-    }
+    one = {"params": params, "prompts": jnp.array([[1, 4]])}
+    # One that ends, with something behind the end; one that was cut off.
+    yield one | {"completions": jnp.array([[3, 0, 2]]), "temperature": 1.0}
+    yield one | {"completions": jnp.array([[2, 3, 1]]), "temperature": 0.5}
 
 
 def predictions_and_texts(seed):
@@ -91,3 +87,69 @@ def scores_of_pairs(seed):
     chosen, rejected = rng.normal(0.0, 2.0, (2, 4))
     yield {"chosen": array(chosen), "rejected": array(rejected)}
     yield {"chosen": array([-100.0, 1.0]), "rejected": array([100.0, -1.0])}
+
+
+def two_policies(seed):
+    rng = np.random.default_rng(seed)
+    sure, even = (LogProbs(np.log([[p]]), np.log([[1 - p]])) for p in (0.8, 0.5))
+    yield {"policy": sure, "other": even}
+    yield {"policy": inputs.policy(rng), "other": inputs.policy(rng)}
+
+
+def problems(seed):
+    rng = np.random.default_rng(seed)
+    half = np.log([[0.5]])
+    small = {"reference": LogProbs(half, half), "gold": np.array([[3.0]])}
+    small |= {"learned": np.array([[1.0]]), "kl_weight": 0.5, "penalty": -1.0}
+    yield {"problem": Problem(**small)}
+    yield {"problem": inputs.problem(rng)}
+
+
+def problems_and_draws(seed):
+    for case, n in zip(problems(seed), (2, 3), strict=True):
+        yield case | {"n": n}
+
+
+def scored_completions(seed):
+    rng = np.random.default_rng(seed)
+    for at_end in (False, True):
+        yield {
+            "score": array(3.0),
+            "log_ratios": array([1.0, -2.0, 4.0]),
+            "mask": array([1.0, 1.0, 0.0]),
+            "kl_weight": 0.5,
+            "at_end": at_end,
+        }
+    for length in (1, 4, 3):
+        yield {
+            "score": array(rng.normal(0.0, 2.0)),
+            "log_ratios": array(rng.normal(0.0, 1.0, 4)),
+            "mask": array((np.arange(4) < length).astype(float)),
+            "kl_weight": rng.uniform(0.1, 0.5),
+            "at_end": length == 3,
+        }
+
+
+def token_views(seed):
+    rng = np.random.default_rng(seed)
+    for length in (1, 3, 2):
+        yield {"tokens": inputs.token_view(rng, length)}
+
+
+def masks_and_ways(seed):
+    small = array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    larger = inputs.mask(np.random.default_rng(seed), 3, 5)
+    for mask in (small, array(larger)):
+        for over_tokens in ("sum", "sequence_mean", "token_mean"):
+            yield {"mask": mask, "over_tokens": over_tokens}
+
+
+def measured_kls(seed):
+    rng = np.random.default_rng(seed)
+    for kl in (12.0, 5.5, 10.5, *rng.uniform(2.0, 20.0, 2)):
+        yield {
+            "kl_weight": array(0.2),
+            "kl": array(kl),
+            "target": 6.0 if kl < 6 else 10.0,
+            "gain": rng.uniform(0.2, 0.8),
+        }

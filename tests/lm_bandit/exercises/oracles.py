@@ -3,10 +3,16 @@
 None of them may call what is exercised; `oracle` sees to it.
 """
 
+import itertools
+
+import jax
 import numpy as np
 
 from lm_bandit.text import END
+from lm_bandit.transformer import hidden_states
 from tests.book.oracle import oracle
+
+_states = jax.jit(hidden_states)
 
 
 @oracle
@@ -42,7 +48,23 @@ def said(completion):
 @oracle
 def next_token(params, text, temperature):
     """pi(. | text) of a transformer that reads the text alone."""
-    from lm_bandit.transformer import hidden_states
+    # What comes later cannot be seen: one length will do, and is compiled once.
+    padded = np.zeros(params.wpe.shape[0], int)
+    padded[: len(text)] = text
+    states = np.asarray(_states(params, padded), float)
+    return softmax(np.asarray(params.wte, float) @ states[len(text) - 1] / temperature)
 
-    last = np.asarray(hidden_states(params, text)[-1], float)
-    return softmax(np.asarray(params.wte, float) @ last / temperature)
+
+@oracle
+def all_that_can_be_drawn(q, scores, n):
+    """The chance of each completion to be the best of n draws, draw by draw.
+
+    Ties go to one of those drawn, at random.
+    """
+    chances = np.zeros(len(q))
+    for drawn in itertools.product(range(len(q)), repeat=n):
+        best = max(scores[y] for y in drawn)
+        winners = [y for y in drawn if scores[y] == best]
+        for y in winners:
+            chances[y] += np.prod([q[i] for i in drawn]) / len(winners)
+    return chances

@@ -21,7 +21,7 @@ def test_each_token_is_predicted_by_the_text_before_it(temperature):
     expected = np.zeros((4, 3))
     for i, completion in enumerate(COMPLETIONS):
         for t, token in enumerate(oracles.said(completion)):
-            text = jnp.concatenate([PROMPTS[i], completion[:t]])
+            text = np.concatenate([PROMPTS[i], completion[:t]])
             probs = oracles.next_token(params, text, temperature)
             expected[i, t] = np.log(probs[token])
     assert_allclose(got, expected, rtol=1e-4, atol=1e-5)

@@ -37,3 +37,8 @@ def draws(function, inputs):
         "the same key, the same tokens": bool((again == tokens).all()),
         "another key, other tokens": bool((other != tokens).any()),
     }
+
+
+def compiled(function, inputs):
+    """The answer, by one compiled program: a transformer has many operations."""
+    return jax.jit(function)(*inputs.values())
