@@ -146,10 +146,10 @@ def masks_and_ways(seed):
 
 def measured_kls(seed):
     rng = np.random.default_rng(seed)
-    for kl in (12.0, 5.5, 10.5, *rng.uniform(2.0, 20.0, 2)):
+    for kl in (12.0, 5.5, 10.5, 30.0, *rng.uniform(2.0, 20.0, 2)):
         yield {
             "kl_weight": array(0.2),
             "kl": array(kl),
             "target": 6.0 if kl < 6 else 10.0,
-            "gain": rng.uniform(0.2, 0.8),
+            "gain": 0.5 if kl == 30.0 else rng.uniform(0.2, 0.8),
         }

@@ -17,7 +17,7 @@ _states = jax.jit(hidden_states)
 
 @oracle
 def softmax(numbers):
-    """exp of each number, by their sum, in double precision."""
+    """The exponential of each number, by their sum, in double precision."""
     weights = [np.exp(float(x) - float(max(numbers))) for x in numbers]
     return np.array(weights) / sum(weights)
 

@@ -12,16 +12,11 @@ compiled = jax.jit(adapted_kl_weight)
 
 def test_it_follows_the_relative_error_up_to_a_fifth(rng):
     target, gain, beta = rng.uniform(2.0, 9.0), rng.uniform(0.1, 0.9), 0.3
-    for error, moved in (
-        (-0.9, -0.2),
-        (-0.1, -0.1),
-        (0.0, 0.0),
-        (0.15, 0.15),
-        (3, 0.2),
-    ):
+    for error in (-0.9, -0.1, 0.0, 0.15, 3.0):
         kl = array(target * (1 + error))
         got = compiled(array(beta), kl, target, gain)
-        assert_allclose(got, beta * (1 + gain * moved), rtol=1e-5)
+        followed = min(max(error, -0.2), 0.2)
+        assert_allclose(got, beta * (1 + gain * followed), rtol=1e-5)
 
 
 def test_it_finds_the_price_that_keeps_the_kl_at_its_target():
