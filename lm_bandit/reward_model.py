@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit import generate
 from lm_bandit.feedback import Comparisons
-from lm_bandit.generate import Context, completion_mask
+from lm_bandit.generate import Context
 from lm_bandit.transformer import Transformer, forward
 from policy_gradient import training
 from policy_gradient.configs import require_positive
@@ -75,8 +75,7 @@ def score_after(
     start = context.cache.room - completions.shape[-1]
     hidden, _ = forward(model.trunk, completions, context.cache, start)
     # Not the last position: what follows the first end of text is padding.
-    last = completion_mask(completions).sum(-1).astype(int) - 1
-    return generate.of_tokens(read(model, hidden), last)
+    return generate.at_last_token(read(model, hidden), completions)
 
 
 def prefix_values(
@@ -157,8 +156,15 @@ def train(
 
 
 def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]:
-    """-log sigmoid(r(x, chosen) - r(x, rejected)), the mean over pairs."""
+    """The pairwise loss of a batch, and what is to be seen of it."""
     chosen, rejected = score_pairs(model, batch)
-    margins = chosen - rejected
-    value = -jax.nn.log_sigmoid(margins).mean()
-    return value, RewardMetrics(value, jnp.mean(margins > 0))
+    value = pairwise_loss(chosen, rejected)
+    return value, RewardMetrics(value, jnp.mean(chosen > rejected))
+
+
+def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
+    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
+    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))
