@@ -180,10 +180,14 @@ def measure(
     updates = sorted({0, 4, 8, 16, config.ppo.num_updates})
     updates = [n for n in updates if n <= config.ppo.num_updates]
     models = learned.models
+
+    def enumerated(params):
+        return trie.policy_log_probs(params, world, config.ppo.temperature)
+
     with progress.stage("exact oracle", len(updates) + 3) as report:
         completions = trie.ended_completions(world)
         problem = exact.Problem(
-            reference=trie.policy_log_probs(models.reference, world),
+            reference=enumerated(models.reference),
             gold=bandit.gold_scores(world, completions),
             learned=trie.learned_scores(models.reward_model, world),
             kl_weight=config.ppo.kl_weight,
@@ -192,7 +196,7 @@ def measure(
         report(1)
         best = exact.optimum(problem)
         policies = {
-            "base": trie.policy_log_probs(models.base, world),
+            "base": enumerated(models.base),
             "reference": problem.reference,
             "ppo": problem.reference,
             "optimum": best,
@@ -202,7 +206,7 @@ def measure(
         for n in updates:
             if n > 0:
                 snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
-                policies["ppo"] = trie.policy_log_probs(snapshot, world)
+                policies["ppo"] = enumerated(snapshot)
             path.append((n, exact.evaluate(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)

@@ -26,9 +26,9 @@ class RLHFConfig(ImproveConfig):
 
     num_updates: int = 120  # batches
     pulls: int = 64  # completions of each prompt in a batch (512 in all are usual)
-    epochs: int = 3  # Schulman et al. (2017); 4 in Ziegler et al. (2019)
+    epochs: int = 4  # Ziegler et al. (2019) too; 3 to 10 in Schulman et al. (2017)
     minibatches: int = 2  # of each epoch; usually 1 to 8
-    clip: float = 0.05  # of a whole completion's ratio; 0.2 is usual for a token's
+    clip: float = 0.1  # of a whole completion's ratio; 0.2 is usual for a token's
 
     # The action, and what it earns.
     view: Literal["completion", "token"] = "completion"  # tokens: Ziegler et al. (2019)
@@ -57,7 +57,8 @@ class RLHFConfig(ImproveConfig):
     # How it is learned.
     step_size: float = 3e-3  # peak; 1e-5 and less for large models
     schedule: Literal["constant", "linear", "cosine"] = "cosine"  # linear in 2017
-    warm_up: float = 0.1  # share of the gradient steps in which the step size rises
+    warm_up: float = 0.3  # share of the steps in which the step size rises: who hurries
+    # at first forgets completions that are rare, and good; usually less
     max_gradient_norm: float = 0.5  # longer ones are cut to it (Huang et al. 2022: 0.5)
     pretraining_weight: float = 0.0  # gamma of obj(phi) (27.8 in Ouyang et al. 2022)
 
