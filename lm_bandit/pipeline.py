@@ -142,7 +142,7 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
         fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
         snapshots, history = ppo.train(ppo_key, fixed, length, config.ppo, report)
         snapshots = jax.tree.map(np.asarray, snapshots)
-        policy = jax.tree.map(lambda x: x[-1], snapshots)
+        policy = jax.tree.map(lambda x: jnp.asarray(x[-1]), snapshots)
     return Learned(
         Models(base, reference, model, policy),
         snapshots,
