@@ -6,7 +6,8 @@
 The trunk starts as the SFT model and a linear head reads its hidden state at the
 end-of-text token. Comparisons fix r only up to a constant per prompt, and its scale is
 that of the annotators' agreement: `normalize` makes it 0 on average and 1 in standard
-deviation over completions of the reference.
+deviation over the completions of a prompt by the reference, so that a nat costs beta of
+these deviations whatever the constants are.
 
 Source: Bradley & Terry (1952); Ziegler et al. (2019), section 2.1 and eq. 1 (for four
 completions); Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section 3.5.
@@ -106,13 +107,16 @@ def score_pairs(
 
 
 def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
-    """The same order of completions, but with mean 0 and deviation 1 over these pairs.
+    """The same order of completions; mean 0, and deviation 1 within a prompt.
 
-    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2).
+    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2). Both
+    sides answer one prompt, so half of their mean squared difference is the variance
+    within a prompt; the spread between prompts means nothing and is not counted.
     """
-    scores = jnp.concatenate(score_pairs(model, pairs))
-    deviation = scores.std()
-    bias = (model.bias - scores.mean()) / deviation
+    chosen, rejected = score_pairs(model, pairs)
+    deviation = jnp.sqrt(jnp.mean((chosen - rejected) ** 2) / 2.0)
+    mean = 0.5 * (chosen.mean() + rejected.mean())
+    bias = (model.bias - mean) / deviation
     return model._replace(head=model.head / deviation, bias=bias)
 
 

@@ -205,7 +205,7 @@ def _tell_diverged(found: Comparison, world: str) -> None:
 
 
 def _regret(regret: float) -> str:
-    return _short(regret if regret > 1e-9 else 0)
+    return _short(regret if regret > 1e-9 else 0.0)
 
 
 def _with_interval(estimate: Estimate) -> str:

@@ -25,7 +25,7 @@ from policy_gradient.summary import SHARE, Summary, curve
 INK, FAINT = "#333333", "#DDDDDD"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 3.6  # of a panel, in inches
-ZOOM = 4  # times the median regret of the later half is shown, if not all of the way
+ROOM = 2  # times the largest regret at the end is shown of the way
 COLUMNS = 3  # panels side by side at the most
 
 Look = dict[str, object]
@@ -145,11 +145,11 @@ def plot_improvement(
 
 
 def _limits(middles: Sequence[Float[np.ndarray, "C"]], reference: Reference):
-    """From the uniform policy up, or only the last of the way where most are there."""
-    late = np.concatenate([middle[len(middle) // 2 :] for middle in middles])
+    """The last of the way, with room below all who ended above the uniform policy."""
     way = reference.optimum - reference.uniform
-    regret = reference.optimum - np.median(late)
-    room = np.clip(ZOOM * regret, (1 - SHARE) * way, way)
+    regrets = [reference.optimum - middle[-1] for middle in middles]
+    worst = max((regret for regret in regrets if regret < way), default=way)
+    room = np.clip(ROOM * worst, (1 - SHARE) * way, way)
     return reference.optimum - 1.05 * room, reference.optimum + 0.12 * room
 
 

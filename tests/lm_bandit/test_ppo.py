@@ -131,7 +131,12 @@ def test_a_config_refuses_what_cannot_be():
 def test_the_step_size_rises_and_then_keeps_its_schedule(schedule):
     """Of a gradient that stays the same, Adam takes steps of exactly the step size."""
     config = RLHFConfig(
-        num_updates=10, epochs=2, minibatches=1, step_size=0.5, schedule=schedule
+        num_updates=10,
+        epochs=2,
+        minibatches=1,
+        step_size=0.5,
+        schedule=schedule,
+        warm_up=0.1,
     )
     optimizer, gradient = config.optimizer(), jnp.array([0.1])
     state, steps = optimizer.init(gradient), []
