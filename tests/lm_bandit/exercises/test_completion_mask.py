@@ -1,6 +1,7 @@
 """The mask, against completions read token by token."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_array_equal
 
@@ -17,5 +18,5 @@ def test_what_was_said_counts_and_nothing_after_it(rng):
 
 
 def test_one_completion_has_one_mask():
-    assert_array_equal(completion_mask(np.array([3, 0, 0])), [1.0, 1.0, 0.0])
-    assert_array_equal(completion_mask(np.array([3, 2, 1])), [1.0, 1.0, 1.0])
+    assert_array_equal(completion_mask(jnp.array([3, 0, 0])), [1.0, 1.0, 0.0])
+    assert_array_equal(completion_mask(jnp.array([3, 2, 1])), [1.0, 1.0, 1.0])
