@@ -168,7 +168,7 @@ def _update_grpo(state, key, fixed, length, optimizer, config):
     evaluate = partial(ppo.evaluate, config=config)
     reference = ActorCritic(fixed.reference, None)
 
-    def penalty(params, rows):
+    def penalty(params, rows, _):
         now, then = (
             evaluate(each, rows.observations, rows.actions).log_prob
             for each in (params, reference)
@@ -191,7 +191,7 @@ def _update_expert(state, key, fixed, length, optimizer, config):
     batch = batch._replace(advantages=jnp.zeros_like(batch.advantages))
     evaluate = partial(ppo.evaluate, config=config)
 
-    def fine_tuning(params, rows):
+    def fine_tuning(params, rows, _):
         now = evaluate(params, rows.observations, rows.actions)
         return -now.log_prob.sum(1).mean()
 
@@ -221,7 +221,7 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
     observations = prompts, references, preferences
     batch = Batch(observations, pairs, before, zeros, zeros, zeros, ones)
 
-    def classification(params, rows):
+    def classification(params, rows, _):
         _, references, preferences = rows.observations
         now = evaluate(params, rows.observations, rows.actions).log_prob
         losses = jax.vmap(dpo_loss, (0, 0, None))(now - references, preferences, beta)

@@ -26,14 +26,13 @@ from jaxtyping import Array, Float, Key
 
 from lm_bandit import alternatives, diagnostics, exact, pipeline, ppo, trie
 from lm_bandit.alternatives import DPOConfig, ExpertConfig
-from lm_bandit.best_of_n import best_of_n
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.exact import Problem, Value
 from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.text import World
 from lm_bandit.transformer import Transformer
 
-CHECKPOINTS = (0.1, 0.3, 1.0)  # of the updates
+CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # of the updates
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 BEST_OF = tuple(2**i for i in range(11))  # n of best-of-n
 
@@ -130,7 +129,7 @@ def compare(
         exact.evaluate(problem, problem.reference),
         exact.evaluate(problem, exact.optimum(problem)),
         exact.frontier(problem, FRONTIER),
-        [(n, exact.evaluate(merged, best_of_n(problem, n))) for n in BEST_OF],
+        [(n, exact.evaluate(merged, exact.best_of_n(merged, n))) for n in BEST_OF],
         runs,
     )
 
@@ -170,7 +169,7 @@ def run(
             value = start
             if update < broke_at:
                 policy = diagnostics.row(rows[0], update - 1)
-                log_probs = trie.policy_log_probs(policy, world)
+                log_probs = trie.policy_log_probs(policy, world, config.temperature)
                 value = exact.evaluate(problem, log_probs)
             values[-1].append(value)
             done += 1

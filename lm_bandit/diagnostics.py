@@ -107,9 +107,8 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
     """
     k, n, length = completions.shape
     codes = jnp.broadcast_to(jnp.arange(k, dtype=jnp.uint32)[:, None], (k, n))
-    for t in range(length):  # Fowler, Noll and Vo's hash (FNV-1a), token by token
-        codes = (codes ^ completions[..., t].astype(jnp.uint32)) * jnp.uint32(16777619)
-        codes ^= codes >> 15
+    for t in range(length):  # a number to the base of Knuth's multiplier, modulo 2^32
+        codes = codes * jnp.uint32(2654435761) + completions[..., t].astype(jnp.uint32)
     in_order = jnp.sort(codes.ravel())
     return (1 + jnp.sum(in_order[1:] != in_order[:-1])) / codes.size
 

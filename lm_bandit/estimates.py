@@ -58,15 +58,13 @@ def estimate_value(
         raise ValueError(f"count must be at least 2 for a standard error, got {count}")
     prompts, length = jnp.asarray(world.prompts), world.completion_length
     pulls = bandit.pull_all(params, key, prompts, count, length)
-    log_probs, references, learned = _read(
-        params, reference, scorer, pulls.prompts, pulls.completions
-    )
+    read = _read(params, reference, scorer, pulls.prompts, pulls.completions)
+    log_probs, learned, k1, k2, k3 = (np.asarray(x, np.float64) for x in read)
     completions = np.asarray(pulls.completions)
     ended = (completions == END).any(-1)
     opinions = bandit.opinion(completions.reshape(-1, length), world.ratings.mean(-1))
     gold = world.signs[:, None] * opinions.reshape(ended.shape)
     learned = np.where(ended, learned, penalty)
-    k1, k2, k3 = kl_estimates(log_probs, references)
     return EstimatedValue(
         gold=estimate(np.where(ended, gold, penalty)),
         learned=estimate(learned),
@@ -83,7 +81,6 @@ def estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
 
     SE^2 = (1 / k^2) sum_x s_x^2 / n
     """
-    samples = np.asarray(samples, np.float64)
     k, n = samples.shape
     error = np.sqrt(np.sum(samples.var(axis=1, ddof=1) / n)) / k
     return Estimate(float(samples.mean()), float(error))
@@ -97,9 +94,11 @@ def _read(
     prompts: Int[Array, "k n P"],
     completions: Int[Array, "k n C"],
 ):
-    """Log pi, log pi_ref and the learned score of every completion, each [k, n]."""
+    """Log pi, the learned score, k1, k2 and k3 of every completion, each [k, n]."""
+    log_probs = completion_log_prob(params, prompts, completions)
+    references = completion_log_prob(reference, prompts, completions)
     return (
-        completion_log_prob(params, prompts, completions),
-        completion_log_prob(reference, prompts, completions),
+        log_probs,
         reward_model.score(scorer, prompts, completions),
+        *jax.vmap(jax.vmap(kl_estimates))(log_probs, references),
     )

@@ -22,6 +22,8 @@ from lm_bandit.transformer import (
     empty_cache,
     forward,
     next_token_log_probs,
+    next_token_logits,
+    tempered,
 )
 
 
@@ -29,12 +31,20 @@ def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:
     """1 on the tokens up to and including the first `END`, 0 on the padding."""
     is_end = (completion == END).astype(jnp.int32)
     ends_before = jnp.cumsum(is_end, axis=-1) - is_end
-    return (ends_before == 0).astype(jnp.float32)
+    return (ends_before == 0).astype(float)
 
 
 def has_ended(completion: Int[Array, "*b C"]) -> Bool[Array, "*b"]:
     """Whether the completion holds an `END`; if not, the length limit cut it off."""
     return jnp.any(completion == END, axis=-1)
+
+
+def at_last_token(
+    x: Float[Array, "*b C"], completion: Int[Array, "*b C"]
+) -> Float[Array, "*b"]:
+    """The entry at the first `END`; of what was cut off, that at its last token."""
+    last = completion_mask(completion).sum(-1).astype(int) - 1
+    return of_tokens(x, last)
 
 
 class Context(NamedTuple):
@@ -71,9 +81,8 @@ def sample(
     start = context.cache.room - length
 
     def draw(key, hidden, ended):
-        log_probs = next_token_log_probs(params, hidden, temperature)
-        tokens = jnp.where(ended, END, jax.random.categorical(key, log_probs))
-        return tokens, jnp.where(ended, 0.0, of_tokens(log_probs, tokens))
+        logits = next_token_logits(params, hidden)
+        return draw_tokens(key, logits, ended, temperature)
 
     def extend(state, step):
         tokens, cache, ended = state
@@ -83,7 +92,7 @@ def sample(
         return (tokens, cache, ended | (tokens == END)), (tokens, log_probs)
 
     first_key, *keys = jax.random.split(key, length)
-    first = draw(first_key, context.hidden, False)
+    first = draw(first_key, context.hidden, jnp.zeros(context.hidden.shape[:-1], bool))
     state = first[0], context.cache, first[0] == END
     if not keys:
         return tuple(x[..., None] for x in first)
@@ -93,6 +102,21 @@ def sample(
         jnp.moveaxis(jnp.concatenate([one[None], more]), 0, -1)
         for one, more in zip(first, rest, strict=True)
     )
+
+
+def draw_tokens(
+    key: Key[Array, ""],
+    logits: Float[Array, "*b V"],
+    ended: Bool[Array, "*b"],
+    temperature: float | Scalar,
+) -> tuple[Int[Array, "*b"], Float[Array, "*b"]]:
+    """The next token of each text, and its log-probability; `END` and 0 after the end.
+
+    Who draws at a temperature has the log-probabilities of that temperature.
+    """
+    log_probs = tempered(logits, temperature)
+    tokens = jnp.where(ended, END, jax.random.categorical(key, log_probs))
+    return tokens, jnp.where(ended, 0.0, of_tokens(log_probs, tokens))
 
 
 def prefix_states(

@@ -129,7 +129,7 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
             ready.key, ready.fixed, world.completion_length, config.ppo, report
         )
         snapshots = jax.tree.map(np.asarray, snapshots)
-        policy = jax.tree.map(lambda x: x[-1], snapshots)
+        policy = jax.tree.map(lambda x: jnp.asarray(x[-1]), snapshots)
     fixed = ready.fixed
     return Learned(
         Models(ready.base, fixed.reference, fixed.reward_model, policy),
@@ -199,13 +199,17 @@ def measure(
     updates = sorted({0, 4, 8, 16, config.ppo.num_updates})
     updates = [n for n in updates if n <= config.ppo.num_updates]
     models = learned.models
+
+    def enumerated(params):
+        return trie.policy_log_probs(params, world, config.ppo.temperature)
+
     with progress.stage("exact oracle", len(updates) + 3) as report:
         completions = trie.ended_completions(world)
         problem = pose(world, models.reference, models.reward_model, config.ppo)
         report(1)
         best = exact.optimum(problem)
         policies = {
-            "base": trie.policy_log_probs(models.base, world),
+            "base": enumerated(models.base),
             "reference": problem.reference,
             "ppo": problem.reference,
             "optimum": best,
@@ -215,7 +219,7 @@ def measure(
         for n in updates:
             if n > 0:
                 snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
-                policies["ppo"] = trie.policy_log_probs(snapshot, world)
+                policies["ppo"] = enumerated(snapshot)
             path.append((n, exact.evaluate(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
@@ -237,7 +241,7 @@ def pose(
 ) -> exact.Problem:
     """The problem that step 3 is set, with every completion spelled out."""
     return exact.Problem(
-        reference=trie.policy_log_probs(reference, world),
+        reference=trie.policy_log_probs(reference, world, config.temperature),
         gold=bandit.gold_scores(world, trie.ended_completions(world)),
         learned=trie.learned_scores(model, world),
         kl_weight=config.kl_weight,

@@ -220,10 +220,10 @@ def pretraining_loss(
     Source: Ouyang et al. (2022), eq. 2: the last term of obj(phi), so that the model
     forgets less of the language at large.
     """
-    if config.pretraining_weight == 0.0:
+    if config.pretraining_weight is None:
         return None
     if texts is None:
-        raise ValueError("pretraining_weight is above 0, but there are no texts")
+        raise ValueError("pretraining_weight is given, but there are no texts")
 
     def loss(params, minibatch, key):
         rows = jax.random.randint(key, minibatch.weights[:, 0].shape, 0, len(texts[0]))

@@ -6,7 +6,8 @@
 The trunk starts as the SFT model and a linear head reads its hidden state at the
 end-of-text token. Comparisons fix r only up to a constant per prompt, and its scale is
 that of the annotators' agreement: `normalize` makes it 0 on average and 1 in standard
-deviation over completions of the reference.
+deviation over the completions of a prompt by the reference, so that a nat costs beta of
+these deviations whatever the constants are.
 
 Source: Bradley & Terry (1952); Ziegler et al. (2019), section 2.1 and eq. 1 (for four
 completions); Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section 3.5.
@@ -23,7 +24,7 @@ from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit import generate
 from lm_bandit.feedback import Comparisons
-from lm_bandit.generate import Context, completion_mask
+from lm_bandit.generate import Context
 from lm_bandit.transformer import Transformer, forward
 from policy_gradient import training
 from policy_gradient.configs import require_positive
@@ -74,8 +75,7 @@ def score_after(
     start = context.cache.room - completions.shape[-1]
     hidden, _ = forward(model.trunk, completions, context.cache, start)
     # Not the last position: what follows the first end of text is padding.
-    last = completion_mask(completions).sum(-1).astype(int) - 1
-    return generate.of_tokens(read(model, hidden), last)
+    return generate.at_last_token(read(model, hidden), completions)
 
 
 def prefix_values(
@@ -107,13 +107,16 @@ def score_pairs(
 
 
 def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
-    """The same order of completions, but with mean 0 and deviation 1 over these pairs.
+    """The same order of completions; mean 0, and deviation 1 within a prompt.
 
-    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2).
+    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2). Both
+    sides answer one prompt, so half of their mean squared difference is the variance
+    within a prompt; the spread between prompts means nothing and is not counted.
     """
-    scores = jnp.concatenate(score_pairs(model, pairs))
-    deviation = scores.std()
-    bias = (model.bias - scores.mean()) / deviation
+    chosen, rejected = score_pairs(model, pairs)
+    deviation = jnp.sqrt(jnp.mean((chosen - rejected) ** 2) / 2.0)
+    mean = 0.5 * (chosen.mean() + rejected.mean())
+    bias = (model.bias - mean) / deviation
     return model._replace(head=model.head / deviation, bias=bias)
 
 
@@ -153,8 +156,15 @@ def train(
 
 
 def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]:
-    """-log sigmoid(r(x, chosen) - r(x, rejected)), the mean over pairs."""
+    """The pairwise loss of a batch, and what is to be seen of it."""
     chosen, rejected = score_pairs(model, batch)
-    margins = chosen - rejected
-    value = -jax.nn.log_sigmoid(margins).mean()
-    return value, RewardMetrics(value, jnp.mean(margins > 0))
+    value = pairwise_loss(chosen, rejected)
+    return value, RewardMetrics(value, jnp.mean(chosen > rejected))
+
+
+def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
+    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
+    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))

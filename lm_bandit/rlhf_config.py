@@ -7,12 +7,13 @@ completion as one action, a leave-one-out baseline and a fixed beta.
 from dataclasses import dataclass
 from typing import Literal
 
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int
 
 from policy_gradient.configs import (
     require_divisor,
     require_in_unit_interval,
-    require_not_negative,
     require_positive,
     sweepable,
 )
@@ -26,9 +27,9 @@ class RLHFConfig(ImproveConfig):
 
     num_updates: int = 120  # batches
     pulls: int = 64  # completions of each prompt in a batch (512 in all are usual)
-    epochs: int = 3  # Schulman et al. (2017); 4 in Ziegler et al. (2019)
+    epochs: int = 4  # Ziegler et al. (2019) too; 3 to 10 in Schulman et al. (2017)
     minibatches: int = 2  # of each epoch; usually 1 to 8
-    clip: float = 0.05  # of a whole completion's ratio; 0.2 is usual for a token's
+    clip: float = 0.1  # of a whole completion's ratio; 0.2 is usual for a token's
 
     # The action, and what it earns.
     view: Literal["completion", "token"] = "completion"  # tokens: Ziegler et al. (2019)
@@ -57,35 +58,36 @@ class RLHFConfig(ImproveConfig):
     # How it is learned.
     step_size: float = 3e-3  # peak; 1e-5 and less for large models
     schedule: Literal["constant", "linear", "cosine"] = "cosine"  # linear in 2017
-    warm_up: float = 0.1  # share of the gradient steps in which the step size rises
+    warm_up: float = 0.3  # share of the steps in which the step size rises: who hurries
+    # at first forgets completions that are rare, and good; usually less
     max_gradient_norm: float = 0.5  # longer ones are cut to it (Huang et al. 2022: 0.5)
-    pretraining_weight: float = 0.0  # gamma of obj(phi) (27.8 in Ouyang et al. 2022)
+    pretraining_weight: float | None = None  # gamma of obj(phi); 27.8 in Ouyang et al.
 
     def __post_init__(self):
         super().__post_init__()
         names = "num_updates step_size max_gradient_norm kl_weight temperature kl_gain"
         require_positive(self, *names.split())
-        require_not_negative(self, "pretraining_weight")
         require_in_unit_interval(self, "trace_decay", "warm_up")
-        if self.kl_target is not None:
-            require_positive(self, "kl_target")
+        for name in ("kl_target", "pretraining_weight"):
+            if getattr(self, name) is not None:
+                require_positive(self, name)
         if self.pulls < 2:
             raise ValueError(f"pulls must be at least 2, got {self.pulls}")
         require_divisor("minibatches", self.minibatches, "pulls", self.pulls)
 
     def optimizer(self) -> optax.GradientTransformation:
         """Adam on gradients that are cut, with the schedule of the step size."""
-        steps = self.num_updates * self.epochs * self.minibatches
-        rising = int(self.warm_up * steps)
-        falls = {
-            "constant": optax.constant_schedule(self.step_size),
-            "linear": optax.linear_schedule(self.step_size, 0.0, steps - rising),
-            "cosine": optax.cosine_decay_schedule(
-                self.step_size, max(steps - rising, 1)
-            ),
+        cut = optax.clip_by_global_norm(self.max_gradient_norm)
+        return optax.chain(cut, optax.adam(self.step_size_at))
+
+    def step_size_at(self, step: int | Int[Array, ""]) -> Float[Array, ""]:
+        """From 0 up to the peak, and from there on as the schedule says."""
+        share = step / (self.num_updates * self.epochs * self.minibatches)
+        left = jnp.clip((1.0 - share) / (1.0 - self.warm_up), 0.0, 1.0)
+        falling = {
+            "constant": 1.0,
+            "linear": left,
+            "cosine": 0.5 * (1.0 - jnp.cos(jnp.pi * left)),
         }[self.schedule]
-        rises = optax.linear_schedule(0.0, self.step_size, rising)
-        return optax.chain(
-            optax.clip_by_global_norm(self.max_gradient_norm),
-            optax.adam(optax.join_schedules([rises, falls], [rising])),
-        )
+        rising = share / jnp.maximum(self.warm_up, 1e-9)
+        return self.step_size * jnp.where(rising < 1.0, rising, falling)

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit.generate import completion_mask
+from lm_bandit.generate import completion_mask, of_tokens
 from lm_bandit.text import END, World, word_frequencies
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
 from policy_gradient import training
@@ -118,10 +118,20 @@ def train(
 
 
 def loss(params: Transformer, texts: Texts) -> Scalar:
-    """The cross-entropy in nats, a mean over the learned tokens of the batch."""
-    # The hidden state at t predicts token t + 1; the first token is predicted by none.
+    """The cross-entropy of a model on texts."""
     hidden = hidden_states(params, texts.tokens[:, :-1])
-    log_probs = next_token_log_probs(params, hidden)
-    targets, weights = texts.tokens[:, 1:], texts.weights[:, 1:]
-    of_targets = jnp.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0]
-    return -jnp.sum(of_targets * weights) / jnp.sum(weights)
+    return cross_entropy(next_token_log_probs(params, hidden), *texts)
+
+
+def cross_entropy(
+    log_probs: Float[Array, "n before V"],
+    tokens: Int[Array, "n T"],
+    weights: Float[Array, "n T"],
+) -> Scalar:
+    """Minus the log-probability in nats, a mean over the learned tokens of the batch.
+
+    log_probs[:, t] are those of every token that could follow tokens[:, t].
+    """
+    # The first token is predicted by none.
+    of_targets = of_tokens(log_probs, tokens[:, 1:])
+    return -jnp.sum(of_targets * weights[:, 1:]) / jnp.sum(weights[:, 1:])

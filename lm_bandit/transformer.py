@@ -184,22 +184,48 @@ def next_token_log_probs(
 
     A policy *has* a temperature: who samples at one must score at the same.
     """
-    return jax.nn.log_softmax(hidden @ params.wte.T / temperature)
+    return tempered(next_token_logits(params, hidden), temperature)
+
+
+def next_token_logits(
+    params: Transformer, hidden: Float[Array, "*n D"]
+) -> Float[Array, "*n V"]:
+    """What the output layer, tied to the embedding, says of every token."""
+    return hidden @ params.wte.T
+
+
+def tempered(
+    logits: Float[Array, "*n V"], temperature: float | Scalar
+) -> Float[Array, "*n V"]:
+    """Log pi(a) = logit_a / temperature - log sum_b exp(logit_b / temperature)."""
+    return jax.nn.log_softmax(logits / temperature)
+
+
+def causal_attention(
+    queries: Float[Array, "*b n K"],
+    keys: Float[Array, "*b C K"],
+    values: Float[Array, "*b C K"],
+    start: int | Int[Array, ""],
+) -> Float[Array, "*b n K"]:
+    """softmax(q k^T / sqrt(K)) v, over the keys up to each query's own position.
+
+    The queries are those of the tokens at start .. start + n - 1.
+    """
+    scores = queries @ keys.mT / keys.shape[-1] ** 0.5  # [..., n, C]
+    own = start + jnp.arange(queries.shape[-2])
+    visible = jnp.arange(keys.shape[-2]) <= own[:, None]
+    return jax.nn.softmax(jnp.where(visible, scores, -jnp.inf)) @ values
 
 
 def _attention(block, x, cache, start):
-    """Causal self-attention of n new tokens over everything up to themselves."""
+    """Self-attention of n new tokens over the cache, in which they are written."""
     projected = _linear(block.c_attn, x)  # [..., n, 3, H, K]
     queries, keys, values = jnp.moveaxis(projected.swapaxes(-4, -2), -3, 0)
     write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=-2)
     keys, values = write(cache[0], keys), write(cache[1], values)
-
-    scores = queries @ keys.mT / keys.shape[-1] ** 0.5  # [..., H, n, C]
-    own = start + jnp.arange(x.shape[-2])
-    visible = jnp.arange(keys.shape[-2]) <= own[:, None]
-    weights = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf))
-    mixed = jnp.swapaxes(weights @ values, -3, -2)  # [..., n, H, K]
-    return _linear(block.attn_c_proj, mixed.reshape(x.shape)), (keys, values)
+    mixed = causal_attention(queries, keys, values, start)
+    mixed = jnp.swapaxes(mixed, -3, -2).reshape(x.shape)
+    return _linear(block.attn_c_proj, mixed), (keys, values)
 
 
 def _mlp(block, x):

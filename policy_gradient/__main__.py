@@ -99,7 +99,8 @@ def show(found: Comparison, summary: Summary) -> None:
         table = Table(
             *("algorithm", "J sampling", "regret", "greedy's", "95% at", "by"),
             title=f"{world}: optimum {reference.optimum:.6g}, "
-            f"uniform policy {reference.uniform:.6g}",
+            f"uniform policy {reference.uniform:.6g} in "
+            f"{found.budget.time_limit} steps",
             title_justify="left",
             box=None,
         )
@@ -127,8 +128,8 @@ def show(found: Comparison, summary: Summary) -> None:
     console.print(table, highlight=False)
     told = (
         f"Interquartile means of {len(found.seeds)} runs, 95% bootstrap intervals. "
-        "Score 0 is the uniform policy, 1 the optimum. 95% at: the steps to 95% of "
-        "that way, the median run's."
+        "Score 0 is the uniform policy, cut off at the time limit, or worse; 1 the "
+        "optimum. 95% at: the steps to 95% of that way, the median run's."
     )
     console.print(told, highlight=False)
 
@@ -204,12 +205,17 @@ def _tell_diverged(found: Comparison, world: str) -> None:
 
 
 def _regret(regret: float) -> str:
-    return f"{regret if regret > 1e-9 else 0:.3g}"
+    return _short(regret if regret > 1e-9 else 0.0)
 
 
 def _with_interval(estimate: Estimate) -> str:
-    value, low, high = estimate
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
+    value, low, high = map(_short, estimate)
+    return f"{value} [{low}, {high}]"
+
+
+def _short(x: float) -> str:
+    """Three digits, or whole where it is large."""
+    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
 
 if __name__ == "__main__":

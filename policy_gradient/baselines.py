@@ -23,6 +23,21 @@ from jaxtyping import Array, Float
 from policy_gradient.trajectory import masked_mean
 
 
+def subtract(
+    returns: Float[Array, "episodes time"],
+    baseline: float | Float[Array, "..."],
+    mask: Float[Array, "episodes time"],
+) -> Float[Array, "episodes time"]:
+    """G_t - b of each row that happened, and 0 of the padding.
+
+    One number b for all rows is the constant baseline; shape [episodes, 1] is one for
+    each episode, and [episodes, time] one for each row.
+
+    Source: Williams (1992), section 4; Sutton & Barto (2018), eq. 13.11.
+    """
+    return (returns - baseline) * mask
+
+
 def average(
     returns: Float[Array, "episodes time"], mask: Float[Array, "episodes time"]
 ) -> Float[Array, ""]:

@@ -1,15 +1,19 @@
 """Compare algorithms: equal budgets, many seeds, and the exact truth to judge them by.
 
     regret  =  J(pi*) - J(pi)
-    score   =  (J(pi) - J(uniform)) / (J(pi*) - J(uniform))
+    score   =  max(0, (J(pi) - J_T(uniform)) / (J(pi*) - J_T(uniform)))
 
 All get as many environment steps, in worlds that start and are cut off alike. At a few
 checkpoints the policy of each run is taken, and what it is worth is computed, not
-sampled: no luck is left but that of learning. A score of 0 is that of the policy which
-knows nothing, 1 that of the best there is; so scores of different worlds are of a kind.
+sampled: no luck is left but that of learning. A score of 1 is that of the best there
+is, 0 that of the policy which knows nothing; so scores of different worlds are of a
+kind. J_T is what the first T steps earn, T the time limit: an episode as the learners
+meet it. On the cliff the uniform policy would fall for thousands of steps, J = -65375,
+and next to that everything is as good as the best; in 200 steps it loses 2079. What is
+worth less than that scores 0 as well.
 
     >>> found = compare(["cliff", "frozenlake"], ["sarsa", "ppo"], seeds=8)
-    >>> summarize(found).overall["ppo"].score
+    >>> summarize(found).overall["ppo"].value
 
 Where gamma = 1 and a policy never ends the episode, its J is that of the episode cut
 off at the time limit, and its row says so. A run that diverged is stopped; from there
@@ -34,7 +38,11 @@ import mdp
 from mdp import MDP
 from policy_gradient.contenders import Budget, Contender, Runs, UserAlgorithm
 from policy_gradient.named import REFERENCE, find_algorithm, find_world
-from policy_gradient.performances import never_ends, performances
+from policy_gradient.performances import (
+    never_ends,
+    performances,
+    performances_within,
+)
 
 TIME_LIMIT = 200
 NUM_CHECKPOINTS = 20
@@ -45,7 +53,7 @@ class Reference(NamedTuple):
 
     world: MDP
     optimum: float  # J(pi*), by value iteration
-    uniform: float  # J of the policy that takes every action equally often
+    uniform: float  # J_T of the policy that takes every action equally often
 
 
 class Judged(NamedTuple):
@@ -159,9 +167,9 @@ def judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
 def scores(
     reference: Reference, worth: Float[np.ndarray, "*n"]
 ) -> Float[np.ndarray, "*n"]:
-    """The share of the way from the uniform policy to the optimum; 0 if diverged."""
+    """The share of the way from the uniform policy to the optimum, or 0 if diverged."""
     way = reference.optimum - reference.uniform
-    return np.nan_to_num((worth - reference.uniform) / way, nan=0.0)
+    return np.maximum(np.nan_to_num((worth - reference.uniform) / way, nan=0.0), 0.0)
 
 
 def _know(name: str, world: MDP, time_limit: int) -> Reference:
@@ -172,13 +180,16 @@ def _know(name: str, world: MDP, time_limit: int) -> Reference:
             f"world {name} must have finite values, got some that still change after "
             f"{len(solution.residuals)} sweeps: try gamma below 1"
         )
-    uniform = mdp.uniform_policy(world)
-    worth = performances(world, np.stack([solution.policy, uniform]), time_limit)
-    reference = Reference(world, *map(float, worth))
+    uniform = mdp.uniform_policy(world)[None]
+    optimum = performances(world, solution.policy[None], time_limit)
+    start = performances_within(world, uniform, time_limit)
+    reference = Reference(world, *map(float, (*optimum, *start)))
     if not reference.optimum > reference.uniform:
+        limit = f"{time_limit} step{'s' * (time_limit > 1)}"
         raise ValueError(
-            f"world {name} must leave something to learn, got one in which the uniform "
-            f"policy is as good as any: {reference.uniform:g}"
+            f"world {name} must leave something to learn in {limit}, got "
+            f"one in which the uniform policy earns {reference.uniform:g} and the best "
+            f"is worth {reference.optimum:g}: try another world or time_limit"
         )
     return reference
 

@@ -37,7 +37,22 @@ def performances(
     ends = np.isfinite(policies).all((-2, -1)) & ~cut_off
     found = np.full(cut_off.shape, np.nan)
     found[ends] = _solved(mdp, policies[ends], mdp.expected_rewards)
-    found[cut_off] = _cut_off(mdp, policies[cut_off], time_limit)
+    found[cut_off] = performances_within(mdp, policies[cut_off], time_limit)
+    return found
+
+
+def performances_within(
+    mdp: MDP, policies: Float[np.ndarray, "n S A"], time_limit: int
+) -> Float[np.ndarray, "n"]:
+    """J of the first `time_limit` steps of each policy."""
+    found = np.zeros(len(policies))
+    weights, rewards = mdp.probs * mdp.discounts, mdp.expected_rewards
+    for few in _few_at_a_time(policies):
+        values = np.zeros((len(policies[few]), mdp.num_states))
+        for _ in range(time_limit):
+            following = (weights * values[:, mdp.next_states]).sum(-1)
+            values = (policies[few] * (rewards + following)).sum(-1)
+        found[few] = values @ mdp.start
     return found
 
 
@@ -73,19 +88,6 @@ def _solved(mdp, policies, rewards) -> Float[np.ndarray, "n"]:
         systems = np.eye(mdp.num_states) - transitions
         totals = (policies[few] * rewards).sum(-1)
         values = np.linalg.solve(systems, totals[..., None])[..., 0]
-        found[few] = values @ mdp.start
-    return found
-
-
-def _cut_off(mdp, policies, time_limit) -> Float[np.ndarray, "n"]:
-    """The J of the first `time_limit` steps of each policy."""
-    found = np.zeros(len(policies))
-    weights, rewards = mdp.probs * mdp.discounts, mdp.expected_rewards
-    for few in _few_at_a_time(policies):
-        values = np.zeros((len(policies[few]), mdp.num_states))
-        for _ in range(time_limit):
-            following = (weights * values[:, mdp.next_states]).sum(-1)
-            values = (policies[few] * (rewards + following)).sum(-1)
         found[few] = values @ mdp.start
     return found
 

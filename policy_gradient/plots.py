@@ -18,13 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mdp.plots import LINES
-from policy_gradient.compare import Comparison
+from policy_gradient.compare import Comparison, Reference
 from policy_gradient.statistics import Estimate
-from policy_gradient.summary import Summary, curve
+from policy_gradient.summary import SHARE, Summary, curve
 
 INK, FAINT = "#333333", "#DDDDDD"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 3.6  # of a panel, in inches
+ROOM = 2  # times the largest regret at the end is shown of the way
 COLUMNS = 3  # panels side by side at the most
 
 Look = dict[str, object]
@@ -33,13 +34,14 @@ Look = dict[str, object]
 def figure(found: Comparison, summary: Summary) -> Figure:
     """A panel for each world; below, the scores over all of them and who beats whom."""
     looks = _looks(summary.overall)
-    columns = max(2, min(COLUMNS, len(found.references)))
-    rows = -(-len(found.references) // columns)
+    rows = -(-len(found.references) // COLUMNS)
+    columns = -(-len(found.references) // rows)
     below = 0.8 + 0.28 * len(looks)
     heights = [*[2.9] * rows, below]
     page = plt.figure(
-        figsize=(WIDTH * columns + 1.2, sum(heights)), layout="constrained"
+        figsize=(WIDTH * max(2, columns) + 1.2, sum(heights)), layout="constrained"
     )
+    page.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     top, bottom = page.subfigures(2, height_ratios=(sum(heights[:-1]), below))
     panels = top.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels[len(found.references) :]:
@@ -50,7 +52,7 @@ def figure(found: Comparison, summary: Summary) -> Figure:
         curves = {
             name: curve(reference, found.judged[world][name].sampling) for name in looks
         }
-        plot_learning(panel, found.budget.checkpoints, curves, reference.optimum, looks)
+        plot_learning(panel, found.budget.checkpoints, curves, reference, looks)
         panel.set_title(world.replace("_", " "), loc="left", weight="bold")
     left, right = bottom.subplots(1, 2)
     plot_overall(left, summary.overall, summary.overall_greedy, looks)
@@ -62,7 +64,7 @@ def plot_learning(
     ax: Axes,
     steps: Sequence[int],
     curves: Mapping[str, Float[np.ndarray, "3 C"]],
-    optimum: float,
+    reference: Reference,
     looks: Mapping[str, Look],
 ) -> Axes:
     """J by environment steps: interquartile means, and their 95% intervals as bands."""
@@ -70,6 +72,7 @@ def plot_learning(
         every = max(1, len(steps) // 6)
         ax.plot(steps, middle, markevery=every, label=name, **looks[name])
         ax.fill_between(steps, low, high, color=looks[name]["color"], alpha=0.18, lw=0)
+    optimum = reference.optimum
     ax.axhline(optimum, color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
     ax.annotate(
         f"optimum {optimum:.4g}",
@@ -79,7 +82,7 @@ def plot_learning(
         color=INK,
         fontsize="small",
     )
-    ax.set_ylim(*_limits([middle for middle, _, _ in curves.values()], optimum))
+    ax.set_ylim(*_limits([middle for middle, _, _ in curves.values()], reference))
     ax.set(xlabel="environment steps", ylabel="exact performance J")
     ax.set_xlim(0, steps[-1])
     ax.xaxis.set_major_formatter(_thousands)
@@ -141,12 +144,13 @@ def plot_improvement(
     return ax
 
 
-def _limits(middles: Sequence[Float[np.ndarray, "C"]], optimum: float):
-    """Room for the second half of the curves: the first, blind steps can cost a lot."""
-    late = np.concatenate([middle[len(middle) // 2 :] for middle in middles])
-    low = min(np.quantile(late, 0.3), optimum)
-    room = (optimum - low) or 1.0
-    return low - 0.25 * room, optimum + 0.12 * room
+def _limits(middles: Sequence[Float[np.ndarray, "C"]], reference: Reference):
+    """The last of the way, with room below all who ended above the uniform policy."""
+    way = reference.optimum - reference.uniform
+    regrets = [reference.optimum - middle[-1] for middle in middles]
+    worst = max((regret for regret in regrets if regret < way), default=way)
+    room = np.clip(ROOM * worst, (1 - SHARE) * way, way)
+    return reference.optimum - 1.05 * room, reference.optimum + 0.12 * room
 
 
 def _looks(names) -> dict[str, Look]:

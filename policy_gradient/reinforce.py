@@ -135,15 +135,16 @@ def estimate(
     returns = jax.vmap(reward_to_go)(trajectories)
     match config.baseline:
         case "none":
-            return returns
+            baseline = 0.0
         case "constant":
-            return returns - config.constant
+            baseline = config.constant
         case "average":
-            return returns - baselines.average(returns, trajectories.mask)
+            baseline = baselines.average(returns, trajectories.mask)
         case "leave_one_out":
-            return returns - baselines.leave_one_out(returns, trajectories.mask)
+            baseline = baselines.leave_one_out(returns, trajectories.mask)
         case "value":
-            return returns - trajectories.values
+            baseline = trajectories.values
+    return baselines.subtract(returns, baseline, trajectories.mask)
 
 
 def loss(

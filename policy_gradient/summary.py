@@ -5,8 +5,8 @@
     X against Y     the probability that a run of X beats one of Y
 
 A run has come to 95% at the first checkpoint at which the policy that it acts by has
-covered so much of the way from the uniform policy to the optimum. A share of the way,
-and not of the optimum itself, makes sense where values are negative.
+covered so much of the way from the uniform policy to the optimum: its score. A share of
+the way, and not of the optimum itself, makes sense where values are negative.
 
 Source: Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice".
 """

@@ -95,4 +95,5 @@ def test_ids_are_unique_and_functions_too():
     assert sum(listed) == len(exercises())
     assert listed[0] >= 17
     assert listed[1] >= 14
+    assert listed[2] >= 12
     assert len({exercise.function for exercise in BOOK}) == len(BOOK)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
-FLOORS = ("mdp", "policy_gradient")  # those that have exercises, from below
+FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from below
 
 
 class Edit(NamedTuple):

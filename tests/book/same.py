@@ -76,7 +76,7 @@ def is_jax_array(value: Any) -> bool:
 
 
 def _is_untouched(value: Any, before: Any) -> bool:
-    if is_jax_array(before):
+    if is_jax_array(before) or isinstance(before, str):
         return True  # nobody can change it
     if isinstance(before, tuple):
         return all(map(_is_untouched, value, before))

@@ -34,6 +34,8 @@ def _shown(value: Any) -> str:
         return _shown_episode(value)
     if kind == "Trajectory":
         return _shown_trajectory(value)
+    if kind == "Transformer":
+        return _shown_model(value)
     if is_jax_array(value):
         if str(value.dtype).startswith("key"):
             *high, low = sys.modules["jax"].random.key_data(value).tolist()
@@ -98,6 +100,14 @@ def _shown_trajectory(trajectory: Any) -> str:
             f"{value:.4g}, next value {next_value:.4g}, continues {continues:g}{stop}"
         )
     return f"a trajectory of {_many(len(lines), 'step')}\n{_indented(_cut(lines))}"
+
+
+def _shown_model(model: Any) -> str:
+    """Its size; nobody checks its numbers with a pencil."""
+    (num_tokens, width), context = model.wte.shape, len(model.wpe)
+    blocks, _, _, heads, _ = model.h.c_attn.w.shape
+    size = f"{_many(blocks, 'block')} of {_many(heads, 'head')}, width {width}"
+    return f"a transformer: {num_tokens} tokens, a context of {context}, {size}"
 
 
 def _many(number: int, thing: str) -> str:

@@ -1,10 +1,13 @@
 """A world of five words, small enough to spell out, and a model with random weights."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lm_bandit import transformer
+from lm_bandit.ppo import Fixed
+from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import World
 from lm_bandit.transformer import TransformerConfig
 
@@ -28,3 +31,18 @@ def tiny():
 def model(tiny):
     config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
     return transformer.init(jax.random.key(0), 6, tiny.context, config)
+
+
+@pytest.fixture(scope="session")
+def fixed(tiny, model):
+    """What PPO on the tiny world does not change; the scores are random ones."""
+    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
+    scorer = RewardModel(model, head, jnp.array(0.7))
+    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
+
+
+@pytest.fixture(scope="session")
+def policy(tiny):
+    """Another model, far from the reference."""
+    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
+    return transformer.init(jax.random.key(5), 6, tiny.context, config)

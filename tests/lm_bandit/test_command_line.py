@@ -141,7 +141,7 @@ def test_a_run_that_diverges_is_stopped_and_leaves_its_last_good_policy(
     huge = ["--ppo.step-size", "1e30", "--ppo.max-gradient-norm", "1e30"]
     assert run("--out", tmp_path, *SHORT, *huge) == 2
     told = capsys.readouterr().err
-    assert "PPO, update 2: expected finite numbers, got nan or inf" in told
+    assert "PPO, update 1: expected finite numbers, got nan or inf" in told
     assert [file.name for file in tmp_path.iterdir()] == ["last_good.safetensors"]
     policy, _ = checkpoints.load(tmp_path / "last_good.safetensors")
     assert np.isfinite(policy.wte).all()

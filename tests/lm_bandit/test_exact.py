@@ -122,3 +122,70 @@ def test_no_policy_lies_above_the_frontier(tiny, policy, problem):
 def test_the_frontier_need_not_tell_cut_off_completions_apart(problem):
     (merged,) = exact.frontier(problem, np.array([BETA]))
     assert_allclose(merged, exact.evaluate(problem, exact.optimum(problem)), rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """A problem of two prompts with scores that repeat, and a policy: all random."""
+    rng = np.random.default_rng(7)
+
+    def policy():
+        logits = rng.normal(size=(2, 40))
+        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+        return exact.LogProbs(logits[:, :30], logits[:, 30:])
+
+    learned = rng.integers(-3, 4, size=(2, 30)).astype(float)
+    return exact.Problem(policy(), learned, learned, 0.3, -2.0), policy()
+
+
+def test_what_is_left_to_gain_is_the_kl_to_the_optimum(drawn):
+    """J* - J(pi) = beta KL(pi || pi*)."""
+    problem, policy = drawn
+    left = exact.optimal_objective(problem) - exact.evaluate(problem, policy).objective
+    assert_allclose(exact.gap(problem, policy), left, atol=1e-9)
+    assert left > 0.01
+    assert_allclose(exact.gap(problem, exact.optimum(problem)), 0.0, atol=1e-12)
+
+
+def test_kl_both_ways_and_entropy_are_sums_over_all_completions(drawn):
+    problem, policy = drawn
+    p, q = (np.hstack(x) for x in (policy, problem.reference))
+    forth, back = np.exp(p) * (p - q), np.exp(q) * (q - p)
+    assert_allclose(exact.kl(policy, problem.reference), forth.sum(-1).mean())
+    assert_allclose(exact.reverse_kl(policy, problem.reference), back.sum(-1).mean())
+    assert_allclose(exact.entropy(policy), -(np.exp(p) * p).sum(-1).mean())
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_best_of_n_is_what_sampling_n_and_keeping_the_best_gives(drawn, n):
+    """Ties are many here, and -2 is the score of ten that are cut off, too."""
+    problem, _ = drawn
+    rng = np.random.default_rng(n)
+    exactly = np.exp(np.hstack(exact.best_of_n(problem, n)))
+    assert_allclose(exactly.sum(-1), 1.0, atol=1e-12)
+    count = 20_000
+    for i in range(2):
+        probs = np.exp(np.hstack(problem.reference)[i])
+        scores = np.append(problem.learned[i], np.full(10, problem.penalty))
+        draws = rng.choice(40, size=(count, n), p=probs / probs.sum())
+        # Of several that are best, the first drawn: any of them, as pi_ref has it.
+        kept = draws[np.arange(count), scores[draws].argmax(1)]
+        seen = np.bincount(kept, minlength=40)
+        expected = count * exactly[i]
+        likely = expected > 5
+        chi_squared = np.sum((seen - expected)[likely] ** 2 / expected[likely])
+        assert chi_squared < 80  # 99.9% with at most 40 degrees of freedom is 73
+
+
+def test_the_kl_of_best_of_n_is_below_its_bound(drawn):
+    """Equal to it where every score is rare and its own."""
+    problem, _ = drawn
+    for n in (1, 2, 4, 16, 256):
+        kl = exact.kl(exact.best_of_n(problem, n), problem.reference)
+        assert kl <= exact.best_of_n_kl_bound(n) + 1e-12
+    many = np.full((1, 200_000), -np.log(200_001))
+    reference = exact.LogProbs(many, many[:, :1])
+    learned = np.arange(200_000.0)[None]
+    fine = exact.Problem(reference, learned, learned, 0.3, -2.0)
+    kl = exact.kl(exact.best_of_n(fine, 16), reference)
+    assert_allclose(kl, exact.best_of_n_kl_bound(16), atol=1e-3)

@@ -2,13 +2,14 @@
 
 import csv
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 import mdp
 from policy_gradient import results
-from policy_gradient.compare import compare
+from policy_gradient.compare import compare, scores
 from policy_gradient.contenders import BUILT_IN
 from policy_gradient.summary import SHARE, summarize
 
@@ -74,6 +75,22 @@ def test_the_summary_counts_the_way_from_the_uniform_policy_to_the_optimum():
     assert (never.steps, never.num_reached) == (np.inf, 0)
 
 
+def waiting():
+    """Wait or go, at a cost of 1 a step: J_T(uniform) = 2^(1-T) - 2, J(pi*) = -1."""
+    return mdp.from_outcomes(
+        [[[(1.0, 0, -1.0, False)], [(1.0, 0, -1.0, True)]]], discount=1.0
+    )
+
+
+def test_the_way_begins_where_the_uniform_policy_is_cut_off():
+    found = compare([waiting], [uniform], 2, 10, time_limit=3, num_checkpoints=1)
+    reference = found.references["waiting"]
+    assert reference.uniform == pytest.approx(-1.75, abs=1e-12)
+    assert found.judged["waiting"]["uniform"].sampling == pytest.approx(-2)
+    found_scores = scores(reference, np.array([-2, -1.75, -1.375, -1, np.nan]))
+    assert found_scores == pytest.approx([0, 0, 0.5, 1, 0], abs=1e-12)
+
+
 def test_the_algorithms_of_the_book_learn_when_to_stop():
     """At epsilon 0.1 the values toss with probability 0.05, and cannot do better."""
     found = small_comparison([*BUILT_IN], steps=20_000, num_checkpoints=4)
@@ -103,7 +120,7 @@ def test_the_same_seeds_write_the_same_bytes(tmp_path):
 
 
 def test_the_files_hold_every_run_and_all_that_it_depends_on(tmp_path):
-    found = small_comparison([fading, "ppo"])
+    found = small_comparison([fading, "sarsa"])
     written(found, tmp_path / "out")
     with (tmp_path / "out" / "runs.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -117,7 +134,7 @@ def test_the_files_hold_every_run_and_all_that_it_depends_on(tmp_path):
     assert {"python", "numpy", "jax"} <= told["versions"].keys()
     assert told["seeds"] == [0, 1, 2, 3]
     assert told["checkpoints"] == list(range(100, 1001, 100))
-    assert told["algorithms"]["ppo"]["clip"] == 0.2
+    assert told["algorithms"]["sarsa"]["exploration"] == 0.1
     assert told["worlds"]["coin"]["sha256"] == results.fingerprint(coin())
     assert told["worlds"]["coin"]["sha256"] != results.fingerprint(
         coin().with_discount(0.8)
@@ -202,10 +219,6 @@ def hopeless():
     return mdp.from_outcomes([[[(1.0, 0, 1.0, True)]] * 2], discount=0.9)
 
 
-def endless():
-    return mdp.from_outcomes([[[(1.0, 0, 1.0, False)], TOSS]], discount=1.0)
-
-
 @pytest.mark.parametrize(
     ("worlds", "algorithms", "settings", "told"),
     [
@@ -238,7 +251,7 @@ def endless():
         ([coin], ["ppo", "ppo"], {}, "distinct names"),
         ([coin, coin], ["ppo"], {}, "distinct names"),
         ([hopeless], ["ppo"], {}, "world hopeless must leave something to learn"),
-        ([endless], ["ppo"], {}, "world endless must have finite values"),
+        ([waiting], ["ppo"], {"time_limit": 1}, "something to learn in 1 step, got"),
         ([lambda: 3], ["ppo"], {}, "must be an MDP or return one, got int"),
         ([coin], ["ppo"], {"sweep": {"epochs": [1.0]}}, "that ppo has, one of clip"),
         ([coin], ["ppo"], {"sweep": {"clip": [-1.0]}}, "clip must be positive"),
@@ -248,3 +261,15 @@ def test_bad_input_costs_one_clear_line(worlds, algorithms, settings, told):
     with pytest.raises(ValueError, match=told) as refused:
         compare(worlds, algorithms, **settings)
     assert "\n" not in str(refused.value)
+
+
+def test_a_world_without_finite_values_is_refused(monkeypatch):
+    def endless():
+        return mdp.from_outcomes([[[(1.0, 0, 1.0, False)], TOSS]], discount=1.0)
+
+    # 100,000 sweeps by default.
+    few = partial(mdp.value_iteration, max_sweeps=100)
+    monkeypatch.setattr(mdp, "value_iteration", few)
+    told = "world endless must have finite values, got some .* after 100 sweeps"
+    with pytest.raises(ValueError, match=told):
+        compare([endless], ["ppo"])

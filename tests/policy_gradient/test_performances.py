@@ -45,6 +45,16 @@ def test_up_to_the_time_limit_agrees_with_the_loop():
     assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_the_uniform_policy_is_soon_cut_off_on_the_cliff():
+    cliff = mdp.worlds.cliff_walking()
+    policy = mdp.uniform_policy(cliff)
+    expected = exact.performance_within(cliff, policy, 200)
+    found = performances.performances_within(cliff, policy[None], 200)
+    assert_allclose(found, expected, rtol=1e-12)
+    assert round(expected) == -2079, "as compare.py says"
+    assert round(exact.performance(cliff, policy)) == -65375, "as compare.py says"
+
+
 def test_what_a_policy_would_do_where_it_never_comes_does_not_matter():
     cliff = mdp.worlds.cliff_walking()
     best = mdp.value_iteration(cliff).policy

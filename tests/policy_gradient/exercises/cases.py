@@ -86,6 +86,12 @@ def returns_of_episodes(seed):
         yield {"returns": array(returns), "mask": array(mask)}
 
 
+def returns_and_a_constant(seed):
+    for case, baseline in zip(returns_of_episodes(seed), (1.0, -2.5, 3.5), strict=True):
+        returns, mask = case.values()
+        yield {"returns": returns, "baseline": array(baseline), "mask": mask}
+
+
 def values_and_targets(seed):
     rng = np.random.default_rng(seed)
     yield {"value": array(5.0), "target": array(2.0)}

@@ -1,0 +1,155 @@
+"""The inputs on which answers are compared, smallest first.
+
+The first of each exercise can be checked by hand, where no model is needed; the last
+leave nothing out.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lm_bandit.exact import LogProbs, Problem
+from tests.lm_bandit.exercises import inputs
+from tests.lm_bandit.exercises.inputs import array
+
+
+def queries_keys_and_values(seed):
+    rng = np.random.default_rng(seed)
+    # All keys answer alike: the mean of what may be seen.
+    zeros = array([[0.0], [0.0]])
+    values = array([[1.0], [3.0]])
+    yield {"queries": zeros, "keys": zeros, "values": values, "start": 0}
+    yield inputs.attention(rng, 3, 3, 2, 0)
+    # Two tokens more, after two that were read before; behind them the cache is empty.
+    yield inputs.attention(rng, 2, 5, 4, 2, heads=(2,))
+
+
+def completions(seed):
+    rng = np.random.default_rng(seed)
+    for tokens in ([2, 0, 0], [2, 3], [0, 0], [2, 0, 3, 0]):
+        yield {"completion": jnp.array(tokens)}
+    yield {"completion": inputs.completions(rng)}
+
+
+def numbers_at_tokens(seed):
+    rng = np.random.default_rng(seed)
+    for case in completions(seed):
+        numbers = rng.permutation(case["completion"].size) + 1.0
+        yield {"x": array(numbers.reshape(case["completion"].shape))} | case
+
+
+def logits_and_temperatures(seed):
+    rng = np.random.default_rng(seed)
+    yield {"logits": array(0.0, 1.0), "temperature": 0.5}
+    yield {"logits": array(0.0, 1.0), "temperature": 1.0}
+    yield {"logits": array(rng.normal(0.0, 1.5, (2, 3))), "temperature": 0.7}
+    yield {"logits": array(rng.normal(0.0, 1.5, (2, 3))), "temperature": 2.0}
+    # What exp makes of this is too large for seven digits.
+    yield {"logits": array(30.0, 29.0, 28.0), "temperature": 0.25}
+
+
+def draws(seed):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.0, 0.7, 4)
+    for numbers in ([0.0, 0.7, -0.7], logits):
+        yield {
+            "key": jax.random.key(seed),
+            "logits": array(numbers),
+            "ended": jnp.array(False),
+            "temperature": 0.6,
+        }
+
+
+def texts_of_a_model(seed):
+    params = inputs.model(seed)
+    one = {"params": params, "prompts": jnp.array([[1, 4]])}
+    # One that ends, with something behind the end; one that was cut off.
+    yield one | {"completions": jnp.array([[3, 0, 2]]), "temperature": 1.0}
+    yield one | {"completions": jnp.array([[2, 3, 1]]), "temperature": 0.5}
+
+
+def predictions_and_texts(seed):
+    rng = np.random.default_rng(seed)
+    # The first token is a prompt, the second is to be learned; 0 pads.
+    log_probs = np.log([[[0.25, 0.75, 0.0 + 1e-9], [0.5, 0.25, 0.25]]])
+    yield {
+        "log_probs": array(log_probs),
+        "tokens": jnp.array([[0, 1, 0]]),
+        "weights": array([[0.0, 1.0, 0.0]]),
+    }
+    for _ in range(2):
+        yield inputs.predictions(rng)
+
+
+def scores_of_pairs(seed):
+    rng = np.random.default_rng(seed)
+    yield {"chosen": array([2.0]), "rejected": array([1.0])}
+    chosen, rejected = rng.normal(0.0, 2.0, (2, 4))
+    yield {"chosen": array(chosen), "rejected": array(rejected)}
+    yield {"chosen": array([-100.0, 1.0]), "rejected": array([100.0, -1.0])}
+
+
+def two_policies(seed):
+    rng = np.random.default_rng(seed)
+    sure, even = (LogProbs(np.log([[p]]), np.log([[1 - p]])) for p in (0.8, 0.5))
+    yield {"policy": sure, "other": even}
+    yield {"policy": inputs.policy(rng), "other": inputs.policy(rng)}
+
+
+def problems(seed):
+    rng = np.random.default_rng(seed)
+    half = np.log([[0.5]])
+    small = {"reference": LogProbs(half, half), "gold": np.array([[3.0]])}
+    small |= {"learned": np.array([[1.0]]), "kl_weight": 0.5, "penalty": -1.0}
+    yield {"problem": Problem(**small)}
+    yield {"problem": inputs.problem(rng)}
+
+
+def problems_and_draws(seed):
+    for case, n in zip(problems(seed), (2, 3), strict=True):
+        yield case | {"n": n}
+
+
+def scored_completions(seed):
+    rng = np.random.default_rng(seed)
+    for at_end in (False, True):
+        yield {
+            "score": array(3.0),
+            "log_ratios": array([1.0, -2.0, 4.0]),
+            "mask": array([1.0, 1.0, 0.0]),
+            "kl_weight": 0.5,
+            "at_end": at_end,
+        }
+    for length in (1, 4, 3):
+        yield {
+            "score": array(rng.normal(0.0, 2.0)),
+            "log_ratios": array(rng.normal(0.0, 1.0, 4)),
+            "mask": array((np.arange(4) < length).astype(float)),
+            "kl_weight": rng.uniform(0.1, 0.5),
+            "at_end": length == 3,
+        }
+
+
+def token_views(seed):
+    rng = np.random.default_rng(seed)
+    for length in (1, 3, 2):
+        yield {"tokens": inputs.token_view(rng, length)}
+
+
+def masks_and_ways(seed):
+    small = array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    larger = inputs.mask(np.random.default_rng(seed), 3, 5)
+    for mask in (small, array(larger)):
+        for over_tokens in ("sum", "sequence_mean", "token_mean"):
+            yield {"mask": mask, "over_tokens": over_tokens}
+
+
+def measured_kls(seed):
+    rng = np.random.default_rng(seed)
+    for kl in (12.0, 5.5, 10.5, 30.0, *rng.uniform(2.0, 20.0, 2)):
+        yield {
+            "kl_weight": array(0.2),
+            "kl": array(kl),
+            "target": 6.0 if kl < 6 else 10.0,
+            "gain": 0.5 if kl == 30.0 else rng.uniform(0.2, 0.8),
+        }
