@@ -165,7 +165,7 @@ def _update_grpo(state, key, fixed, length, optimizer, config):
     scores = batch.value_targets[:, 0].reshape(-1, config.pulls)
     advantages = jax.vmap(group_standardized)(scores).reshape(-1, 1)
     batch = batch._replace(advantages=advantages * jnp.ones_like(batch.log_probs))
-    evaluate = partial(ppo.evaluate, config=config)
+    evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
     reference = ActorCritic(fixed.reference, None)
 
     def penalty(params, rows, _):
@@ -189,7 +189,7 @@ def _update_expert(state, key, fixed, length, optimizer, config):
     batch = jax.tree.map(lambda x: x[kept], batch)
     # PPO's surrogate is 0, and all the learning is in the further loss.
     batch = batch._replace(advantages=jnp.zeros_like(batch.advantages))
-    evaluate = partial(ppo.evaluate, config=config)
+    evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
 
     def fine_tuning(params, rows, _):
         now = evaluate(params, rows.observations, rows.actions)
@@ -205,20 +205,20 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
     reference = ActorCritic(fixed.reference, None)
     writer = reference if config.writer == "reference" else state.params
     singles, history = _pull(writer, pull_key, fixed, length, beta, config, 0.0)
-    prompts = singles.observations[::2]
-    pairs = singles.actions.reshape(len(prompts), 2, -1)
+    which = singles.observations[::2]
+    pairs = singles.actions.reshape(len(which), 2, length)
     scores = singles.value_targets.reshape(-1, 2)
     preferences = jax.nn.sigmoid(scores[:, 0] - scores[:, 1])
 
     def evaluate(params, observations, pairs):
-        of_sides = jax.vmap(partial(ppo.evaluate, config=config), (None, None, 1), 1)
-        both = of_sides(params, observations[0], pairs)
-        return jax.tree.map(lambda x: x[..., 0], both)
+        which, completions = jnp.repeat(observations[0], 2), pairs.reshape(-1, length)
+        both = ppo.evaluate(params, which, completions, fixed.prompts, config)
+        return jax.tree.map(lambda x: x.reshape(-1, 2), both)
 
-    references = evaluate(reference, (prompts,), pairs).log_prob
-    before = evaluate(state.params, (prompts,), pairs).log_prob
+    references = evaluate(reference, (which,), pairs).log_prob
+    before = evaluate(state.params, (which,), pairs).log_prob
     zeros, ones = jnp.zeros_like(before), jnp.ones_like(before)
-    observations = prompts, references, preferences
+    observations = which, references, preferences
     batch = Batch(observations, pairs, before, zeros, zeros, zeros, ones)
 
     def classification(params, rows, _):

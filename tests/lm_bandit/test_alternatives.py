@@ -12,20 +12,11 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer, trie
 from lm_bandit.alternatives import GRPO, REINFORCE, RLOO, DPOConfig, ExpertConfig
-from lm_bandit.best_of_n import best_of_n
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.ppo import ActorCritic, Fixed, State
-from lm_bandit.transformer import TransformerConfig
+from lm_bandit.ppo import ActorCritic, State
 
 BETA, PENALTY = 0.4, -2.0
 DIALS = {"pulls": 64, "kl_weight": BETA, "penalty": PENALTY, "step_size": 1e-2}
-
-
-@pytest.fixture(scope="module")
-def fixed(tiny, model):
-    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
-    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
-    return Fixed(jnp.asarray(tiny.prompts), model, scorer)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +24,6 @@ def problem(tiny, fixed):
     learned = trie.learned_scores(fixed.reward_model, tiny)
     reference = trie.policy_log_probs(fixed.reference, tiny)
     return exact.Problem(reference, learned, learned, BETA, PENALTY)
-
-
-@pytest.fixture(scope="module")
-def policy(tiny):
-    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
-    return transformer.init(jax.random.key(5), 6, tiny.context, config)
 
 
 def one_update(update, policy, fixed, config):
@@ -209,32 +194,6 @@ def test_every_road_leads_towards_the_optimum(
     train, config, least, tiny, fixed, problem
 ):
     assert least < shares(train, config, tiny, fixed, problem) < 1.0
-
-
-def test_best_of_n_is_what_sampling_n_and_taking_the_best_gives(problem):
-    """20,000 draws of each prompt: frequencies within 5 standard errors."""
-    n, draws = 3, 20_000
-    rng = np.random.default_rng(0)
-    merged = exact.merge_cut_off(problem.reference)
-    claimed = np.exp(np.hstack(best_of_n(problem, n)))
-    assert_allclose(claimed.sum(1), 1.0, atol=1e-9)
-    scores = np.pad(problem.learned, [(0, 0), (0, 1)], constant_values=PENALTY)
-    for x, probs in enumerate(np.exp(np.hstack(merged))):
-        pulls = rng.choice(probs.size, size=(draws, n), p=probs / probs.sum())
-        best = pulls[np.arange(draws), scores[x][pulls].argmax(1)]
-        found = np.bincount(best, minlength=probs.size) / draws
-        errors = np.sqrt(claimed[x] * (1 - claimed[x]) / draws) + 1e-4
-        assert np.all(np.abs(found - claimed[x]) < 5 * errors)
-
-
-def test_best_of_one_is_the_reference_and_its_kl_keeps_the_bound(problem):
-    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
-    assert_allclose(
-        np.hstack(best_of_n(problem, 1)), np.hstack(merged.reference), atol=1e-6
-    )
-    for n in (2, 8, 64, 10**6):
-        kl = exact.evaluate(merged, best_of_n(problem, n)).kl
-        assert 0 < kl <= np.log(n) - (n - 1) / n
 
 
 def test_configs_refuse_pairs_and_groups_that_do_not_come_out_even():
