@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer, trie
 from lm_bandit.alternatives import GRPO, REINFORCE, RLOO, DPOConfig, ExpertConfig
-from lm_bandit.generate import completion_log_prob
+from lm_bandit.generate import completion_log_prob, token_log_probs
 from lm_bandit.ppo import ActorCritic, State
 
 BETA, PENALTY = 0.4, -2.0
@@ -94,21 +94,17 @@ def test_grpo_standardizes_by_prompt_and_charges_k3(policy, fixed):
     centred = scores - scores.mean(1, keepdims=True)
     advantages = centred / np.sqrt(np.mean(centred**2, 1, keepdims=True))
 
+    ends = [[*row, 0].index(0) + 1 for row in np.asarray(pulls.completions).reshape(16, 3)]
+    lengths = np.minimum(ends, 3).reshape(2, 8)
+
     def objective(policy):
-        total = 0.0
-        for i, j, prompt, completion, _, _ in known:
-            ends = np.flatnonzero(completion == 0)
-            length = ends[0] + 1 if len(ends) else 3
-            now, then = (
-                ppo.all_log_probs(params, prompt, completion)[
-                    np.arange(length), completion[:length]
-                ]
-                for params in (policy, fixed.reference)
-            )
-            surrogate = advantages[i, j] * now.sum()
-            k3 = jnp.exp(then - now) - 1 - (then - now)
-            total += (surrogate - BETA * k3.sum()) / length / 16
-        return total
+        now, then = (
+            token_log_probs(params, pulls.prompts, pulls.completions)
+            for params in (policy, fixed.reference)
+        )
+        k3 = jnp.exp(then - now) - 1 - (then - now)
+        tokens = advantages[..., None] * now - BETA * k3
+        return jnp.mean(tokens.sum(-1) / lengths)
 
     assert_same_step(step, jax.jit(jax.grad(objective))(policy))
 
