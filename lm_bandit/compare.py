@@ -73,7 +73,7 @@ class CompareConfig(pipeline.RunConfig):
     ppo: RLHFConfig = field(  # its budget and beta are everybody's
         default_factory=lambda: RLHFConfig(pulls=16)
     )
-    seeds: int = 8  # runs of each method, side by side
+    seeds: int = 8  # runs of each method
     first_seed: int = 0  # the others follow it
 
     def __post_init__(self):
@@ -82,6 +82,7 @@ class CompareConfig(pipeline.RunConfig):
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
         if self.first_seed < 0:
             raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
+        methods(self.ppo)  # or refuse now what one of them cannot do
 
 
 def methods(config: RLHFConfig) -> dict[str, Method]:
@@ -119,8 +120,7 @@ def compare(
     keys = jax.vmap(partial(jax.random.fold_in, ready.key))(np.array(seeds))
     runs = {}
     for name, method in methods(config.ppo).items():
-        work = len(seeds) * (1 + len(CHECKPOINTS))
-        with progress.stage(name, work) as report:
+        with progress.stage(name, len(seeds)) as report:
             runs[name] = run(keys, method, ready.fixed, world, problem, report)
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
     return Comparison(
@@ -142,38 +142,33 @@ def run(
     problem: Problem,
     report: Callable[[int], None],
 ) -> Runs:
-    """Train side by side, one run for each key, and enumerate the checkpoints.
+    """Train once with each key, by one program, and enumerate the checkpoints.
 
-    `report` is called with the number of trainings and evaluations that are done.
+    `report` is called with the number of runs that are done and judged.
     """
     train, config = method
     length = world.completion_length
 
     @jax.jit
-    @partial(jax.vmap, in_axes=(0, None))
     def learn(key, fixed):
         return train(key, fixed, length, config)
 
-    snapshots, history = jax.block_until_ready(learn(keys, fixed))
-    done = len(keys)
-    report(done)
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.evaluate(problem, problem.reference)
     values, broken = [], []
-    for seed in range(len(keys)):
-        rows = jax.tree.map(lambda x, seed=seed: x[seed], (snapshots, history))
-        broke_at, why = breakage(*rows, fixed)
+    for done, key in enumerate(keys, start=1):
+        snapshots, history = jax.tree.map(np.asarray, learn(key, fixed))
+        broke_at, why = breakage(snapshots, history, fixed)
         broken.append(why)
         values.append([])
         for update in updates:
             value = start
             if update < broke_at:
-                policy = diagnostics.row(rows[0], update - 1)
+                policy = diagnostics.row(snapshots, update - 1)
                 log_probs = trie.policy_log_probs(policy, world, config.temperature)
                 value = exact.evaluate(problem, log_probs)
             values[-1].append(value)
-            done += 1
-            report(done)
+        report(done)
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, tuple(updates), pulled, values, broken)
@@ -183,11 +178,10 @@ def breakage(
     snapshots: Transformer, history: diagnostics.History, fixed: ppo.Fixed
 ) -> tuple[float, str]:
     """The first update that broke an invariant, and what it broke; or inf and ""."""
-    rows = jax.tree.map(np.asarray, (snapshots, history))
     for done in range(1, len(history.score) + 1):
-        one = jax.tree.map(lambda x, i=done: x[i - 1 : i], rows)
+        row = jax.tree.map(lambda x, i=done: x[i - 1 : i], (snapshots, history))
         try:
-            diagnostics.require_sound(done, *one, fixed.reference)
+            diagnostics.require_sound(done, *row, fixed.reference)
         except BrokenRun as error:
             return done, str(error).removeprefix("PPO, ")
     return np.inf, ""

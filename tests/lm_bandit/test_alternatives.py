@@ -10,8 +10,8 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import alternatives, bandit, exact, ppo, reward_model, transformer, trie
-from lm_bandit.alternatives import GRPO, REINFORCE, RLOO, DPOConfig, ExpertConfig
+from lm_bandit import alternatives, bandit, diagnostics, exact, ppo, reward_model, trie
+from lm_bandit.alternatives import GRPO, REINFORCE, DPOConfig, ExpertConfig
 from lm_bandit.generate import completion_log_prob, token_log_probs
 from lm_bandit.ppo import ActorCritic, State
 
@@ -26,10 +26,10 @@ def problem(tiny, fixed):
     return exact.Problem(reference, learned, learned, BETA, PENALTY)
 
 
-def one_update(update, policy, fixed, config):
+def one_update(update, policy, fixed, config, writer=None):
     """What a step of gradient descent of size 1 changes, and the pulls it was from."""
     pull_key, _ = jax.random.split(jax.random.key(0))
-    pulls = bandit.pull_all(policy, pull_key, fixed.prompts, config.pulls, 3)
+    pulls = bandit.pull_all(writer or policy, pull_key, fixed.prompts, config.pulls, 3)
     optimizer = optax.sgd(1.0)
     params = ActorCritic(policy, None)
     state = State(params, optimizer.init(params), jnp.array(BETA))
@@ -69,20 +69,7 @@ def summed(policy, weighted):
 
 def assert_same_step(got, expected):
     for x, y in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
-        assert_allclose(x, y, atol=2e-5)
-
-
-def test_reinforce_follows_the_score_function(policy, fixed):
-    """One step: the mean of R grad log pi with R = r - beta log(pi / pi_ref)."""
-    config = replace(REINFORCE, pulls=8, penalty=PENALTY, kl_weight=BETA)
-    step, _ = one_update(ppo.update, policy, fixed, config)
-    pull_key = jax.random.split(jax.random.key(0), 3)[0]  # PPO splits it in three
-    pulls = bandit.pull_all(policy, pull_key, fixed.prompts, 8, 3)
-    weighted = [
-        ((score - BETA * log_ratio) / 16, prompt, completion)
-        for _, _, prompt, completion, score, log_ratio in facts(pulls, policy, fixed)
-    ]
-    assert_same_step(step, summed(policy, weighted))
+        assert_allclose(x, y, rtol=1e-3, atol=2e-5)
 
 
 def test_grpo_standardizes_by_prompt_and_charges_k3(policy, fixed):
@@ -94,7 +81,9 @@ def test_grpo_standardizes_by_prompt_and_charges_k3(policy, fixed):
     centred = scores - scores.mean(1, keepdims=True)
     advantages = centred / np.sqrt(np.mean(centred**2, 1, keepdims=True))
 
-    ends = [[*row, 0].index(0) + 1 for row in np.asarray(pulls.completions).reshape(16, 3)]
+    ends = [
+        [*row, 0].index(0) + 1 for row in np.asarray(pulls.completions).reshape(16, 3)
+    ]
     lengths = np.minimum(ends, 3).reshape(2, 8)
 
     def objective(policy):
@@ -131,15 +120,13 @@ def test_expert_iteration_imitates_the_best_of_each_group(policy, fixed):
     assert_same_step(step, summed(policy, [(0.25, x, y) for _, x, y in best]))
 
 
-@pytest.mark.parametrize("writer", ["reference", "policy"])
-def test_dpo_weighs_pairs_by_how_wrong_the_implicit_reward_is(policy, fixed, writer):
+def test_dpo_weighs_pairs_by_how_wrong_the_implicit_reward_is(policy, fixed):
     """Rafailov et al. (2023), section 4: beta (p - sigmoid(m)) (grad y1 - grad y2)."""
     dials = {"pulls": 8, "penalty": PENALTY, "epochs": 1, "minibatches": 1}
-    config = DPOConfig(writer=writer, **dials)
-    step, pulls = one_update(alternatives._update_dpo, policy, fixed, config)
-    if writer == "reference":
-        pull_key, _ = jax.random.split(jax.random.key(0))
-        pulls = bandit.pull_all(fixed.reference, pull_key, fixed.prompts, 8, 3)
+    config = DPOConfig(**dials)  # the pairs are the reference's
+    step, pulls = one_update(
+        alternatives._update_dpo, policy, fixed, config, writer=fixed.reference
+    )
     known = list(facts(pulls, policy, fixed))
     weighted = []
     for first, second in zip(known[::2], known[1::2], strict=True):
@@ -162,34 +149,29 @@ def test_dpo_starts_at_log_2_and_is_least_at_the_optimum():
     assert slope(jnp.zeros(2), preference, BETA)[0] < -0.05, "the preferred one rises"
 
 
-def shares(train, config, tiny, fixed, problem):
-    """(J - J_ref) / (J* - J_ref), at the end."""
-    snapshots, history = train(jax.random.key(0), fixed, 3, config)
-    assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-4)
-    assert float(history.sampler_gap.max()) < 1e-4
-    last = jax.tree.map(lambda x: x[-1], snapshots)
-    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
-    start = exact.evaluate(problem, problem.reference).objective
-    return (reached - start) / (exact.optimal_objective(problem) - start)
-
-
-# GRPO's fixed point is another than pi*; DPO sees no more than the reference writes.
+# GRPO's fixed point is another than pi*. On policy the ratio is 1: no clip acts.
 @pytest.mark.parametrize(
     ("train", "config", "least"),
     [
-        (ppo.train, replace(RLOO, **DIALS), 0.9),
         (ppo.train, replace(REINFORCE, **DIALS), 0.85),
         (alternatives.grpo, replace(GRPO, **DIALS), 0.6),
         (alternatives.expert_iteration, ExpertConfig(**DIALS), 0.9),
-        (alternatives.dpo, DPOConfig(**DIALS), 0.6),
         (alternatives.dpo, DPOConfig(writer="policy", **DIALS), 0.95),
     ],
-    ids=["RLOO", "REINFORCE", "GRPO", "expert", "DPO", "online DPO"],
+    ids=["REINFORCE", "GRPO", "expert iteration", "online DPO"],
 )
 def test_every_road_leads_towards_the_optimum(
     train, config, least, tiny, fixed, problem
 ):
-    assert least < shares(train, config, tiny, fixed, problem) < 1.0
+    snapshots, history = train(jax.random.key(0), fixed, 3, config)
+    diagnostics.require_sound(config.num_updates, snapshots, history, fixed.reference)
+    last = diagnostics.row(snapshots, -1)
+    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
+    start = exact.evaluate(problem, problem.reference).objective
+    share = (reached - start) / (exact.optimal_objective(problem) - start)
+    assert least < share < 1.0
+    clipped = float(history.improvement.clip_fraction.max())
+    assert (clipped == 0.0) == (config.epochs * config.minibatches == 1)
 
 
 def test_configs_refuse_pairs_and_groups_that_do_not_come_out_even():
