@@ -5,7 +5,7 @@
 The exact answer (`exact.py`) has no error; each number here has one, and says so. The
 prompts are not sampled, so only the spread within a prompt counts.
 
-Source: Cochran (1977), section 5.3, for the standard error of a stratified sample;
+Source: Cochran (1977), chapter 5, for the standard error of a stratified sample;
 Schulman (2020), "Approximating KL divergence", for k1, k2 and k3.
 """
 

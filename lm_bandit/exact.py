@@ -120,15 +120,16 @@ def best_of_n(problem: Problem, n: int) -> LogProbs:
     for i, learned in enumerate(problem.learned):
         scores = np.append(learned, problem.penalty)
         _, level = np.unique(scores, return_inverse=True)  # from worst to best
-        probs = np.exp(np.append(merged.ended[i], merged.cut_off[i]))
-        mass = np.bincount(level, probs)
-        up_to = np.cumsum(mass)
-        up_to /= up_to[-1]
-        # F^n - F_<^n as F^n [1 - (1 - mass / F)^n], which loses no digits.
-        share = np.minimum(mass / up_to, 1.0)
+        log_mass = np.full(level.max() + 1, -np.inf)  # log(F - F_<)
+        np.logaddexp.at(log_mass, level, np.append(merged.ended[i], merged.cut_off[i]))
+        log_up_to = np.logaddexp.accumulate(log_mass)  # log F
+        # F^n - F_<^n = F^n [1 - (1 - share)^n], which loses no digits. A share that is
+        # too small for a float64 gains n F^(n-1), as any small one does.
+        share = np.exp(log_mass - log_up_to)
+        share = np.clip(share, np.finfo(float).tiny, 1.0)
         with np.errstate(divide="ignore"):
-            wins = n * np.log(up_to) + np.log(-np.expm1(n * np.log1p(-share)))
-        gains = (wins - np.log(mass))[level]
+            won = -np.expm1(n * np.log1p(-share)) / share
+        gains = ((n - 1) * (log_up_to - log_up_to[-1]) + np.log(won))[level]
         ended[i] += gains[:-1]
         cut_off[i] += gains[-1]
     return LogProbs(ended, cut_off)

@@ -101,8 +101,8 @@ def soft_backup(
                =  beta log sum_a ref(a | s) exp(q(s, a) / beta)
 
     As beta falls to 0 it becomes the optimality backup, and the expectation backup of
-    the reference as beta grows. Source: Todorov (2007); Ziebart (2010), section 6;
-    Levine (2018), section 2.3.
+    the reference as beta grows. Source: Todorov (2007); Ziebart (2010);
+    Levine (2018), section 2.
     """
     q = action_values(mdp, values)
     best = q.max(-1, where=reference > 0, initial=-np.inf, keepdims=True)

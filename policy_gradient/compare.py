@@ -24,7 +24,6 @@ et al. (2019), "A hitchhiker's guide to statistical comparisons of RL algorithms
 Shapes: n runs, C checkpoints.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -134,8 +133,9 @@ def compare(
         judged = [judge(model, of_config, time_limit) for of_config in runs]
         return dict(zip(configs, judged, strict=True))
 
-    # Side by side, as compiled programs let go of Python; no number depends on it.
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    # One after the other: tabular methods learn in float64, the others in float32, and
+    # jax mixes the two up where threads trace programs of both at once.
+    with ThreadPoolExecutor(1) as threads:
         tasks = [
             (world, threads.submit(learn_and_judge, world, made))
             for world in references

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, diagnostics, ppo, reward_model
+from lm_bandit import bandit, diagnostics, generate, ppo
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.rlhf_config import RLHFConfig
 
@@ -16,7 +16,7 @@ def too_cold(monkeypatch):
 
 
 def padding_counts(monkeypatch):
-    monkeypatch.setattr(reward_model, "completion_mask", jnp.ones_like)
+    monkeypatch.setattr(generate, "at_last_token", lambda x, completion: x[..., -1])
 
 
 def garbled(monkeypatch):

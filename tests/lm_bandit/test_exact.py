@@ -6,24 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import exact, reward_model, transformer, trie
-from lm_bandit.generate import completion_log_prob
+from lm_bandit import exact, reward_model, trie
 from lm_bandit.text import pocket_world
-from lm_bandit.transformer import TransformerConfig
 
 BETA, PENALTY = 0.4, -2.0
 
 
 @pytest.fixture(scope="module")
-def scorer(model):
-    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
-    return reward_model.RewardModel(model, head, jnp.array(0.7))
-
-
-@pytest.fixture(scope="module")
-def policy(tiny):
-    config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
-    return transformer.init(jax.random.key(5), 6, tiny.context, config)
+def scorer(fixed):
+    return fixed.reward_model
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +31,6 @@ def test_the_default_world_is_as_large_as_it_says():
     assert world.num_prompts * len(ended) == 202_080
     assert len(np.unique(ended, axis=0)) == len(ended)
     assert np.all((ended == 0).any(1))
-
-
-def test_the_trie_gives_each_completion_the_probability_that_the_model_gives_it(
-    tiny, policy
-):
-    log_probs = trie.policy_log_probs(policy, tiny)
-    ended = jnp.asarray(trie.ended_completions(tiny))
-    cut_off = jnp.stack(jnp.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
-    score = jax.vmap(completion_log_prob, (None, None, 0))
-    for i, prompt in enumerate(jnp.asarray(tiny.prompts)):
-        assert_allclose(log_probs.ended[i], score(policy, prompt, ended), atol=1e-5)
-        assert_allclose(log_probs.cut_off[i], score(policy, prompt, cut_off), atol=1e-5)
-    totals = np.exp(log_probs.ended).sum(-1) + np.exp(log_probs.cut_off).sum(-1)
-    assert_allclose(totals, 1.0, atol=1e-6)
 
 
 def test_the_trie_gives_each_completion_the_score_that_the_reward_model_gives_it(
@@ -96,11 +73,10 @@ def test_regret_is_beta_times_the_divergence_from_the_optimum(tiny, policy, prob
     """J* - J(pi) = beta KL(pi || pi*), for any pi: the optimum is unique."""
     log_probs = trie.policy_log_probs(policy, tiny)
     best = exact.optimum(problem)
-    divergence = exact.evaluate(problem._replace(reference=best), log_probs).kl
+    divergence = exact.kl(log_probs, best)
     regret = exact.optimal_objective(problem)
     regret -= exact.evaluate(problem, log_probs).objective
-    # Up to the float32 rounding of the log-probabilities, which do not quite sum to 1.
-    assert_allclose(regret, BETA * divergence, atol=1e-5)
+    assert_allclose(regret, BETA * divergence, atol=1e-9)
 
 
 def test_no_policy_lies_above_the_frontier(tiny, policy, problem):
@@ -124,26 +100,31 @@ def test_the_frontier_need_not_tell_cut_off_completions_apart(problem):
     assert_allclose(merged, exact.evaluate(problem, exact.optimum(problem)), rtol=1e-9)
 
 
+def random_policy(rng):
+    """Of two prompts: 30 completions that end, 10 that do not."""
+    logits = rng.normal(size=(2, 40))
+    logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
+    return exact.LogProbs(logits[:, :30], logits[:, 30:])
+
+
 @pytest.fixture(scope="module")
 def drawn():
-    """A problem of two prompts with scores that repeat, and a policy: all random."""
+    """A problem with scores that repeat, and a policy: all random."""
     rng = np.random.default_rng(7)
-
-    def policy():
-        logits = rng.normal(size=(2, 40))
-        logits -= np.log(np.exp(logits).sum(-1, keepdims=True))
-        return exact.LogProbs(logits[:, :30], logits[:, 30:])
-
     learned = rng.integers(-3, 4, size=(2, 30)).astype(float)
-    return exact.Problem(policy(), learned, learned, 0.3, -2.0), policy()
+    problem = exact.Problem(random_policy(rng), learned, learned, 0.3, -2.0)
+    return problem, random_policy(rng)
 
 
 def test_what_is_left_to_gain_is_the_kl_to_the_optimum(drawn):
-    """J* - J(pi) = beta KL(pi || pi*)."""
-    problem, policy = drawn
-    left = exact.optimal_objective(problem) - exact.evaluate(problem, policy).objective
-    assert_allclose(exact.gap(problem, policy), left, atol=1e-9)
-    assert left > 0.01
+    """J* - J(pi) = beta KL(pi || pi*), and no random policy is worth J*."""
+    problem, _ = drawn
+    for seed in range(20):
+        policy = random_policy(np.random.default_rng(seed))
+        value = exact.evaluate(problem, policy).objective
+        left = exact.optimal_objective(problem) - value
+        assert_allclose(exact.gap(problem, policy), left, atol=1e-9)
+        assert left > 0.01
     assert_allclose(exact.gap(problem, exact.optimum(problem)), 0.0, atol=1e-12)
 
 
@@ -175,6 +156,35 @@ def test_best_of_n_is_what_sampling_n_and_keeping_the_best_gives(drawn, n):
         likely = expected > 5
         chi_squared = np.sum((seen - expected)[likely] ** 2 / expected[likely])
         assert chi_squared < 80  # 99.9% with at most 40 degrees of freedom is 73
+
+
+def test_the_best_of_one_is_the_reference_and_of_more_is_worth_more(drawn):
+    problem, _ = drawn
+    for mine, one in zip(problem.reference, exact.best_of_n(problem, 1), strict=True):
+        assert_allclose(one, mine, atol=1e-12)
+    worth = [
+        exact.evaluate(problem, exact.best_of_n(problem, n)).learned
+        for n in (1, 2, 3, 8, 64, 4096)
+    ]
+    assert np.all(np.diff(worth) > 0)
+    assert_allclose(worth[-1], problem.learned.max(-1).mean(), atol=1e-3)
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        exact.best_of_n(problem, 0)
+
+
+@pytest.mark.parametrize("learned", [[[0.0, 1.0, 2.0]], [[0.0, 2.0, 1.0]]])
+def test_best_of_n_keeps_what_is_too_rare_for_a_float(learned):
+    """One of chance e^-800 and score r gains log n + (n - 1) log F(r)."""
+    likely = np.log([0.3, 0.5, 0.2])
+    reference = exact.LogProbs(
+        np.array([[likely[0], -800.0, likely[1]]]), likely[None, 2:]
+    )
+    problem = exact.Problem(reference, *[np.array(learned)] * 2, 0.3, -2.0)
+    up_to = 0.5 if learned[0][1] == 1.0 else 1.0
+    best = exact.best_of_n(problem, 4)
+    expected = -800.0 + np.log(4) + 3 * np.log(up_to)
+    assert_allclose(best.ended[0, 1], expected, atol=1e-9)
+    assert 0 < exact.kl(best, reference) < exact.best_of_n_kl_bound(4)
 
 
 def test_the_kl_of_best_of_n_is_below_its_bound(drawn):
