@@ -99,7 +99,7 @@ def bradley_terry(
     margin: float = 0.0,
     smoothing: float = 0.0,
 ) -> Scalar:
-    """Comparisons, ties among them; or corrections: the edit is the better of the two."""
+    """Comparisons, ties among them; or corrections: the edit is the better one."""
     tied = getattr(batch, "tied", None)
     tied = jnp.zeros(len(scores), bool) if tied is None else tied
     return preferences.soft_pairwise_loss(*scores.T, tied, margin, smoothing)

@@ -3,8 +3,8 @@
     kind          what a person gives                 what it says of the reward
     comparison    the better of two, or a tie         r(x, chosen) > r(x, rejected)
     ranking       K completions in order              the order of K rewards
-    score         a number from 1 to 10               r(x, y), on that person's own scale
-    label         okay, or not                        whether r(x, y) is above a threshold
+    score         a number from 1 to 10               r(x, y), on the person's own scale
+    label         okay, or not                        is r(x, y) above a threshold?
     correction    the completion, edited              r(x, edited) > r(x, original)
     critique      a sentence: "'awful' should go"     which word lowers r(x, y)
 
@@ -44,7 +44,7 @@ class Rankings(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """A whole number for a completion, on a scale that every annotator has her own of."""
+    """A whole number for a completion, on the annotator's own scale."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
@@ -62,7 +62,7 @@ class Labels(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """What an annotator made of a completion; the same where she had nothing to edit."""
+    """What an annotator made of a completion; the same where she changed nothing."""
 
     prompts: Int[np.ndarray, "n P"]
     originals: Int[np.ndarray, "n C"]

@@ -7,7 +7,9 @@ reward has this form (w: the mean ratings), so nothing but the answers is to bla
 an error. And the loss of comparisons is convex: its optimum is unique, Newton's method
 finds it, and the curvature there says how uncertain each worth still is,
 
-    Sigma^-1 = lambda I + sum_n p_n (1 - p_n) z_n z_n^T,    z = phi(chosen) - phi(rejected)
+    Sigma^-1 = lambda I + sum_n p_n (1 - p_n) z_n z_n^T
+
+for z = phi(x, chosen) - phi(x, rejected) and p = sigmoid(w . z): it is
 
 the exact answer beside gradient descent on comparisons, and what `elicitation.py`
 decides by. The transformer's reward model is linear too, in its last hidden state.
