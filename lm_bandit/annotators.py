@@ -235,7 +235,7 @@ def _impressions(rng, world, people, who, which, completions):
 
 
 def _least_liked(world, worths, completions):
-    """Where the rated word liked least stands, and which it is; END if there is none."""
+    """Where the rated word liked least stands, and which it is; END where none is."""
     counted = np.cumsum(completions == END, axis=1) == 0
     counted &= np.isin(completions, world.rated)
     of_words = np.take_along_axis(worths, completions, axis=1)

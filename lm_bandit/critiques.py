@@ -36,16 +36,32 @@ def parse(world: World, critiques: Critiques) -> Findings:
     Raises ValueError where a critique neither is `FINE` nor quotes one word of its
     completion.
     """
+    n, C = critiques.completions.shape
     edited = critiques.completions.copy()
-    okay = np.zeros(len(edited), bool)
+    passed_over = np.repeat(critiques.completions[:, None], C - 1, axis=1)
+    possible = np.zeros((n, C - 1), bool)
+    okay = np.zeros(n, bool)
     for i, (text, completion) in enumerate(
         zip(critiques.texts, critiques.completions, strict=True)
     ):
+        words = completion[: _length(completion)]
+        others = np.intersect1d(words, world.rated)
         okay[i] = text == FINE
         if not okay[i]:
-            edited[i] = without(world, completion, _named(world, i, text, completion))
+            named = _named(world, i, text, completion)
+            edited[i] = without(world, completion, named)
+            others = others[others != named]
+        for j, word in enumerate(others):
+            passed_over[i, j] = without(world, completion, word)
+            possible[i, j] = True
     return Findings(
-        critiques.prompts, critiques.completions, edited, okay, critiques.annotators
+        critiques.prompts,
+        critiques.completions,
+        edited,
+        passed_over,
+        possible,
+        okay,
+        critiques.annotators,
     )
 
 

@@ -162,13 +162,29 @@ def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar
     return preferences.label_loss(scores[:, 0] + lenient, batch.okay)
 
 
-def finding(scores: Float[Array, "n 2"], crowd: Crowd, batch: Findings) -> Scalar:
-    """Critiques that were understood: each is a correction, and a label."""
-    edited, original = scores.T
+def corrected_and_labelled(
+    scores: Float[Array, "n K"], crowd: Crowd, batch: Findings
+) -> Scalar:
+    """Critiques: the edit is better than the original, and that is okay or not."""
+    edited, original = scores.T[:2]
     lenient = crowd.offsets[_who(batch)]
     return preferences.pairwise_loss(edited, original) + preferences.label_loss(
         original + lenient, batch.okay
     )
+
+
+def chosen_edit(scores: Float[Array, "n K"], crowd: Crowd, batch: Findings) -> Scalar:
+    """Critiques, read backwards: of all edits that she could ask for, why this one?
+
+        P(e) = exp(r(x, e)) / sum over all edits, and none at all, of exp(r(x, e'))
+
+    Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice", section 2.
+    """
+    # Where nothing is to go, the original itself was chosen, and counts once.
+    original = jnp.where(batch.okay, -jnp.inf, scores[:, 1])
+    others = jnp.where(batch.possible, scores[:, 2:], -jnp.inf)
+    options = jnp.concatenate([scores[:, :1], original[:, None], others], axis=1)
+    return -jnp.mean(jax.nn.log_softmax(options)[:, 0])
 
 
 def reliability_by_gold(

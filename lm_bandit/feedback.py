@@ -80,11 +80,13 @@ class Critiques(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a critique was understood to say: a label, and an edit."""
+    """What a critique was understood to say: a label, an edit, and edits not made."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
     edited: Int[np.ndarray, "n C"]  # without the word that was named, if one was
+    passed_over: Int[np.ndarray, "n J C"]  # without each word that was not named
+    possible: Bool[np.ndarray, "n J"]  # the others of these rows are padding
     okay: Bool[np.ndarray, "n"]  # nothing was named
     annotators: Int[np.ndarray, "n"] | None = None
 
@@ -100,7 +102,11 @@ def shown(answers: Answers) -> Int[Array, "n K C"]:
         case Corrections():
             sides = (answers.edited, answers.originals)
         case Findings():
-            sides = (answers.edited, answers.completions)
+            sides = (
+                answers.edited,
+                answers.completions,
+                *jnp.swapaxes(answers.passed_over, 0, 1),
+            )
         case Rankings():
             return jnp.asarray(answers.completions)
         case Scores() | Labels():

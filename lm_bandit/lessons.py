@@ -4,7 +4,7 @@ An answer costs what has to be read (and perhaps written) for it. What it teache
 seen in the simplest reward model (`linear_reward.py`), trained on the answers of that
 kind alone: how well does it order the words, compared with the mean ratings?
 
-    Spearman's correlation of w and the gold worths:  1 the same order, 0 none, -1 reversed
+    Spearman's correlation of w and the gold worths:  1 the same order, -1 reversed
 
 The people are those of `annotators.py`, the likelihoods those of `crowd.py`, and the
 questions are random: one or two words, as the language uses them.
@@ -27,6 +27,9 @@ from lm_bandit.annotators import People
 from lm_bandit.feedback import Answers
 from lm_bandit.reward_model import RewardConfig
 from lm_bandit.text import World
+
+
+TRAINING = RewardConfig(num_updates=500, batch_size=128, step_size=0.1)
 
 
 class Kind(NamedTuple):
@@ -72,7 +75,8 @@ KINDS = (
     Kind("score, as a word", 1, rate, crowd.ordinal),
     Kind("label", 1, label, crowd.logistic),
     Kind("correction", 1, correct, crowd.bradley_terry),
-    Kind("critique", 1, criticise, crowd.finding),
+    Kind("critique, as edit and label", 1, criticise, crowd.corrected_and_labelled),
+    Kind("critique, as a choice", 1, criticise, crowd.chosen_edit),
 )
 
 
@@ -113,7 +117,7 @@ def learn(
     answers: Answers,
     likelihood: crowd.Likelihood,
     num_annotators: int,
-    config: RewardConfig = RewardConfig(num_updates=500, batch_size=128, step_size=0.1),
+    config: RewardConfig = TRAINING,
 ) -> crowd.Judged:
     """The worths of all words, and what the crowd is like, from answers of one kind."""
     loss = crowd.loss(likelihood, linear_reward.scorer(world))
