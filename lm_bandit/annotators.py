@@ -120,7 +120,7 @@ def rate(
 ) -> Scores:
     """5.5 + offset + scale u, as a whole number from 1 to 10."""
     who = _assign(rng, people, which)
-    seen = _impressions(rng, world, people, who, which, completions[:, None])[:, 0]
+    seen = _judgement(rng, world, people, who, which, completions)
     exact = 5.5 + _of(people.offset, who) + _of(people.scale, who) * seen
     # Up or down by chance: always up would be a bias.
     scores = np.floor(exact + rng.random(len(which)))
@@ -135,9 +135,9 @@ def label(
     completions: Int[np.ndarray, "n C"],
     people: People,
 ) -> Labels:
-    """Okay where offset + u is above 0."""
+    """Okay where offset + u is above 0, which is seen with the same noise."""
     who = _assign(rng, people, which)
-    seen = _impressions(rng, world, people, who, which, completions[:, None])[:, 0]
+    seen = _judgement(rng, world, people, who, which, completions)
     judged = _of(people.offset, who) + seen
     coins = rng.choice([-0.5, 0.5], size=len(which))
     okay = np.where(judged == 0, coins, judged) > 0
@@ -232,6 +232,12 @@ def _impressions(rng, world, people, who, which, completions):
     length = np.sum(np.cumsum(completions == END, axis=2) == 0, axis=2)
     bias = np.broadcast_to(_of(people.length_bias, who), len(who))[:, None] * length
     return liking + bias + _noise(rng, people, who, liking.shape)
+
+
+def _judgement(rng, world, people, who, which, completions):
+    """u(x, y) beside a standard that is felt with the same noise: logistic noise."""
+    seen = _impressions(rng, world, people, who, which, completions[:, None])[:, 0]
+    return seen - _noise(rng, people, who, seen.shape)
 
 
 def _least_liked(world, worths, completions):

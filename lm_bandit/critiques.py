@@ -52,7 +52,7 @@ def parse(world: World, critiques: Critiques) -> Findings:
             edited[i] = without(world, completion, named)
             others = others[others != named]
         for j, word in enumerate(others):
-            passed_over[i, j] = without(world, completion, word)
+            passed_over[i, j] = without(world, completion, int(word))
             possible[i, j] = True
     return Findings(
         critiques.prompts,

@@ -62,11 +62,16 @@ class Judged(NamedTuple):
 Likelihood = Callable[[Float[Array, "n K"], Crowd, Answers], Scalar]
 
 
-def init(reward: PyTree, num_annotators: int = 1) -> Judged:
-    """The reward as it is, and a crowd of whom nothing is known but good will."""
+def init(
+    reward: PyTree,
+    num_annotators: int = 1,
+    reliability: Float[np.ndarray, "A"] | None = None,
+) -> Judged:
+    """The reward as it is, and a crowd of whom good will is known, or eta is given."""
     zeros = jnp.zeros(num_annotators)
-    most = jnp.full(num_annotators, jnp.log(9.0))  # eta = .9
-    return Judged(reward, Crowd(most, zeros, zeros, jnp.array(-4.0), jnp.zeros(8)))
+    eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
+    logits = jax.scipy.special.logit(jnp.asarray(eta, float))
+    return Judged(reward, Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8)))
 
 
 def loss(

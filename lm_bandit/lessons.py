@@ -19,7 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 from scipy import stats
 
 from lm_bandit import annotators, critiques, crowd, linear_reward, reward_model, sft
@@ -27,7 +27,6 @@ from lm_bandit.annotators import People
 from lm_bandit.feedback import Answers
 from lm_bandit.reward_model import RewardConfig
 from lm_bandit.text import World
-
 
 TRAINING = RewardConfig(num_updates=500, batch_size=128, step_size=0.1)
 
@@ -83,7 +82,7 @@ KINDS = (
 def taught(
     world: World,
     kind: Kind,
-    people: Callable[[np.random.Generator], People],
+    people: Callable[[World, np.random.Generator], People],
     count: int,
     seeds: Sequence[int],
 ) -> Float[np.ndarray, "seeds"]:
@@ -92,13 +91,10 @@ def taught(
     for seed in seeds:
         rng = np.random.default_rng(seed)
         which, completions = questions(rng, world, count, kind.reads)
-        asked.append(kind.ask(rng, world, which, completions, people(rng)))
+        asked.append(kind.ask(rng, world, which, completions, people(world, rng)))
     num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
-    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
-    learned = jax.vmap(
-        lambda key, answers: learn(key, world, answers, kind.likelihood, num_annotators)
-    )(keys, stacked)
+    learned = learn_each(seeds, world, stacked, kind.likelihood, num_annotators)
     return np.array([correlation(world, worths) for worths in learned.reward])
 
 
@@ -111,19 +107,34 @@ def questions(
     return which, completions.reshape(count, reads, -1)
 
 
-def learn(
-    key: Key[Array, ""],
+def learn_each(
+    seeds: Sequence[int],
     world: World,
     answers: Answers,
     likelihood: crowd.Likelihood,
     num_annotators: int,
+    reliability: Float[np.ndarray, "A"] | None = None,
     config: RewardConfig = TRAINING,
 ) -> crowd.Judged:
-    """The worths of all words, and what the crowd is like, from answers of one kind."""
+    """The worths of all words, and what the crowd is like, for each seed.
+
+    Args:
+        seeds: of the batches.
+        world: whose words they are.
+        answers: with a leading axis of seeds.
+        likelihood: of one of `crowd.py`.
+        num_annotators: how many there are.
+        reliability: where to start from, if something is known of the annotators.
+        config: of the training.
+    """
     loss = crowd.loss(likelihood, linear_reward.scorer(world))
-    start = crowd.init(jnp.zeros(len(world.rated)), num_annotators)
-    learned, _ = reward_model.train(key, start, answers, config, loss=loss)
-    return learned
+    start = crowd.init(jnp.zeros(len(world.rated)), num_annotators, reliability)
+
+    def learn(key, answers):
+        return reward_model.train(key, start, answers, config, loss=loss)[0]
+
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    return jax.vmap(learn)(keys, answers)
 
 
 def correlation(world: World, worths: Float[Array, "D"]) -> float:

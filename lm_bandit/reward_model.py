@@ -136,7 +136,7 @@ def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]
     if batch.tied is None:
         value = pairwise_loss(chosen, rejected)
     else:
-        value = soft_pairwise_loss(chosen, rejected, batch.tied)
+        value = soft_pairwise_loss(chosen, rejected, jnp.asarray(batch.tied))
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
 
 

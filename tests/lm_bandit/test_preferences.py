@@ -36,7 +36,7 @@ def test_a_tie_is_half_a_win_for_each_side_and_asks_for_no_margin(sides):
 
 
 def test_smoothing_is_satisfied_with_a_difference_of_its_own_log_odds():
-    """Its optimum is d = log(t / (1 - t)), 2.944 for t = .95; the plain loss has none."""
+    """Its optimum is d = log(t / (1 - t)); the plain loss has none."""
 
     def slope(difference, smoothing):
         loss = lambda d: preferences.soft_pairwise_loss(  # noqa: E731

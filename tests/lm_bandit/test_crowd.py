@@ -1,0 +1,166 @@
+"""Annotators who err, lie and differ, and what a model does that knows of them."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit import annotators, crowd, lessons, linear_reward, reward_model
+from lm_bandit.feedback import Comparisons, Corrections, Rankings
+from lm_bandit.text import pocket_world
+
+A, SEEDS = 50, (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return pocket_world()
+
+
+@pytest.fixture(scope="module")
+def learn(world):
+    """The correlation, the scale and the crowd learned from comparisons, by seed."""
+    gold = linear_reward.gold_worths(world)
+
+    def run(alter, likelihood, count=4000, reliability=None):
+        asked = []
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            which, completions = lessons.questions(rng, world, count, 2)
+            people = annotators.hire(rng, world, A)._replace(temperature=1.0)
+            people = alter(people)
+            asked.append(lessons.compare(rng, world, which, completions, people))
+        answers = jax.tree.map(lambda *x: np.stack(x), *asked)
+        learned = lessons.learn_each(SEEDS, world, answers, likelihood, A, reliability)
+        worths = np.asarray(learned.reward, np.float64)
+        correlations = [lessons.correlation(world, w) for w in worths]
+        scales = [np.polyfit(gold, w, 1)[0] for w in worths]
+        return np.array(correlations), np.array(scales), learned.crowd
+
+    return run
+
+
+def careful(people):
+    return people
+
+
+def mistaken(people):
+    return people._replace(flips=0.2)
+
+
+def sabotaged(people, malicious=10):
+    """Half-hearted people, and malicious ones who know very well what all like."""
+    liars = np.arange(A) < malicious
+    tastes = people.tastes.copy()
+    tastes[liars] = people.tastes.mean(0)
+    return people._replace(
+        tastes=tastes,
+        malicious=liars,
+        temperature=np.where(liars, 0.0, 2.0),
+        random_clicks=np.where(liars, 0.0, 0.5),
+    )
+
+
+def test_the_likelihoods_are_those_of_the_reward_model_and_of_any_reward(tiny, model):
+    """A comparison, and the same answer as a correction and as a ranking of two."""
+    rng = np.random.default_rng(0)
+    head = jnp.asarray(rng.normal(size=8), jnp.float32)
+    scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
+    prompts = tiny.prompts[[0, 1, 1]]
+    better, worse = rng.integers(0, 6, size=(2, 3, 3))
+    pairs = Comparisons(prompts, better, worse)
+    expected, _ = reward_model.loss(scorer, pairs)
+    ranking = Rankings(prompts, np.stack([better, worse], axis=1))
+    for likelihood, answers in (
+        (crowd.bradley_terry, pairs),
+        (crowd.bradley_terry, Corrections(prompts, worse, better)),
+        (crowd.ranked_pairs, ranking),
+        (crowd.plackett_luce, ranking),
+    ):
+        judged = crowd.init(scorer)
+        answers = jax.tree.map(jnp.asarray, answers)
+        got, _ = crowd.loss(likelihood, reward_model.score)(judged, answers)
+        assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_comparisons_do_not_know_a_constant_of_each_prompt(world):
+    rng = np.random.default_rng(0)
+    people = annotators.hire(rng, world, 3)
+    which, completions = lessons.questions(rng, world, 50, 4)
+    score = linear_reward.scorer(world)
+    constants = jnp.asarray(rng.normal(0.0, 3.0, len(world.vocabulary)), jnp.float32)
+
+    def shifted(worths, prompts, completions):
+        return score(worths, prompts, completions) + constants[prompts[..., 2]]
+
+    judged = crowd.init(jnp.asarray(rng.normal(size=len(world.rated)), jnp.float32), 3)
+    for kind in lessons.KINDS:
+        answers = kind.ask(rng, world, which, completions[:, : kind.reads], people)
+        answers = jax.tree.map(jnp.asarray, answers)
+        before, after = (
+            float(crowd.loss(kind.likelihood, s)(judged, answers)[0])
+            for s in (score, shifted)
+        )
+        absolute = kind.name.startswith(("score", "label")) or "label" in kind.name
+        assert (abs(after - before) > 0.1) == absolute, kind.name
+
+
+def test_mistakes_keep_the_order_but_shrink_the_scale_unless_they_are_known(learn):
+    """One answer in five turned around: scores of less than half the size.
+
+    So a nat of KL buys less than half as much reward: against the same beta, the leash
+    is more than twice as short.
+    """
+    correlations, scale, _ = learn(careful, crowd.bradley_terry)
+    assert correlations.min() > 0.95
+    correlations, with_mistakes, _ = learn(mistaken, crowd.bradley_terry)
+    assert correlations.min() > 0.92
+    assert (with_mistakes < 0.5 * scale).all()
+    smoothed = partial(crowd.bradley_terry, smoothing=0.2)
+    correlations, smaller, _ = learn(mistaken, smoothed)
+    assert correlations.min() > 0.92
+    assert (smaller < with_mistakes).all(), "smoothing shrinks it further"
+    corrected = partial(crowd.noisy_bradley_terry, flips=0.2)
+    correlations, repaired, _ = learn(mistaken, corrected)
+    assert correlations.min() > 0.92
+    assert_allclose(repaired, scale, rtol=0.25)
+
+
+def test_a_fifth_of_malicious_annotators_spoil_the_plain_model_and_not_crowd_bt(learn):
+    plain, _, _ = learn(sabotaged, crowd.bradley_terry)
+    assert plain.max() < 0.7
+    repaired, _, people = learn(sabotaged, crowd.crowd_bradley_terry)
+    assert repaired.min() > 0.95
+    reliability = np.asarray(jax.nn.sigmoid(people.reliability))
+    assert reliability[:, :10].max() < 0.1, "each of them is found, and inverted"
+    assert reliability[:, 10:].min() > 0.45
+    # Half of the honest answers are coins: they mean what they say in three of four.
+    assert abs(reliability[:, 10:].mean() - 0.75) < 0.12
+
+
+def test_where_most_lie_only_questions_with_a_known_answer_can_tell(world, learn):
+    """Three in four are malicious: all is upside down, unless it is known who lies."""
+    mob = partial(sabotaged, malicious=38)
+    fooled, _, _ = learn(mob, crowd.crowd_bradley_terry)
+    assert fooled.max() < -0.9
+
+    rng = np.random.default_rng(9)
+    people = mob(annotators.hire(rng, world, A))
+    words = world.encode("superb awful")  # of which everybody knows which is better
+    known = np.zeros((2, 20 * A, world.completion_length), int)
+    known[:, :, 0] = words[:, None]
+    which = np.zeros(20 * A, int)
+    answers = annotators.compare(rng, world, which, *known, people)
+    right = (answers.chosen == known[0]).all(1)
+    measured = crowd.reliability_by_gold(right, answers.annotators, A)
+    saved, _, _ = learn(mob, crowd.crowd_bradley_terry, reliability=measured)
+    assert saved.min() > 0.9
+
+
+def test_reliability_by_gold_is_the_rule_of_succession():
+    right = np.array([True, True, False, True])
+    got = crowd.reliability_by_gold(right, np.array([0, 0, 0, 2]), 3)
+    assert_allclose(got, [3 / 5, 1 / 2, 2 / 3])
