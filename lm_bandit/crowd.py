@@ -147,9 +147,8 @@ def interval(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar
     """
     scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())
     who = _who(batch)
-    return preferences.score_loss(
-        scores[:, 0], batch.scores, crowd.offsets[who], scales[who]
-    )
+    offsets = 5.5 + crowd.offsets[who]  # from the middle of 1 to 10
+    return preferences.score_loss(scores[:, 0], batch.scores, offsets, scales[who])
 
 
 def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:

@@ -1,5 +1,6 @@
 """What each kind of feedback teaches, from a stated number of answers."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -37,23 +38,24 @@ def test_each_kind_of_feedback_recovers_the_order_of_the_gold_reward(world, kind
     assert of_seeds.std() > 0, "each seed asks other people other things"
 
 
-def test_scores_need_the_scales_of_those_who_gave_them(world):
-    """Half of the people are strict and use two steps; the others are lenient."""
+@pytest.mark.parametrize("kind", lessons.KINDS[3:5], ids=lambda kind: kind.name)
+def test_scores_need_the_scales_of_those_who_gave_them(world, kind):
+    """Half of the people are strict and use few steps; the others are lenient."""
 
     def mixed(world, rng):
         strict = np.arange(50) < 25
-        offset, scale = np.where(strict, -3.0, 3.0), np.where(strict, 0.2, 1.0)
+        offset, scale = np.where(strict, -3.0, 3.0), np.where(strict, 0.3, 0.6)
         return people(world, rng)._replace(offset=offset, scale=scale)
 
     def anonymous(rng, world, which, completions, crowd):
         scores = lessons.rate(rng, world, which, completions, crowd)
         return scores._replace(annotators=np.zeros_like(scores.annotators))
 
-    kind = lessons.KINDS[3]
-    known = lessons.taught(world, kind, mixed, 500, seeds=(0, 1, 2))
+    known = lessons.taught(world, kind, mixed, 300, seeds=(0, 1, 2))
     unknown = kind._replace(ask=anonymous)
-    unknown = lessons.taught(world, unknown, mixed, 500, seeds=(0, 1, 2))
-    assert (known > unknown + 0.02).all()
+    unknown = lessons.taught(world, unknown, mixed, 300, seeds=(0, 1, 2))
+    assert known.min() > 0.8
+    assert (known > unknown + 0.1).all()
 
 
 def test_features_are_the_signed_words_and_the_gold_reward_is_linear_in_them(world):
@@ -61,9 +63,9 @@ def test_features_are_the_signed_words_and_the_gold_reward_is_linear_in_them(wor
     which, completions = lessons.questions(rng, world, 40, 1)
     completions[3, 0] = [world.rated[0], world.rated[0], world.rated[1], 0]
     gold = bandit.gold_scores(world, completions[:, 0])[which, np.arange(40)]
-    prompts = world.prompts[which]
-    worths = linear_reward.gold_worths(world)
-    got = linear_reward.scorer(world)(worths, prompts, completions[:, 0])
+    shown = jnp.asarray(world.prompts[which]), jnp.asarray(completions[:, 0])
+    worths = jnp.asarray(linear_reward.gold_worths(world))
+    got = linear_reward.scorer(world)(worths, *shown)
     assert_allclose(got, gold, rtol=1e-5)
 
 
