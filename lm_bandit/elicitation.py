@@ -12,6 +12,8 @@ disagree. What is believed of the worths after n answers is about N(w, Sigma)
     design          the pair that makes det Sigma smallest (D-optimal): by the matrix
                     determinant lemma the one with the largest  p (1 - p) z^T Sigma z
 
+    ranking         no better a choice, but K completions in order at once
+
 Many questions are asked at once, while annotators are there. The design takes them one
 by one and pretends that each has been answered: whatever the answer is, the curvature
 grows by p (1 - p) z z^T, so the next will not be the same question again. An ensemble
@@ -30,9 +32,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import expit
 
-from lm_bandit import annotators, lessons, linear_reward
+from lm_bandit import annotators, ensemble, lessons, linear_reward
 from lm_bandit.text import World
-
 
 POOL = 1000  # questions that may be asked
 
@@ -58,7 +59,7 @@ def by_uncertainty(
     members: int = 10,
 ) -> Int[np.ndarray, "count"]:
     """Of the pairs on which an ensemble agrees least: a tenth, and any of them."""
-    worths = ensemble(rng, differences, members)
+    worths = ensemble.refit(rng, differences, members)
     variances = expit(pool @ worths.T).var(1)
     least_sure = np.argsort(-variances)[: max(count, len(pool) // 10)]
     return rng.choice(least_sure, size=count, replace=False)
@@ -85,24 +86,6 @@ def by_design(
     return np.array(chosen)
 
 
-def by_variance(rng, differences, pool, count):
-    belief = linear_reward.fit(differences)
-    covariance = belief.covariance
-    p = expit(pool @ belief.mean)
-    information = p * (1.0 - p)
-    M = (pool * information[:, None]).T @ pool
-    chosen = []
-    for _ in range(count):
-        along = pool @ covariance
-        variance = np.sum(along * pool, axis=1)
-        gains = information * np.einsum("nd,de,ne->n", along, M, along) / (1 + information * variance)
-        gains[chosen] = -1.0
-        best = int(gains.argmax())
-        chosen.append(best)
-        covariance = told(covariance, pool[best], information[best])
-    return np.array(chosen)
-
-
 def told(
     covariance: Float[np.ndarray, "D D"],
     difference: Float[np.ndarray, "D"],
@@ -115,20 +98,6 @@ def told(
     along = covariance @ difference
     shrink = information / (1.0 + information * difference @ along)
     return covariance - shrink * np.outer(along, along)
-
-
-def ensemble(
-    rng: np.random.Generator, differences: Float[np.ndarray, "n D"], members: int
-) -> Float[np.ndarray, "M D"]:
-    """Worths fitted to the answers resampled, each answer as often as it was drawn.
-
-    The bootstrap: members agree where the answers leave no doubt. Source: Efron (1979).
-    """
-    n = len(differences)
-    counts = rng.multinomial(n, np.full(n, 1.0 / n), size=members)
-    return np.stack(
-        [linear_reward.fit(differences, weights=weights).mean for weights in counts]
-    )
 
 
 def accuracy_by_answers(
@@ -148,10 +117,10 @@ def accuracy_by_answers(
         rounds: how often the model is fitted, and questions chosen by it.
         count: questions in a round; each is put to one of a hundred annotators.
         reads: completions in a question. A ranking of them answers all their pairs,
-            each of which counts 1 / C(K, 2); its questions can only be chosen at random.
+            each of which counts 1 / C(K, 2); they can be chosen at random only.
     """
     rng = np.random.default_rng(seed)
-    people = annotators.hire(rng, world, 100)._replace(temperature=1.0)
+    people = annotators.hire(rng, world, 100)
     which, shown = lessons.questions(rng, world, POOL, reads)
     # Everybody has made up her mind already; the choice is whom to ask.
     ranked = annotators.rank(rng, world, which, shown, people).completions
