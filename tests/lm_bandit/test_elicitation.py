@@ -48,7 +48,7 @@ def test_the_design_takes_the_pair_that_leaves_the_smallest_determinant(answers)
 
 
 def test_an_ensemble_spreads_as_the_curvature_says(answers):
-    """The bootstrap knows nothing of the Gaussian at the optimum, and agrees with it."""
+    """The bootstrap has not heard of the Gaussian at the optimum, and agrees."""
     belief = linear_reward.fit(answers)
     worths = ensemble.refit(np.random.default_rng(2), answers, 400)
     assert_allclose(worths.mean(0), belief.mean, atol=0.1)
