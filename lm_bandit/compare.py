@@ -30,7 +30,6 @@ from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.exact import Problem, Value
 from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.text import World
-from lm_bandit.transformer import Transformer
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # of the updates
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax

@@ -13,7 +13,6 @@ from lm_bandit import __main__ as command_line
 from lm_bandit import compare, exact, pipeline, plots, ppo, results, trie
 from lm_bandit.compare import Method
 from lm_bandit.rlhf_config import RLHFConfig
-from lm_bandit.text import pocket_world
 
 SHORT = (
     "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
@@ -30,7 +29,10 @@ def compare_on_tiny(tiny, fixed):
 
     def run_on_tiny(folder):
         ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
-        ppo_alone = lambda config: {"PPO": Method(ppo.train, config)}
+
+        def ppo_alone(config):
+            return {"PPO": Method(ppo.train, config)}
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
