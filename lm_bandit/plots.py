@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -54,7 +55,7 @@ def reward_kl(
     )
     span = best.max() - low
     axes.set(ylim=(low - 0.08 * span, best.max() + 0.12 * span), xlim=(-0.1, None))
-    axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
+    axes.set(xlabel=_KL, ylabel=_LEARNED)
     axes.legend(loc="lower right", frameon=False)
     return axes
 
@@ -70,9 +71,7 @@ def gold_kl(
     axes.plot(kl, gold, color=GREY, lw=2, label="policies of the frontier", zorder=1)
     _path(axes, path, "gold")
     axes.plot(optimum.kl, optimum.gold, "*", color=GREEN, ms=15, label=r"$\pi^*$")
-    axes.set(
-        xlabel=_KL, ylabel="gold reward (sum of the raters' means)", xlim=(-0.1, None)
-    )
+    axes.set(xlabel=_KL, ylabel=_GOLD, xlim=(-0.1, None))
     axes.legend(loc="lower center", frameon=False)
     return axes
 
@@ -92,6 +91,37 @@ def run(
     left.set_title(f"What PPO raises: {share:.1%} of the way to the optimum")
     right.set_title("What people wanted")
     for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def estimated_run(
+    updates: Sequence[int],
+    means: Float[np.ndarray, "n 3"],
+    errors: Float[np.ndarray, "n 3"],
+) -> Figure:
+    """A run's path where nothing is exact: KL by k1, learned and gold reward."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure.suptitle("Estimates from samples, ± 2 standard errors: no frontier is known")
+    for i, (axes, name) in enumerate(
+        zip(figure.subplots(1, 2), (_LEARNED, _GOLD), strict=True), start=1
+    ):
+        axes.errorbar(
+            means[:, 0],
+            means[:, i],
+            2 * errors[:, i],
+            2 * errors[:, 0],
+            "o-",
+            color=BLUE,
+            ms=5,
+            lw=1.2,
+            capsize=2,
+            label="PPO, estimated at each dot",
+        )
+        axes.plot(*means[0, [0, i]], "o", color=ORANGE, ms=9, label=_SFT)
+        _number(axes, updates, means[:, 0], means[:, i])
+        axes.set(xlabel=_KL, ylabel=name)
+        axes.legend(loc="lower right", frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -179,6 +209,9 @@ def _label_ends(axes, ends, looks):
 
 
 _KL = r"KL$(\pi\,||\,\pi_{ref})$, nats per completion"
+_LEARNED = "learned reward (deviations of the reference)"
+_GOLD = "gold reward (sum of the raters' means)"
+_SFT = r"SFT, $\pi_{ref}$"
 
 
 def _path(axes, path, name):
@@ -186,8 +219,12 @@ def _path(axes, path, name):
     axes.plot(
         kl, reward, "o-", color=BLUE, ms=5, lw=1.2, label="PPO, exact at each dot"
     )
-    axes.plot(kl[0], reward[0], "o", color=ORANGE, ms=9, label=r"SFT, $\pi_{ref}$")
-    for (update, _), x, y in zip(path, kl, reward, strict=True):
+    axes.plot(kl[0], reward[0], "o", color=ORANGE, ms=9, label=_SFT)
+    _number(axes, [update for update, _ in path], kl, reward)
+
+
+def _number(axes, updates, kl, reward):
+    for update, x, y in zip(updates, kl, reward, strict=True):
         if update > 0:
             axes.annotate(
                 f"{update}", (x, y), (6, -11), textcoords="offset points", color=BLUE
