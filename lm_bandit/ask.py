@@ -132,7 +132,7 @@ def encode(world: World, model: Transformer, prompt: str) -> Int[np.ndarray, "P"
 
 def table(prompt: str, answers: list[Answer], scored: bool) -> Table:
     """The answers, one a line."""
-    shown = Table(title=f"{prompt} ...", title_justify="left")
+    shown = Table(title=f"{prompt} ...", title_justify="left", box=None)
     shown.add_column("completion")
     heads = ["times", "log-probability", "gold rating"]
     for head in heads + ["learned score"] * scored:
