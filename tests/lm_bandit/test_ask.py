@@ -69,9 +69,9 @@ def test_a_prompt_that_no_rater_saw_has_no_gold_rating(tiny, fixed, policy):
     prompt = tiny.encode("fine")
     answers = ask.ask(policy, fixed.reward_model, tiny, prompt, 50, 1.0, 0)
     whole = [answer for answer in answers if not answer.text.endswith("...")]
-    completion = np.full((1, 3), END)
     (empty,) = [answer for answer in whole if answer.text == ""]
-    score = reward_model.score(fixed.reward_model, prompt[None], jnp.array(completion))
+    texts = jnp.array([prompt]), jnp.full((1, 3), END)
+    score = reward_model.score(fixed.reward_model, *texts)
     assert_allclose(empty.learned, score[0], atol=1e-5)
     assert all(answer.gold is None for answer in answers)
 
