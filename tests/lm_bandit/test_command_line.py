@@ -21,7 +21,7 @@ def run(*flags):
 
 @pytest.fixture(scope="module")
 def run_on_four_words():
-    """The command on a pocket world of 4 rated words; 12 tokens that do not end."""
+    """The command on a pocket world of 4 rated words, 13 words in all."""
     world = text.pocket_world()
     size = len(world.vocabulary) - len(text.POCKET_WORDS) + 4
     few = world._replace(
@@ -61,8 +61,8 @@ def test_a_run_leaves_a_report_and_a_picture(short_run):
         assert set(report[name]) == {"gold", "learned", "kl", "objective"}
     assert report["reference"]["kl"] == 0
     assert report["optimum"]["objective"] > report["ppo"]["objective"]
-    assert report["ended"] == 8 * (1 + 12 + 12**2 + 12**3)
-    assert report["cut_off"] == 8 * 12**4
+    assert report["ended"] == 8 * (1 + 13 + 13**2 + 13**3)
+    assert report["cut_off"] == 8 * 13**4
     assert report["completions"] == report["ended"] + report["cut_off"]
     stages = {"pretraining", "SFT", "reward model", "PPO", "exact oracle"}
     assert set(report["seconds"]) == stages
