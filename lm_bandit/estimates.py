@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit import bandit, diagnostics, reward_model
 from lm_bandit.generate import completion_log_prob
@@ -137,7 +137,7 @@ def _read(
     scorer: RewardModel,
     prompts: Int[Array, "k n P"],
     completions: Int[Array, "k n C"],
-    temperature: float,
+    temperature: float | Scalar,
 ):
     """Log pi, the learned score, k1, k2 and k3 of every completion, each [k, n]."""
     log_probs = completion_log_prob(params, prompts, completions, temperature)
