@@ -32,7 +32,7 @@ from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.text import World
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # of the updates
-FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
+FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
 BEST_OF = tuple(2**i for i in range(11))  # n of best-of-n
 
 

@@ -141,27 +141,43 @@ def comparison(found: Comparison) -> Figure:
 
 
 def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
-    """Mean paths over the seeds, with thin lines for the seeds, all of it exact."""
-    kl, best = _columns(found.frontier, "kl", "learned")
-    axes.plot(kl, best, color=INK, lw=2, zorder=1)
-    axes.fill_between(kl, best, best.max() + 5, color=GREY, alpha=0.12, lw=0)
-    kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
-    axes.plot(kl_n, best_n, ":", color=GREY, lw=1.5, marker=".", ms=5, zorder=2)
+    """The median path over the seeds, with thin lines for the seeds, all of it exact."""
     start, optimum = found.reference, found.optimum
-    ends = {}
+    kl, best = _columns(found.frontier, "kl", "learned")
+    kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
+    points = {
+        name: np.array(
+            [[(v.kl, v.learned) for v in (start, *path)] for path in runs.values]
+        )
+        for name, runs in found.runs.items()
+    }
+    middles = {name: np.median(of_seeds, 0) for name, of_seeds in points.items()}
+    right = max(kl[-1], *(middle[:, 0].max() for middle in middles.values())) + 0.3
+    # No more than the best reward is to be had, whatever is spent.
+    kl = np.array([start.kl, *kl, right])
+    best = np.array([start.learned, *best, best[-1]])
+    span = best[-1] - start.learned
+    top = best[-1] + 0.12 * span
+
+    axes.plot(kl, best, color=INK, lw=2, zorder=1, label="exact frontier")
+    axes.fill_between(kl, best, top, color=GREY, alpha=0.12, lw=0)
+    dots = {"ls": ":", "lw": 1.5, "marker": ".", "ms": 5}
+    axes.plot(
+        kl_n, best_n, **dots, color=GREY, zorder=2, label="best of n = 1, 2, 4 ..."
+    )
     for name, (colour, marker) in looks.items():
-        runs = [[start, *path] for path in found.runs[name].values]
-        points = np.array([[(v.kl, v.learned) for v in path] for path in runs])
-        for path in points:
-            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.35, zorder=2)
-        mean = points.mean(0)
-        axes.plot(*mean.T, color=colour, marker=marker, ms=5, lw=1.8, zorder=4)
-        ends[name] = mean[-1]
+        for path in points[name]:
+            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.3, zorder=2)
+        look = {"color": colour, "marker": marker, "ms": 5, "lw": 1.8}
+        axes.plot(*middles[name].T, **look, zorder=4)
     axes.plot(optimum.kl, optimum.learned, "*", color="black", ms=15, zorder=6)
     axes.plot(start.kl, start.learned, "o", color="black", ms=7, zorder=5)
-    span = best.max() - start.learned
-    right = max(optimum.kl * 1.6, max(x for x, _ in ends.values()) + 0.3)
-    axes.set(xlim=(-0.1, right), ylim=(start.learned - 0.08 * span, best.max() + 0.3))
+    beside = {"textcoords": "offset points", "color": INK, "zorder": 7}
+    axes.annotate(r"$\pi^*$", (optimum.kl, optimum.learned), (-4, 10), **beside)
+    axes.annotate("the reference", (start.kl, start.learned), (9, -4), **beside)
+    axes.annotate("nothing lies here", (0.03 * right, top), (0, -14), **beside)
+    axes.legend(loc="lower right")
+    axes.set(xlim=(-0.03 * right, right), ylim=(start.learned - 0.08 * span, top))
     axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
     return axes
 
@@ -181,8 +197,12 @@ def regrets(axes: Axes, found: Comparison, looks: Looks) -> Axes:
         ends[name] = runs.completions[-1], middle[-1]
     start = top - found.reference.objective
     axes.axhline(start, color=GREY, lw=1, ls="--")
-    axes.annotate("the reference", (0.02, start), ("axes fraction", "data"))
+    where = axes.get_yaxis_transform()  # x in axes, y in data
+    axes.text(0.02, start, "the reference", va="bottom", color=INK, transform=where)
     axes.set(xscale="log", yscale="log")
+    pulled = sorted({n for runs in found.runs.values() for n in runs.completions})
+    axes.set_xticks(pulled, [f"{n:,}" for n in pulled])
+    axes.minorticks_off()
     axes.set(xlabel="completions pulled", ylabel=r"regret $J^* - J(\pi)$")
     _label_ends(axes, ends, looks)
     return axes
