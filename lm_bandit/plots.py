@@ -141,7 +141,7 @@ def comparison(found: Comparison) -> Figure:
 
 
 def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
-    """The median path over the seeds, with thin lines for the seeds, all of it exact."""
+    """The median path over the seeds, and that of each seed, thin; all exact."""
     start, optimum = found.reference, found.optimum
     kl, best = _columns(found.frontier, "kl", "learned")
     kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
@@ -154,17 +154,13 @@ def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
     middles = {name: np.median(of_seeds, 0) for name, of_seeds in points.items()}
     right = max(kl[-1], *(middle[:, 0].max() for middle in middles.values())) + 0.3
     # No more than the best reward is to be had, whatever is spent.
-    kl = np.array([start.kl, *kl, right])
-    best = np.array([start.learned, *best, best[-1]])
+    kl, best = [start.kl, *kl, right], [start.learned, *best, best[-1]]
     span = best[-1] - start.learned
     top = best[-1] + 0.12 * span
 
     axes.plot(kl, best, color=INK, lw=2, zorder=1, label="exact frontier")
     axes.fill_between(kl, best, top, color=GREY, alpha=0.12, lw=0)
-    dots = {"ls": ":", "lw": 1.5, "marker": ".", "ms": 5}
-    axes.plot(
-        kl_n, best_n, **dots, color=GREY, zorder=2, label="best of n = 1, 2, 4 ..."
-    )
+    axes.plot(kl_n, best_n, ".:", color=GREY, lw=1.5, zorder=2, label="best of n")
     for name, (colour, marker) in looks.items():
         for path in points[name]:
             axes.plot(*path.T, color=colour, lw=0.6, alpha=0.3, zorder=2)
@@ -178,7 +174,7 @@ def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
     axes.annotate("nothing lies here", (0.03 * right, top), (0, -14), **beside)
     axes.legend(loc="lower right")
     axes.set(xlim=(-0.03 * right, right), ylim=(start.learned - 0.08 * span, top))
-    axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
+    axes.set(xlabel=_KL, ylabel=_LEARNED)
     return axes
 
 
