@@ -30,7 +30,7 @@ Read in this order:
     exact.py         the oracle: J, KL, the optimum, best-of-n and the frontier
     exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
     estimates.py     the same from samples, for worlds too large to enumerate
-    checkpoints.py   a model as a file, with GPT-2's own names
+    checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 
 Words in the code, symbols in the docstrings (beside those of the floors below):

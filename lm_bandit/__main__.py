@@ -1,6 +1,7 @@
 """The main job: RLHF on real human ratings, held against its exact optimum.
 
-python -m lm_bandit [--seed 1] [--out DIR] [--ppo.kl-weight 0.1] [--help]
+python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
+python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
 python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
 """
 
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.progress import (
@@ -19,13 +21,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
+from tyro.conf import Positional
 
-from lm_bandit import checkpoints, pipeline, report, results
+from lm_bandit import ask as answers
+from lm_bandit import checkpoints, estimates, pipeline, report, results
 from lm_bandit import compare as comparison
 from lm_bandit.diagnostics import BrokenRun
-from lm_bandit.text import pocket_world
+from lm_bandit.reward_model import RewardModel
+from lm_bandit.text import WORD_RATINGS, named_world, pocket_world
+from lm_bandit.transformer import Transformer
 from mdp.command_line import run
 from policy_gradient.compilation import keep_compiled_programs
+from policy_gradient.configs import require_positive
 
 STAGES = {
     "pretraining": "pretraining on babble",
@@ -33,6 +40,7 @@ STAGES = {
     "reward model": "reward model on comparisons",
     "PPO": "PPO against the reward model",
     "exact oracle": "exact oracle, every completion",
+    "estimates": "estimates from samples",
 }
 
 
@@ -62,12 +70,13 @@ class BarProgress(pipeline.Progress):
 class Command(pipeline.RunConfig):
     """RLHF on real human ratings, held against its exact optimum."""
 
-    out: Path | None = None  # folder for the report and figure [runs/pocket-SEED]
+    world: Literal["pocket", "wide"] = "pocket"  # wide: estimates, no exact optimum
+    out: Path | None = None  # folder for the report and figure [runs/WORLD-SEED]
 
     def run(self) -> None:
         """Learn, measure, write and show; nothing is written before all is done."""
-        world = pocket_world(self.ratings)
-        folder = self.out or Path("runs") / f"pocket-{self.seed}"
+        world = named_world(self.world, self.ratings)
+        folder = self.out or Path("runs") / f"{self.world}-{self.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
         keep_compiled_programs()
@@ -76,24 +85,61 @@ class Command(pipeline.RunConfig):
         try:
             with progress.bars:
                 learned = pipeline.learn(world, self, progress)
-                truth = pipeline.measure(world, learned, self, progress)
-            found = report.build(world, learned, truth, self)
+                if self.world == "pocket":
+                    truth = pipeline.measure(world, learned, self, progress)
+                    found = report.build(world, learned, truth, self)
+                else:
+                    measured = estimates.measure(world, learned, self, progress)
+                    found = report.build_estimates(world, learned, measured, self)
             found["seconds"] = progress.seconds
             report.write(folder, found, learned.models, world)
         except BrokenRun as broken:
             path = folder / "last_good.safetensors"
-            checkpoints.save(path, broken.last_good, {}, overwrite=True)
-            raise ValueError(f"{broken}; the last good policy is in {path}") from None
+            told = report.description(world, self.world, self.seed)
+            checkpoints.save(path, broken.last_good, told, overwrite=True)
+            raise ValueError(
+                f"PPO, {broken}; the last good policy is in {path}"
+            ) from None
         except KeyboardInterrupt:
             console.print(f"Stopped during {progress.current}; nothing was written.")
             raise SystemExit(130) from None
-        console.print(report.values_table(found), report.samples_table(found))
+        exactly = self.world == "pocket"
+        values = report.values_table if exactly else report.estimates_table
+        console.print(values(found), report.samples_table(found))
+        if exactly:
+            console.print(
+                f"{found['completions']:,} completions enumerated: {found['ended']:,} "
+                f"end and are scored one by one, {found['cut_off']:,} are cut off."
+            )
         console.print(
-            f"{found['completions']:,} completions enumerated: {found['ended']:,} end "
-            f"and are scored one by one, {found['cut_off']:,} are cut off.\n"
             f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
             "report.json, reward_kl.png and a checkpoint of each model"
         )
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a checkpoint answers to a prompt, and what that is worth."""
+
+    checkpoint: Positional[Path]  # a run's folder, or one of its .safetensors
+    prompt: Positional[str]  # in the world's words: "praise: the film was"
+    count: int = 8  # completions to sample
+    temperature: float = 1.0  # of sampling and scoring
+    seed: int = 0
+    ratings: Path = WORD_RATINGS  # those of the run
+
+    def __post_init__(self):
+        require_positive(self, "count", "temperature")
+
+    def run(self) -> None:
+        """Load, sample, score and show."""
+        path, beside = answers.find(self.checkpoint)
+        policy, world = answers.load(path, self.ratings, Transformer)
+        scorer = answers.load(beside, self.ratings, RewardModel)[0] if beside else None
+        prompt = answers.encode(world, policy, self.prompt)
+        how = self.count, self.temperature, self.seed
+        said = answers.ask(policy, scorer, world, prompt, *how)
+        Console().print(answers.table(self.prompt, said, scorer is not None))
 
 
 @dataclass(frozen=True)
@@ -134,6 +180,8 @@ def main(args: Sequence[str] | None = None) -> int:
     if args[:1] == ["compare"]:
         told = Compare.__doc__
         return run(Compare, args[1:], "python -m lm_bandit compare", told)
+    if args[:1] == ["ask"]:
+        return run(Ask, args[1:], "python -m lm_bandit ask", Ask.__doc__)
     return run(Command, args, "python -m lm_bandit", __doc__.splitlines()[0])
 
 

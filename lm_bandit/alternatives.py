@@ -95,7 +95,7 @@ def grpo(
 
     Source: Shao et al. (2024), eqs. 3-4 and section 4.1.2, outcome supervision.
     """
-    return ppo.train(key, fixed, length, config, report, _update_grpo)
+    return _train(key, fixed, length, config, report, _update_grpo)
 
 
 def expert_iteration(
@@ -113,7 +113,7 @@ def expert_iteration(
     Source: Anthony et al. (2017); Dong et al. (2023), algorithm 1, with their reward
     that pays for the KL.
     """
-    return ppo.train(key, fixed, length, config, report, _update_expert)
+    return _train(key, fixed, length, config, report, _update_expert)
 
 
 def dpo(
@@ -131,7 +131,7 @@ def dpo(
 
     Source: Rafailov et al. (2023), eq. 7; Guo et al. (2024), for pairs of the policy.
     """
-    return ppo.train(key, fixed, length, config, report, _update_dpo)
+    return _train(key, fixed, length, config, report, _update_dpo)
 
 
 def dpo_loss(
@@ -156,6 +156,14 @@ def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
     """(r - mean) / std over the pulls of one prompt. Source: Shao et al. (2024)."""
     # A group of equals has nothing to learn from: 0 / 1e-4, not rounding / 0.
     return (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+
+
+def _train(key, fixed, length, config, report, update):
+    for name in ("kl_target", "pretraining_weight"):
+        value = getattr(config, name)
+        if value is not None:
+            raise ValueError(f"{name} is a dial of PPO's, expected None, got {value}")
+    return ppo.train(key, fixed, length, config, report, update)
 
 
 def _update_grpo(state, key, fixed, length, optimizer, config):

@@ -61,10 +61,14 @@ class History(NamedTuple):
 
 
 class BrokenRun(ArithmeticError):
-    """A run that did what no run may do; `last_good` are the parameters before it."""
+    """A run that did what no run may do, and at which update (the first is 1).
 
-    def __init__(self, message: str, last_good: PyTree | None = None):
-        super().__init__(message)
+    `last_good` are the parameters before it.
+    """
+
+    def __init__(self, update: int, message: str, last_good: PyTree | None = None):
+        super().__init__(f"update {update}: {message}")
+        self.update = update
         self.last_good = last_good
 
 
@@ -162,7 +166,7 @@ def require_sound(
                 f"first ratio {rows.improvement.first_ratio[i]:.6g}"
             )
             good = before if i == 0 else row(snapshots, i - 1)
-            raise BrokenRun(f"PPO, update {first + i + 1}: {promise} ({numbers})", good)
+            raise BrokenRun(first + i + 1, f"{promise} ({numbers})", good)
 
 
 def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
@@ -173,8 +177,9 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
     kl, error = float(history.kl[made]), float(history.kl_error[made])
     if not abs(kl - exact_kl) <= STANDARD_ERRORS * error + TOLERANCE:
         raise BrokenRun(
-            f"PPO, update {made + 1}: the sampled KL must be the exact {exact_kl:.4f} "
-            f"within {STANDARD_ERRORS:g} standard errors of {error:.2g}, got {kl:.4f}"
+            made + 1,
+            f"the sampled KL must be the exact {exact_kl:.4f} within "
+            f"{STANDARD_ERRORS:g} standard errors of {error:.2g}, got {kl:.4f}",
         )
 
 

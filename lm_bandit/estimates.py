@@ -14,14 +14,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit import bandit, reward_model
+from lm_bandit import bandit, diagnostics, reward_model
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.pipeline import Learned, Progress, RunConfig, checkpoints_of
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import END, World
 from lm_bandit.transformer import Transformer
 from policy_gradient.objectives import kl_estimates
+
+SAMPLES = 2048  # completions of each prompt
 
 
 class Estimate(NamedTuple):
@@ -43,6 +46,44 @@ class EstimatedValue(NamedTuple):
     objective: Estimate  # J = learned - beta k1
 
 
+class Estimates(NamedTuple):
+    """A finished run as samples see it; `pipeline.Truth` is the same run, exactly."""
+
+    values: dict[str, EstimatedValue]  # of base, reference and ppo
+    path: list[tuple[int, EstimatedValue]]  # (update, value) along PPO
+    completions: int  # samples of each policy
+
+
+def measure(
+    world: World, learned: Learned, config: RunConfig, progress: Progress
+) -> Estimates:
+    """What the models of a run are worth, from SAMPLES completions of each prompt.
+
+    The same key for each policy: one that does not move keeps its samples.
+    """
+    updates, models = checkpoints_of(config.ppo), learned.models
+    key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
+
+    def estimated(params):
+        how = SAMPLES, config.ppo.kl_weight, config.ppo.penalty, config.ppo.temperature
+        return estimate_value(
+            params, key, models.reference, models.reward_model, world, *how
+        )
+
+    with progress.stage("estimates", len(updates) + 1) as report:
+        values = {"base": estimated(models.base)}
+        report(1)
+        path = []
+        for n in updates:
+            policy = (
+                diagnostics.row(learned.snapshots, n - 1) if n else models.reference
+            )
+            path.append((n, estimated(policy)))
+            report(1 + len(path))
+    values |= {"reference": path[0][1], "ppo": path[-1][1]}
+    return Estimates(values, path, SAMPLES * world.num_prompts)
+
+
 def estimate_value(
     params: Transformer,
     key: Key[Array, ""],
@@ -52,13 +93,16 @@ def estimate_value(
     count: int,
     kl_weight: float,
     penalty: float,
+    temperature: float = 1.0,
 ) -> EstimatedValue:
     """E[gold], E[learned], KL, entropy and J from `count` completions per prompt."""
     if count < 2:
         raise ValueError(f"count must be at least 2 for a standard error, got {count}")
     prompts, length = jnp.asarray(world.prompts), world.completion_length
-    pulls = bandit.pull_all(params, key, prompts, count, length)
-    read = _read(params, reference, scorer, pulls.prompts, pulls.completions)
+    pulls = bandit.pull_all(params, key, prompts, count, length, temperature)
+    read = _read(
+        params, reference, scorer, pulls.prompts, pulls.completions, temperature
+    )
     log_probs, learned, k1, k2, k3 = (np.asarray(x, np.float64) for x in read)
     completions = np.asarray(pulls.completions)
     ended = (completions == END).any(-1)
@@ -93,10 +137,11 @@ def _read(
     scorer: RewardModel,
     prompts: Int[Array, "k n P"],
     completions: Int[Array, "k n C"],
+    temperature: float | Scalar,
 ):
     """Log pi, the learned score, k1, k2 and k3 of every completion, each [k, n]."""
-    log_probs = completion_log_prob(params, prompts, completions)
-    references = completion_log_prob(reference, prompts, completions)
+    log_probs = completion_log_prob(params, prompts, completions, temperature)
+    references = completion_log_prob(reference, prompts, completions, temperature)
     return (
         log_probs,
         reward_model.score(scorer, prompts, completions),

@@ -196,9 +196,7 @@ def measure(
     world: World, learned: Learned, config: RunConfig, progress: Progress
 ) -> Truth:
     """Step 4: enumerate every completion of every prompt; nothing is sampled."""
-    updates = sorted({0, 4, 8, 16, config.ppo.num_updates})
-    updates = [n for n in updates if n <= config.ppo.num_updates]
-    models = learned.models
+    updates, models = checkpoints_of(config.ppo), learned.models
 
     def enumerated(params):
         return trie.policy_log_probs(params, world, config.ppo.temperature)
@@ -207,19 +205,17 @@ def measure(
         completions = trie.ended_completions(world)
         problem = pose(world, models.reference, models.reward_model, config.ppo)
         report(1)
-        best = exact.optimum(problem)
         policies = {
             "base": enumerated(models.base),
             "reference": problem.reference,
             "ppo": problem.reference,
-            "optimum": best,
+            "optimum": exact.optimum(problem),
         }
         report(2)
         path = []
         for n in updates:
             if n > 0:
-                snapshot = jax.tree.map(lambda x, n=n: x[n - 1], learned.snapshots)
-                policies["ppo"] = enumerated(snapshot)
+                policies["ppo"] = enumerated(diagnostics.row(learned.snapshots, n - 1))
             path.append((n, exact.evaluate(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
@@ -234,6 +230,11 @@ def measure(
     gained = values["ppo"].objective - values["reference"].objective
     possible = exact.optimal_objective(problem) - values["reference"].objective
     return Truth(problem, values, in_format, path, gained / possible)
+
+
+def checkpoints_of(config: RLHFConfig) -> list[int]:
+    """The updates after which the policy is judged; after 0 it is the reference."""
+    return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
 
 
 def pose(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -54,7 +55,7 @@ def reward_kl(
     )
     span = best.max() - low
     axes.set(ylim=(low - 0.08 * span, best.max() + 0.12 * span), xlim=(-0.1, None))
-    axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
+    axes.set(xlabel=_KL, ylabel=_LEARNED)
     axes.legend(loc="lower right", frameon=False)
     return axes
 
@@ -70,9 +71,7 @@ def gold_kl(
     axes.plot(kl, gold, color=GREY, lw=2, label="policies of the frontier", zorder=1)
     _path(axes, path, "gold")
     axes.plot(optimum.kl, optimum.gold, "*", color=GREEN, ms=15, label=r"$\pi^*$")
-    axes.set(
-        xlabel=_KL, ylabel="gold reward (sum of the raters' means)", xlim=(-0.1, None)
-    )
+    axes.set(xlabel=_KL, ylabel=_GOLD, xlim=(-0.1, None))
     axes.legend(loc="lower center", frameon=False)
     return axes
 
@@ -96,6 +95,37 @@ def run(
     return figure
 
 
+def estimated_run(
+    updates: Sequence[int],
+    means: Float[np.ndarray, "n 3"],
+    errors: Float[np.ndarray, "n 3"],
+) -> Figure:
+    """A run's path where nothing is exact: KL by k1, learned and gold reward."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    figure.suptitle("Estimates from samples, ± 2 standard errors: no frontier is known")
+    for i, (axes, name) in enumerate(
+        zip(figure.subplots(1, 2), (_LEARNED, _GOLD), strict=True), start=1
+    ):
+        axes.errorbar(
+            means[:, 0],
+            means[:, i],
+            2 * errors[:, i],
+            2 * errors[:, 0],
+            "o-",
+            color=BLUE,
+            ms=5,
+            lw=1.2,
+            capsize=2,
+            label="PPO, estimated at each dot",
+        )
+        axes.plot(*means[0, [0, i]], "o", color=ORANGE, ms=9, label=_SFT)
+        _number(axes, updates, means[:, 0], means[:, i])
+        axes.set(xlabel=_KL, ylabel=name)
+        axes.legend(loc="lower right", frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def comparison(found: Comparison) -> Figure:
     """The paths of all methods under the frontier, and what is left to the optimum."""
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
@@ -111,28 +141,40 @@ def comparison(found: Comparison) -> Figure:
 
 
 def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
-    """Mean paths over the seeds, with thin lines for the seeds, all of it exact."""
-    kl, best = _columns(found.frontier, "kl", "learned")
-    axes.plot(kl, best, color=INK, lw=2, zorder=1)
-    axes.fill_between(kl, best, best.max() + 5, color=GREY, alpha=0.12, lw=0)
-    kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
-    axes.plot(kl_n, best_n, ":", color=GREY, lw=1.5, marker=".", ms=5, zorder=2)
+    """The median path over the seeds, and that of each seed, thin; all exact."""
     start, optimum = found.reference, found.optimum
-    ends = {}
+    kl, best = _columns(found.frontier, "kl", "learned")
+    kl_n, best_n = _columns([value for _, value in found.best_of_n], "kl", "learned")
+    points = {
+        name: np.array(
+            [[(v.kl, v.learned) for v in (start, *path)] for path in runs.values]
+        )
+        for name, runs in found.runs.items()
+    }
+    middles = {name: np.median(of_seeds, 0) for name, of_seeds in points.items()}
+    right = max(kl[-1], *(middle[:, 0].max() for middle in middles.values())) + 0.3
+    # No more than the best reward is to be had, whatever is spent.
+    kl, best = [start.kl, *kl, right], [start.learned, *best, best[-1]]
+    span = best[-1] - start.learned
+    top = best[-1] + 0.12 * span
+
+    axes.plot(kl, best, color=INK, lw=2, zorder=1, label="exact frontier")
+    axes.fill_between(kl, best, top, color=GREY, alpha=0.12, lw=0)
+    axes.plot(kl_n, best_n, ".:", color=GREY, lw=1.5, zorder=2, label="best of n")
     for name, (colour, marker) in looks.items():
-        runs = [[start, *path] for path in found.runs[name].values]
-        points = np.array([[(v.kl, v.learned) for v in path] for path in runs])
-        for path in points:
-            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.35, zorder=2)
-        mean = points.mean(0)
-        axes.plot(*mean.T, color=colour, marker=marker, ms=5, lw=1.8, zorder=4)
-        ends[name] = mean[-1]
+        for path in points[name]:
+            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.3, zorder=2)
+        look = {"color": colour, "marker": marker, "ms": 5, "lw": 1.8}
+        axes.plot(*middles[name].T, **look, zorder=4)
     axes.plot(optimum.kl, optimum.learned, "*", color="black", ms=15, zorder=6)
     axes.plot(start.kl, start.learned, "o", color="black", ms=7, zorder=5)
-    span = best.max() - start.learned
-    right = max(optimum.kl * 1.6, max(x for x, _ in ends.values()) + 0.3)
-    axes.set(xlim=(-0.1, right), ylim=(start.learned - 0.08 * span, best.max() + 0.3))
-    axes.set(xlabel=_KL, ylabel="learned reward (deviations of the reference)")
+    beside = {"textcoords": "offset points", "color": INK, "zorder": 7}
+    axes.annotate(r"$\pi^*$", (optimum.kl, optimum.learned), (-4, 10), **beside)
+    axes.annotate("the reference", (start.kl, start.learned), (9, -4), **beside)
+    axes.annotate("nothing lies here", (0.03 * right, top), (0, -14), **beside)
+    axes.legend(loc="lower right")
+    axes.set(xlim=(-0.03 * right, right), ylim=(start.learned - 0.08 * span, top))
+    axes.set(xlabel=_KL, ylabel=_LEARNED)
     return axes
 
 
@@ -151,8 +193,12 @@ def regrets(axes: Axes, found: Comparison, looks: Looks) -> Axes:
         ends[name] = runs.completions[-1], middle[-1]
     start = top - found.reference.objective
     axes.axhline(start, color=GREY, lw=1, ls="--")
-    axes.annotate("the reference", (0.02, start), ("axes fraction", "data"))
+    where = axes.get_yaxis_transform()  # x in axes, y in data
+    axes.text(0.02, start, "the reference", va="bottom", color=INK, transform=where)
     axes.set(xscale="log", yscale="log")
+    pulled = sorted({n for runs in found.runs.values() for n in runs.completions})
+    axes.set_xticks(pulled, [f"{n:,}" for n in pulled])
+    axes.minorticks_off()
     axes.set(xlabel="completions pulled", ylabel=r"regret $J^* - J(\pi)$")
     _label_ends(axes, ends, looks)
     return axes
@@ -179,6 +225,9 @@ def _label_ends(axes, ends, looks):
 
 
 _KL = r"KL$(\pi\,||\,\pi_{ref})$, nats per completion"
+_LEARNED = "learned reward (deviations of the reference)"
+_GOLD = "gold reward (sum of the raters' means)"
+_SFT = r"SFT, $\pi_{ref}$"
 
 
 def _path(axes, path, name):
@@ -186,8 +235,12 @@ def _path(axes, path, name):
     axes.plot(
         kl, reward, "o-", color=BLUE, ms=5, lw=1.2, label="PPO, exact at each dot"
     )
-    axes.plot(kl[0], reward[0], "o", color=ORANGE, ms=9, label=r"SFT, $\pi_{ref}$")
-    for (update, _), x, y in zip(path, kl, reward, strict=True):
+    axes.plot(kl[0], reward[0], "o", color=ORANGE, ms=9, label=_SFT)
+    _number(axes, [update for update, _ in path], kl, reward)
+
+
+def _number(axes, updates, kl, reward):
+    for update, x, y in zip(updates, kl, reward, strict=True):
         if update > 0:
             axes.annotate(
                 f"{update}", (x, y), (6, -11), textcoords="offset points", color=BLUE

@@ -15,9 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from matplotlib.figure import Figure
 from rich.table import Table
 
 from lm_bandit import bandit, checkpoints, exact, plots
+from lm_bandit.estimates import Estimate, EstimatedValue, Estimates
 from lm_bandit.exact import Value
 from lm_bandit.pipeline import Learned, Models, RunConfig, Truth
 from lm_bandit.text import World, babble_entropy
@@ -39,19 +41,43 @@ def build(
     ended, cut_off = truth.problem.reference
     frontier = exact.frontier(truth.problem, FRONTIER)
     return {
-        "seed": config.seed,
+        **about(world, learned, config, "pocket"),
         **{name: value._asdict() for name, value in truth.values.items()},
         "share_to_optimum": truth.share_to_optimum,
         "completions": ended.size + cut_off.size,
         "ended": ended.size,
         "cut_off": cut_off.size,
         "share_in_format": truth.in_format,
+        "path": [{"update": n, **value._asdict()} for n, value in truth.path],
+        "frontier": [value._asdict() for value in frontier],
+    }
+
+
+def build_estimates(
+    world: World, learned: Learned, found: Estimates, config: RunConfig
+) -> dict[str, Any]:
+    """The same where nothing is exact: a mean and its standard error each."""
+    return {
+        **about(world, learned, config, "wide"),
+        "estimates": {
+            "completions": found.completions,
+            **{name: _plain(value) for name, value in found.values.items()},
+            "path": [{"update": n, **_plain(value)} for n, value in found.path],
+        },
+    }
+
+
+def about(
+    world: World, learned: Learned, config: RunConfig, name: str
+) -> dict[str, Any]:
+    """What there is to say of a run on any world."""
+    return {
+        "world": name,
+        "seed": config.seed,
         "pretraining_loss": learned.pretraining_loss,
         "language_entropy": babble_entropy(world, world.context),
         "reward_model_accuracy": learned.held_out_accuracy,
         "samples": samples(world, learned, config),
-        "path": [{"update": n, **value._asdict()} for n, value in truth.path],
-        "frontier": [value._asdict() for value in frontier],
         "config": {f.name: asdict(config)[f.name] for f in fields(RunConfig)}
         | {"ratings": config.ratings.name},
         "versions": {
@@ -86,21 +112,35 @@ def samples(world: World, learned: Learned, config: RunConfig) -> list[dict[str,
 
 def figure(report: dict[str, Any]) -> bytes:
     """The run's picture as a PNG, from the numbers of its report."""
+    drawing = _estimated(report) if "estimates" in report else _exact(report)
+    png = io.BytesIO()
+    drawing.savefig(png, format="png", dpi=150, metadata={"Software": None})
+    return png.getvalue()
+
+
+def _exact(report: dict[str, Any]) -> Figure:
     numbers = [Value(**row) for row in report["frontier"]]
     path = [
         (row["update"], Value(*(row[name] for name in Value._fields)))
         for row in report["path"]
     ]
-    drawing = plots.run(
+    return plots.run(
         numbers,
         path,
         Value(**report["optimum"]),
         report["config"]["ppo"]["kl_weight"],
         report["share_to_optimum"],
     )
-    png = io.BytesIO()
-    drawing.savefig(png, format="png", dpi=150, metadata={"Software": None})
-    return png.getvalue()
+
+
+def _estimated(report: dict[str, Any]) -> Figure:
+    rows = report["estimates"]["path"]
+    names = "kl_k1", "learned", "gold"
+    means, errors = (
+        np.array([[row[name][what] for name in names] for row in rows])
+        for what in ("mean", "standard_error")
+    )
+    return plots.estimated_run([row["update"] for row in rows], means, errors)
 
 
 def values_table(report: dict[str, Any]) -> Table:
@@ -122,6 +162,27 @@ def values_table(report: dict[str, Any]) -> Table:
     return table
 
 
+def estimates_table(report: dict[str, Any]) -> Table:
+    """Base, SFT and PPO by samples; each number with its standard error."""
+    found = report["estimates"]
+    table = Table(
+        title=f"Estimates (± standard error), {found['completions']:,} sampled "
+        "completions each; no exact optimum is known"
+    )
+    table.add_column("policy")
+    heads = ("gold reward", "learned reward", "KL by k1 (nats)", "entropy (nats)", "J")
+    for head in heads:
+        table.add_column(head, justify="right")
+    columns = "gold", "learned", "kl_k1", "entropy", "objective"
+    for name in ("base", "reference", "ppo"):
+        numbers = [Estimate(**found[name][column]) for column in columns]
+        style = "bold" if name == "ppo" else None
+        table.add_row(
+            ROWS[name], *(f"{x:.3f} ± {se:.3f}" for x, se in numbers), style=style
+        )
+    return table
+
+
 def samples_table(report: dict[str, Any]) -> Table:
     """What the three models write, side by side."""
     table = Table(title="Samples (... where the length limit cut a completion off)")
@@ -136,16 +197,25 @@ def samples_table(report: dict[str, Any]) -> Table:
 def write(folder: Path, report: dict[str, Any], models: Models, world: World) -> None:
     """`report.json`, `reward_kl.png` and a checkpoint of each model, all or nothing."""
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    about = {"world": "pocket", "vocabulary": world.vocabulary, "seed": report["seed"]}
+    described = description(world, report["world"], report["seed"])
     files = {
         f"{name}.safetensors": partial(
-            checkpoints.save, params=model, description={**about, "model": name}
+            checkpoints.save, params=model, description={**described, "model": name}
         )
         for name, model in models._asdict().items()
     }
     files["reward_kl.png"] = lambda path: path.write_bytes(figure(report))
     files["report.json"] = lambda path: path.write_text(text)
     write_files(folder, files)
+
+
+def description(world: World, name: str, seed: int) -> dict[str, Any]:
+    """What a checkpoint says of itself: `ask` reads it."""
+    return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
+
+
+def _plain(value: EstimatedValue) -> dict[str, dict[str, float]]:
+    return {name: each._asdict() for name, each in value._asdict().items()}
 
 
 _MODELS = {"base": "base", "SFT": "reference", "PPO": "policy"}

@@ -37,7 +37,7 @@ Model = TypeVar("Model")
 class RewardConfig:
     """Training on comparisons, by Adam with a step size annealed to 0."""
 
-    num_updates: int = 400
+    num_updates: int = 800
     batch_size: int = 64  # pairs
     step_size: float = 1e-3
 

@@ -101,6 +101,15 @@ def wide_world(ratings: Path = WORD_RATINGS) -> World:
     return _world((*POCKET_WORDS, *others), 8, people)
 
 
+def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
+    """The pocket or the wide world, as a command line or a checkpoint names it."""
+    if name == "pocket":
+        return pocket_world(ratings)
+    if name == "wide":
+        return wide_world(ratings)
+    raise ValueError(f"world must be pocket or wide, got {name}")
+
+
 def _ratings_of(words, ratings):
     """The file of ratings, which must hold these words."""
     try:

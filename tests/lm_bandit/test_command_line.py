@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import checkpoints, pipeline, text
+from lm_bandit import checkpoints, estimates, pipeline, text
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -20,10 +20,28 @@ def run(*flags):
 
 
 @pytest.fixture(scope="module")
-def short_run(tmp_path_factory):
+def run_on_four_words():
+    """The command on a pocket world of 4 rated words, 13 words in all."""
+    world = text.pocket_world()
+    size = len(world.vocabulary) - len(text.POCKET_WORDS) + 4
+    few = world._replace(
+        vocabulary=world.vocabulary[:size], ratings=world.ratings[:size]
+    )
+
+    def run_on_few(*flags):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command_line, "named_world", lambda name, ratings: few)
+            patch.setattr(estimates, "SAMPLES", 64)
+            return run(*flags, *SHORT)
+
+    return run_on_few
+
+
+@pytest.fixture(scope="module")
+def short_run(run_on_four_words, tmp_path_factory):
     """A run of a few updates, and its report."""
     folder = tmp_path_factory.mktemp("runs") / "new" / "folder"
-    assert run("--out", folder, "--seed", "3", *SHORT) == 0
+    assert run_on_four_words("--out", folder, "--seed", "3") == 0
     return folder, json.loads((folder / "report.json").read_text())
 
 
@@ -36,15 +54,15 @@ def test_a_run_leaves_a_report_and_a_picture(short_run):
         *(f"{name}.safetensors" for name in models),
     }
     policy, about = checkpoints.load(folder / "policy.safetensors")
-    assert about["vocabulary"][policy.wte.shape[0] - 1] == "audacious"
+    assert about["vocabulary"][policy.wte.shape[0] - 1] == "boring"
     assert (folder / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
     assert report["seed"] == 3
     for name in ("base", "reference", "ppo", "optimum"):
         assert set(report[name]) == {"gold", "learned", "kl", "objective"}
     assert report["reference"]["kl"] == 0
     assert report["optimum"]["objective"] > report["ppo"]["objective"]
-    assert report["ended"] == 202_080
-    assert report["cut_off"] == 8 * 29**4
+    assert report["ended"] == 8 * (1 + 13 + 13**2 + 13**3)
+    assert report["cut_off"] == 8 * 13**4
     assert report["completions"] == report["ended"] + report["cut_off"]
     stages = {"pretraining", "SFT", "reward model", "PPO", "exact oracle"}
     assert set(report["seconds"]) == stages
@@ -65,9 +83,30 @@ def test_the_share_is_what_it_says(short_run):
         assert value["objective"] == pytest.approx(j)
 
 
-def test_the_same_seed_gives_the_same_report(short_run, tmp_path):
+def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
+    short_run, run_on_four_words, tmp_path, capsys
+):
+    """The same seed on the same four words: the exact values are the oracle."""
+    _, exact = short_run
+    assert run_on_four_words("--world", "wide", "--out", tmp_path, "--seed", "3") == 0
+    told = capsys.readouterr().out
+    assert "Estimates (± standard error), 512 sampled completions each" in told
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["world"] == "wide"
+    assert not {"optimum", "frontier", "share_to_optimum", "ppo"} & report.keys()
+    found = report["estimates"]
+    names = {"gold": "gold", "learned": "learned", "kl": "kl_k1", "objective": None}
+    for policy in ("base", "reference", "ppo"):
+        for name, estimate in names.items():
+            mean, error = found[policy][estimate or name].values()
+            assert abs(mean - exact[policy][name]) <= 4 * error + 1e-6
+    assert [row["update"] for row in found["path"]] == [0, 4, 5]
+    assert (tmp_path / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_same_seed_gives_the_same_report(short_run, run_on_four_words, tmp_path):
     _, first = short_run
-    run("--out", tmp_path, "--seed", "3", *SHORT)
+    run_on_four_words("--out", tmp_path, "--seed", "3")
     second = json.loads((tmp_path / "report.json").read_text())
     del first["seconds"], second["seconds"]
     assert first == second
@@ -136,12 +175,13 @@ def test_the_ratings_can_be_the_users_own(tmp_path):
 
 
 def test_a_run_that_diverges_is_stopped_and_leaves_its_last_good_policy(
-    tmp_path, capsys
+    run_on_four_words, tmp_path, capsys
 ):
     huge = ["--ppo.step-size", "1e30", "--ppo.max-gradient-norm", "1e30"]
-    assert run("--out", tmp_path, *SHORT, *huge) == 2
+    assert run_on_four_words("--out", tmp_path, *huge) == 2
     told = capsys.readouterr().err
     assert "PPO, update 1: expected finite numbers, got nan or inf" in told
     assert [file.name for file in tmp_path.iterdir()] == ["last_good.safetensors"]
-    policy, _ = checkpoints.load(tmp_path / "last_good.safetensors")
+    policy, about = checkpoints.load(tmp_path / "last_good.safetensors")
+    assert about["world"] == "pocket"
     assert np.isfinite(policy.wte).all()

@@ -13,7 +13,6 @@ from lm_bandit import __main__ as command_line
 from lm_bandit import compare, exact, pipeline, plots, ppo, results, trie
 from lm_bandit.compare import Method
 from lm_bandit.rlhf_config import RLHFConfig
-from lm_bandit.text import pocket_world
 
 SHORT = (
     "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
@@ -30,7 +29,10 @@ def compare_on_tiny(tiny, fixed):
 
     def run_on_tiny(folder):
         ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
-        ppo_alone = lambda config: {"PPO": Method(ppo.train, config)}
+
+        def ppo_alone(config):
+            return {"PPO": Method(ppo.train, config)}
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
@@ -111,9 +113,7 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         gap = history.sampler_gap.at[1].add(jnp.where(unlucky, 1.0, 0.0))
         return snapshots, history._replace(sampler_gap=gap)
 
-    config = RLHFConfig(
-        num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0, epochs=1, minibatches=1
-    )
+    config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
     learned = trie.learned_scores(fixed.reward_model, tiny)
     reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
@@ -130,7 +130,7 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     best = exact.evaluate(problem, exact.optimum(problem))
     found = compare.Comparison((5, 6), None, start, best, [], [], {"PPO": runs})
     (line,) = results.broken_runs(found)
-    assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the scorer")
+    assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
     assert compare.shares(found, "PPO")[1, 2] == 0.0
 
 
