@@ -22,6 +22,7 @@ Read in this order:
     linear_reward.py a worth for each word, exactly;  ensemble.py: several rewards
     lessons.py       what each kind teaches;  bayes_accuracy.py: how much can be known
     elicitation.py   which question to ask next
+    kto.py           labels, taken straight to the policy
     views.py         a completion as many actions (tokens), or as one
     rewards.py       what a completion earned, beside what was to be expected
     ppo.py           PPO against the reward model;  rlhf_config.py: all its dials
