@@ -125,7 +125,7 @@ def crowd_bradley_terry(
     scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
 ) -> Scalar:
     """The same, with a reliability of each annotator (Crowd-BT)."""
-    reliability = jax.nn.sigmoid(crowd.reliability)[batch.annotators]
+    reliability = jax.nn.sigmoid(crowd.reliability)[_who(batch)]
     return preferences.noisy_pairwise_loss(*scores.T, reliability)
 
 
@@ -210,4 +210,6 @@ def reliability_by_gold(
 
 def _who(batch):
     """The rows of the crowd; all answers are one person's where nobody knows whose."""
-    return 0 if batch.annotators is None else batch.annotators
+    if batch.annotators is None:
+        return jnp.zeros(len(batch.prompts), int)
+    return batch.annotators

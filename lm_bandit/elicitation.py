@@ -78,7 +78,7 @@ def by_design(
     information = p * (1.0 - p)
     chosen = []
     for _ in range(count):
-        gains = information * np.einsum("nd,de,ne->n", pool, covariance, pool)
+        gains = information * np.sum((pool @ covariance) * pool, axis=1)
         gains[chosen] = -1.0
         best = int(gains.argmax())
         chosen.append(best)

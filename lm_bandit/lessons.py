@@ -6,8 +6,21 @@ kind alone: how well does it order the words, compared with the mean ratings?
 
     Spearman's correlation of w and the gold worths:  1 the same order, -1 reversed
 
-The people are those of `annotators.py`, the likelihoods those of `crowd.py`, and the
-questions are random: one or two words, as the language uses them.
+The people are fifty of `annotators.py` at temperature 1, the likelihoods those of
+`crowd.py`, the questions random: one or two words, as the language uses them. Mean over
+eight seeds:
+
+    answers                                                     250   1000   4000
+    comparison        reads 2, points at one                    .91    .96    .98
+    ranking of 4      reads 4, orders them                      .97    .98    .99
+    score             reads 1, says a number            up to   .90    .96    .98
+    label             reads 1, says yes or no                   .80    .95    .97
+    correction        reads 1, writes a word                    .89    .96    .97
+    critique          reads 1, writes a sentence        up to   .89    .94    .95
+
+A ranking teaches as much as four comparisons, and reads as much as two. Labels and
+critiques see the threshold rather than the scale: where all agree that a word is good,
+they cannot tell how good.
 
 Source: Spearman (1904); for kinds of feedback weighed against each other, Casper et al.
 (2023), section 3.1.
@@ -19,7 +32,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from scipy import stats
 
 from lm_bandit import annotators, critiques, crowd, linear_reward, reward_model, sft
@@ -95,7 +108,9 @@ def taught(
     num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
     stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
     learned = learn_each(seeds, world, stacked, kind.likelihood, num_annotators)
-    return np.array([correlation(world, worths) for worths in learned.reward])
+    return np.array(
+        [correlation(world, worths) for worths in np.asarray(learned.reward)]
+    )
 
 
 def questions(
@@ -137,7 +152,7 @@ def learn_each(
     return jax.vmap(learn)(keys, answers)
 
 
-def correlation(world: World, worths: Float[Array, "D"]) -> float:
+def correlation(world: World, worths: Float[np.ndarray, "D"]) -> float:
     """Spearman's rank correlation of learned worths with the mean ratings."""
     gold = linear_reward.gold_worths(world)
-    return float(stats.spearmanr(np.asarray(worths), gold).statistic)
+    return float(stats.spearmanr(worths, gold).statistic)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import annotators, bayes_accuracy, critiques
+from lm_bandit import annotators, bandit, bayes_accuracy, critiques
 from lm_bandit.annotators import People
 from lm_bandit.critiques import FINE
 from lm_bandit.text import pocket_world
@@ -179,6 +179,11 @@ def test_an_edit_replaces_the_word_liked_least_by_one_liked_better(world):
     for i, position in np.argwhere(changed):
         assert worths[i, got.edited[i, position]] > worths[i, shown[i, position]]
         assert worths[i, shown[i, position]] == worths[i, shown[i, [0, 2]]].min()
+    gold = [
+        bandit.gold_scores(world, texts)[which, np.arange(500)].mean()
+        for texts in (got.originals, got.edited)
+    ]
+    assert gold[1] > gold[0] + 1.0, "edits are demonstrations of something better"
 
 
 def test_a_critique_names_the_word_liked_least_and_is_understood(world):

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import annotators, crowd, lessons, linear_reward, reward_model
+from lm_bandit import (
+    annotators,
+    crowd,
+    exact,
+    lessons,
+    linear_reward,
+    reward_model,
+    trie,
+)
 from lm_bandit.feedback import Comparisons, Corrections, Rankings
 from lm_bandit.text import pocket_world
 
@@ -86,6 +94,23 @@ def test_the_likelihoods_are_those_of_the_reward_model_and_of_any_reward(tiny, m
         assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_answers_that_nobody_signed_are_those_of_one_annotator(world):
+    rng = np.random.default_rng(0)
+    people = annotators.hire(rng, world, 1)
+    which, completions = lessons.questions(rng, world, 20, 4)
+    score = linear_reward.scorer(world)
+    judged = crowd.init(jnp.asarray(rng.normal(size=len(world.rated)), jnp.float32))
+    crowd_bt = lessons.KINDS[0]._replace(likelihood=crowd.crowd_bradley_terry)
+    for kind in (crowd_bt, *lessons.KINDS):
+        answers = kind.ask(rng, world, which, completions[:, : kind.reads], people)
+        signed = jax.tree.map(jnp.asarray, answers)
+        losses = [
+            float(crowd.loss(kind.likelihood, score)(judged, batch)[0])
+            for batch in (signed, signed._replace(annotators=None))
+        ]
+        assert losses[0] == losses[1], kind.name
+
+
 def test_comparisons_do_not_know_a_constant_of_each_prompt(world):
     rng = np.random.default_rng(0)
     people = annotators.hire(rng, world, 3)
@@ -111,8 +136,8 @@ def test_comparisons_do_not_know_a_constant_of_each_prompt(world):
 def test_mistakes_keep_the_order_but_shrink_the_scale_unless_they_are_known(learn):
     """One answer in five turned around: scores of less than half the size.
 
-    So a nat of KL buys less than half as much reward: against the same beta, the leash
-    is more than twice as short.
+    So against the same beta the optimum of RLHF stays nearer to the reference, as if
+    beta were more than twice as large.
     """
     correlations, scale, _ = learn(careful, crowd.bradley_terry)
     assert correlations.min() > 0.95
@@ -164,3 +189,22 @@ def test_reliability_by_gold_is_the_rule_of_succession():
     right = np.array([True, True, False, True])
     got = crowd.reliability_by_gold(right, np.array([0, 0, 0, 2]), 3)
     assert_allclose(got, [3 / 5, 1 / 2, 2 / 3])
+
+
+def test_half_the_scale_is_twice_the_beta(tiny, model):
+    """The closed form: pi_ref exp(c r / beta) / Z is the optimum for r at beta / c."""
+    rng = np.random.default_rng(0)
+    ended = len(trie.ended_completions(tiny))
+    problem = exact.Problem(
+        reference=trie.policy_log_probs(model, tiny),
+        gold=rng.normal(size=(2, ended)),
+        learned=rng.normal(size=(2, ended)),
+        kl_weight=0.3,
+        penalty=0.0,
+    )
+    shrunk = problem._replace(learned=0.4 * problem.learned)
+    dearer = problem._replace(kl_weight=0.3 / 0.4)
+    best, of_shrunk, of_dearer = map(exact.optimum, (problem, shrunk, dearer))
+    assert_allclose(of_shrunk.ended, of_dearer.ended, rtol=1e-9)
+    kl = [exact.evaluate(problem, policy).kl for policy in (best, of_shrunk)]
+    assert kl[1] < 0.5 * kl[0]
