@@ -101,7 +101,8 @@ def test_answers_that_nobody_signed_are_those_of_one_annotator(world):
     score = linear_reward.scorer(world)
     judged = crowd.init(jnp.asarray(rng.normal(size=len(world.rated)), jnp.float32))
     crowd_bt = lessons.KINDS[0]._replace(likelihood=crowd.crowd_bradley_terry)
-    for kind in (crowd_bt, *lessons.KINDS):
+    of_people = [lessons.KINDS[i] for i in (3, 4, 5, 7)]
+    for kind in (crowd_bt, *of_people):
         answers = kind.ask(rng, world, which, completions[:, : kind.reads], people)
         signed = jax.tree.map(jnp.asarray, answers)
         losses = [
