@@ -27,13 +27,13 @@ PROMPT = 8  # tokens
 FINE_TUNING = sft.LanguageConfig(
     num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
 )
-# Two completions of 32 prompts each, for ours compares those of one prompt as well.
+# Four completions of 16 prompts each: every minibatch of ours has one of each prompt.
 ITERATIONS = 2
 PPO = RLHFConfig(
     num_updates=ITERATIONS,
-    pulls=2,
+    pulls=4,
     epochs=4,
-    minibatches=2,
+    minibatches=4,
     view="token",
     over_tokens="token_mean",
     baseline="value",
@@ -157,8 +157,8 @@ def their_ppo():
     dials = {
         "per_device_train_batch_size": BATCH,
         "total_episodes": ITERATIONS * BATCH,
-        "num_ppo_epochs": 4,
-        "num_mini_batches": 4,
+        "num_ppo_epochs": PPO.epochs,
+        "num_mini_batches": PPO.minibatches,
         "learning_rate": PPO.step_size,
         "kl_coef": PPO.kl_weight,
     }
@@ -170,6 +170,7 @@ def their_ppo():
         trainer.train()
         return trainer.state.global_step
 
+    peers.take_fastest(run)
     return run
 
 

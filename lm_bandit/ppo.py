@@ -167,9 +167,9 @@ def estimate(
     x = jax.vmap(jax.vmap(view))(*pulls, references, scores, values)
     x = x._replace(rewards=rewards.scaled(x.rewards, x.mask, config.reward_scaling))
     x, advantages = rewards.compare(x, config)
-    targets = advantages + x.values
-    if config.normalize_advantages:
-        advantages = rewards.scaled(advantages, x.mask, "whiten")
+    advantages, targets = rewards.to_learn_from(
+        advantages, x.values, x.mask, config.normalize_advantages
+    )
     of_steps = x.log_probs, x.values, advantages, targets, x.mask
     *of_steps, mask = (y.reshape(k * n, -1) for y in of_steps)
     weights = views.weights(mask, config.over_tokens)

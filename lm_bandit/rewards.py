@@ -76,6 +76,25 @@ def compare(
     return trajectories._replace(values=values), advantages
 
 
+def to_learn_from(
+    advantages: Float[Array, "*n"],
+    values: Float[Array, "*n"],
+    mask: Float[Array, "*n"],
+    whiten: bool = False,
+) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
+    """The advantages for the policy, whitened or not, and the targets for the critic.
+
+        V_target = V + A
+
+    in the units of the rewards: of the advantages *before* they are whitened. Source:
+    Huang et al. (2022), details 7 and 9 of PPO; Ziegler et al. (2019), code.
+    """
+    targets = values + advantages
+    if whiten:
+        advantages = scaled(advantages, mask, "whiten")
+    return advantages, targets
+
+
 def scaled(
     x: Float[Array, "*n"], mask: Float[Array, "*n"], how: str
 ) -> Float[Array, "*n"]:

@@ -29,7 +29,7 @@ class RLHFConfig(ImproveConfig):
     pulls: int = 64  # completions of each prompt in a batch (512 in all are usual)
     epochs: int = 4  # Ziegler et al. (2019) too; 3 to 10 in Schulman et al. (2017)
     minibatches: int = 2  # of each epoch; usually 1 to 8
-    clip: float = 0.1  # of a whole completion's ratio; 0.2 is usual for a token's
+    clip: float = 0.13  # of a whole completion's ratio; 0.2 is usual for a token's
 
     # The action, and what it earns.
     view: Literal["completion", "token"] = "completion"  # tokens: Ziegler et al. (2019)
@@ -56,7 +56,7 @@ class RLHFConfig(ImproveConfig):
     normalize_advantages: bool = False  # "whitening": usual with a critic (2019, code)
 
     # How it is learned.
-    step_size: float = 3e-3  # peak; 1e-5 and less for large models
+    step_size: float = 4e-3  # peak; 1e-5 and less for large models
     schedule: Literal["constant", "linear", "cosine"] = "cosine"  # linear in 2017
     warm_up: float = 0.3  # share of the steps in which the step size rises: who hurries
     # at first forgets completions that are rare, and good; usually less

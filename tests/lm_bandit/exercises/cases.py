@@ -130,6 +130,33 @@ def scored_completions(seed):
         }
 
 
+def numbers_to_scale(seed):
+    rng = np.random.default_rng(seed)
+    for how in ("scale", "whiten", "none"):
+        yield {"x": array([5.0, 1.0, 9.0]), "mask": array([1.0, 1.0, 0.0]), "how": how}
+    for how in ("scale", "whiten"):
+        x, mask = rng.normal(1.0, 2.0, (3, 4)), inputs.mask(rng, 3, 4)
+        yield {"x": array(x), "mask": array(mask), "how": how}
+
+
+def advantages_and_values(seed):
+    rng = np.random.default_rng(seed)
+    for whiten in (False, True):
+        yield {
+            "advantages": array([4.0, 0.0, 7.0]),
+            "values": array([1.0, -2.0, 0.5]),
+            "mask": array([1.0, 1.0, 0.0]),
+            "whiten": whiten,
+        }
+    advantages, values = rng.normal(0.5, 2.0, (2, 3, 4))
+    yield {
+        "advantages": array(advantages),
+        "values": array(values),
+        "mask": array(inputs.mask(rng, 3, 4)),
+        "whiten": True,
+    }
+
+
 def token_views(seed):
     rng = np.random.default_rng(seed)
     for length in (1, 3, 2):
