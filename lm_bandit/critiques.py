@@ -11,7 +11,7 @@ which of its words makes it so. Read the other way round, it is evidence about t
 reward that the critic has in mind: she named the word because her reward rises without
 it. To read free text takes a language model; here the named word stands in quotes.
 
-Source: Casper et al. (2023), section 2, on feedback in language.
+Source: Casper et al. (2023), section 3.1, on feedback in language.
 """
 
 import re

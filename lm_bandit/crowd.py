@@ -67,7 +67,7 @@ def init(
     num_annotators: int = 1,
     reliability: Float[np.ndarray, "A"] | None = None,
 ) -> Judged:
-    """The reward as it is, and a crowd of whom good will is known, or eta is given."""
+    """The reward as it is, and a crowd of good will, or of the reliability given."""
     zeros = jnp.zeros(num_annotators)
     eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
     logits = jax.scipy.special.logit(jnp.asarray(eta, float))
@@ -182,7 +182,7 @@ def chosen_edit(scores: Float[Array, "n K"], crowd: Crowd, batch: Findings) -> S
 
         P(e) = exp(r(x, e)) / sum over all edits, and none at all, of exp(r(x, e'))
 
-    Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice", section 2.
+    Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice".
     """
     # Where nothing is to go, the original itself was chosen, and counts once.
     original = jnp.where(batch.okay, -jnp.inf, scores[:, 1])

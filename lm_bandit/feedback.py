@@ -13,9 +13,9 @@ completion's first end-of-text token is padding. `annotators` are numbers that s
 answered, and None where nobody knows. `preferences.py` has what each kind means for a
 reward model; `records.py` reads and writes them as text.
 
-Source: comparisons, Christiano et al. (2017); rankings, Ziegler et al. (2019) and
-Ouyang et al. (2022); labels, Ethayarajh et al. (2024); a survey of all kinds and of
-what is wrong with each, Casper et al. (2023), section 2.
+Source: comparisons, Christiano et al. (2017), Stiennon et al. (2020), section 3.3;
+rankings, Ouyang et al. (2022), section 3.5; labels, Ethayarajh et al. (2024); all kinds
+and what is wrong with each, Casper et al. (2023), section 3.1.
 """
 
 from typing import NamedTuple

@@ -47,9 +47,6 @@ def kto_loss(
     kl: Scalar,
     kl_weight: float | Scalar,
 ) -> Scalar:
-    """Mean of 1 - sigmoid(+-beta (log(pi / pi_ref) - KL)).
-
-    Source: Ethayarajh et al. (2024), eq. 8.
-    """
+    """Mean of 1 - sigmoid(+-beta (log(pi / pi_ref) - KL))."""
     gained = kl_weight * (log_ratios - kl)
     return jnp.mean(jax.nn.sigmoid(jnp.where(okay, -gained, gained)))

@@ -15,7 +15,7 @@ Comparisons and rankings fix r up to a constant per prompt; scores and labels fi
 too, but on a scale that is each annotator's own (`crowd.py`).
 
 Source: Bradley & Terry (1952); Luce (1959); Plackett (1975); McCullagh (1980) for the
-cuts; Chen et al. (2013), eq. 2, for the errors; Ouyang et al. (2022), eq. 1, for the
+cuts; Chen et al. (2013) for the errors; Ouyang et al. (2022), eq. 1, for the
 pairs of a ranking; Touvron et al. (2023, "Llama 2"), eq. 2, for the margin.
 """
 
@@ -66,7 +66,7 @@ def noisy_pairwise_loss(
     Unlike smoothing, which pulls the scores together, this is the likelihood of answers
     that were turned around: its optimum has the scale of those that were not.
 
-    Source: Chen et al. (2013), eq. 2 (Crowd-BT).
+    Source: Chen et al. (2013), the model of Crowd-BT.
     """
     meant = jnp.log(reliability) + jax.nn.log_sigmoid(chosen - rejected)
     turned = jnp.log1p(-reliability) + jax.nn.log_sigmoid(rejected - chosen)
