@@ -15,8 +15,8 @@ Comparisons and rankings fix r up to a constant per prompt; scores and labels fi
 too, but on a scale that is each annotator's own (`crowd.py`).
 
 Source: Bradley & Terry (1952); Luce (1959); Plackett (1975); McCullagh (1980) for the
-cuts; Chen et al. (2013) for the errors; Ouyang et al. (2022), eq. 1, for the
-pairs of a ranking; Touvron et al. (2023, "Llama 2"), eq. 2, for the margin.
+cuts; Chen et al. (2013) for the errors; Ouyang et al. (2022), eq. 1, for the pairs
+of a ranking; Touvron et al. (2023, "Llama 2"), eq. 2, for the margin.
 """
 
 import jax

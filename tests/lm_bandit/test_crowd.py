@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import (
     annotators,
+    critiques,
     crowd,
     exact,
     lessons,
@@ -17,7 +18,14 @@ from lm_bandit import (
     reward_model,
     trie,
 )
-from lm_bandit.feedback import Comparisons, Corrections, Rankings
+from lm_bandit.feedback import (
+    Comparisons,
+    Corrections,
+    Critiques,
+    Labels,
+    Rankings,
+    Scores,
+)
 from lm_bandit.text import pocket_world
 
 A, SEEDS = 50, (0, 1, 2)
@@ -92,6 +100,48 @@ def test_the_likelihoods_are_those_of_the_reward_model_and_of_any_reward(tiny, m
         answers = jax.tree.map(jnp.asarray, answers)
         got, _ = crowd.loss(likelihood, reward_model.score)(judged, answers)
         assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_a_critic_names_a_word_the_likelier_the_less_she_likes_it(world):
+    """Of "good and weird": exp(-w) of each word and 1 for no objection, normalised."""
+    worths = dict(
+        zip(world.rated, np.random.default_rng(0).normal(size=20), strict=True)
+    )
+    judged = crowd.init(jnp.asarray(list(worths.values()), jnp.float32))
+    loss = crowd.loss(crowd.chosen_edit, linear_reward.scorer(world))
+    completion = np.array([[*world.encode("good and weird"), 0]])
+    for prompt, sign in ((0, 1), (7, -1)):
+        probs = []
+        for text in ("'good' should go.", "'weird' should go.", critiques.FINE):
+            said = Critiques(world.prompts[[prompt]], completion, (text,))
+            findings = jax.tree.map(jnp.asarray, critiques.parse(world, said))
+            probs.append(np.exp(-float(loss(judged, findings)[0])))
+        of_words = [worths[token] for token in world.encode("good weird")]
+        weights = np.exp([-sign * of_words[0], -sign * of_words[1], 0.0])
+        assert_allclose(probs, weights / weights.sum(), rtol=1e-4)
+
+
+def test_each_annotator_has_an_offset_and_a_scale_and_the_scales_are_1_together():
+    rng = np.random.default_rng(0)
+    rewards, offsets, log_scales = rng.normal(size=(3, 4))
+    who, scores = np.array([2, 0, 2, 3]), np.array([1, 5, 9, 10])
+    people = crowd.init(jnp.zeros(1), 4).crowd
+    people = people._replace(
+        offsets=jnp.asarray(offsets), log_scales=jnp.asarray(log_scales)
+    )
+    tokens = jnp.zeros((4, 3), int)
+    scored = Scores(tokens, tokens, jnp.asarray(scores), jnp.asarray(who))
+    scales = np.exp(log_scales) / np.prod(np.exp(log_scales)) ** 0.25
+    errors = [
+        scores[i] - 5.5 - offsets[k] - scales[k] * rewards[i] for i, k in enumerate(who)
+    ]
+    got = crowd.interval(jnp.asarray(rewards)[:, None], people, scored)
+    assert_allclose(got, np.mean(np.square(errors)), rtol=1e-4)
+    labelled = Labels(tokens, tokens, jnp.asarray(scores > 5), jnp.asarray(who))
+    signs = np.where(scores > 5, 1, -1)
+    surprises = np.log1p(np.exp(-signs * (rewards + offsets[who])))
+    got = crowd.logistic(jnp.asarray(rewards)[:, None], people, labelled)
+    assert_allclose(got, surprises.mean(), rtol=1e-4)
 
 
 def test_answers_that_nobody_signed_are_those_of_one_annotator(world):
