@@ -67,6 +67,12 @@ def test_features_are_the_signed_words_and_the_gold_reward_is_linear_in_them(wor
     worths = jnp.asarray(linear_reward.gold_worths(world))
     got = linear_reward.scorer(world)(worths, *shown)
     assert_allclose(got, gold, rtol=1e-5)
+    ended = shown[1] == 0
+    padding = jnp.cumsum(ended, axis=1) - ended > 0
+    with_padding = jnp.where(padding, int(world.rated[3]), shown[1])
+    assert padding.any()
+    again = linear_reward.scorer(world)(worths, shown[0], with_padding)
+    assert_allclose(again, got, rtol=1e-6)
 
 
 def test_newton_finds_the_likeliest_worths_and_the_curvature_there(world):
