@@ -30,6 +30,7 @@ Read in this order:
     trie.py          every completion of every prompt, each prefix read once
     exact.py         the oracle: J, KL, the optimum, best-of-n and the frontier
     exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
+    alternatives.py  GRPO, expert iteration, DPO;  compare.py: all of them beside PPO
     estimates.py     the same from samples, for worlds too large to enumerate
     checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
