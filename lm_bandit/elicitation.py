@@ -13,7 +13,8 @@ disagree. What is believed of the worths after n answers is about N(w, Sigma)
                     determinant lemma the one with the largest  p (1 - p) z^T Sigma z
 
 To order the pairs as well as after 300 random comparisons, uncertainty and design need
-about half as many. Another way is to ask for more at once: of rankings of four, chosen
+about half as many; where people also answer at random to a degree (temperature 1), the
+design needs about seven in ten, as noise takes away what choice can gain. Another way is to ask for more at once: of rankings of four, chosen
 at random, a quarter as many will do, which is half of the reading.
 
 Many questions are asked at once, while annotators are there. The design takes them one
