@@ -14,8 +14,9 @@ disagree. What is believed of the worths after n answers is about N(w, Sigma)
 
 To order the pairs as well as after 300 random comparisons, uncertainty and design need
 about half as many; where people also answer at random to a degree (temperature 1), the
-design needs about seven in ten, as noise takes away what choice can gain. Another way is to ask for more at once: of rankings of four, chosen
-at random, a quarter as many will do, which is half of the reading.
+design needs about seven in ten, as noise takes away what choice can gain. Another way
+is to ask for more at once: of rankings of four, chosen at random, a quarter as many
+will do, which is half of the reading.
 
 Many questions are asked at once, while annotators are there. The design takes them one
 by one and pretends that each has been answered: whatever the answer is, the curvature
