@@ -159,8 +159,8 @@ def prepare(world: World, config: RunConfig, progress: Progress) -> Prepared:
     with progress.stage("reward model", config.reward.num_updates) as report:
         asked = ask(pull_key, rng, world, reference, config.num_comparisons)
         held_out = len(asked.prompts) // 10
-        seen = Comparisons(*(side[held_out:] for side in asked))
-        unseen = Comparisons(*(side[:held_out] for side in asked))
+        seen = jax.tree.map(lambda x: x[held_out:], asked)
+        unseen = jax.tree.map(lambda x: x[:held_out], asked)
         model, _ = reward_model.train(
             reward_key, reward_model.init(reference), seen, config.reward, report
         )

@@ -15,19 +15,22 @@ completions); Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, Scalar
+from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit import generate
 from lm_bandit.feedback import Comparisons
 from lm_bandit.generate import Context
+from lm_bandit.preferences import pairwise_loss, soft_pairwise_loss
 from lm_bandit.transformer import Transformer, forward
 from policy_gradient import training
 from policy_gradient.configs import require_positive
+
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
@@ -121,50 +124,56 @@ def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
 
 
 def accuracy(model: RewardModel, pairs: Comparisons) -> float:
-    """The share of pairs whose chosen completion scores higher."""
+    """The share of pairs whose chosen completion scores higher; ties are left out."""
     chosen, rejected = score_pairs(model, pairs)
-    return float(jnp.mean(chosen > rejected))
-
-
-def train(
-    key: Key[Array, ""],
-    model: RewardModel,
-    comparisons: Comparisons,
-    config: RewardConfig,
-    report: Callable[[int, RewardMetrics], None] | None = None,
-) -> tuple[RewardModel, RewardMetrics]:
-    """Minimise the pairwise loss on random batches of comparisons."""
-    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
-    optimizer = optax.adam(schedule)
-
-    def update(state, key):
-        model, optimizer_state, comparisons = state
-        size = (config.batch_size,)
-        rows = jax.random.randint(key, size, 0, len(comparisons.prompts))
-        batch = jax.tree.map(lambda x: x[rows], comparisons)
-        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-        model = optax.apply_updates(model, updates)
-        return (model, optimizer_state, comparisons), metrics
-
-    data = jax.tree.map(jnp.asarray, comparisons)
-    state = (model, optimizer.init(model), data)
-    (model, _, _), metrics = training.loop(
-        key, state, update, config.num_updates, report
-    )
-    return model, metrics
+    counted = True if pairs.tied is None else jnp.logical_not(pairs.tied)
+    return float(jnp.mean(chosen > rejected, where=counted))
 
 
 def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]:
     """The pairwise loss of a batch, and what is to be seen of it."""
     chosen, rejected = score_pairs(model, batch)
-    value = pairwise_loss(chosen, rejected)
+    if batch.tied is None:
+        value = pairwise_loss(chosen, rejected)
+    else:
+        value = soft_pairwise_loss(chosen, rejected, jnp.asarray(batch.tied))
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
 
 
-def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
-    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
+def train(
+    key: Key[Array, ""],
+    model: Model,
+    answers: PyTree,
+    config: RewardConfig,
+    report: Callable[[int, PyTree], None] | None = None,
+    loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]] = loss,
+) -> tuple[Model, PyTree]:
+    """Minimise a loss on random batches of answers, by default comparisons.
 
-    Source: Stiennon et al. (2020), section 3.4.
+    Args:
+        key: of the batches.
+        model: whatever the loss is to be minimised over.
+        answers: arrays of n rows; a batch is some of their rows.
+        config: of the optimiser.
+        report: called with the updates done and the metrics of the last of them.
+        loss: of a model on a batch, and its metrics; `crowd.py` has those of all kinds.
     """
-    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))
+    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
+    optimizer = optax.adam(schedule)
+
+    def update(state, key):
+        model, optimizer_state, answers = state
+        size = (config.batch_size,)
+        rows = jax.random.randint(key, size, 0, len(answers.prompts))
+        batch = jax.tree.map(lambda x: x[rows], answers)
+        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
+        model = optax.apply_updates(model, updates)
+        return (model, optimizer_state, answers), metrics
+
+    data = jax.tree.map(jnp.asarray, answers)
+    state = (model, optimizer.init(model), data)
+    (model, _, _), metrics = training.loop(
+        key, state, update, config.num_updates, report
+    )
+    return model, metrics

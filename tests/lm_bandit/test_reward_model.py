@@ -1,4 +1,4 @@
-"""The reward model and the people it learns from."""
+"""The reward model."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import annotators, reward_model
+from lm_bandit import reward_model
 from lm_bandit.feedback import Comparisons
 from lm_bandit.reward_model import RewardConfig
-from lm_bandit.text import pocket_world
 from lm_bandit.transformer import hidden_states
 
 
@@ -90,30 +89,48 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
         assert_allclose(np.array(r) - r[1], [2.0, 0.0, -1.0], atol=0.4)
 
 
-@pytest.mark.parametrize("which", [0, -1])
-def test_annotators_prefer_what_the_raters_would(which):
-    """'good' to 'dull': the share of the 100 pairs of ratings in which it is higher."""
-    world, n = pocket_world(), 20_000
-    first, second = (
-        np.tile(world.encode(f"{word} <end> <end> <end>"), (n, 1))
-        for word in ("good", "awful")
+def test_training_is_adam_on_batches_drawn_with_the_key_of_each_update(tiny):
+    """Of any model and any loss: here, a table with a score for each first word."""
+    words = np.random.default_rng(2).integers(0, 6, size=(2, 50, 3))
+    pairs = Comparisons(tiny.prompts[np.zeros(50, int)], *words)
+
+    def loss(table, batch):
+        difference = table[batch.chosen[:, 0]] - table[batch.rejected[:, 0]]
+        value = jnp.mean(jnp.log1p(jnp.exp(-difference)))
+        return value, value
+
+    config = RewardConfig(num_updates=5, batch_size=8, step_size=1e-2)
+    key, start = jax.random.key(4), jnp.zeros(6)
+    learned, losses = reward_model.train(key, start, pairs, config, loss=loss)
+
+    expected, m, v = np.zeros(6), np.zeros(6), np.zeros(6)
+    for i in range(5):
+        rows = jax.random.randint(jax.random.fold_in(key, i), (8,), 0, 50)
+        gradient, surprise = np.zeros(6), 0.0
+        for better, worse in words[:, np.asarray(rows), 0].T:
+            p = 1 / (1 + np.exp(expected[worse] - expected[better]))
+            surprise -= np.log(p) / 8
+            gradient[better] -= (1 - p) / 8
+            gradient[worse] += (1 - p) / 8
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        step = (m / (1 - 0.9 ** (i + 1))) / (np.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8)
+        expected = expected - 1e-2 * (1 - i / 5) * step
+        assert_allclose(losses[i], surprise, rtol=1e-5)
+    assert_allclose(learned, expected, rtol=1e-4)
+
+
+def test_a_tie_pulls_two_scores_together(tiny, scorer):
+    pairs = Comparisons(
+        tiny.prompts[[0]],
+        np.array([[2, 0, 0]]),
+        np.zeros((1, 3), int),
+        np.array([True]),
     )
-    prompts = np.full(n, which % world.num_prompts)
-    rng = np.random.default_rng(0)
-    pairs = annotators.compare(rng, world, prompts, first, second)
-    good, awful = (world.ratings[world.encode(w)[0]] for w in ("good", "awful"))
-    difference = world.signs[which] * (good[:, None] - awful)
-    expected = np.mean(difference > 0) + 0.5 * np.mean(difference == 0)
-    share = np.mean((pairs.chosen == first).all(1))
-    assert abs(share - expected) < 4 * 0.5 / np.sqrt(n)
-    assert 0.05 < abs(expected - 0.5) < 0.5, "people err: it is never unanimous"
 
+    def distance(model):
+        chosen, rejected = reward_model.score_pairs(model, pairs)
+        return abs(float(chosen[0] - rejected[0]))
 
-def test_an_annotator_rates_a_word_once_however_often_it_is_used():
-    world = pocket_world()
-    texts = ["good good and <end>", "and good <end> <end>"]
-    sides = [np.tile(world.encode(text), (2000, 1)) for text in texts]
-    which = np.zeros(2000, int)
-    pairs = annotators.compare(np.random.default_rng(0), world, which, *sides)
-    share = np.mean((pairs.chosen == sides[0]).all(1))
-    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(2000), "a tie is decided by a coin"
+    gradient, _ = jax.grad(reward_model.loss, has_aux=True)(scorer, pairs)
+    stepped = jax.tree.map(lambda x, g: x - 0.01 * g, scorer, gradient)
+    assert distance(stepped) < distance(scorer) - 1e-4
