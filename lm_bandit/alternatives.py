@@ -5,21 +5,17 @@
     expert iteration        pull n, keep the best, fine-tune on it; again
     DPO                     no reward, no baseline: a classifier of pairs
 
-All have the signature of `ppo.train`, start at the reference, see the same learned
-reward, and pull num_updates * pulls * k completions. REINFORCE and RLOO are PPO with
-other dials and nothing else. The others differ from it in the batch
-that they make of their pulls, or in the loss that they add; the improvement step, the
-optimizer, and the diagnostics are PPO's own.
+All start at the reference, see the same learned reward and pull as many completions.
+REINFORCE and RLOO are PPO with other dials. The others differ in the batch that they
+make of their pulls, or in the loss that they add to PPO's improvement step.
 
 Do they end at pi*? J is stationary where r - beta log(pi / pi_ref) is the same for all
 completions, which is pi*. PPO, RLOO and REINFORCE follow the gradient of J; expert
 iteration ranks by just that number, so at pi* it is left with nothing to prefer; and
 pi* minimises DPO's loss. GRPO is another matter: see `grpo`.
 
-Source: Williams (1992); Ahmadian et al. (2024), "Back to basics"; Shao et al. (2024),
-"DeepSeekMath"; Rafailov et al. (2023), "Direct preference optimization"; Guo et al.
-(2024), "Direct language model alignment from online AI feedback"; Anthony et al.
-(2017), "Thinking fast and slow"; Dong et al. (2023), "RAFT".
+Source: Williams (1992); Ahmadian et al. (2024); Shao et al. (2024), "DeepSeekMath";
+Rafailov et al. (2023); Guo et al. (2024); Anthony et al. (2017); Dong et al. (2023).
 """
 
 from collections.abc import Callable
@@ -160,21 +156,19 @@ def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
 
 def _train(key, fixed, length, config, report, update):
     for name in ("kl_target", "pretraining_weight"):
-        value = getattr(config, name)
-        if value is not None:
+        if (value := getattr(config, name)) is not None:
             raise ValueError(f"{name} is a dial of PPO's, expected None, got {value}")
     return ppo.train(key, fixed, length, config, report, update)
 
 
 def _update_grpo(state, key, fixed, length, optimizer, config):
     pull_key, improve_key = jax.random.split(key)
-    beta = state.kl_weight
+    beta, reference = state.kl_weight, ActorCritic(fixed.reference, None)
     batch, history = _pull(state.params, pull_key, fixed, length, beta, config, 0.0)
     scores = batch.value_targets[:, 0].reshape(-1, config.pulls)
     advantages = jax.vmap(group_standardized)(scores).reshape(-1, 1)
     batch = batch._replace(advantages=advantages * jnp.ones_like(batch.log_probs))
     evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
-    reference = ActorCritic(fixed.reference, None)
 
     def penalty(params, rows, _):
         now, then = (
@@ -209,8 +203,7 @@ def _update_expert(state, key, fixed, length, optimizer, config):
 
 def _update_dpo(state, key, fixed, length, optimizer, config):
     pull_key, improve_key = jax.random.split(key)
-    beta = state.kl_weight
-    reference = ActorCritic(fixed.reference, None)
+    beta, reference = state.kl_weight, ActorCritic(fixed.reference, None)
     writer = reference if config.writer == "reference" else state.params
     singles, history = _pull(writer, pull_key, fixed, length, beta, config, 0.0)
     which = singles.observations[::2]
@@ -225,9 +218,8 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
 
     references = evaluate(reference, (which,), pairs).log_prob
     before = evaluate(state.params, (which,), pairs).log_prob
-    zeros, ones = jnp.zeros_like(before), jnp.ones_like(before)
-    observations = which, references, preferences
-    batch = Batch(observations, pairs, before, zeros, zeros, zeros, ones)
+    observations, zeros = (which, references, preferences), jnp.zeros_like(before)
+    batch = Batch(observations, pairs, before, zeros, zeros, zeros, zeros + 1.0)
 
     def classification(params, rows, _):
         _, references, preferences = rows.observations
@@ -241,8 +233,8 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
 
 def _pull(writer, key, fixed, length, kl_weight, config, charged):
     """A batch by the writer; its value targets are the rewards, with KL if charged."""
-    how = config.pulls, length, config.temperature
-    pulls = pull(writer.policy, key, fixed.prompts, *how)
+    how = fixed.prompts, config.pulls, length, config.temperature
+    pulls = pull(writer.policy, key, *how)
     batch, history = ppo.estimate(writer, pulls, fixed, charged * kl_weight, config)
     objective = history.score - kl_weight * history.kl
     return batch, history._replace(kl_weight=kl_weight, objective=objective)
@@ -254,5 +246,5 @@ def _improved(state, key, history, batch, evaluate, optimizer, config, further):
     params, optimizer_state, improvement = improve(
         state[:2], key, batch, evaluate, optimizer, config, further
     )
-    state = State(params, optimizer_state, state.kl_weight)
-    return state, history._replace(improvement=improvement)
+    history = history._replace(improvement=improvement)
+    return State(params, optimizer_state, state.kl_weight), history

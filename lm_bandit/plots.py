@@ -157,7 +157,6 @@ def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
     kl, best = [start.kl, *kl, right], [start.learned, *best, best[-1]]
     span = best[-1] - start.learned
     top = best[-1] + 0.12 * span
-
     axes.plot(kl, best, color=INK, lw=2, zorder=1, label="exact frontier")
     axes.fill_between(kl, best, top, color=GREY, alpha=0.12, lw=0)
     axes.plot(kl_n, best_n, ".:", color=GREY, lw=1.5, zorder=2, label="best of n")

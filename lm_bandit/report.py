@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from lm_bandit import bandit, checkpoints, exact, plots
@@ -118,7 +117,7 @@ def figure(report: dict[str, Any]) -> bytes:
     return png.getvalue()
 
 
-def _exact(report: dict[str, Any]) -> Figure:
+def _exact(report: dict[str, Any]):
     numbers = [Value(**row) for row in report["frontier"]]
     path = [
         (row["update"], Value(*(row[name] for name in Value._fields)))
@@ -133,7 +132,7 @@ def _exact(report: dict[str, Any]) -> Figure:
     )
 
 
-def _estimated(report: dict[str, Any]) -> Figure:
+def _estimated(report: dict[str, Any]):
     rows = report["estimates"]["path"]
     names = "kl_k1", "learned", "gold"
     means, errors = (
