@@ -182,7 +182,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return run(Compare, args[1:], "python -m lm_bandit compare", told)
     if args[:1] == ["ask"]:
         return run(Ask, args[1:], "python -m lm_bandit ask", Ask.__doc__)
-    return run(Command, args, "python -m lm_bandit", __doc__.splitlines()[0])
+    # Not its own first line alone: who asks for help is to find the other commands.
+    return run(Command, args, "python -m lm_bandit", __doc__)
 
 
 if __name__ == "__main__":
