@@ -1,8 +1,10 @@
 """The main job: RLHF on real human ratings, held against its exact optimum.
 
-python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
-python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
-python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+    python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
+    python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
+    python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+
+Nothing is written before all is done.
 """
 
 import sys
@@ -182,7 +184,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return run(Compare, args[1:], "python -m lm_bandit compare", told)
     if args[:1] == ["ask"]:
         return run(Ask, args[1:], "python -m lm_bandit ask", Ask.__doc__)
-    # Not its own first line alone: who asks for help is to find the other commands.
     return run(Command, args, "python -m lm_bandit", __doc__)
 
 
