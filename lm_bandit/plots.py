@@ -152,9 +152,9 @@ def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
         for name, runs in found.runs.items()
     }
     middles = {name: np.median(of_seeds, 0) for name, of_seeds in points.items()}
-    right = max(kl[-1], *(middle[:, 0].max() for middle in middles.values())) + 0.3
+    right = 1.1 * max(optimum.kl, *(path[:, 0].max() for path in middles.values()))
     # No more than the best reward is to be had, whatever is spent.
-    kl, best = [start.kl, *kl, right], [start.learned, *best, best[-1]]
+    kl, best = [start.kl, *kl, kl[-1] + right], [start.learned, *best, best[-1]]
     span = best[-1] - start.learned
     top = best[-1] + 0.12 * span
     axes.plot(kl, best, color=INK, lw=2, zorder=1, label="exact frontier")
