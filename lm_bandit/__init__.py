@@ -32,6 +32,7 @@ Read in this order:
     exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
     alternatives.py  GRPO, expert iteration, DPO;  compare.py: all of them beside PPO
     estimates.py     the same from samples, for worlds too large to enumerate
+    progress.py      bars in the terminal
     checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 
