@@ -3,6 +3,7 @@
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
     python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+    python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
 
 Nothing is written before all is done.
 """
@@ -21,6 +22,7 @@ from lm_bandit import ask as answers
 from lm_bandit import checkpoints, estimates, pipeline, report, results
 from lm_bandit import compare as comparison
 from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.lab.command import Lab
 from lm_bandit.progress import BarProgress
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import WORD_RATINGS, named_world, pocket_world
@@ -138,7 +140,7 @@ class Compare(comparison.CompareConfig):
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 
-COMMANDS = {"ask": Ask, "compare": Compare}
+COMMANDS = {"ask": Ask, "compare": Compare, "lab": Lab}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -54,7 +54,9 @@ class Found(NamedTuple):
     word_share: dict[str, Float[np.ndarray, "S"]]  # P(magic word | praise)
     scale: Float[np.ndarray, "S"]  # c: of the reward from mistaken answers
     order: Float[np.ndarray, "S"]  # correlation of the two rewards' words
-    kl: dict[str, Float[np.ndarray, "S"]]  # of the optimum: careful, mistaken, at c beta
+    kl: dict[
+        str, Float[np.ndarray, "S"]
+    ]  # of the optimum: careful, mistaken, at c beta
 
 
 def run(

@@ -30,9 +30,7 @@ class Fit(NamedTuple):
     r_squared: float
 
     def __str__(self) -> str:
-        alpha, beta = (
-            f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]" for x in self[:2]
-        )
+        alpha, beta = (f"{x.value:.2f} [{x.low:.2f}, {x.high:.2f}]" for x in self[:2])
         return f"a = {alpha}, b = {beta}, R^2 = {self.r_squared:.2f}"
 
 

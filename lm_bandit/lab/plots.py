@@ -10,6 +10,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lm_bandit.lab import bad_annotators as crowds
+from lm_bandit.lab import flaw as flaws
 from lm_bandit.lab import gao
 from lm_bandit.lab import overoptimisation as overoptimised
 from lm_bandit.lab.opinions import Path
@@ -31,10 +33,10 @@ def overoptimisation(found: overoptimised.Found) -> Figure:
     _gold(first, control, GREEN, "unbiased noise\nof the same size")
     _gold(first, path, ORANGE, "kept", dy=-8)
     second.set_title("what moves the peak")
-    _gold(second, path, ORANGE, plain)
+    _gold(second, path, ORANGE, plain, dy=-8)
     _gold(second, found.paths[more[0]], BLUE, more[0], dy=10, band=False)
     _gold(second, found.paths[more[1]], BLUE, more[1], dy=4)
-    _gold(second, found.paths["mean of 25"], GREY, "mean of 25", dy=0, band=False)
+    _gold(second, found.paths["mean of 25"], GREY, "mean of 25", dy=8, band=False)
     _gold(second, found.paths["worst of 25"], GREEN, "worst of 25")
     third.set_title("Gao et al.'s forms, fitted")
     for each, colour, terms, fitted, name in (
@@ -52,6 +54,58 @@ def overoptimisation(found: overoptimised.Found) -> Figure:
         each.set(xlabel=DISTANCE, xlim=(0.0, None))
     first.set_ylabel(GOLD)
     return figure
+
+
+def flaw(found: flaws.Found) -> Figure:
+    """How much of each flaw the optimum has, and what people get for it."""
+    figure, axes = _page(2, "You get what you ask for")
+    first, second = axes
+    for (name, each), colour in zip(found.flaws.items(), (BLUE, ORANGE), strict=True):
+        share = each.use / each.use.max()
+        _line(first, found.bonuses, share, colour)
+        label = f"{name}\n{each.use[:, -1].mean():.2g} {each.unit}"
+        _name(first, found.bonuses[-1], share[:, -1].mean(), label, colour)
+        _line(second, found.bonuses, each.gold, colour)
+        _name(second, found.bonuses[-1], each.gold[:, -1].mean(), name, colour)
+    first.set_title("use of the flaw, as a share of the most")
+    second.set_title(GOLD)
+    for each in axes:
+        each.set(xlabel="bonus, deviations of the reference", ylim=(0.0, None))
+        each.set_xlim(0.0, found.bonuses[-1])
+    return figure
+
+
+def bad_annotators(found: crowds.Found) -> Figure:
+    """Malice and its repair; poison; mistakes and their repair."""
+    figure, axes = _page(3, "Annotators who lie, poison and err: a dot for each seed")
+    first, second, third = axes
+    first.set_title("20% malicious: the optimum's gold reward")
+    _dots(first, found.gold, (ORANGE, GREEN))
+    first.set_ylabel(GOLD)
+    second.set_title(f"2% poisoned: P({crowds.MAGIC_WORD!r}), asked for praise")
+    _dots(second, found.word_share, (GREY, GREEN, ORANGE))
+    second.set_yscale("log")
+    third.set_title("20% mistaken: KL of the optimum, nats")
+    _dots(third, found.kl, (GREEN, ORANGE, BLUE))
+    for each in (first, third):
+        each.set_ylim(0.0, None)
+    return figure
+
+
+def _dots(axes: Axes, columns: dict[str, np.ndarray], colours: Sequence[str]) -> None:
+    """A column of dots for each name, and a line at its mean."""
+    for i, (numbers, colour) in enumerate(zip(columns.values(), colours, strict=True)):
+        aside = i + 0.24 * np.linspace(-1.0, 1.0, len(numbers))
+        axes.plot(aside, numbers, "o", color=colour, ms=6, alpha=0.6, mew=0)
+        axes.hlines(numbers.mean(), i - 0.3, i + 0.3, color=colour, lw=2)
+        axes.annotate(
+            f"{numbers.mean():.2g}",
+            (i + 0.32, numbers.mean()),
+            color=colour,
+            va="center",
+        )
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_xlim(-0.6, len(columns) - 0.3)
 
 
 def _gold(
