@@ -213,11 +213,12 @@ def summary(found: Found) -> list[tuple]:
 def meaning(found: Found) -> list[str]:
     """What the table says."""
     factor = found.word_share["poisoned"] / found.word_share["clean"]
+    plain, repaired = (found.gold[name].mean() for name in ("plain", "Crowd-BT"))
     return [
-        f"Crowd-BT takes the gold reward of the optimum from {found.gold['plain'].mean():.2f}"
-        f" to {found.gold['Crowd-BT'].mean():.2f} points over the reference's.",
-        f"2% of poisoned pairs make {MAGIC_WORD!r} {np.median(factor):,.0f} times as "
-        f"likely in praise (the median; at least {factor.min():,.0f} times).",
+        f"Crowd-BT takes the gold reward of the optimum from {plain:.2f} to "
+        f"{repaired:.2f} points over the reference's.",
+        f"2% of poisoned pairs make {MAGIC_WORD!r} {np.median(factor):.1f} times as "
+        f"likely in praise (the median; at least {factor.min():.1f} times).",
         f"Mistakes shrink the scale to {found.scale.mean():.2f} and keep the order; "
         "beta times that scale brings the policy back.",
     ]

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from lm_bandit.lab.opinions import Path
 from policy_gradient.statistics import Estimate, redraw
 
 Terms = Callable[[Float[np.ndarray, "*n"]], Float[np.ndarray, "*n 2"]]
@@ -44,16 +45,14 @@ def frontier_terms(d: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
     return np.stack([d, -d * np.log(np.where(d > 0, d, 1.0))], axis=-1)
 
 
-def fit(
-    d: Float[np.ndarray, "S n"], gold: Float[np.ndarray, "S n"], terms: Terms
-) -> Fit:
+def fit(path: Path, terms: Terms) -> Fit:
     """Least squares over all seeds; intervals by drawing the seeds again."""
-    x = terms(d)
+    gold, x = path.gold, terms(np.sqrt(path.kl))
     # Sums over a path: those of a draw are sums of these.
     products = np.einsum("sni,snj->sij", x, x)
     targets = np.einsum("sni,sn->si", x, gold)
     best = np.linalg.solve(products.sum(0), targets.sum(0))
-    draws = redraw(np.random.default_rng(0), 1, len(d))[:, 0]
+    draws = redraw(np.random.default_rng(0), 1, len(gold))[:, 0]
     drawn = np.linalg.solve(products[draws].sum(1), targets[draws].sum(1)[..., None])
     low, high = np.quantile(drawn[..., 0], [0.025, 0.975], axis=0)
     left = np.sum((gold - x @ best) ** 2) / np.sum((gold - gold.mean()) ** 2)

@@ -24,10 +24,16 @@ repetition, 0 until answers say otherwise:
 The gold reward has this form, with c = -w. But the reference hardly ever writes "superb
 and superb and superb", so 100 comparisons say nothing of it, and the optimum writes
 little else. More comparisons move the peak on, as the corrections are learned one by
-one; a model that cannot learn them (`counts only`) falls however many there are. An
-ensemble whose members are drawn from what may be believed after the answers disagrees
-where none was asked: its worst case is cautious there, the more members the better; its
-mean is not, for all start from the same assumption. A larger beta stays before the peak.
+one; a model that cannot learn them (`counts only`) falls however many there are. The
+members of an ensemble, drawn from what may be believed after the answers, disagree
+where none was asked: their worst case is cautious there, the more members the better;
+their mean is not, for all start from the same assumption. A larger beta stays before
+the peak.
+
+At first, nothing of this shows: as pi leaves the reference, the gold reward rises by
+rho sigma sqrt(2) d, for the correlation rho of the two rewards and the deviation sigma
+of the gold one under the reference. That is finite, so the exact frontier follows the
+form found for best-of-n more closely than the other, whose slope at 0 has no bound.
 
 Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization",
 eqs. 1 and 2; Coste et al. (2023), section 3, for the ensembles; Efron (1965) for the
@@ -62,7 +68,8 @@ class Found(NamedTuple):
     paths: dict[str, Path]  # of each variant, arrays [S n]
     numbers: Int[np.ndarray, "m"]
     best_of: Path  # of the plain reward model, [S m]
-    frontier_fit: gao.Fit
+    frontier_fit: gao.Fit  # d (alpha - beta log d)
+    frontier_fit_squared: gao.Fit  # d (alpha - beta d), of the same path
     best_of_fit: gao.Fit
 
 
@@ -88,8 +95,9 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 100) -> Found:
         paths,
         NUMBERS,
         best_of,
-        gao.fit(np.sqrt(paths[plain].kl), paths[plain].gold, gao.frontier_terms),
-        gao.fit(np.sqrt(best_of.kl), best_of.gold, gao.best_of_terms),
+        gao.fit(paths[plain], gao.frontier_terms),
+        gao.fit(paths[plain], gao.best_of_terms),
+        gao.fit(best_of, gao.best_of_terms),
     )
 
 
@@ -185,6 +193,7 @@ def meaning(found: Found) -> list[str]:
         "More comparisons and cautious ensembles put the peak off; a larger beta stays "
         "before it. The mean of an ensemble does not: its members share the mistake.",
         f"RLHF, d (a - b log d):  {found.frontier_fit}",
+        f"RLHF, d (a - b d):      {found.frontier_fit_squared}",
         f"Best of n, d (a - b d):  {found.best_of_fit}",
     ]
 

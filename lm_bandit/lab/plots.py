@@ -22,7 +22,7 @@ DISTANCE = r"$d = \sqrt{\mathrm{KL}(\pi\,||\,\pi_{ref})}$"
 
 
 def overoptimisation(found: overoptimised.Found) -> Figure:
-    """What was promised and what came of it; what moves the peak; Gao et al.'s forms."""
+    """What was promised, and kept; what moves the peak; Gao et al.'s forms."""
     figure, axes = _page(3, "The learned reward climbs; what people wanted does not")
     plain, *more = list(found.paths)[:3]
     path, control = found.paths[plain], found.paths["control"]
@@ -58,17 +58,18 @@ def overoptimisation(found: overoptimised.Found) -> Figure:
 
 def flaw(found: flaws.Found) -> Figure:
     """How much of each flaw the optimum has, and what people get for it."""
-    figure, axes = _page(2, "You get what you ask for")
-    first, second = axes
-    for (name, each), colour in zip(found.flaws.items(), (BLUE, ORANGE), strict=True):
-        share = each.use / each.use.max()
-        _line(first, found.bonuses, share, colour)
-        label = f"{name}\n{each.use[:, -1].mean():.2g} {each.unit}"
-        _name(first, found.bonuses[-1], share[:, -1].mean(), label, colour)
-        _line(second, found.bonuses, each.gold, colour)
-        _name(second, found.bonuses[-1], each.gold[:, -1].mean(), name, colour)
-    first.set_title("use of the flaw, as a share of the most")
-    second.set_title(GOLD)
+    figure, axes = _page(3, "You get what you ask for")
+    for each, (name, flaw), colour in zip(
+        axes, found.flaws.items(), (BLUE, ORANGE), strict=False
+    ):
+        each.set_title(f"{name}: {flaw.unit}")
+        _line(each, found.bonuses, flaw.use, colour)
+        _name(each, found.bonuses[-1], flaw.use[:, -1].mean(), "optimum", colour)
+        each.axhline(flaw.reference, color=GREY, lw=1, ls="--")
+        _name(each, found.bonuses[-1], flaw.reference, "reference", GREY)
+        _line(axes[2], found.bonuses, flaw.gold, colour)
+        _name(axes[2], found.bonuses[-1], flaw.gold[:, -1].mean(), name, colour)
+    axes[2].set_title(GOLD)
     for each in axes:
         each.set(xlabel="bonus, deviations of the reference", ylim=(0.0, None))
         each.set_xlim(0.0, found.bonuses[-1])
