@@ -142,7 +142,7 @@ def _page(columns: int, title: str) -> tuple[Figure, Sequence[Axes]]:
     """A row of plain axes under a title."""
     figure = Figure(figsize=(4.6 * columns, 4.4), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=14)
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
         each.spines[["left", "bottom"]].set_color(GREY)

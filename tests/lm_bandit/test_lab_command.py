@@ -40,7 +40,7 @@ def test_table_csv_and_json_have_the_same_numbers(tmp_path, capsys):
     [
         (["flaws"], "name must be one of overoptimisation, flaw, annotators"),
         (["flaw", "--seeds", "1"], "seeds must be at least 2, got 1"),
-        (["flaw", "--seeds", "many"], "invalid choice"),
+        (["flaw", "--seeds", "many"], "many"),
     ],
 )
 def test_a_mistake_costs_one_line(flags, line, capsys):
@@ -48,4 +48,4 @@ def test_a_mistake_costs_one_line(flags, line, capsys):
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     assert told.count("\n") == 1
-    assert line in told or "many" in told
+    assert line in told
