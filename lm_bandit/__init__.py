@@ -16,6 +16,7 @@ Read in this order:
     bandit.py        k prompts, one pull = one completion; the gold reward
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     feedback.py      six kinds of human feedback as data;  annotators.py: who gives it
+    records.py       answers as JSON Lines;  record_files.py: files of them
     preferences.py   what each kind says of the reward;  critiques.py: what text says
     reward_model.py  a number for a completion, out of answers
     crowd.py         annotators who err, lie and differ, learned with the reward
