@@ -16,6 +16,7 @@ Read in this order:
     bandit.py        k prompts, one pull = one completion; the gold reward
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     feedback.py      six kinds of human feedback as data;  annotators.py: who gives it
+    records.py       answers as JSON Lines;  record_files.py: files of them
     preferences.py   what each kind says of the reward;  critiques.py: what text says
     reward_model.py  a number for a completion, out of answers
     crowd.py         annotators who err, lie and differ, learned with the reward
@@ -32,6 +33,7 @@ Read in this order:
     exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
     alternatives.py  GRPO, expert iteration, DPO;  compare.py: all of them beside PPO
     estimates.py     the same from samples, for worlds too large to enumerate
+    progress.py      bars in the terminal
     checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
 

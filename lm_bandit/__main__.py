@@ -15,57 +15,19 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
 from tyro.conf import Positional
 
 from lm_bandit import ask as answers
 from lm_bandit import checkpoints, estimates, pipeline, report, results
 from lm_bandit import compare as comparison
 from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.progress import BarProgress
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import WORD_RATINGS, named_world, pocket_world
 from lm_bandit.transformer import Transformer
 from mdp.command_line import run
 from policy_gradient.compilation import keep_compiled_programs
 from policy_gradient.configs import require_positive
-
-STAGES = {
-    "pretraining": "pretraining on babble",
-    "SFT": "SFT on demonstrations",
-    "reward model": "reward model on comparisons",
-    "PPO": "PPO against the reward model",
-    "exact oracle": "exact oracle, every completion",
-    "estimates": "estimates from samples",
-}
-
-
-class BarProgress(pipeline.Progress):
-    """A progress bar for each stage."""
-
-    def __init__(self, console: Console):
-        super().__init__()
-        self.current = "the start"
-        self.bars = Bars(
-            TextColumn("{task.description:32}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-
-    def begin(self, name: str, steps: int):
-        self.current = STAGES.get(name, name)
-        task = self.bars.add_task(self.current, total=steps)
-        return lambda done, metrics=None: self.bars.update(task, completed=done)
 
 
 @dataclass(frozen=True)
@@ -176,14 +138,16 @@ class Compare(comparison.CompareConfig):
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 
+COMMANDS = {"ask": Ask, "compare": Compare}
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Parse, run, show."""
     args = sys.argv[1:] if args is None else args
-    if args[:1] == ["compare"]:
-        told = Compare.__doc__
-        return run(Compare, args[1:], "python -m lm_bandit compare", told)
-    if args[:1] == ["ask"]:
-        return run(Ask, args[1:], "python -m lm_bandit ask", Ask.__doc__)
+    if args and args[0] in COMMANDS:
+        command = COMMANDS[args[0]]
+        usage = f"python -m lm_bandit {args[0]}"
+        return run(command, args[1:], usage, command.__doc__)
     return run(Command, args, "python -m lm_bandit", __doc__)
 
 
