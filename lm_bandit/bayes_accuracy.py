@@ -25,10 +25,15 @@ from lm_bandit.text import World
 
 def bayes_accuracy(world: World, pairs: Comparisons) -> float:
     """The best possible accuracy on fresh annotators' answers about these pairs."""
-    first_tokens = list(world.prompts[:, 0])
-    which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
-    p = win_probabilities(world, which, pairs.chosen, pairs.rejected)
+    p = agreeing(world, pairs)
     return float(np.mean(np.maximum(p, 1.0 - p)))
+
+
+def agreeing(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
+    """P(a fresh annotator answers like this one), for each answer."""
+    first_tokens = list(world.prompts[:, 0])  # they say what is asked for
+    which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
+    return win_probabilities(world, which, pairs.chosen, pairs.rejected)
 
 
 def win_probabilities(
