@@ -25,14 +25,19 @@ from lm_bandit.text import World
 
 def bayes_accuracy(world: World, pairs: Comparisons) -> float:
     """The best possible accuracy on fresh annotators' answers about these pairs."""
-    first_tokens = list(world.prompts[:, 0])
-    which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
-    return best_accuracy(win_probabilities(world, which, pairs.chosen, pairs.rejected))
+    return best_accuracy(agreeing(world, pairs))
 
 
 def best_accuracy(probs: Float[np.ndarray, "n"]) -> float:
     """Mean of max(p, 1 - p): who knows p bets on the likelier answer, pair by pair."""
     return float(np.mean(np.maximum(probs, 1.0 - probs)))
+
+
+def agreeing(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
+    """P(a fresh annotator answers like this one), for each answer."""
+    first_tokens = list(world.prompts[:, 0])  # they say what is asked for
+    which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
+    return win_probabilities(world, which, pairs.chosen, pairs.rejected)
 
 
 def win_probabilities(
