@@ -61,7 +61,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
     ("line", "reason", "told"),
     [
         (b'{"prompt": "p", "chosen": "c', "not JSON", "expected a JSON object"),
-        (b"[1]", "not JSON", "expected a JSON object, got '[1]'"),
+        (b"[1]", "not JSON", "expected a JSON object, got [1]"),
         (b'{"score": NaN}', "not JSON", "NaN"),
         (b"[" * 100_000, "not JSON", "JSON"),
         (b'{"prompt": "caf\xe9"}', "not UTF-8", "byte 0xe9 at column 16"),
@@ -70,7 +70,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
         (b'{"prompt": "p", "chosen": "c"}', "missing field", "field rejected"),
         (b'{"promt": "p", "chosen": "c", "rejected": "r"}', "missing field", "prompt"),
         (b'{"completion": "c", "score": 3}', "missing field", "field prompt"),
-        (b'{"prompt": 1, "completion": "c"}', "wrong type", "a string, got '1'"),
+        (b'{"prompt": 1, "completion": "c"}', "wrong type", "a string, got 1"),
         (b'{"prompt": "p", "completion": ["c"]}', "wrong type", "field completion"),
         (b'{"prompt": "p", "completion": " \\n"}', "empty completion", "completion"),
         (b'{"prompt": "p", "chosen": "", "rejected": "r"}', "empty completion", "got"),
@@ -81,7 +81,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
         (b'{"prompt": "p", "completion": "c", "score": 11}', "out of range", "1 to 10"),
         (b'{"prompt": "p", "completion": "c", "score": 2.5}', "wrong type", "2.5"),
         (b'{"prompt": "p", "completion": "c", "score": true}', "wrong type", "true"),
-        (b'{"prompt": "p", "completion": "c", "label": 2}', "out of range", "got '2'"),
+        (b'{"prompt": "p", "completion": "c", "label": 2}', "out of range", "got 2"),
         (b'{"prompt": "p", "completion": "c", "label": "ok"}', "wrong type", "true or"),
         (
             b'{"prompt": "p", "completion": "c", "label": true, "annotator": "me"}',
