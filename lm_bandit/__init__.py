@@ -16,12 +16,14 @@ Read in this order:
     bandit.py        k prompts, one pull = one completion; the gold reward
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     feedback.py      six kinds of human feedback as data;  annotators.py: who gives it
+    records.py       answers as JSON Lines;  record_files.py: files of them
     preferences.py   what each kind says of the reward;  critiques.py: what text says
     reward_model.py  a number for a completion, out of answers
     crowd.py         annotators who err, lie and differ, learned with the reward
     linear_reward.py a worth for each word, exactly;  ensemble.py: several rewards
     lessons.py       what each kind teaches;  bayes_accuracy.py: how much can be known
     elicitation.py   which question to ask next
+    labelling.py     you are the annotator;  keys.py: what you press
     kto.py           labels, taken straight to the policy
     views.py         a completion as many actions (tokens), or as one
     rewards.py       what a completion earned, beside what was to be expected

@@ -1,0 +1,266 @@
+"""Files of answers: what is read back is what was written, and nothing bad gets by."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from lm_bandit import feedback, records, sft
+from lm_bandit.record_files import Journal, load, read
+from lm_bandit.records import BadLine, Comparison, parse, write
+
+KINDS = (
+    Comparison("a prompt", "one", "other"),
+    Comparison("ü\n", "one", "other", tied=True, annotator=3),
+    records.Ranking("p", ("best", "middle", "worst"), 0),
+    records.Score("p", "c", 10),
+    records.Label("p", "c", False, 7),
+    records.Correction("p", "same", "same"),
+    records.Critique("p", "c", "'awful' should go", 1),
+    records.Demonstration("", "c"),
+)
+
+
+def lines(path, *contents):
+    path.write_bytes(b"".join(contents))
+    return path
+
+
+@pytest.mark.parametrize("record", KINDS, ids=lambda record: type(record).__name__)
+def test_what_is_written_is_read_back(record):
+    line = write(record)
+    assert line.index(b"\n") == len(line) - 1
+    assert parse(line) == record
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "prompt"),
+    [
+        (
+            "\n\nHuman: hi\n\nAssistant: Hello.",
+            "\n\nHuman: hi\n\nAssistant: Help!",
+            "\n\nHuman: hi\n\nAssistant:",
+        ),
+        ("The film was good", "The film was grim", "The film was "),
+    ],
+)
+def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
+    found = parse(json.dumps({"chosen": chosen, "rejected": rejected}).encode())
+    assert found.prompt == prompt
+    assert (prompt + found.chosen, prompt + found.rejected) == (chosen, rejected)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "told"),
+    [
+        (b'{"prompt": "p", "chosen": "c', "not JSON", "expected a JSON object"),
+        (b"[1]", "not JSON", "expected a JSON object, got [1]"),
+        (b'{"score": NaN}', "not JSON", "NaN"),
+        (b"[" * 100_000, "not JSON", "JSON"),
+        (b'{"prompt": "caf\xe9"}', "not UTF-8", "byte 0xe9 at column 16"),
+        (b'{"prompt": "p", "completion": "\\ud800"}', "not UTF-8", "field completion"),
+        (b"{}", "missing field", "got none"),
+        (b'{"prompt": "p", "chosen": "c"}', "missing field", "field rejected"),
+        (b'{"promt": "p", "chosen": "c", "rejected": "r"}', "missing field", "prompt"),
+        (b'{"completion": "c", "score": 3}', "missing field", "field prompt"),
+        (b'{"prompt": 1, "completion": "c"}', "wrong type", "a string, got 1"),
+        (b'{"prompt": "p", "completion": ["c"]}', "wrong type", "field completion"),
+        (b'{"prompt": "p", "completion": " \\n"}', "empty completion", "completion"),
+        (b'{"prompt": "p", "chosen": "", "rejected": "r"}', "empty completion", "got"),
+        (b'{"prompt": "p", "chosen": "c", "rejected": "c"}', "equal completions", "c"),
+        (b'{"prompt": "p", "completions": ["c"]}', "wrong type", "at least two"),
+        (b'{"prompt": "p", "completions": ["c", ""]}', "empty completion", "ns[1]"),
+        (b'{"prompt": "p", "completions": ["c", "c"]}', "equal completions", "diff"),
+        (b'{"prompt": "p", "completion": "c", "score": 11}', "out of range", "1 to 10"),
+        (b'{"prompt": "p", "completion": "c", "score": 2.5}', "wrong type", "2.5"),
+        (b'{"prompt": "p", "completion": "c", "score": true}', "wrong type", "true"),
+        (b'{"prompt": "p", "completion": "c", "label": 2}', "out of range", "got 2"),
+        (b'{"prompt": "p", "completion": "c", "label": "ok"}', "wrong type", "true or"),
+        (
+            b'{"prompt": "p", "completion": "c", "label": true, "annotator": "me"}',
+            "wrong type",
+            "field annotator",
+        ),
+    ],
+    ids=lambda value: repr(value[:60]),
+)
+def test_a_bad_line_is_named_and_can_be_skipped_and_counted(
+    line, reason, told, tmp_path
+):
+    with pytest.raises(BadLine) as caught:
+        parse(line)
+    assert caught.value.reason == reason
+    assert told in str(caught.value)
+    good = write(KINDS[0])
+    path = lines(tmp_path / "mine.jsonl", good, line + b"\n", good)
+    with pytest.raises(ValueError, match=r"mine\.jsonl, line 2: ") as refused:
+        list(read(path))
+    assert "\n" not in str(refused.value)
+    skipped = Counter()
+    assert list(read(path, skipped)) == [KINDS[0]] * 2
+    assert skipped == {reason: 1}
+
+
+def test_a_file_holds_one_kind_of_answer(tmp_path):
+    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]), b"\n", write(KINDS[3]))
+    with pytest.raises(ValueError, match="line 3: expected a Comparison"):
+        list(read(path))
+    skipped = Counter()
+    assert list(read(path, skipped)) == [KINDS[0]]
+    assert skipped == {"another kind": 1}
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="at least one record, got none"):
+        list(read(lines(tmp_path / "mine.jsonl", b"\n")))
+    with pytest.raises(ValueError, match="at least one record, got 2 bad lines"):
+        list(read(lines(tmp_path / "mine.jsonl", b"1\n", b"2\n"), Counter()))
+    with pytest.raises(ValueError, match=r"cannot read .*none\.jsonl"):
+        list(read(tmp_path / "none.jsonl"))
+
+
+def test_a_line_without_an_end_is_never_held_whole(tmp_path):
+    # A sparse file of a gigabyte: it takes no room on the disk, and none in memory.
+    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]))
+    with path.open("r+b") as file:
+        file.truncate(10**9)
+    with pytest.raises(ValueError, match="line 2: expected at most 1,000,000 bytes"):
+        list(read(path))
+
+
+def test_a_file_is_read_line_by_line(tmp_path):
+    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]), b"not yet looked at\n")
+    assert next(read(path)) == KINDS[0]
+
+
+def encode(text):
+    if "?" in text:
+        raise ValueError(f"no tokens for {text!r}")
+    return np.array([len(text), 0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            [
+                Comparison("p", "a", "bb", annotator=1),
+                Comparison("q", "a", "b", True, 2),
+            ],
+            feedback.Comparisons(
+                [[1, 0]] * 2, [[1, 0]] * 2, [[2, 0], [1, 0]], [False, True], [1, 2]
+            ),
+        ),
+        (
+            [records.Ranking("p", ("a", "bb", "ccc"))],
+            feedback.Rankings([[1, 0]], [[[1, 0], [2, 0], [3, 0]]]),
+        ),
+        (
+            [records.Score("p", "a", 4), records.Score("p", "bb", 9, 0)],
+            feedback.Scores([[1, 0]] * 2, [[1, 0], [2, 0]], [4, 9]),
+        ),
+        (
+            [records.Label("p", "a", True)],
+            feedback.Labels([[1, 0]], [[1, 0]], [True]),
+        ),
+        (
+            [records.Correction("p", "a", "bb")],
+            feedback.Corrections([[1, 0]], [[1, 0]], [[2, 0]]),
+        ),
+        (
+            [records.Critique("p", "a", "no")],
+            feedback.Critiques([[1, 0]], [[1, 0]], ("no",)),
+        ),
+        (
+            [records.Demonstration("p", "a")],
+            sft.Texts([[1, 0, 1, 0]], [[0, 0, 1, 1]]),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_file_becomes_the_arrays_of_its_kind(kind, expected, tmp_path):
+    path = lines(tmp_path / "mine.jsonl", *map(write, kind))
+    found = load(path, encode, encode)
+    assert type(found) is type(expected)
+    for got, hoped in zip(found, expected, strict=True):
+        assert (got is None) == (hoped is None)
+        if hoped is not None:
+            assert_array_equal(got, hoped)
+
+
+def test_what_cannot_be_encoded_is_a_bad_line(tmp_path):
+    bad = write(Comparison("p", "what?", "b"))
+    path = lines(tmp_path / "mine.jsonl", bad, write(KINDS[0]))
+    with pytest.raises(ValueError, match=r"mine\.jsonl, line 1: no tokens for 'what\?"):
+        load(path, encode, encode)
+    skipped = Counter()
+    assert len(load(path, encode, encode, skipped).prompts) == 1
+    assert skipped == {"cannot be encoded": 1}
+
+
+def test_a_torn_last_line_is_taken_away_and_a_whole_one_completed(tmp_path):
+    first, second = write(KINDS[0]), write(KINDS[1])
+    for cut in range(len(second) + 1):
+        path = lines(tmp_path / "mine.jsonl", first, second[:cut])
+        whole = [KINDS[0]] + [KINDS[1]] * (cut >= len(second) - 1)
+        assert Journal(path).records == whole
+        assert path.read_bytes() == b"".join(map(write, whole))
+
+
+def test_undo_takes_the_last_answer_out_of_the_file(tmp_path):
+    journal = Journal(tmp_path / "deep" / "mine.jsonl")
+    for record in KINDS[:2]:
+        journal.append(record)
+    assert journal.undo() == KINDS[1]
+    assert Journal(journal.path).records == journal.records == [KINDS[0]]
+    assert journal.undo() == KINDS[0]
+    assert Journal(journal.path).records == journal.records == []
+
+
+def test_a_journal_leaves_a_file_that_is_not_its_own_alone(tmp_path):
+    for text in (b"a diary", b"a diary\n", b'{"prompt": 1}\n'):
+        path = lines(tmp_path / "diary.txt", text)
+        with pytest.raises(ValueError, match=r"diary\.txt, line 1"):
+            Journal(path)
+        assert path.read_bytes() == text
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from lm_bandit.record_files import Journal
+from lm_bandit.records import Comparison
+
+journal = Journal(Path(sys.argv[1]))
+for number in range(len(journal.records), 10**6):
+    journal.append(Comparison("p" * 5000, str(number), "other"))
+    print(number, flush=True)
+"""
+
+
+def test_no_answer_is_lost_by_a_kill_at_any_moment(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    told = -1
+    for _ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        first = int(writer.stdout.readline())
+        assert first == told + 1
+        time.sleep(0.05)
+        writer.send_signal(signal.SIGKILL)
+        told = int(([first, *writer.stdout.read().split()])[-1])
+        writer.wait()
+        saved = [int(record.chosen) for record in Journal(path).records]
+        assert saved == list(range(len(saved)))
+        assert len(saved) > told  # one more may be saved than was told
+        told = len(saved) - 1
