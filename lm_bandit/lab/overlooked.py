@@ -3,19 +3,25 @@
 266 words with ten ratings each are 2,660 numbers, and one of them is upside down: nine
 people gave -2 or -3. Which statistic finds it, if the largest is looked at first?
 
-    the rating        |x|                                        184 others are as large
-    in deviations     |x - mean| / deviation of all ten
-    from the others   |x - mean of the other nine|
-    robust            |x - median of the nine| / (1.4826 MAD of the nine, at least 1/2)
+    the rating       |x|                                         183 others are as large
+    in deviations    |x - mean| / deviation of all ten
+    residual         |x - mean of the other nine|
+    standardised     the residual / deviation of the nine (at least 1)
+    robust           |x - median of the nine| / 1.4826 MAD of the nine (at least 1)
 
 The second is what one would do first, and cannot work: of ten numbers none is more than
 sqrt(10 - 1) = 3 deviations from their mean, however wrong it is, for it moves the mean
-and widens the deviation that it is measured by. So leave it out of both (the third and
-the fourth). The median absolute deviation, times 1.4826, is a normal distribution's
-deviation; people who agree to the point are not infinitely sure, hence the 1/2.
+and widens the deviation that it is measured by. So leave it out of both. The median
+absolute deviation, times 1.4826, is a normal distribution's deviation. Whole numbers
+often agree to the point, and nobody is sure beyond the scale's own step: hence the 1.
 
-That the worst is found might be luck: so the same is asked of mistakes planted on
-purpose, a rating turned around, one at a time. And what if it is overlooked? The mean
+Each of the last three puts this rating first. That might be luck, so the same is asked
+of mistakes planted on purpose, a rating turned around, one at a time: the standardised
+residual finds three in four among the first ten, the robust one only one in three, as
+nine numbers are too few for a median deviation to tell the sure from the unsure. A
+statistic that finds one mistake need not be the one that finds mistakes.
+
+And what if it is overlooked? The mean
 rating of the word is -2.0 instead of -2.7, which nobody will notice. But who asks that
 rater alone (of an eleventh language, of a small firm, of a rare disease there may be
 one) teaches a model that "awful" is the highest praise.
@@ -40,6 +46,7 @@ from lm_bandit.text import read_word_ratings
 WORD = "awful"
 PLANTED = 100  # mistakes of each seed
 FOUND = 10  # looked at, of all ratings: a mistake among them is found
+STEP = 1.0  # of the scale, in points
 KL_WEIGHT = 0.5  # beta
 
 Statistic = Callable[[Float[np.ndarray, "W R"]], Float[np.ndarray, "W R"]]
@@ -70,9 +77,14 @@ def in_deviations(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]
     return np.abs(ratings - ratings.mean(1, keepdims=True)) / deviations
 
 
-def from_the_others(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
+def residual(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
     """How far from the mean of the others."""
     return np.abs(ratings - _others(ratings).mean(-1))
+
+
+def standardised(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
+    """How many deviations of the others from their mean."""
+    return residual(ratings) / np.maximum(_others(ratings).std(-1), STEP)
 
 
 def robust(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
@@ -80,13 +92,14 @@ def robust(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
     others = _others(ratings)
     medians = np.median(others, axis=-1)
     spread = np.median(np.abs(others - medians[..., None]), axis=-1)
-    return np.abs(ratings - medians) / (1.4826 * np.maximum(spread, 0.5))
+    return np.abs(ratings - medians) / (1.4826 * np.maximum(spread, STEP))
 
 
 STATISTICS: dict[str, Statistic] = {
     "the rating": size,
     "in deviations": in_deviations,
-    "from the others": from_the_others,
+    "residual": residual,
+    "standardised": standardised,
     "robust": robust,
 }
 

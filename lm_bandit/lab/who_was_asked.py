@@ -1,6 +1,6 @@
 """Who was asked? Two groups disagree, and one model is to serve them all.
 
-Of fifty annotators, a share belongs to a group whose taste in a few words is the
+Of fifty annotators, a share belongs to a group whose taste in half of the words is the
 opposite of the others'. A reward model that takes all answers for one person's learns
 something like the mean of the two: where the groups are equally large, nothing at all
 about these words; elsewhere, what the larger one likes. The policy then serves
@@ -28,7 +28,9 @@ from lm_bandit.lab.opinions import Bench
 
 ANNOTATORS = 50
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second group
-DIVISIVE = "nice funny hilarious charming weird dull"  # words they disagree about
+DIVISIVE = (  # what they disagree about: half of the words, the strong ones
+    "hilarious wonderful superb charming flawless dreadful horrible pathetic awful bad"
+)
 KL_WEIGHT = 0.5  # beta
 
 
