@@ -3,20 +3,23 @@
     core       pi_0: predicts how the language at large goes on, whatever was asked
     prepped    SFT on demonstrations, and RLHF: answers, and answers that people like
 
-Both can be read in three numbers, all exact:
+All that is to be said of them is exact:
 
-    - E_{y ~ pi_0}[ log pi(y | x) ]    surprise at the language at large, in nats a text
-    E_{y ~ pi}[ gold ]                 what people think of it
-    H(pi),  E[distinct of 100]         how much there is that it would say
+    - E_{y ~ pi_0}[ log pi(y | x) ] / tokens    surprise at the language, nats a token
+    E_{y ~ pi}[ gold ]                          what people think of it
+    H(pi),  exp H(first word),  E[distinct completions of 100]
 
-The first is next-token cross-entropy, added up over a text; it is lowest at pi_0. Each
-step away from the core raises the second, and is paid for in the first and the third:
-the language at large holds what nobody wants to read. A pretraining term in the loss
-(Ouyang et al.'s PPO-ptx) buys some of the first back.
+The first is the loss of next-token prediction; it is lowest at pi_0. Each step away
+from the core raises the second and is paid for in the first: the language at large
+holds what nobody wants to read. Diversity goes another way. The choice of words narrows
+from the start; but people like long answers better, there are more of these, and so the
+completions are at first more diverse than the SFT model's. Where beta is small, one
+answer is left. A pretraining term in the loss (Ouyang et al.'s PPO-ptx) buys some of
+the first back.
 
-The core here is the world's own Markov chain (`text.language`), of which texts that do
-not end after three words count as one; the SFT model is the bench's reference, with a
-few hundredths of the core left in it.
+The core here is the world's own Markov chain (`text.language`), of which those texts
+are taken that end within three words; the SFT model is the bench's reference, with two
+hundredths of the core left in it.
 
 Source: Ouyang et al. (2022), sections 3.5 and 4.2, on the "alignment tax"; Kirk et al.
 (2023), "Understanding the effects of RLHF on LLM generalisation and diversity".
@@ -29,28 +32,26 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import exact, linear_reward
-from lm_bandit.exact import Problem
+from lm_bandit import exact
 from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import WORDS, Bench
+from lm_bandit.lab.opinions import Bench
 from lm_bandit.text import END, language
 from lm_bandit.trie import LogProbs
 
 KL_WEIGHTS = np.geomspace(10.0, 0.05, 17)  # beta
 SHOWN = (1.0, 0.5, 0.1)  # in the table
 LEFT = 0.02  # of the core, in the SFT model
-PENALTY = -4.0  # instead of a reward where a text does not end
 DRAWS = 100
 
 
 class Traits(NamedTuple):
     """What a policy is like; of the optima [S n], of core and SFT a number each."""
 
-    surprise: Float[np.ndarray, "..."]  # at the language at large, nats a text
-    gold: Float[np.ndarray, "..."]  # points, PENALTY where nothing ends
-    entropy: Float[np.ndarray, "..."]  # nats
+    surprise: Float[np.ndarray, "..."]  # at the language at large, nats a token
+    gold: Float[np.ndarray, "..."]  # over the reference's, in points
+    entropy: Float[np.ndarray, "..."]  # of a completion, nats
+    words: Float[np.ndarray, "..."]  # exp H(first word): as many equally likely ones
     distinct: Float[np.ndarray, "..."]  # completions, expected, of a hundred
-    ended: Float[np.ndarray, "..."]  # share of the completions
 
 
 class Found(NamedTuple):
@@ -72,9 +73,9 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
     optima = []
     for seed in seeds:
         asked = opinions.ask(np.random.default_rng(seed), on, comparisons)
-        worths = linear_reward.fit(opinions.differences(on, asked, on.used)).mean
-        reward = opinions.standardised(on, opinions.scores(on, on.used, worths))
-        posed = Problem(reference, on.gold, reward, 1.0, PENALTY)
+        reward = opinions.scores(on, on.used, opinions.learn(on, asked))
+        reward = opinions.standardised(on, reward)
+        posed = opinions.problem(on, reward)._replace(reference=reference)
         policies = [
             exact.optimum(posed._replace(kl_weight=float(beta))) for beta in KL_WEIGHTS
         ]
@@ -90,42 +91,46 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
 
 
 def core_model(on: Bench) -> LogProbs:
-    """How likely the language at large goes on so after "was"; the rest in one."""
+    """How the language at large goes on after "was", where it ends in time."""
     chain = language(on.world)
-    after = int(on.world.prompts[0, -1])
-    before = np.full(len(on.completions), after)
+    before = np.full(len(on.completions), on.world.prompts[0, -1])
     running = np.full(len(before), True)
     log_probs = np.zeros(len(before))
     for tokens in on.completions.T:
-        # 0 only where it does not go on: the table has what the chain can say.
-        step = np.log(np.where(running, chain[before, tokens], 1.0))
-        log_probs += step
+        log_probs += np.log(np.where(running, chain[before, tokens], 1.0))
         running &= tokens != END
         before = tokens
-    ended = np.tile(log_probs, (len(on.gold), 1))
-    rest = np.log1p(-np.exp(ended).sum(-1, keepdims=True))
-    return LogProbs(ended, rest)
+    log_probs -= np.log(np.exp(log_probs).sum())
+    return on.reference._replace(ended=np.tile(log_probs, (len(on.gold), 1)))
 
 
 def left_in(core: LogProbs, reference: LogProbs) -> LogProbs:
     """The reference, with a share of the core left in it."""
-    pairs = zip(reference, core, strict=True)
+    kept, left = np.log1p(-LEFT), np.log(LEFT)
     return LogProbs(
-        *(np.logaddexp(np.log1p(-LEFT) + r, np.log(LEFT) + c) for r, c in pairs)
+        *(
+            np.logaddexp(kept + r, left + c)
+            for r, c in zip(reference, core, strict=True)
+        )
     )
 
 
 def traits(on: Bench, core: LogProbs, policy: LogProbs) -> Traits:
     """All that is told of a policy."""
-    posed = Problem(policy, on.gold, on.gold, 1.0, PENALTY)
-    chances = np.concatenate([np.exp(policy.ended), np.exp(policy.cut_off)], axis=1)
-    seen = -np.expm1(DRAWS * np.log1p(-np.minimum(chances, 1.0 - 1e-12)))
+    probs = np.exp(policy.ended)
+    tokens = np.sum(np.exp(core.ended) * 2 * on.counts.sum(1), axis=1).mean()
+    cross_entropy = exact.entropy(core) + exact.kl(core, policy)
+    start = np.sum(on.probs * on.gold, axis=1).mean()
+    seen = -np.expm1(DRAWS * np.log1p(-np.minimum(probs, 1.0 - 1e-12)))
+    first = (on.completions[:, :1] == on.world.rated).astype(float)
+    words = probs @ first
+    of_word = -np.sum(words * np.log(np.maximum(words, 1e-300)), axis=1)
     return Traits(
-        exact.entropy(core) + exact.kl(core, policy),
-        exact.evaluate(posed, policy).gold,
+        cross_entropy / tokens,
+        np.sum(probs * on.gold, axis=1).mean() - start,
         exact.entropy(policy),
-        float(seen.sum(1).mean()),
-        float(np.exp(policy.ended).sum(1).mean()),
+        np.exp(of_word.mean()),
+        seen.sum(1).mean(),
     )
 
 
@@ -143,7 +148,7 @@ def rows(found: Found) -> list[tuple]:
 
 def summary(found: Found) -> list[tuple]:
     """Core, SFT and a few optima; means over the seeds."""
-    heads = "surprise", "gold", "entropy", "distinct of 100", "ended"
+    heads = "surprise", "gold", "entropy", "words", "distinct of 100"
     policies = {"core": found.core, "SFT": found.sft}
     for beta in SHOWN:
         j = int(np.abs(np.log(found.kl_weights / beta)).argmin())
@@ -152,19 +157,21 @@ def summary(found: Found) -> list[tuple]:
     table = [("policy", *heads)]
     for name, each in policies.items():
         told = f"{each.surprise:.2f}", f"{each.gold:+.2f}", f"{each.entropy:.2f}"
-        table.append((name, *told, f"{each.distinct:.0f}", f"{each.ended:.1%}"))
+        table.append((name, *told, f"{each.words:.1f}", f"{each.distinct:.0f}"))
     return table
 
 
 def meaning(found: Found) -> list[str]:
     """What the table says."""
-    surprise, gold, _, distinct, _ = (x[:, -1].mean() for x in found.optima)
+    surprise, gold, _, words, distinct = (x[:, -1].mean() for x in found.optima)
+    core = found.core
     return [
         f"From the core to the optimum for the least beta, the gold reward goes from "
-        f"{found.core.gold:+.2f} to {gold:+.2f}; a text of the language at large is "
-        f"{surprise - found.core.surprise:.1f} nats more of a surprise, and of a "
-        f"hundred completions {distinct:.0f} are distinct instead of "
-        f"{found.core.distinct:.0f}."
+        f"{core.gold:+.2f} to {gold:+.2f}; the surprise at the language from "
+        f"{core.surprise:.2f} to {surprise:.2f} nats a token.",
+        f"An answer begins with one of {words:.1f} words instead of {core.words:.1f}, "
+        f"and of a hundred completions {distinct:.0f} are distinct instead of "
+        f"{core.distinct:.0f}.",
     ]
 
 

@@ -37,10 +37,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit import exact, linear_reward
 from lm_bandit.annotators import People
 from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import Bench
 from lm_bandit.text import read_word_ratings
 
 WORD = "awful"
@@ -125,15 +123,16 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
             for name, each in STATISTICS.items()
         },
         *(
-            {name: np.array([each[i][name] for each in taught]) for name in taught[0][i]}
+            {
+                name: np.array([each[i][name] for each in taught])
+                for name in taught[0][i]
+            }
             for i in (0, 1)
         ),
     )
 
 
-def ranking(
-    values: Float[np.ndarray, "W R"], row: int, column: int
-) -> tuple[int, int]:
+def ranking(values: Float[np.ndarray, "W R"], row: int, column: int) -> tuple[int, int]:
     """1 + how many are larger, and how many others are as large."""
     own = values[row, column]
     return 1 + int(np.sum(values > own + 1e-9)), int(np.isclose(values, own).sum()) - 1
@@ -171,16 +170,12 @@ def alone(seed: int, column: int, comparisons: int) -> tuple[dict, dict]:
         ("that rater", People(on.world.ratings[None, :, column], temperature=1.0)),
     ):
         asked = opinions.ask(np.random.default_rng(seed), on, comparisons, people)
-        worths = linear_reward.fit(opinions.differences(on, asked, on.used)).mean
+        worths = opinions.learn(on, asked)
+        learned = opinions.scores(on, on.used, worths)
+        best = opinions.optimum(on, learned, KL_WEIGHT)
         worth[name] = float(worths[on.world.rated == token][0])
-        share[name] = float(np.exp(optimum(on, worths).ended[0, says]).sum())
+        share[name] = float(np.exp(best.ended[0, says]).sum())
     return worth, share
-
-
-def optimum(on: Bench, worths: Float[np.ndarray, "D"]):
-    """The best policy for these worths, standardised."""
-    learned = opinions.standardised(on, opinions.scores(on, on.used, worths))
-    return exact.optimum(opinions.problem(on, learned, KL_WEIGHT))
 
 
 def rows(found: Found) -> list[tuple]:
@@ -197,7 +192,7 @@ def rows(found: Found) -> list[tuple]:
 
 
 def summary(found: Found) -> list[tuple]:
-    """Each statistic: the rank of the rating, what is looked at first, what it finds."""
+    """Each statistic: the rank of the rating, what it finds, and what first."""
     heads = "statistic", "rank of 2,660", "tied", "planted, found", "looked at first"
     return [
         heads,

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from lm_bandit import annotators, exact, linear_reward
+from lm_bandit import annotators, linear_reward
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import WORDS, Asked, Bench
 
@@ -49,7 +49,7 @@ class Found(NamedTuple):
     gold: dict[str, Float[np.ndarray, "S L"]]  # of the optimum's completions, in points
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 4000) -> Found:
+def run(seeds: Sequence[int] = range(10), comparisons: int = 2000) -> Found:
     """Ask, learn in both forms, and optimise, for each seed and kind of annotator."""
     on = opinions.bench()
     right, known, gold = {}, {}, {}
@@ -125,8 +125,7 @@ def by_rank(on: Bench, reward: Float[np.ndarray, "k E"]) -> Float[np.ndarray, "L
 
 def worth(on: Bench, reward: Float[np.ndarray, "k E"]) -> Float[np.ndarray, "L"]:
     """The mean gold reward of the optimum's completions of each length."""
-    posed = opinions.problem(on, opinions.standardised(on, reward), KL_WEIGHT)
-    probs = np.exp(exact.optimum(posed).ended)
+    probs = np.exp(opinions.optimum(on, reward, KL_WEIGHT).ended)
     of_length = [lengths(on) == words for words in range(1, WORDS + 1)]
     return np.array(
         [

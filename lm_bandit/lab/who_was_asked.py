@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import annotators, bandit, linear_reward
+from lm_bandit import annotators, bandit
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Bench
 
@@ -63,18 +63,17 @@ def served(
     members = np.arange(ANNOTATORS) < round(share * ANNOTATORS)
     people = annotators.disagreeing(people, members, on.world.encode(DIVISIVE))
     asked = opinions.ask(rng, on, comparisons, people)
-    rows = opinions.differences(on, asked, on.used)
-    worths = linear_reward.fit(rows).mean
+    worths = opinions.learn(on, asked)
     learned = opinions.scores(on, on.used, worths)
     got = [
         float(opinions.frontier(each, learned, np.array([KL_WEIGHT])).gold[0])
         for each in (on, on._replace(gold=gold_of_the_second(on)))
     ]
-    return *got, float(np.mean(rows @ worths > 0.0))
+    return *got, float(np.mean(opinions.differences(on, asked, on.used) @ worths > 0.0))
 
 
 def gold_of_the_second(on: Bench) -> Float[np.ndarray, "k E"]:
-    """The gold reward of the group whose taste in the divisive words is the opposite."""
+    """The gold reward of those whose taste in the divisive words is the opposite."""
     ratings = on.world.ratings.copy()
     ratings[on.world.encode(DIVISIVE)] *= -1.0
     return bandit.gold_scores(on.world._replace(ratings=ratings), on.completions)
