@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lm_bandit.lab import bad_annotators as crowds
-from lm_bandit.lab import flaw as flaws
 from lm_bandit.lab import core_and_prepped as prepared
+from lm_bandit.lab import flaw as flaws
 from lm_bandit.lab import gao
 from lm_bandit.lab import overlooked as oversights
 from lm_bandit.lab import overoptimisation as overoptimised
@@ -105,19 +105,17 @@ def overlooked(found: oversights.Found) -> Figure:
     wrong = found.ratings == found.ratings.max()
     for i, value in enumerate(found.ratings):
         first.plot(value, i, "o", color=ORANGE if wrong[i] else BLUE, ms=9)
-    for mean, colour in (
-        (found.ratings.mean(), GREY),
-        (found.ratings[~wrong].mean(), BLUE),
-    ):
-        first.axvline(mean, color=colour, lw=1, ls="--")
-    first.text(found.ratings.mean(), -1.0, " mean of all", color=GREY, va="center")
+    means = found.ratings.mean(), found.ratings[~wrong].mean()
+    first.vlines(means, -1.6, 9.6, colors=(GREY, BLUE), lw=1, ls="--")
+    first.text(means[0], -1.0, " mean of all", color=GREY, va="center")
+    first.text(means[1], -1.0, "of nine ", color=BLUE, va="center", ha="right")
     first.set(xlabel="rating", yticks=[], xlim=(-4.4, 4.4), ylim=(-1.6, 9.6))
     second.set_title(f"planted mistakes among the {oversights.FOUND} largest of 2,660")
     names = list(found.planted)[::-1]
-    shares = [found.planted[name].mean() for name in names]
-    second.barh(names, shares, color=BLUE, height=0.6)
-    for i, (name, share) in enumerate(zip(names, shares, strict=True)):
-        second.text(share, i, f" {share:.0%}", va="center", color=INK)
+    bars = second.barh(
+        names, [found.planted[name].mean() for name in names], color=BLUE
+    )
+    second.bar_label(bars, fmt=" {:.0%}", color=INK)
     second.set(xlim=(0.0, 1.0), xticks=[])
     second.spines["bottom"].set_visible(False)
     third.set_title(f"P({oversights.WORD!r}), asked for praise, by who was asked")
@@ -130,7 +128,11 @@ def too_hard(found: hard.Found) -> Figure:
     """Answers, reward models and policies, over the words of a completion."""
     figure, axes = _page(3, "Tasks too hard to judge: noise grows with length")
     words = np.arange(1, found.gold["tired, shared"].shape[1] + 1)
-    titles = "answers that are right", "order known to the model", GOLD
+    titles = (
+        "answers that are right",
+        "order known to the model",
+        "the optimum's gold reward, points",
+    )
     shown = (
         {"careful": GREY, "tired": ORANGE},
         *2
@@ -160,10 +162,8 @@ def who_was_asked(found: asked.Found) -> Figure:
     first.set_title(GOLD)
     first.axhline(0.0, color=GREY, lw=0.8)
     percent = 100 * found.shares
-    for name, gold, colour in (
-        ("first group", found.first, BLUE),
-        ("second group", found.second, ORANGE),
-    ):
+    groups = {"first group": (found.first, BLUE), "second": (found.second, ORANGE)}
+    for name, (gold, colour) in groups.items():
         _line(first, percent, gold, colour)
         _name(first, percent[-1], gold[:, -1].mean(), name, colour)
     second.set_title("answers that the model agrees with")
@@ -186,10 +186,8 @@ def core_and_prepped(found: prepared.Found) -> Figure:
     for each, title, name in zip(axes, titles, names, strict=True):
         each.set_title(title)
         _line(each, found.optima.gold.mean(0), getattr(found.optima, name), ORANGE)
-        for policy, label, colour in (
-            (found.core, "core", BLUE),
-            (found.sft, "SFT", GREEN),
-        ):
+        places = {"core": (found.core, BLUE), "SFT": (found.sft, GREEN)}
+        for label, (policy, colour) in places.items():
             at = policy.gold, getattr(policy, name)
             each.plot(*at, "o", color=colour, ms=9)
             _name(each, *at, label, colour, dy=10)
@@ -203,12 +201,7 @@ def _dots(axes: Axes, columns: dict[str, np.ndarray], colours: Sequence[str]) ->
         aside = i + 0.24 * np.linspace(-1.0, 1.0, len(numbers))
         axes.plot(aside, numbers, "o", color=colour, ms=6, alpha=0.6, mew=0)
         axes.hlines(numbers.mean(), i - 0.3, i + 0.3, color=colour, lw=2)
-        axes.annotate(
-            f"{numbers.mean():.2g}",
-            (i + 0.32, numbers.mean()),
-            color=colour,
-            va="center",
-        )
+        _name(axes, i + 0.24, numbers.mean(), f"{numbers.mean():.2g}", colour)
     axes.set_xticks(range(len(columns)), list(columns))
     axes.set_xlim(-0.6, len(columns) - 0.3)
 
