@@ -148,7 +148,7 @@ def found(seed: int, ratings: Float[np.ndarray, "W R"], statistic: Statistic) ->
     clear = np.argwhere(np.abs(_others(ratings).mean(-1)) >= 2.0)
     clear = clear[np.abs(ratings[tuple(clear.T)]) >= 2.0]
     hits = 0
-    for row, column in rng.choice(clear, size=PLANTED, replace=False):
+    for row, column in rng.choice(clear, size=PLANTED, replace=False).tolist():
         wrong = ratings.copy()
         wrong[row, column] *= -1.0
         rank, tied = ranking(statistic(wrong), row, column)

@@ -7,9 +7,9 @@ about these words; elsewhere, what the larger one likes. The policy then serves
 
     E_{y ~ pi}[ gold_g(x, y) ]     of group g, beside the reference's
 
-and a loss or an accuracy, measured on all answers, does not show whom it does not serve:
-that people disagree looks like noise. What the groups agree about serves both, and is
-all that is left at one half. The one who decides is who draws up the list of annotators.
+and a loss or an accuracy, measured on all answers, does not show whom it does not
+serve: that people disagree looks like noise. What the groups agree about serves both,
+and is all that is left at one half. Who decides is who draws up the list of annotators.
 
 Source: Casper et al. (2023), sections 3.1 and 3.2, on whose feedback it is, and that a
 diverse society is not one reward function.
@@ -112,7 +112,7 @@ def meaning(found: Found) -> list[str]:
     )
     return [
         f"Where a fifth belong to it, the second group gets {second[few]:+.2f} points "
-        f"and the first {first[few]:+.2f}; asked alone, it would get {second[-1]:+.2f}.",
+        f"and the first {first[few]:+.2f}; asked alone, it gets {second[-1]:+.2f}.",
         f"The model agrees with {agreement[few]:.0%} of the answers then, and with "
         f"{agreement[0]:.0%} where all are of one group: it looks like a little noise.",
     ]
