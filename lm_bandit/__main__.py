@@ -138,7 +138,8 @@ class Label(pipeline.RunConfig):
             people = labelling.stand_ins(rng, world, belief)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
-            rlhf(self, "pocket", folder, console, people)
+            told = f"{len(given.prompts)} answers in {self.file.name}"
+            rlhf(self, "pocket", folder, console, people, told)
 
 
 def rlhf(
@@ -147,6 +148,7 @@ def rlhf(
     folder: Path,
     console: Console,
     people: People | None = None,
+    feedback: str = "simulated annotators, on the ratings",
 ) -> None:
     """Learn from these people, measure, write and show."""
     world = named_world(name, config.ratings)
@@ -164,7 +166,7 @@ def rlhf(
             else:
                 measured = estimates.measure(world, learned, config, progress)
                 found = report.build_estimates(world, learned, measured, config)
-        found["seconds"] = progress.seconds
+        found |= {"feedback": feedback, "seconds": progress.seconds}
         report.write(folder, found, learned.models, world)
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
