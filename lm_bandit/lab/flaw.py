@@ -12,8 +12,8 @@ so what varies is what grows: the optimiser needs no intent, only a reward. And 
 that the flaw takes are nats that what people wanted no longer gets: the gold reward
 pays, though nothing in r_b was taken away.
 
-Source: Casper et al. (2023), section 3.2, on misspecified rewards; the derivative is
-that of an exponential family's mean.
+Source: Casper et al. (2023), section 3.2, on rewards that are misspecified, and hacked.
+The derivative is that of an exponential family's mean.
 Shapes: S seeds, n sizes of the flaw.
 """
 

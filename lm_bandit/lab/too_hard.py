@@ -17,9 +17,9 @@ for people, find a form in which the easy carries over: that is the hope of scal
 oversight, and of assistance to annotators. Which of the two a network is, nobody knows
 beforehand.
 
-Source: Casper et al. (2023), section 3.1, "supervising complex tasks"; Luce (1959) for
-the noise.
-Shapes: S seeds.
+Source: Casper et al. (2023), section 3.1.2, on oversight of difficult tasks; Luce (1959)
+for the noise.
+Shapes: S seeds, L lengths.
 """
 
 from collections.abc import Sequence

@@ -11,8 +11,8 @@ and a loss or an accuracy, measured on all answers, does not show whom it does n
 serve: that people disagree looks like noise. What the groups agree about serves both,
 and is all that is left at one half. Who decides is who draws up the list of annotators.
 
-Source: Casper et al. (2023), sections 3.1 and 3.2, on whose feedback it is, and that a
-diverse society is not one reward function.
+Source: Casper et al. (2023), sections 3.1.1 and 3.2.1, on whose feedback it is, and that
+one reward function does not stand for a diverse society.
 Shapes: S seeds, n shares.
 """
 
