@@ -121,7 +121,7 @@ def worlds_and_pairs(seed):
 
 def chances(seed):
     rng = np.random.default_rng(seed)
-    for probs in ([0.8], [0.9, 0.2], rng.uniform(0.0, 1.0, 6)):
+    for probs in ([0.8], [0.3], [0.9, 0.2], rng.uniform(0.0, 1.0, 6)):
         yield {"probs": np.array(probs)}
 
 
