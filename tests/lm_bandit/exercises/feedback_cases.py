@@ -102,7 +102,7 @@ def worlds_and_pairs(seed):
         ([1, 0, 0], [2, 0, 0]),  # a rating of 1 loses against 2
         ([3, 0, 0], [2, 0, 0]),
         ([1, 3, 0], [2, 1, 0]),  # "fine" is in both
-        ([2, 2, 0], [1, 3, 0]),  # "odd" is there, once or twice
+        ([2, 2, 0], [3, 0, 0]),  # "odd" is there, once or twice
         ([0, 0, 0], [0, 0, 0]),
     )
     for which in range(2):
