@@ -5,5 +5,5 @@ import os
 from policy_gradient.compilation import keep_compiled_programs
 
 keep_compiled_programs()
-# The workers share the cores: more threads than that in each would only wait for others.
+# The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
