@@ -70,7 +70,9 @@ def _download(path, sha256):
 
 def _complaint(told):
     """The last error that pip told, in short."""
-    lines = [line for line in told.splitlines() if "ERROR" in line or "No module" in line]
+    lines = [
+        line for line in told.splitlines() if "ERROR" in line or "No module" in line
+    ]
     return lines[-1].removeprefix("ERROR: ")[:160] if lines else "it does not say why"
 
 

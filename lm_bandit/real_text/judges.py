@@ -35,7 +35,9 @@ class Agreement(NamedTuple):
     two_raters: float  # share in which two raters prefer the same, where both do
 
 
-def loss(model: RewardModel, batch: Scores | Comparisons) -> tuple[Scalar, RewardMetrics]:
+def loss(
+    model: RewardModel, batch: Scores | Comparisons
+) -> tuple[Scalar, RewardMetrics]:
     """Of either kind of answer."""
     if isinstance(batch, Comparisons):
         return reward_model.loss(model, batch)
@@ -77,7 +79,5 @@ def agreement(
         model_and_rater=float(
             np.where(right, better, worse).sum() / (better + worse).sum()
         ),
-        two_raters=float(
-            (better**2 + worse**2).sum() / ((better + worse) ** 2).sum()
-        ),
+        two_raters=float((better**2 + worse**2).sum() / ((better + worse) ** 2).sum()),
     )

@@ -88,7 +88,10 @@ def learn(
 
     steps, (one, other) = config.reward.num_updates, material.answers
     scorer, _ = stages.stage(
-        "reward_model", "reward model, half of the raters", steps, believe(reward_key, one)
+        "reward_model",
+        "reward model, half of the raters",
+        steps,
+        believe(reward_key, one),
     )
     judge, _ = stages.stage(
         "judge", "judge, the other raters", steps, believe(judge_key, other)
