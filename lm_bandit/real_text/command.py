@@ -32,9 +32,7 @@ class Command(RealTextConfig):
     corpus: Path | None = None  # UTF-8, one text a line
     preferences: Path | None = None  # JSON Lines: prompt, chosen, rejected
     skip_bad_lines: bool = False  # of the preferences: leave out, and count them
-    out: Path | None = (
-        None  # folder of the run [runs/movie-reviews-SEED, or the file's]
-    )
+    out: Path | None = None  # folder of the run [runs/movie-reviews-SEED]
     overwrite: bool = False  # start anew where --out holds another run
 
     def __post_init__(self):
@@ -65,8 +63,8 @@ class Command(RealTextConfig):
             raise ValueError(f"PPO, {broken}") from None
         except KeyboardInterrupt:
             console.print(
-                f"Stopped during {progress.current}; what was finished is in {folder}/: "
-                "the same command goes on from there."
+                f"Stopped during {progress.current}; what was finished is in "
+                f"{folder}/: the same command goes on from there."
             )
             raise SystemExit(130) from None
         seconds = {name: round(x, 1) for name, x in progress.seconds.items()}

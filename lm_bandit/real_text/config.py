@@ -25,20 +25,20 @@ class RealTextConfig:
         default_factory=lambda: TransformerConfig(2, 4, 128)
     )
     pretraining: LanguageConfig = field(
-        default_factory=lambda: LanguageConfig(1500, 64, 3e-3)
+        default_factory=lambda: LanguageConfig(1000, 64, 3e-3)
     )
-    sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 5e-4))
-    reward: RewardConfig = field(default_factory=lambda: RewardConfig(200, 128, 5e-4))
+    sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
+    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 1e-3))
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
             num_updates=60,
             pulls=8,
             epochs=2,
             minibatches=2,
+            view="token",
             clip=0.2,
             kl_weight=0.4,
-            kl_target=2.6,
-            kl_gain=0.5,
+            penalty=-2.0,
             step_size=5e-4,
             warm_up=0.1,
         )

@@ -1,6 +1,6 @@
 """Getting one file from strangers: nothing of it runs before its hash is checked.
 
-    pip download --require-hashes ...    refuses a file whose SHA-256 is not the one named
+    pip download --require-hashes ...    refuses a file with another SHA-256 than named
 
 The file is the source distribution of vaderSentiment 3.3.2 (MIT licence, copyright 2016
 C.J. Hutto). It holds the data of Hutto & Gilbert (2014): `ratings.py` reads them. pip

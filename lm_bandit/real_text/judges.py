@@ -2,9 +2,9 @@
 
     loss = - mean over pairs with s_i > s_j of log sigmoid(r_i - r_j)
 
-Each row of a batch is a text and what one person gave it. Whoever gave more preferred
-more: n scores are up to n (n - 1) / 2 comparisons for the price of reading n texts, as a
-ranking of K is (Ouyang et al. 2022, section 3.5). Ties say nothing and are left out.
+Each row of a batch is a text and what one person gave it. The text that was given more
+is taken to be preferred: n scores are up to n (n - 1) / 2 comparisons, for the price of
+reading n texts, as a ranking is (Ouyang et al. 2022, section 3.5). Ties are left out.
 
 How right can a model be? As right as one person is about another:
 

@@ -18,13 +18,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
 from lm_bandit.real_text import judges, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Judged, Material, Sentences
+from lm_bandit.real_text.material import Judged, Material
 from lm_bandit.real_text.steps import Models
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
@@ -103,10 +103,10 @@ def rewards(
         of_reference = _rowwise(
             completion_log_prob, models.reference, repeated, completions, how[-1]
         )
+        nats = (of_policy - of_reference).astype(np.float64)
         told = {
-            "kl": float(np.mean(of_policy - of_reference, dtype=np.float64)),
-            "kl_error": float(np.std(of_policy - of_reference))
-            / len(completions) ** 0.5,
+            "kl": float(nats.mean()),
+            "kl_error": float(nats.std() / len(nats) ** 0.5),
             "ended": float(np.mean(has_ended(completions))),
             "length": float(completion_mask(completions).sum(-1).mean()),
             "distinct": len(np.unique(completions, axis=0)) / len(completions),
@@ -151,7 +151,7 @@ def spread(scores: Float[np.ndarray, "k n"]) -> dict[str, float]:
 def samples(
     material: Material, models: Models, config: RealTextConfig
 ) -> list[dict[str, Any]]:
-    """The same beginnings, completed by each policy: two each, not chosen by anybody."""
+    """The same beginnings, completed by each policy: two each, picked by nobody."""
     prompts = material.new_prompts[:SHOWN]
     if not len(prompts):
         prompts = material.held_out.prompts[:SHOWN]

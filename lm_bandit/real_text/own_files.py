@@ -62,10 +62,8 @@ def with_preferences(
     found = record_files.load(path, *layout.encoders(encode, *lengths), skipped)
     answers = _comparisons(found, path)
     rng = np.random.default_rng(config.seed)
-    lines = [
-        (*p, *c, *r)
-        for p, c, r in zip(*map(np.ndarray.tolist, answers[:3]), strict=True)
-    ]
+    columns = map(np.ndarray.tolist, answers[:3])
+    lines = [str(line) for line in zip(*columns, strict=True)]
     kept, held_out = layout.split(rng, lines, config.held_out)
     one, other = _halves(rng, answers, kept)
     short = answers.chosen[kept, : config.completion_length]

@@ -1,6 +1,7 @@
 """What 15 to 29 people each thought of 10,605 sentences from film reviews.
 
-    Emerges as something rare, an issue movie that's so honest ...    2, 1, 2, 3, 2, -2 ...
+    Offers that rare combination of entertainment and education.    3, 3, 3, 3, 2, ...
+    Effective but too tepid biopic                                  -1, 0, -1, 0, ...
 
 Every rating is a whole number from -4 (extremely negative) to 4 (extremely positive).
 The sentences are from reviews at rotten.tomatoes.com that Pang & Lee (2004) collected;
@@ -73,7 +74,7 @@ def read(sdist: bytes) -> Source:
 
 
 def parse(texts: list[str], ratings: list[str]) -> Rated:
-    """The lines of the two files of a set: id, mean, text; id, mean, deviation, list."""
+    """The lines of two files: id, mean, text; and id, mean, deviation, ratings."""
     file, other = f"{MOVIES}_GroundTruth.txt", f"{MOVIES}_anonDataRatings.txt"
     if len(texts) != len(ratings):
         raise ValueError(

@@ -1,6 +1,7 @@
 """A long run in stages, each of which is done once.
 
-    config.json  tokenizer.json  base  reference  reward_model  judge  policy .safetensors
+    config.json, tokenizer.json, and one .safetensors file each of
+    base  ->  reference  ->  reward_model, judge  ->  policy
 
 A finished stage is a checkpoint in the run's folder. The same command again reads it
 and goes on with the next: a stage's random numbers are its own, so that a run that was

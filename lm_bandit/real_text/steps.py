@@ -87,15 +87,10 @@ def learn(
         return train
 
     steps, (one, other) = config.reward.num_updates, material.answers
-    scorer, _ = stages.stage(
-        "reward_model",
-        "reward model, half of the raters",
-        steps,
-        believe(reward_key, one),
-    )
-    judge, _ = stages.stage(
-        "judge", "judge, the other raters", steps, believe(judge_key, other)
-    )
+    title = "reward model, half of the raters"
+    scorer, _ = stages.stage("reward_model", title, steps, believe(reward_key, one))
+    title = "judge, the other raters"
+    judge, _ = stages.stage("judge", title, steps, believe(judge_key, other))
 
     def improve(report):
         fixed = ppo.Fixed(jnp.asarray(material.prompts), reference, scorer)

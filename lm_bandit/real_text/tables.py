@@ -55,33 +55,30 @@ def _accuracy(report):
 
 
 def _rewards(report):
-    table = Table(
-        title="Before and after PPO, in the reference's deviations within a prompt"
-    )
+    table = Table(title="Before and after PPO, in deviations of the reference")
     table.add_column("prompts")
-    heads = "policy", "reward model", "judge", "KL (nats)", "ended", "tokens"
-    for name in heads:
-        table.add_column(name, justify="left" if name == "policy" else "right")
+    table.add_column("policy")
+    for name in ("reward model", "judge", "KL (nats)", "ended", "tokens"):
+        table.add_column(name, justify="right")
     for key, title in {"prompts": "learned on", "new_prompts": "new"}.items():
         found = report["rewards"][key]
         for name in ("reference", "policy"):
             told = found[name]
-            scores = (f"{told[scorer]['mean']:.2f}" for scorer in _SCORERS)
-            kl = f"{told['kl']:.2f} ± {told['kl_error']:.2f}"
             table.add_row(
                 title if name == "reference" else "",
                 NAMES[name],
-                *scores,
-                kl if name == "policy" else "0",
+                *(f"{told[scorer]['mean']:.2f}" for scorer in _SCORERS),
+                f"{told['kl']:.2f}",
                 f"{told['ended']:.0%}",
                 f"{told['length']:.1f}",
             )
-        gains = (found[f"gain_by_{scorer}"] for scorer in _SCORERS)
-        told = (f"{g['within']:+.2f} ± {g['error']:.2f}" for g in gains)
+        gains = [found[f"gain_by_{scorer}"] for scorer in _SCORERS]
+        told = [f"{gain['within']:+.2f} ± {gain['error']:.2f}" for gain in gains]
+        told.append(f"± {found['policy']['kl_error']:.2f}")
         table.add_row("", "gain", *told, style="bold")
-        gains = (found[f"gain_by_{scorer}"] for scorer in _SCORERS)
-        told = (f"{g['overall']:+.2f}" for g in gains)
-        table.add_row("", "gain, by the deviation over all", *told)
+        # The prompts differ too: over all completions the deviation is larger.
+        told = [f"{gain['overall']:+.2f}" for gain in gains]
+        table.add_row("", "of all", *told)
         table.add_section()
     return table
 
@@ -89,7 +86,7 @@ def _rewards(report):
 def _samples(report):
     table = Table(title="Samples (... where the length limit cut a completion off)")
     table.add_column("prompt")
-    names = [name for name in NAMES if name in report["samples"][0]]
+    names = [name for name in NAMES if name in report["samples"][0]][-2:]
     for name in names:
         table.add_column(NAMES[name])
     for row in report["samples"]:
@@ -98,4 +95,4 @@ def _samples(report):
     return table
 
 
-_SCORERS = {"reward_model": "reward model", "judge": "judge, the other raters"}
+_SCORERS = {"reward_model": "reward model", "judge": "judge"}

@@ -3,8 +3,8 @@
     tokens = the 256 bytes; then again and again, the most frequent pair becomes a token
 
 Common words end up as one token, rare ones as several, and nothing is unknown: any text
-is a string of bytes. Token 0 ends a text. The `tokenizers` package does the counting,
-and its file is the one that Hugging Face reads: `tokenizer.json`, beside the checkpoints.
+is a string of bytes. Token 0 ends a text. The `tokenizers` package does the counting;
+its file, `tokenizer.json` beside the checkpoints, is the one that Hugging Face reads.
 
 Source: Gage (1994); Sennrich et al. (2016); Radford et al. (2019), section 2.2, for
 bytes.
