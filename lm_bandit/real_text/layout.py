@@ -15,7 +15,7 @@ from jaxtyping import Int
 
 from lm_bandit.text import END
 
-Tokens = Int[np.ndarray, "n"]
+Tokens = Int[np.ndarray, "_"]
 
 
 def rows(texts: Iterable[Tokens], length: int) -> Int[np.ndarray, "n T"]:

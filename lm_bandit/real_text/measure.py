@@ -63,7 +63,7 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
     """Of the held-out texts after their first tokens, which are given."""
     log_probs = _rowwise(completion_log_prob, model, *material.held_out)
     completions = material.held_out.completions
-    tokens = completion_mask(completions).sum()
+    tokens = float(completion_mask(jnp.asarray(completions)).sum())
     words = sum(
         len(tokenizer.decode(material.tokenizer, row).removesuffix(" ...").split())
         for row in completions
@@ -103,20 +103,21 @@ def rewards(
         of_reference = _rowwise(
             completion_log_prob, models.reference, repeated, completions, how[-1]
         )
+        ended = np.asarray(has_ended(pulls.completions)).ravel()
         nats = (of_policy - of_reference).astype(np.float64)
         told = {
             "kl": float(nats.mean()),
             "kl_error": float(nats.std() / len(nats) ** 0.5),
-            "ended": float(np.mean(has_ended(completions))),
-            "length": float(completion_mask(completions).sum(-1).mean()),
+            "ended": float(ended.mean()),
+            "length": float(completion_mask(pulls.completions).sum(-1).mean()),
             "distinct": len(np.unique(completions, axis=0)) / len(completions),
         }
-        ended = np.where(has_ended(completions), 1.0, np.nan)
         for scorer in ("reward_model", "judge"):
             scores = _rowwise(
                 reward_model.score, getattr(models, scorer), repeated, completions
             )
-            told[scorer] = spread((scores * ended).reshape(len(prompts), -1))
+            scores = np.where(ended, scores, np.nan)
+            told[scorer] = spread(scores.reshape(len(prompts), -1))
         found[name] = told
     for scorer in ("reward_model", "judge"):
         before, after = (found[name][scorer] for name in ("reference", "policy"))
@@ -138,6 +139,11 @@ def spread(scores: Float[np.ndarray, "k n"]) -> dict[str, float]:
     scores = np.asarray(scores, np.float64)
     counted = np.isfinite(scores).sum(1)
     scores, counted = scores[counted > 1], counted[counted > 1]
+    if not len(scores):
+        raise ValueError(
+            "hardly any completion comes to an end: try a longer --completion-length "
+            "or more --sft.num-updates"
+        )
     variances = np.nanvar(scores, axis=1, ddof=1)
     means = np.nanmean(scores, axis=1)
     return {

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
@@ -67,7 +68,7 @@ def with_preferences(
     kept, held_out = layout.split(rng, lines, config.held_out)
     one, other = _halves(rng, answers, kept)
     short = answers.chosen[kept, : config.completion_length]
-    ended = np.asarray(generate.has_ended(short))
+    ended = np.asarray(generate.has_ended(jnp.asarray(short)))
     for name, rows in {
         "answers of each half of the annotators": min(one, other, key=len),
         "held-out answers": held_out,

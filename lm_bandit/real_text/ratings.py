@@ -21,6 +21,7 @@ Source: Hutto & Gilbert (2014); Pang, B. & Lee, L. (2004), "A sentimental educat
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def parse(texts: list[str], ratings: list[str]) -> Rated:
     return Rated(tuple(read), tuple(given))
 
 
-def counts(ratings: tuple[tuple[int, ...], ...]) -> Int[np.ndarray, "n 9"]:
+def counts(ratings: Sequence[Sequence[int]]) -> Int[np.ndarray, "n 9"]:
     """How many people gave each rating, from the lowest to the highest."""
     scale = 2 * SCALE + 1
     return np.array(
@@ -112,7 +113,7 @@ def counts(ratings: tuple[tuple[int, ...], ...]) -> Int[np.ndarray, "n 9"]:
 
 
 def halves(
-    rng: np.random.Generator, ratings: tuple[tuple[int, ...], ...]
+    rng: np.random.Generator, ratings: Sequence[Sequence[int]]
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
     """The ratings by one half of the people, and by the other.
 

@@ -120,7 +120,7 @@ def _pairs(
     shape = -1, 2, length
     pairs = np.asarray(pulls.completions).reshape(shape)
     prompts = np.asarray(pulls.prompts).reshape(len(pairs), 2, -1)[:, 0]
-    ended = np.asarray(has_ended(pairs)).all(-1)
+    ended = np.asarray(has_ended(jnp.asarray(pairs))).all(-1)
     if not ended.any():
         raise ValueError(
             f"no completion by the reference ends within {length} tokens: try a longer "

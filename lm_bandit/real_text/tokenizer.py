@@ -62,7 +62,7 @@ def load(path: Path) -> "Tokenizer":
     return Tokenizer.from_file(str(path))
 
 
-def encode(tokenizer: "Tokenizer", text: str) -> Int[np.ndarray, "n"]:
+def encode(tokenizer: "Tokenizer", text: str) -> Int[np.ndarray, "_"]:
     """The tokens of a text; its end is not among them."""
     found = tokenizer.encode(text, add_special_tokens=False)
     return np.array([token for token in found.ids if token != END], np.int32)
@@ -70,7 +70,7 @@ def encode(tokenizer: "Tokenizer", text: str) -> Int[np.ndarray, "n"]:
 
 def encode_all(
     tokenizer: "Tokenizer", texts: Iterable[str]
-) -> Iterator[Int[np.ndarray, "n"]]:
+) -> Iterator[Int[np.ndarray, "_"]]:
     """The same of many, a thousand at a time."""
     return chain.from_iterable(
         (np.array([t for t in found.ids if t != END], np.int32) for found in batch)

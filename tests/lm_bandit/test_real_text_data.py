@@ -114,7 +114,7 @@ def test_preferences_of_raters_by_brute_force():
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path):
-    """pip as it is, but with one folder for all its packages."""
+    """The real pip, with one folder for all its packages."""
     folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
