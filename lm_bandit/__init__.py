@@ -23,6 +23,7 @@ Read in this order:
     linear_reward.py a worth for each word, exactly;  ensemble.py: several rewards
     lessons.py       what each kind teaches;  bayes_accuracy.py: how much can be known
     elicitation.py   which question to ask next
+    labelling.py     you are the annotator;  keys.py: what you press
     kto.py           labels, taken straight to the policy
     views.py         a completion as many actions (tokens), or as one
     rewards.py       what a completion earned, beside what was to be expected
@@ -36,6 +37,7 @@ Read in this order:
     progress.py      bars in the terminal
     checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
+    real_text/       the same on film reviews that people rated, or on your own texts
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
 

@@ -3,7 +3,8 @@
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
     python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
-    python -m lm_bandit --data movie-reviews [--help]           (real text: real_text/)
+    python -m lm_bandit label [--out FILE.jsonl] [--help]
+    python -m lm_bandit --data movie-reviews [--help]
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
 
 Nothing is written before all is done.
@@ -14,15 +15,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import numpy as np
 from rich.console import Console
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from lm_bandit import ask as answers
-from lm_bandit import checkpoints, estimates, pipeline, report, results
+from lm_bandit import checkpoints, estimates, labelling, pipeline, report, results
 from lm_bandit import compare as comparison
+from lm_bandit.annotators import People
 from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.keys import words
 from lm_bandit.progress import BarProgress
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
@@ -42,46 +46,8 @@ class Command(pipeline.RunConfig):
 
     def run(self) -> None:
         """Learn, measure, write and show; nothing is written before all is done."""
-        world = named_world(self.world, self.ratings)
         folder = self.out or Path("runs") / f"{self.world}-{self.seed}"
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
-        keep_compiled_programs()
-        console = Console()
-        progress = BarProgress(console)
-        try:
-            with progress.bars:
-                learned = pipeline.learn(world, self, progress)
-                if self.world == "pocket":
-                    truth = pipeline.measure(world, learned, self, progress)
-                    found = report.build(world, learned, truth, self)
-                else:
-                    measured = estimates.measure(world, learned, self, progress)
-                    found = report.build_estimates(world, learned, measured, self)
-            found["seconds"] = progress.seconds
-            report.write(folder, found, learned.models, world)
-        except BrokenRun as broken:
-            path = folder / "last_good.safetensors"
-            told = report.description(world, self.world, self.seed)
-            checkpoints.save(path, broken.last_good, told, overwrite=True)
-            raise ValueError(
-                f"PPO, {broken}; the last good policy is in {path}"
-            ) from None
-        except KeyboardInterrupt:
-            console.print(f"Stopped during {progress.current}; nothing was written.")
-            raise SystemExit(130) from None
-        exactly = self.world == "pocket"
-        values = report.values_table if exactly else report.estimates_table
-        console.print(values(found), report.samples_table(found))
-        if exactly:
-            console.print(
-                f"{found['completions']:,} completions enumerated: {found['ended']:,} "
-                f"end and are scored one by one, {found['cut_off']:,} are cut off."
-            )
-        console.print(
-            f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
-            "report.json, reward_kl.png and a checkpoint of each model"
-        )
+        rlhf(self, self.world, folder, Console())
 
 
 @dataclass(frozen=True)
@@ -141,7 +107,88 @@ class Compare(comparison.CompareConfig):
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 
-COMMANDS = {"ask": Ask, "compare": Compare}
+@dataclass(frozen=True)
+class Label(pipeline.RunConfig):
+    """You are the annotator: compare completions, and see a model tuned to your taste.
+
+    Answer at a key press (a, b, t for a tie, s to skip, u to undo, q to quit), or by a
+    word a line from a pipe. Each answer is saved before the next question; the same
+    command goes on where the last one stopped. What was learned goes to a folder with
+    the file's name.
+    """
+
+    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")  # JSON Lines
+    train: bool = True  # at the end, RLHF on your taste: about a minute
+
+    def run(self) -> None:
+        """Ask, sum up, and learn."""
+        world = named_world("pocket", self.ratings)
+        console = Console(highlight=False)
+        session = labelling.Session(self.file, world, self.seed)
+        try:
+            labelling.hold(session, words(), console.print)
+        except KeyboardInterrupt:
+            count = len(session.journal.records)
+            console.print(f"\nStopped; {count} answers are in {self.file}.")
+            raise SystemExit(130) from None
+        given = session.answers()
+        console.print(labelling.summary(world, given, self.file))
+        if self.train and len(given.prompts) >= labelling.FEWEST:
+            belief = labelling.taste(world, given)
+            rng = np.random.default_rng(self.seed)
+            people = labelling.stand_ins(rng, world, belief)
+            folder = self.file.with_suffix("")
+            console.print("Gold is what the raters like, learned what you do.\n")
+            rlhf(self, "pocket", folder, console, people)
+
+
+def rlhf(
+    config: pipeline.RunConfig,
+    name: str,
+    folder: Path,
+    console: Console,
+    people: People | None = None,
+) -> None:
+    """Learn from these people, measure, write and show."""
+    world = named_world(name, config.ratings)
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
+    keep_compiled_programs()
+    progress = BarProgress(console)
+    exactly = name == "pocket"
+    try:
+        with progress.bars:
+            learned = pipeline.learn(world, config, progress, people)
+            if exactly:
+                truth = pipeline.measure(world, learned, config, progress)
+                found = report.build(world, learned, truth, config)
+            else:
+                measured = estimates.measure(world, learned, config, progress)
+                found = report.build_estimates(world, learned, measured, config)
+        found["seconds"] = progress.seconds
+        report.write(folder, found, learned.models, world)
+    except BrokenRun as broken:
+        path = folder / "last_good.safetensors"
+        told = report.description(world, name, config.seed)
+        checkpoints.save(path, broken.last_good, told, overwrite=True)
+        raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
+    except KeyboardInterrupt:
+        console.print(f"Stopped during {progress.current}; nothing was written.")
+        raise SystemExit(130) from None
+    values = report.values_table if exactly else report.estimates_table
+    console.print(values(found), report.samples_table(found))
+    if exactly:
+        console.print(
+            f"{found['completions']:,} completions enumerated: {found['ended']:,} "
+            f"end and are scored one by one, {found['cut_off']:,} are cut off."
+        )
+    console.print(
+        f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
+        "report.json, reward_kl.png and a checkpoint of each model"
+    )
+
+
+COMMANDS = {"ask": Ask, "compare": Compare, "label": Label}
 
 
 def main(args: Sequence[str] | None = None) -> int:

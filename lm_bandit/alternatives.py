@@ -131,20 +131,20 @@ def dpo(
 
 
 def dpo_loss(
-    log_ratios: Float[Array, "2"], preference: Scalar, kl_weight: float | Scalar
+    log_probs: Float[Array, "2"],
+    reference: Float[Array, "2"],
+    preference: Scalar,
+    kl_weight: float | Scalar,
 ) -> Scalar:
     """-p log sigmoid(m) - (1 - p) log sigmoid(-m),  m = h(first) - h(second).
 
     h(y) = beta log(pi(y|x) / pi_ref(y|x)) is the implicit reward. Where p, the
     probability that the first is preferred, is sigmoid(r(first) - r(second)), the loss
-    is least at h = r + const: that is pi*. With p = 1 it is the paper's loss; the
-    probability itself, and no coin, tells DPO as much of the reward as others see.
-
-    Source: Rafailov et al. (2023), eqs. 5-7.
+    is least at h = r + const: that is pi*. With p = 1 it is Rafailov et al.'s eq. 7;
+    the probability itself, and no coin, tells DPO as much of the reward as others see.
     """
-    implicit = kl_weight * log_ratios
-    margin = implicit[0] - implicit[1]
-    wins, loses = jax.nn.log_sigmoid(margin), jax.nn.log_sigmoid(-margin)
+    first, second = kl_weight * (log_probs - reference)
+    wins, loses = map(jax.nn.log_sigmoid, (first - second, second - first))
     return -(preference * wins + (1.0 - preference) * loses)
 
 
@@ -224,8 +224,8 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
     def classification(params, rows, _):
         _, references, preferences = rows.observations
         now = evaluate(params, rows.observations, rows.actions).log_prob
-        losses = jax.vmap(dpo_loss, (0, 0, None))(now - references, preferences, beta)
-        return losses.mean()
+        both = now, references, preferences, beta
+        return jax.vmap(dpo_loss, (0, 0, 0, None))(*both).mean()
 
     taken = batch, evaluate, optimizer, config, classification
     return _improved(state, improve_key, history, *taken)

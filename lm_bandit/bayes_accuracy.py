@@ -25,10 +25,19 @@ from lm_bandit.text import World
 
 def bayes_accuracy(world: World, pairs: Comparisons) -> float:
     """The best possible accuracy on fresh annotators' answers about these pairs."""
-    first_tokens = list(world.prompts[:, 0])
+    return best_accuracy(agreeing(world, pairs))
+
+
+def best_accuracy(probs: Float[np.ndarray, "n"]) -> float:
+    """Mean of max(p, 1 - p): who knows p bets on the likelier answer, pair by pair."""
+    return float(np.mean(np.maximum(probs, 1.0 - probs)))
+
+
+def agreeing(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
+    """P(a fresh annotator answers like this one), for each answer."""
+    first_tokens = list(world.prompts[:, 0])  # they say what is asked for
     which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
-    p = win_probabilities(world, which, pairs.chosen, pairs.rejected)
-    return float(np.mean(np.maximum(p, 1.0 - p)))
+    return win_probabilities(world, which, pairs.chosen, pairs.rejected)
 
 
 def win_probabilities(
@@ -37,7 +46,12 @@ def win_probabilities(
     first: Int[np.ndarray, "n C"],
     second: Int[np.ndarray, "n C"],
 ) -> Float[np.ndarray, "n"]:
-    """P(a fresh annotator prefers the first), where a coin decides a tie."""
+    """P(a fresh annotator prefers the first), where a coin decides a tie.
+
+    She draws one rating of each word, adds up those of the words that a completion
+    uses, each once, and prefers the larger sum, or the smaller where the prompt asks
+    for complaint. What both use is the same to her in both.
+    """
     longest = 4 * 2 * world.completion_length  # no difference of ratings is larger
     size = 2 * longest + 2
     # The transform of each word's distribution, and of a completion's: their product.

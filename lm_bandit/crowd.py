@@ -125,8 +125,24 @@ def crowd_bradley_terry(
     scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
 ) -> Scalar:
     """The same, with a reliability of each annotator (Crowd-BT)."""
-    reliability = jax.nn.sigmoid(crowd.reliability)[_who(batch)]
-    return preferences.noisy_pairwise_loss(*scores.T, reliability)
+    return joint_pairwise_loss(*scores.T, crowd.reliability, _who(batch))
+
+
+def joint_pairwise_loss(
+    chosen: Float[Array, "n"],
+    rejected: Float[Array, "n"],
+    logits: Float[Array, "A"],
+    annotators: Int[Array, "n"],
+) -> Scalar:
+    """- log( eta_k sigmoid(d) + (1 - eta_k) sigmoid(-d) ),    eta_k = sigmoid(logit_k)
+
+    k is who gave the answer, d = r(chosen) - r(rejected). It falls by either: scores
+    that agree with the answer, or less trust in who gave it.
+
+    Source: Chen et al. (2013), the model of Crowd-BT.
+    """
+    reliability = jax.nn.sigmoid(logits)[annotators]
+    return preferences.noisy_pairwise_loss(chosen, rejected, reliability)
 
 
 def ranked_pairs(scores: Float[Array, "n K"], crowd: Crowd, batch: Rankings) -> Scalar:

@@ -63,10 +63,22 @@ def by_uncertainty(
     members: int = 10,
 ) -> Int[np.ndarray, "count"]:
     """Of the pairs on which an ensemble agrees least: a tenth, and any of them."""
-    worths = ensemble.refit(rng, differences, members)
-    variances = expit(pool @ worths.T).var(1)
+    variances = disagreement(ensemble.refit(rng, differences, members), pool)
     least_sure = np.argsort(-variances)[: max(count, len(pool) // 10)]
     return rng.choice(least_sure, size=count, replace=False)
+
+
+def disagreement(
+    worths: Float[np.ndarray, "M D"], pool: Float[np.ndarray, "N D"]
+) -> Float[np.ndarray, "N"]:
+    """The variance over members of sigmoid(w_m . z), for each pair z of the pool.
+
+    Not p (1 - p), the variance of the answer: it is as large where all members agree
+    that people are divided, and there an answer teaches nothing.
+
+    Source: Christiano et al. (2017), section 2.2.4.
+    """
+    return expit(pool @ worths.T).var(1)
 
 
 def by_design(

@@ -11,9 +11,6 @@ Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouya
 al. (2022), figure 2.
 """
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -34,8 +31,10 @@ from lm_bandit import (
     transformer,
     trie,
 )
+from lm_bandit.annotators import People
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import Comparisons
+from lm_bandit.progress import Progress
 from lm_bandit.reward_model import RewardConfig, RewardModel
 from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import LanguageConfig
@@ -104,26 +103,11 @@ class Truth(NamedTuple):
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
 
 
-class Progress:
-    """Told of every stage; this one keeps the seconds and shows nothing."""
-
-    def __init__(self):
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str, steps: int) -> Iterator[Callable[..., None]]:
-        """Time a stage of so many steps; yields what to call as steps get done."""
-        started = time.perf_counter()
-        yield self.begin(name, steps)
-        self.seconds[name] = time.perf_counter() - started
-
-    def begin(self, name: str, steps: int) -> Callable[..., None]:
-        return lambda done, metrics=None: None
-
-
-def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
+def learn(
+    world: World, config: RunConfig, progress: Progress, people: People | None = None
+) -> Learned:
     """Steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy."""
-    ready = prepare(world, config, progress)
+    ready = prepare(world, config, progress, people)
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
             ready.key, ready.fixed, world.completion_length, config.ppo, report
@@ -140,8 +124,10 @@ def learn(world: World, config: RunConfig, progress: Progress) -> Learned:
     )
 
 
-def prepare(world: World, config: RunConfig, progress: Progress) -> Prepared:
-    """Steps 1 and 2: pretrain, fine-tune, learn the reward."""
+def prepare(
+    world: World, config: RunConfig, progress: Progress, people: People | None = None
+) -> Prepared:
+    """Steps 1 and 2: pretrain, fine-tune, learn the reward (from these people)."""
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -157,7 +143,7 @@ def prepare(world: World, config: RunConfig, progress: Progress) -> Prepared:
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
     with progress.stage("reward model", config.reward.num_updates) as report:
-        asked = ask(pull_key, rng, world, reference, config.num_comparisons)
+        asked = ask(pull_key, rng, world, reference, config.num_comparisons, people)
         held_out = len(asked.prompts) // 10
         seen = jax.tree.map(lambda x: x[held_out:], asked)
         unseen = jax.tree.map(lambda x: x[:held_out], asked)
@@ -171,7 +157,9 @@ def prepare(world: World, config: RunConfig, progress: Progress) -> Prepared:
     return Prepared(base, fixed, loss, accuracy, ppo_key)
 
 
-def ask(key, rng, world: World, reference: Transformer, count: int) -> Comparisons:
+def ask(
+    key, rng, world: World, reference: Transformer, count: int, people=None
+) -> Comparisons:
     """Up to `count` pairs of completions by the reference, judged by annotators.
 
     Both of a pair answer the same prompt. Equal completions, and those that were cut
@@ -187,9 +175,8 @@ def ask(key, rng, world: World, reference: Transformer, count: int) -> Compariso
     ended = (pairs == text.END).any(-1).all(-1)
     different = (pairs[:, 0] != pairs[:, 1]).any(-1)
     shown = rng.permutation(np.flatnonzero(ended & different))[:count]
-    return annotators.compare(
-        rng, world, which[shown], pairs[shown, 0], pairs[shown, 1]
-    )
+    first, second = pairs[shown, 0], pairs[shown, 1]
+    return annotators.compare(rng, world, which[shown], first, second, people)
 
 
 def measure(

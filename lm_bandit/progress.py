@@ -1,4 +1,8 @@
-"""Bars in the terminal: which stage a run is at, and how long it will take."""
+"""Which stage a run is at, and how long it will take."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -10,8 +14,6 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-from lm_bandit import pipeline
-
 STAGES = {
     "pretraining": "pretraining on babble",
     "SFT": "SFT on demonstrations",
@@ -22,7 +24,24 @@ STAGES = {
 }
 
 
-class BarProgress(pipeline.Progress):
+class Progress:
+    """Told of every stage; this one keeps the seconds and shows nothing."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str, steps: int) -> Iterator[Callable[..., None]]:
+        """Time a stage of so many steps; yields what to call as steps get done."""
+        started = time.perf_counter()
+        yield self.begin(name, steps)
+        self.seconds[name] = time.perf_counter() - started
+
+    def begin(self, name: str, steps: int) -> Callable[..., None]:
+        return lambda done, metrics=None: None
+
+
+class BarProgress(Progress):
     """A progress bar for each stage."""
 
     def __init__(self, console: Console):

@@ -112,15 +112,26 @@ def score_pairs(
 def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
     """The same order of completions; mean 0, and deviation 1 within a prompt.
 
-    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2). Both
-    sides answer one prompt, so half of their mean squared difference is the variance
-    within a prompt; the spread between prompts means nothing and is not counted.
+    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2).
     """
-    chosen, rejected = score_pairs(model, pairs)
-    deviation = jnp.sqrt(jnp.mean((chosen - rejected) ** 2) / 2.0)
-    mean = 0.5 * (chosen.mean() + rejected.mean())
+    mean, deviation = mean_and_deviation(*score_pairs(model, pairs))
     bias = (model.bias - mean) / deviation
     return model._replace(head=model.head / deviation, bias=bias)
+
+
+def mean_and_deviation(
+    first: Float[Array, "n"], second: Float[Array, "n"]
+) -> tuple[Scalar, Scalar]:
+    """The mean of all scores, and their deviation within a prompt.
+
+        deviation^2 = 1/2 mean of (r(x, y) - r(x, y'))^2
+
+    Both sides of a pair answer one prompt, so half of their mean squared difference is
+    the variance within a prompt; the spread between prompts means nothing and is not
+    counted.
+    """
+    deviation = jnp.sqrt(jnp.mean((first - second) ** 2) / 2.0)
+    return 0.5 * (first.mean() + second.mean()), deviation
 
 
 def accuracy(model: RewardModel, pairs: Comparisons) -> float:

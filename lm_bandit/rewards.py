@@ -64,16 +64,29 @@ def compare(
         gae = jax.vmap(jax.vmap(generalized_advantages, (0, None)), (0, None))
         return trajectories, gae(trajectories, config.trace_decay)
     returns = jax.vmap(jax.vmap(reward_to_go))(trajectories)
-    of_completions = returns[..., 0]
-    expected = {
-        "none": jnp.zeros_like,
-        "constant": lambda x: jnp.full_like(x, config.baseline_value),
-        "average": lambda x: jnp.full_like(x, x.mean()),
-        "leave_one_out": baselines.leave_one_out_mean,
-    }[config.baseline]
-    values = jax.vmap(expected)(of_completions)[..., None] * trajectories.mask
+    expected = expected_returns(returns[..., 0], config.baseline, config.baseline_value)
+    values = expected[..., None] * trajectories.mask
     advantages = (returns - values) * trajectories.mask
     return trajectories._replace(values=values), advantages
+
+
+def expected_returns(
+    returns: Float[Array, "k n"], baseline: str, constant: float | Scalar = 0.0
+) -> Float[Array, "k n"]:
+    """What was to be expected of each of n completions of k prompts.
+
+    none             0
+    constant         one number, the same for ever
+    average          the mean over all completions of its own prompt, itself among them
+    leave_one_out    the mean over the *others* of its own prompt: without bias
+
+    Source: Ahmadian et al. (2024), section 3; Kool et al. (2019), section 3.
+    """
+    if baseline == "leave_one_out":
+        return jax.vmap(baselines.leave_one_out_mean)(returns)
+    if baseline == "average":
+        return jnp.broadcast_to(returns.mean(1, keepdims=True), returns.shape)
+    return jnp.full_like(returns, constant if baseline == "constant" else 0.0)
 
 
 def to_learn_from(

@@ -129,24 +129,24 @@ def loss(
     Of each, the weighted sum over a row, and the mean over the rows.
     """
     now = evaluate(params, batch.observations, batch.actions)
+    of_actions = batch.log_probs, batch.advantages, batch.weights
+    total = objectives.clipped_surrogate_loss(now.log_prob, *of_actions, config.clip)
     now, old = jax.tree.map(
         jnp.ravel, (now, batch._replace(observations=(), actions=()))
     )
-    probs = now.log_prob, old.log_probs
-    clipped = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))
-    surrogates = clipped(*probs, old.advantages, config.clip)
     if config.clip_values:
         clipped = jax.vmap(objectives.clipped_value_loss, (0, 0, 0, None))
         errors = clipped(now.value, old.values, old.value_targets, config.clip)
     else:
         errors = jax.vmap(objectives.value_loss)(now.value, old.value_targets)
+    probs = now.log_prob, old.log_probs
     ratios = jax.vmap(objectives.importance_ratio)(*probs)
     outside = (jnp.abs(ratios - 1.0) > config.clip).astype(float)
 
     def mean(x):
         return jnp.sum(old.weights * x) / len(batch.weights)
 
-    total = config.value_weight * mean(errors) - mean(surrogates)
+    total += config.value_weight * mean(errors)
     total -= config.entropy_weight * mean(now.entropy)
     return total, Diagnostics(
         loss=total,

@@ -84,6 +84,24 @@ def clipped_surrogate(
     return jnp.minimum(ratio * advantage, clipped * advantage)
 
 
+def clipped_surrogate_loss(
+    log_probs: Float[Array, "rows *n"],
+    old_log_probs: Float[Array, "rows *n"],
+    advantages: Float[Array, "rows *n"],
+    weights: Float[Array, "rows *n"],
+    clip: float | Scalar,
+) -> Scalar:
+    """Minus the weighted sum of clipped surrogates over each row, a mean over the rows.
+
+    A number is an action, with a ratio and a clip of its own: a row of one is a single
+    action, be it a whole text; a row of many is a text token by token. `weights` is 0
+    on padding. Source: Schulman et al. (2017), eq. 7.
+    """
+    numbers = map(jnp.ravel, (log_probs, old_log_probs, advantages))
+    surrogates = jax.vmap(clipped_surrogate, (0, 0, 0, None))(*numbers, clip)
+    return -jnp.sum(jnp.ravel(weights) * surrogates) / len(weights)
+
+
 def value_loss(value: Scalar, target: Scalar) -> Scalar:
     """(v(s) - target)^2 / 2; the target is data. Source: Sutton & Barto, eq. 9.1."""
     return 0.5 * (value - stop_gradient(target)) ** 2

@@ -139,14 +139,17 @@ def test_dpo_weighs_pairs_by_how_wrong_the_implicit_reward_is(policy, fixed):
 
 def test_dpo_starts_at_log_2_and_is_least_at_the_optimum():
     """At pi_ref a coin; the implicit reward of pi* is r, up to a constant."""
-    start = alternatives.dpo_loss(jnp.zeros(2), jnp.array(1.0), BETA)
+    reference = jnp.array([-3.0, -5.0])
+    start = alternatives.dpo_loss(reference, reference, jnp.array(1.0), BETA)
     assert float(start) == pytest.approx(np.log(2))
     scores = jnp.array([1.5, -0.3])
     preference = jax.nn.sigmoid(scores[0] - scores[1])
     slope = jax.grad(alternatives.dpo_loss)
-    at_optimum = slope(scores / BETA - 2.0, preference, BETA)
+    best = reference + scores / BETA - 2.0
+    at_optimum = slope(best, reference, preference, BETA)
     assert_allclose(at_optimum, 0.0, atol=1e-6)
-    assert slope(jnp.zeros(2), preference, BETA)[0] < -0.05, "the preferred one rises"
+    from_start = slope(reference, reference, preference, BETA)
+    assert from_start[0] < -0.05, "the preferred one rises"
 
 
 # GRPO's fixed point is another than pi*. On policy the ratio is 1: no clip acts.

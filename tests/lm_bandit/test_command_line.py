@@ -1,6 +1,8 @@
 """`python -m lm_bandit` as a user meets it: what it leaves, and what it refuses."""
 
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -102,6 +104,15 @@ def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
             assert abs(mean - exact[policy][name]) <= 4 * error + 1e-6
     assert [row["update"] for row in found["path"]] == [0, 4, 5]
     assert (tmp_path / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_a_person_answered_is_learned(
+    run_on_four_words, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\n" * 8))
+    assert run_on_four_words("label", "--out", tmp_path / "mine.jsonl") == 0
+    assert "8 answers in" in capsys.readouterr().out
+    assert (tmp_path / "mine" / "report.json").exists()
 
 
 def test_the_same_seed_gives_the_same_report(short_run, run_on_four_words, tmp_path):

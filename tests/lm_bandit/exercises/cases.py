@@ -130,6 +130,15 @@ def scored_completions(seed):
         }
 
 
+def returns_of_prompts(seed):
+    rng = np.random.default_rng(seed)
+    ways = ("leave_one_out", "average", "constant", "none")
+    # As many completions as prompts: where shapes are confused, no error says so.
+    for returns in ([[4.0, 0.0], [10.0, -2.0]], rng.normal(1.0, 3.0, (2, 4))):
+        for baseline in ways:
+            yield {"returns": array(returns), "baseline": baseline, "constant": 0.5}
+
+
 def numbers_to_scale(seed):
     rng = np.random.default_rng(seed)
     for how in ("scale", "whiten", "none"):

@@ -122,6 +122,29 @@ def ratios_and_advantages(seed):
         yield _at_ratio(near, rng.uniform(0.1, 0.5), advantage, 0.2)
 
 
+def rows_of_actions(seed):
+    """Texts as one action each, and token by token."""
+    rng = np.random.default_rng(seed)
+    for ratio, advantage in ((2.0, 1.0), (2.0, -1.0), (0.5, 1.0), (0.5, -1.0)):
+        yield {
+            "log_probs": array([[np.log(0.25 * ratio)]]),
+            "old_log_probs": array([[np.log(0.25)]]),
+            "advantages": array([[advantage]]),
+            "weights": array([[1.0]]),
+            "clip": 0.25,
+        }
+    # Two tokens that go opposite ways: together they are as likely as before.
+    yield {
+        "log_probs": array([np.log([0.5, 0.25])]),
+        "old_log_probs": array([np.log([0.25, 0.5])]),
+        "advantages": array([[3.0, 3.0]]),
+        "weights": array([[1.0, 1.0]]),
+        "clip": 0.25,
+    }
+    for _ in range(2):
+        yield inputs.rows_then_and_now(rng) | {"clip": 0.2}
+
+
 def batches_of_advantages(seed):
     rng = np.random.default_rng(seed)
     # Those who put the small number elsewhere are right as well.

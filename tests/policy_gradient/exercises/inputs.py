@@ -80,3 +80,20 @@ def episodes(rng):
         "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
         "weights": array(happened * gamma_to_t),
     }
+
+
+def rows_then_and_now(rng):
+    """Actions in rows, as they were and as they are: likelier and less likely ones.
+
+    Ratios on both sides of a clip of 0.2 and within, advantages of both signs, and rows
+    whose ratios all together are within where those of the actions are not.
+    """
+    happened = mask(rng)
+    old = -rng.uniform(0.5, 2.0, happened.shape)
+    ratios = rng.choice([0.5, 0.7, 0.95, 1.05, 1.4, 1.9], happened.shape)
+    return {
+        "log_probs": array(old + np.log(ratios)),
+        "old_log_probs": array(old),
+        "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
+        "weights": array(happened),
+    }

@@ -83,6 +83,23 @@ def score_function_loss(log_probs, advantages, weights):
 
 
 @oracle
+def clipped_surrogate_loss(log_probs, old_log_probs, advantages, weights, clip):
+    """The loss and its slopes by the log-probabilities, by the six cells of PPO's clip.
+
+    What has moved the right way beyond the clip earns what the edge earns, for nothing.
+    """
+    loss, slopes = 0.0, np.zeros(log_probs.shape)
+    for i, t in np.ndindex(log_probs.shape):
+        ratio = np.exp(float(log_probs[i, t]) - float(old_log_probs[i, t]))
+        advantage, share = float(advantages[i, t]), weights[i, t] / len(weights)
+        edge = 1.0 + clip if advantage > 0 else 1.0 - clip
+        too_far = ratio > edge if advantage > 0 else ratio < edge
+        loss -= share * advantage * (edge if too_far else ratio)
+        slopes[i, t] = 0.0 if too_far else -share * advantage * ratio
+    return loss, slopes
+
+
+@oracle
 def mean_return(returns, mask, without=None):
     """Of all rows that happened, perhaps without those of one episode."""
     kept = [
