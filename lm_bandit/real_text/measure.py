@@ -52,8 +52,9 @@ def measure(
             for name, scorer in scorers.items()
         }
         found["rewards"] = {
-            "prompts": rewards(material.prompts, models, config),
-            "new_prompts": rewards(material.new_prompts, models, config),
+            name: rewards(prompts, models, config)
+            for name in ("prompts", "new_prompts")
+            if len(prompts := getattr(material, name))
         }
     found["samples"] = samples(material, models, config)
     return found
@@ -158,9 +159,8 @@ def samples(
     material: Material, models: Models, config: RealTextConfig
 ) -> list[dict[str, Any]]:
     """The same beginnings, completed by each policy: two each, picked by nobody."""
-    prompts = material.new_prompts[:SHOWN]
-    if not len(prompts):
-        prompts = material.held_out.prompts[:SHOWN]
+    candidates = material.new_prompts, material.prompts, material.held_out.prompts
+    prompts = next(prompts for prompts in candidates if len(prompts))[:SHOWN]
     written = {}
     for name in ("base", "reference", "policy"):
         model = getattr(models, name)

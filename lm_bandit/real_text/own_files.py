@@ -4,8 +4,8 @@
 
 The corpus is UTF-8, one text a line; empty lines are passed over. The preferences are
 JSON Lines as `records.py` has them, comparisons or corrections, of any prompts. Where
-they name annotators, these are halved; where not, the answers are. Without preferences
-there is nothing to tune towards, and a run ends with SFT.
+they name annotators, these are halved; where not, or but one, the answers are. Without
+preferences there is nothing to tune towards, and a run ends with SFT.
 """
 
 import hashlib
@@ -78,11 +78,14 @@ def with_preferences(
     }.items():
         if not len(rows):
             raise ValueError(f"{path}: expected {name}, got none")
-    k = config.num_prompts
+    prompts = _distinct(answers.prompts[kept])[: config.num_prompts]
+    asked = set(map(tuple, prompts.tolist()))
+    others = _distinct(answers.prompts[held_out])
+    new = [tuple(prompt) not in asked for prompt in others.tolist()]
     return material._replace(
         demonstrations=Sentences(answers.prompts[kept][ended], short[ended]),
-        prompts=_distinct(answers.prompts[kept])[:k],
-        new_prompts=_distinct(answers.prompts[held_out])[:k],
+        prompts=prompts,
+        new_prompts=others[new][: config.num_prompts],
         answers=(_rows(answers, one), _rows(answers, other)),
         questions=_rows(answers, held_out),
     )
@@ -128,10 +131,11 @@ def _told(tied, answers) -> Bool[np.ndarray, "n"]:
 
 def _halves(rng, answers, kept):
     """Rows of one half of the annotators, and of the other."""
-    if answers.annotators is None:
+    people = () if answers.annotators is None else np.unique(answers.annotators[kept])
+    if len(people) < 2:
         order = rng.permutation(kept)
         return order[::2], order[1::2]
-    people = rng.permutation(np.unique(answers.annotators[kept]))
+    people = rng.permutation(people)
     first = np.isin(answers.annotators[kept], people[::2])
     return kept[first], kept[~first]
 

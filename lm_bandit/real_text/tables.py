@@ -60,12 +60,12 @@ def _rewards(report):
     table.add_column("policy")
     for name in ("reward model", "judge", "KL (nats)", "ended", "tokens"):
         table.add_column(name, justify="right")
-    for key, title in {"prompts": "learned on", "new_prompts": "new"}.items():
-        found = report["rewards"][key]
+    titles = {"prompts": "learned on", "new_prompts": "new"}
+    for key, found in report["rewards"].items():
         for name in ("reference", "policy"):
             told = found[name]
             table.add_row(
-                title if name == "reference" else "",
+                titles[key] if name == "reference" else "",
                 NAMES[name],
                 *(f"{told[scorer]['mean']:.2f}" for scorer in _SCORERS),
                 f"{told['kl']:.2f}",
