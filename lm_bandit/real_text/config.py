@@ -18,7 +18,7 @@ class RealTextConfig:
     text_length: int = 40  # tokens that are read at once; of longer texts the beginning
     prompt_length: int = 4  # tokens of a prompt
     completion_length: int = 32  # tokens that are written, the end of text included
-    num_prompts: int = 32  # that PPO learns to complete; as many more to test it on
+    num_prompts: int = 8  # that PPO learns to complete; as many more to test it on
     held_out: float = 0.1  # share of the texts that nothing is learned from
     samples: int = 64  # completions of each prompt that a policy is judged by
     model: TransformerConfig = field(
@@ -28,18 +28,20 @@ class RealTextConfig:
         default_factory=lambda: LanguageConfig(1000, 64, 3e-3)
     )
     sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
-    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 1e-3))
+    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 4e-4))
+    # A critic, started from the reward model: which of the tokens deserved the score?
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
-            num_updates=60,
-            pulls=8,
+            num_updates=80,
+            pulls=32,
             epochs=2,
             minibatches=2,
             view="token",
+            baseline="value",
             clip=0.2,
-            kl_weight=0.4,
-            penalty=-2.0,
-            step_size=5e-4,
+            kl_weight=0.25,
+            penalty=-1.0,
+            step_size=4e-4,
             warm_up=0.1,
         )
     )
