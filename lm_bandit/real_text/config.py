@@ -28,7 +28,7 @@ class RealTextConfig:
         default_factory=lambda: LanguageConfig(1000, 64, 3e-3)
     )
     sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
-    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 4e-4))
+    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 5e-4))
     # A critic, started from the reward model: which of the tokens deserved the score?
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
