@@ -16,8 +16,10 @@ from benchmarks import lm_peers as peers
 from benchmarks import trl_peers
 from benchmarks.exams import Candidate, Exam
 from benchmarks.race import Contestant, Race
-from lm_bandit import bandit, ppo, sft, transformer
+from lm_bandit import bandit, ppo, reward_model, sft, transformer
+from lm_bandit.feedback import Comparisons
 from lm_bandit.ppo import RLHFConfig
+from lm_bandit.text import END
 
 SIZE = transformer.TransformerConfig(num_layers=4, num_heads=4, d_model=128)
 VOCABULARY = 64
@@ -25,6 +27,9 @@ BATCH = 64  # texts, prompts
 TEXT = 32  # tokens
 PROMPT = 8  # tokens
 FINE_TUNING = sft.LanguageConfig(
+    num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
+)
+REWARD = reward_model.RewardConfig(
     num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
 )
 # Four completions of 16 prompts each: every minibatch of ours has one of each prompt.
@@ -46,6 +51,15 @@ def tasks() -> tuple[Race | Exam, ...]:
     return (
         _fine_tuning("SFT, a token: torch.compile", 1.25, compiled=True),
         _fine_tuning("SFT, a token: torch", 1.4, compiled=False),
+        Race(
+            "reward model, 64 pairs x 32, a pair",
+            Contestant("ours", our_reward_model, _call),
+            (Contestant("Hugging Face", their_reward_model, _call),),
+            bar=1.4,
+            error=lambda losses: float(np.abs(losses - expected_rewards()).max()),
+            tolerance=1e-3,
+            amount=lambda losses: float(len(losses) * BATCH),
+        ),
         Race(
             "generation, 64 x (8 + 16), a token",
             Contestant("ours", our_generation, _call),
@@ -102,17 +116,41 @@ def our_fine_tuning():
 
 def their_fine_tuning(compiled: bool):
     """The same batches, in the same order."""
-    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(1)))(
-        jnp.arange(FINE_TUNING.num_updates)
-    )
-    rows = jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, len(texts())))
-    return peers.fine_tuning(model(), texts(), rows(keys), compiled)
+    return peers.fine_tuning(model(), texts(), _rows(len(texts())), compiled)
 
 
 @cache
 def expected_losses() -> Float[np.ndarray, "updates"]:
     """Of the same model on the same batches."""
     return our_fine_tuning()()
+
+
+def pairs() -> Comparisons:
+    """Of random texts that end with their last token, a prompt and two completions."""
+    prompts, sides = texts()[:, :PROMPT], texts()[:, PROMPT:]
+    sides[:, -1] = END
+    chosen, rejected = np.split(sides, 2)
+    return Comparisons(prompts[: len(chosen)], chosen, rejected)
+
+
+def our_reward_model():
+    """Compiled: all updates, from the random model and a head of zeros on."""
+    train = jax.jit(partial(reward_model.train, config=REWARD))
+    start = reward_model.init(model())
+    return lambda: np.asarray(train(jax.random.key(1), start, pairs())[1].loss)
+
+
+def their_reward_model():
+    """The same batches, in the same order."""
+    prompts, chosen, rejected = pairs()[:3]
+    both = [np.concatenate([prompts, side], axis=1) for side in (chosen, rejected)]
+    return peers.reward_modelling(model(), *both, _rows(len(prompts)))
+
+
+@cache
+def expected_rewards() -> Float[np.ndarray, "updates"]:
+    """The losses of the same model on the same pairs."""
+    return our_reward_model()()
 
 
 def our_generation():
@@ -189,6 +227,14 @@ def _fine_tuning(name: str, bar: float, compiled: bool) -> Race:
         tolerance=1e-3,
         amount=lambda losses: float(len(losses) * BATCH * TEXT),
     )
+
+
+def _rows(count: int):
+    """The batches of ours: a fresh key for each update."""
+    keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(1)))(
+        jnp.arange(FINE_TUNING.num_updates)
+    )
+    return jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, count))(keys)
 
 
 def _call(run):

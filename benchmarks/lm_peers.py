@@ -98,6 +98,41 @@ def fine_tuning(params, tokens, rows, compiled: bool):
     return train
 
 
+def reward_modelling(params, chosen, rejected, rows):
+    """A function that takes one step of the pairwise loss for each row of `rows`."""
+    import torch
+    from transformers import GPT2ForSequenceClassification
+
+    trunk = hugging_face(params)
+    trunk.config.num_labels = 1
+    model = GPT2ForSequenceClassification(trunk.config)
+    model.transformer.load_state_dict(trunk.transformer.state_dict())
+    torch.nn.init.zeros_(model.score.weight)
+    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    chosen, rejected, rows = (
+        torch.tensor(np.asarray(x)).long() for x in (chosen, rejected, rows)
+    )
+
+    def train(num_steps=None) -> Float[np.ndarray, "updates"]:
+        model.load_state_dict(start)
+        optimizer = torch.optim.Adam(model.parameters(), lr=STEP_SIZE, fused=True)
+        losses = []
+        for step, some in enumerate(rows[:num_steps]):
+            optimizer.param_groups[0]["lr"] = STEP_SIZE * (1 - step / len(rows))
+            batch = torch.cat([chosen[some], rejected[some]])
+            optimizer.zero_grad(set_to_none=True)
+            scores = model(input_ids=batch, use_cache=False).logits[:, 0]
+            better, worse = scores.chunk(2)
+            loss = -torch.nn.functional.logsigmoid(better - worse).mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return np.array(losses)
+
+    take_fastest(lambda: train(1))
+    return train
+
+
 def generation(params, prompts):
     """A function that samples `NEW_TOKENS` tokens for every prompt, with its cache."""
     import torch

@@ -3,6 +3,7 @@
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
     python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+    python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
     python -m lm_bandit label [--out FILE.jsonl] [--help]
     python -m lm_bandit --data movie-reviews [--help]
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
@@ -27,6 +28,7 @@ from lm_bandit import compare as comparison
 from lm_bandit.annotators import People
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.keys import words
+from lm_bandit.lab.command import Lab
 from lm_bandit.progress import BarProgress
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
@@ -139,7 +141,8 @@ class Label(pipeline.RunConfig):
             people = labelling.stand_ins(rng, world, belief)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
-            rlhf(self, "pocket", folder, console, people)
+            told = f"{len(given.prompts)} answers in {self.file.name}"
+            rlhf(self, "pocket", folder, console, people, told)
 
 
 def rlhf(
@@ -148,6 +151,7 @@ def rlhf(
     folder: Path,
     console: Console,
     people: People | None = None,
+    feedback: str = "simulated annotators, on the ratings",
 ) -> None:
     """Learn from these people, measure, write and show."""
     world = named_world(name, config.ratings)
@@ -165,7 +169,7 @@ def rlhf(
             else:
                 measured = estimates.measure(world, learned, config, progress)
                 found = report.build_estimates(world, learned, measured, config)
-        found["seconds"] = progress.seconds
+        found |= {"feedback": feedback, "seconds": progress.seconds}
         report.write(folder, found, learned.models, world)
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
@@ -188,7 +192,7 @@ def rlhf(
     )
 
 
-COMMANDS = {"ask": Ask, "compare": Compare, "label": Label}
+COMMANDS = {"ask": Ask, "compare": Compare, "label": Label, "lab": Lab}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -27,8 +27,10 @@ from lm_bandit.records import (
     Record,
     Score,
 )
+from mdp.command_line import write_files
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
+Decode = Callable[[Int[np.ndarray, "n"]], str]
 
 
 def read(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
@@ -83,6 +85,50 @@ def load(
             return feedback.Critiques(prompts, *sides, who)
         case Demonstration(_, completion):
             return sft.as_demonstrations(prompts, np.stack(completion))
+
+
+def save(
+    path: Path,
+    answers: feedback.Answers | feedback.Critiques,
+    prompt: Decode,
+    completion: Decode,
+) -> None:
+    """Arrays of feedback as a file, whole or not at all; `load` reads it back.
+
+    Args:
+        path: of the file; one that is there is replaced.
+        answers: of one kind.
+        prompt: the text of a prompt's tokens.
+        completion: the same of a completion's.
+    """
+    count = len(answers.prompts)
+    known = answers.annotators is not None
+    who = answers.annotators.tolist() if known else [None] * count
+    asked = [prompt(tokens) for tokens in answers.prompts]
+
+    def texts(completions):
+        return [completion(tokens) for tokens in completions]
+
+    match answers:
+        case feedback.Comparisons(_, chosen, rejected, tied):
+            ties = [False] * count if tied is None else tied.tolist()
+            kind, columns = Comparison, (texts(chosen), texts(rejected), ties)
+        case feedback.Rankings(_, completions):
+            kind, columns = Ranking, ([tuple(texts(row)) for row in completions],)
+        case feedback.Scores(_, completions, scores):
+            kind, columns = Score, (texts(completions), scores.tolist())
+        case feedback.Labels(_, completions, okay):
+            kind, columns = Label, (texts(completions), okay.tolist())
+        case feedback.Corrections(_, originals, edited):
+            kind, columns = Correction, (texts(originals), texts(edited))
+        case feedback.Critiques(_, completions, said):
+            kind, columns = Critique, (texts(completions), said)
+    lines = [
+        records.write(kind(*row)) for row in zip(asked, *columns, who, strict=True)
+    ]
+    write_files(
+        path.parent, {path.name: lambda file: file.write_bytes(b"".join(lines))}
+    )
 
 
 class Journal:

@@ -216,8 +216,8 @@ def _name(kind):
 
 def _short(value):
     """A value for a message, of one line and not too long."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 _TURN = "\n\nAssistant:"

@@ -33,7 +33,7 @@ def each(kind):
 
 def findings(exercise, candidate, *kinds):
     """What the judge finds, of these kinds; the rest must be in order."""
-    found = judge(exercise, candidate, NUM_SEEDS, run=nursery())
+    found = judge(exercise, candidate, NUM_SEEDS, run=nursery("exercise"))
     if any(finding["what"] in ("broken", "loop") for finding in found):
         # A busy machine may have stood still: once more.
         found = judge(exercise, candidate, NUM_SEEDS)

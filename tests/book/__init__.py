@@ -15,7 +15,7 @@ Read in this order:
     trials.py     does the learner's test convince?
     diagnosis.py  what is wrong with this run? the fault, and the test that catches it
     plots.py      the curves of a sick run beside those of a healthy one
-    nursery.py    many fresh processes, one after another, for the gate
+    nursery.py    many processes, one after another, for the gate
     workbook.py   the learner's files and progress
     commands.py   python -m tests
     cell.py       the question of a notebook cell

@@ -223,16 +223,19 @@ def run(job: str, findings: str) -> None:
     """Judge the candidate of a job, within its time limit."""
     asked = json.loads(Path(job).read_text(encoding="utf-8"))
     candidate = Candidate(asked["source"], asked["name"], asked["file"])
+    judge = Judge(find(asked["exercise"]), candidate, Path(findings))
     with Path(job + ".stack").open("w") as stack:
         # Also where a loop runs inside compiled code and no signal is heard.
         faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
-        judge = Judge(find(asked["exercise"]), candidate, Path(findings))
-        if isinstance(judge.exercise, Diagnosis):
-            from tests.book import trial
+        try:
+            if isinstance(judge.exercise, Diagnosis):
+                from tests.book import trial
 
-            trial.run(judge, asked["test"], Path(job).parent)
-        else:
-            judge.run(range(asked["seeds"]))
+                trial.run(judge, asked["test"], Path(job).parent)
+            else:
+                judge.run(range(asked["seeds"]))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Splice:
 
 
 class _Finder:
-    """Finds one module, before anybody else does."""
+    """Finds one module, once, before anybody else does."""
 
     def __init__(self, splice: Splice):
         self.splice = splice
@@ -93,6 +93,7 @@ class _Finder:
     def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
         if name != self.splice.exercise.module:
             return None
+        sys.meta_path.remove(self)
         spec = PathFinder.find_spec(name, path, target)
         spec.loader = _Loader(spec.loader.name, spec.loader.path, self.splice)
         return spec

@@ -112,7 +112,8 @@ def test_what_a_person_answered_is_learned(
     monkeypatch.setattr(sys, "stdin", io.StringIO("a\n" * 8))
     assert run_on_four_words("label", "--out", tmp_path / "mine.jsonl") == 0
     assert "8 answers in" in capsys.readouterr().out
-    assert (tmp_path / "mine" / "report.json").exists()
+    report = json.loads((tmp_path / "mine" / "report.json").read_text())
+    assert report["feedback"] == "8 answers in mine.jsonl"
 
 
 def test_the_same_seed_gives_the_same_report(short_run, run_on_four_words, tmp_path):

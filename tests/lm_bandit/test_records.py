@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lm_bandit import feedback, records, sft
+from lm_bandit import annotators, feedback, lessons, record_files, records, sft
 from lm_bandit.record_files import Journal, load, read
 from lm_bandit.records import BadLine, Comparison, parse, write
+from lm_bandit.text import pocket_world
 
 KINDS = (
     Comparison("a prompt", "one", "other"),
@@ -61,7 +62,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
     ("line", "reason", "told"),
     [
         (b'{"prompt": "p", "chosen": "c', "not JSON", "expected a JSON object"),
-        (b"[1]", "not JSON", "expected a JSON object, got '[1]'"),
+        (b"[1]", "not JSON", "expected a JSON object, got [1]"),
         (b'{"score": NaN}', "not JSON", "NaN"),
         (b"[" * 100_000, "not JSON", "JSON"),
         (b'{"prompt": "caf\xe9"}', "not UTF-8", "byte 0xe9 at column 16"),
@@ -70,7 +71,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
         (b'{"prompt": "p", "chosen": "c"}', "missing field", "field rejected"),
         (b'{"promt": "p", "chosen": "c", "rejected": "r"}', "missing field", "prompt"),
         (b'{"completion": "c", "score": 3}', "missing field", "field prompt"),
-        (b'{"prompt": 1, "completion": "c"}', "wrong type", "a string, got '1'"),
+        (b'{"prompt": 1, "completion": "c"}', "wrong type", "a string, got 1"),
         (b'{"prompt": "p", "completion": ["c"]}', "wrong type", "field completion"),
         (b'{"prompt": "p", "completion": " \\n"}', "empty completion", "completion"),
         (b'{"prompt": "p", "chosen": "", "rejected": "r"}', "empty completion", "got"),
@@ -81,7 +82,7 @@ def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
         (b'{"prompt": "p", "completion": "c", "score": 11}', "out of range", "1 to 10"),
         (b'{"prompt": "p", "completion": "c", "score": 2.5}', "wrong type", "2.5"),
         (b'{"prompt": "p", "completion": "c", "score": true}', "wrong type", "true"),
-        (b'{"prompt": "p", "completion": "c", "label": 2}', "out of range", "got '2'"),
+        (b'{"prompt": "p", "completion": "c", "label": 2}', "out of range", "got 2"),
         (b'{"prompt": "p", "completion": "c", "label": "ok"}', "wrong type", "true or"),
         (
             b'{"prompt": "p", "completion": "c", "label": true, "annotator": "me"}',
@@ -193,6 +194,36 @@ def test_a_file_becomes_the_arrays_of_its_kind(kind, expected, tmp_path):
         assert (got is None) == (hoped is None)
         if hoped is not None:
             assert_array_equal(got, hoped)
+
+
+@pytest.mark.parametrize("kind", ["compare", "rank", "rate", "label", "correct"])
+def test_what_annotators_answered_is_saved_and_read_back(kind, tmp_path):
+    world, rng = pocket_world(), np.random.default_rng(0)
+    people = annotators.hire(rng, world, 5)._replace(indifference=1.0)
+    which, shown = lessons.questions(rng, world, 40, 3)
+    distinct = [len({*map(bytes, row)}) == 3 for row in shown]
+    which, shown = which[distinct], shown[distinct]
+    reads = {"compare": (shown[:, 0], shown[:, 1]), "rank": (shown,)}
+    ask = getattr(annotators, kind)
+    answers = ask(rng, world, which, *reads.get(kind, (shown[:, 0],)), people)
+    assert getattr(answers, "tied", None) is None or answers.tied.any()
+    path = tmp_path / "theirs.jsonl"
+    prompts = {" ".join(world.vocabulary[t] for t in row): row for row in world.prompts}
+    texts = {world.decode(row): row for row in shown.reshape(-1, shown.shape[-1])}
+    texts |= {world.decode(row): row for row in getattr(answers, "edited", ())}
+    written = {row.tobytes(): text for text, row in prompts.items()}
+    record_files.save(path, answers, lambda x: written[x.tobytes()], world.decode)
+    found = load(path, prompts.__getitem__, texts.__getitem__)
+    assert type(found) is type(answers)
+    for got, expected in zip(found, answers, strict=True):
+        assert_array_equal(got, expected)
+
+
+def test_critiques_are_saved_and_read_back(tmp_path):
+    said = feedback.Critiques(np.ones((1, 1), int), np.array([[2, 0]]), ("no",))
+    path = tmp_path / "theirs.jsonl"
+    record_files.save(path, said, lambda x: "p", lambda x: "x" * x[0])
+    assert list(read(path)) == [records.Critique("p", "xx", "no")]
 
 
 def test_what_cannot_be_encoded_is_a_bad_line(tmp_path):
