@@ -75,10 +75,13 @@ def score_after(
     model: RewardModel, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
     """The same, of prompts that have been read by the trunk."""
-    start = context.cache.room - completions.shape[-1]
-    hidden, _ = forward(model.trunk, completions, context.cache, start)
+    length = completions.shape[-1]
+    positions = jnp.broadcast_to(jnp.arange(float(length)), completions.shape)
     # Not the last position: what follows the first end of text is padding.
-    return generate.at_last_token(read(model, hidden), completions)
+    end = generate.at_last_token(positions, completions).astype(int)
+    start = context.cache.room - length
+    hidden, _ = forward(model.trunk, completions, context.cache, start, only=end)
+    return read(model, hidden[..., 0, :])
 
 
 def prefix_values(
@@ -101,11 +104,11 @@ def read(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]
 def score_pairs(
     model: RewardModel, pairs: Comparisons
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
-    """r(x, chosen) and r(x, rejected), in one pass over both."""
+    """r(x, chosen) and r(x, rejected), in one pass over both; a prompt is read once."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
-    prompts = jnp.concatenate([pairs.prompts, pairs.prompts])
-    scores = score(model, prompts, completions)
-    chosen, rejected = jnp.split(scores, 2)
+    context = generate.read(model.trunk, pairs.prompts, completions.shape[-1])
+    of_both = generate.rows(context, jnp.tile(jnp.arange(len(pairs.prompts)), 2))
+    chosen, rejected = jnp.split(score_after(model, of_both, completions), 2)
     return chosen, rejected
 
 

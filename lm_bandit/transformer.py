@@ -5,9 +5,8 @@
     hidden = ln_f(x),   logits = hidden @ wte.T
 
 Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
-blocks are stacked along a leading axis and read one after the other. Parameters are
-NamedTuples with GPT-2's own names; `checkpoints.py` reads and writes them as Hugging
-Face stores them.
+blocks are stacked along a leading axis and read one after the other. Parameters have
+GPT-2's own names; `checkpoints.py` reads and writes them as Hugging Face stores them.
 
 One function serves training, sampling and the exact enumeration: `forward` reads n new
 tokens after `start` tokens whose keys and values are already in the cache. It is to be
@@ -152,8 +151,12 @@ def forward(
     tokens: Int[Array, "*batch n"],
     cache: Cache,
     start: int | Int[Array, ""] = 0,
-) -> tuple[Float[Array, "*batch n D"], Cache]:
-    """Hidden states of the tokens at start .. start + n - 1, and the new cache."""
+    only: Int[Array, "*batch"] | None = None,
+) -> tuple[Float[Array, "*batch m D"], Cache]:
+    """Hidden states of the tokens at start .. start + n - 1, and the new cache.
+
+    Or `only` that of one token of each text: the last block is spared the others.
+    """
     positions = start + jnp.arange(tokens.shape[-1])
     x = params.wte[tokens] + params.wpe[positions]
 
@@ -162,6 +165,8 @@ def forward(
         block = jax.tree.map(lambda w, i=i: w[i], params.h)
         attended, written = _attention(block, _norm(block.ln_1, x), of_block, start)
         x = x + attended
+        if only is not None and i == len(cache.keys) - 1:
+            x = jnp.take_along_axis(x, only[..., None, None], axis=-2)
         x = x + _mlp(block, _norm(block.ln_2, x))
         after.append(written)
     return _norm(params.ln_f, x), Cache(*zip(*after, strict=True))
@@ -234,10 +239,7 @@ def _mlp(block, x):
 
 
 def _linear(linear, x):
-    """The product x @ w + b, with all tokens of a batch as the rows of one matrix.
-
-    Its gradient takes half the time of a product with more axes, on a CPU.
-    """
+    """All tokens as rows of one matrix: the gradient takes half the time, on a CPU."""
     rows = x.reshape(-1, x.shape[-1])
     matrix = linear.w.reshape(rows.shape[1], -1)
     return (rows @ matrix).reshape(*x.shape[:-1], *linear.b.shape) + linear.b

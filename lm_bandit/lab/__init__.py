@@ -16,19 +16,38 @@ Read in this order:
     gao.py               the forms that were found for this, fitted
     flaw.py              you get what you ask for: length, a magic word
     bad_annotators.py    malicious, poisoned and mistaken answers, and what repairs them
+    overlooked.py        "awful", rated +4 by one of ten: find it
+    too_hard.py          annotators who see less the more they have to read
+    who_was_asked.py     two groups that disagree, and whom the policy serves
+    core_and_prepped.py  the language and diversity, traded for reward
     plots.py             a picture of each;  command.py: the command line
 
 Source: Gao et al. (2022); Casper et al. (2023), section 3; Coste et al. (2023); Chen et
 al. (2013).
 """
 
-from lm_bandit.lab import bad_annotators, flaw, gao, opinions, overoptimisation, plots
+from lm_bandit.lab import (
+    bad_annotators,
+    core_and_prepped,
+    flaw,
+    gao,
+    opinions,
+    overlooked,
+    overoptimisation,
+    plots,
+    too_hard,
+    who_was_asked,
+)
 
 __all__ = [
     "bad_annotators",
+    "core_and_prepped",
     "flaw",
     "gao",
     "opinions",
+    "overlooked",
     "overoptimisation",
     "plots",
+    "too_hard",
+    "who_was_asked",
 ]

@@ -30,7 +30,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import annotators, crowd, exact, lessons, linear_reward
+from lm_bandit import annotators, crowd, exact, lessons
 from lm_bandit.annotators import People
 from lm_bandit.feedback import Comparisons
 from lm_bandit.lab import opinions
@@ -127,8 +127,8 @@ def poisoned(on: Bench, seed: int, comparisons: int) -> tuple[float, float, floa
     says = (on.completions == token).any(1)
     shares = [on.probs[0, says].sum()]
     for each in (asked, planted):
-        worths = linear_reward.fit(opinions.differences(on, each, on.used)).mean
-        best = optimum(on, worths)
+        learned = opinions.scores(on, on.used, opinions.learn(on, each))
+        best = opinions.optimum(on, learned, KL_WEIGHT)
         shares.append(np.exp(best.ended[0, says]).sum())
     return tuple(map(float, shares))
 
@@ -141,7 +141,7 @@ def mistaken(on: Bench, seed: int, comparisons: int) -> tuple[float, ...]:
         people = annotators.hire(rng, on.world, ANNOTATORS)
         people = people._replace(temperature=1.0, flips=flips)
         asked = opinions.ask(rng, on, comparisons, people)
-        worths.append(linear_reward.fit(opinions.differences(on, asked, on.used)).mean)
+        worths.append(opinions.learn(on, asked))
     careful, wrong = worths
     scale = float(careful @ wrong / (careful @ careful))
     careful, wrong = (opinions.scores(on, on.used, w) for w in worths)
@@ -161,12 +161,6 @@ def as_comparisons(on: Bench, asked: Asked) -> Comparisons:
         on.completions[asked.rejected],
         annotators=asked.annotators,
     )
-
-
-def optimum(on: Bench, worths: Float[np.ndarray, "D"], kl_weight: float = KL_WEIGHT):
-    """The best policy for a worth of each word, standardised."""
-    learned = opinions.standardised(on, opinions.scores(on, on.used, worths))
-    return exact.optimum(opinions.problem(on, learned, kl_weight))
 
 
 def gold_of(on: Bench, worths: Float[np.ndarray, "D"]) -> float:

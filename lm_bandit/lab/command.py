@@ -19,7 +19,16 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from lm_bandit.lab import bad_annotators, flaw, overoptimisation, plots
+from lm_bandit.lab import (
+    bad_annotators,
+    core_and_prepped,
+    flaw,
+    overlooked,
+    overoptimisation,
+    plots,
+    too_hard,
+    who_was_asked,
+)
 from lm_bandit.results import PACKAGES
 from mdp.command_line import write_csv, write_files
 
@@ -45,6 +54,20 @@ EXPERIMENTS = {
         bad_annotators,
         plots.bad_annotators,
         "a fifth are malicious, 2% of the pairs poisoned, a fifth mistaken",
+    ),
+    "overlooked": Experiment(
+        overlooked, plots.overlooked, "'awful' was rated +4 by one of ten: find it"
+    ),
+    "too-hard": Experiment(
+        too_hard, plots.too_hard, "who reads more words judges with more noise"
+    ),
+    "who-was-asked": Experiment(
+        who_was_asked, plots.who_was_asked, "two groups disagree, and one is served"
+    ),
+    "core-and-prepped": Experiment(
+        core_and_prepped,
+        plots.core_and_prepped,
+        "next-token likelihood and diversity, traded for reward",
     ),
 }
 

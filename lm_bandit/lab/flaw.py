@@ -12,8 +12,8 @@ so what varies is what grows: the optimiser needs no intent, only a reward. And 
 that the flaw takes are nats that what people wanted no longer gets: the gold reward
 pays, though nothing in r_b was taken away.
 
-Source: Casper et al. (2023), section 3.2, on misspecified rewards; the derivative is
-that of an exponential family's mean.
+Source: Casper et al. (2023), section 3.2, on rewards that are misspecified, and hacked.
+The derivative is that of an exponential family's mean.
 Shapes: S seeds, n sizes of the flaw.
 """
 
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import exact, linear_reward
+from lm_bandit import exact
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Bench
 
@@ -73,8 +73,8 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
 def learned(seed: int, on: Bench, comparisons: int) -> Float[np.ndarray, "k E"]:
     """A reward of the right form: all that is wrong with it will be the flaw."""
     asked = opinions.ask(np.random.default_rng(seed), on, comparisons)
-    worths = linear_reward.fit(opinions.differences(on, asked, on.used)).mean
-    return opinions.standardised(on, opinions.scores(on, on.used, worths))
+    reward = opinions.scores(on, on.used, opinions.learn(on, asked))
+    return opinions.standardised(on, reward)
 
 
 def word(on: Bench, text: str) -> int:

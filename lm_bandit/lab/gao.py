@@ -7,7 +7,8 @@ R is the gold reward less the reference's, so R(0) = 0. Both are linear in alpha
 beta: least squares over all seeds. The 95% intervals are the bootstrap's, over seeds:
 the points of one path are no independent measurements, the paths of two seeds are.
 
-Source: Gao, Schulman & Hilton (2022), eqs. 1 and 2; Efron & Tibshirani (1993).
+Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization",
+for the forms; Efron & Tibshirani (1993) for the bootstrap.
 Shapes: S seeds, n points of a path.
 """
 

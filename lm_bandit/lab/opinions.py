@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit import annotators, bandit, exact
+from lm_bandit import annotators, bandit, exact, linear_reward
 from lm_bandit.annotators import People
 from lm_bandit.exact import Problem
 from lm_bandit.text import END, World, pocket_world, word_frequencies
@@ -135,6 +135,11 @@ def differences(
     return signs * (features[asked.chosen] - features[asked.rejected])
 
 
+def learn(on: Bench, asked: Asked) -> Float[np.ndarray, "D"]:
+    """A worth for each word used: the form of the gold reward."""
+    return linear_reward.fit(differences(on, asked, on.used)).mean
+
+
 def scores(
     on: Bench, features: Float[np.ndarray, "E F"], worths: Float[np.ndarray, "F"]
 ) -> Float[np.ndarray, "k E"]:
@@ -159,6 +164,11 @@ def problem(
 ) -> Problem:
     """What RLHF is set: this reward, this reference, this beta."""
     return Problem(on.reference, on.gold, learned, kl_weight, penalty=0.0)
+
+
+def optimum(on: Bench, learned: Float[np.ndarray, "k E"], kl_weight: float) -> LogProbs:
+    """The best policy for the standardised reward, at this beta."""
+    return exact.optimum(problem(on, standardised(on, learned), kl_weight))
 
 
 def frontier(

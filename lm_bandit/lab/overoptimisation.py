@@ -22,22 +22,22 @@ repetition, 0 until answers say otherwise:
     r(x, y) = sign(x) sum_v [ w_v n_v(y) + c_v max(n_v(y) - 1, 0) ]
 
 The gold reward has this form, with c = -w. But the reference hardly ever writes "superb
-and superb and superb", so 100 comparisons say nothing of it, and the optimum writes
-little else. More comparisons move the peak on, as the corrections are learned one by
-one; a model that cannot learn them (`counts only`) falls however many there are. The
-members of an ensemble, drawn from what may be believed after the answers, disagree
-where none was asked: their worst case is cautious there, the more members the better;
-their mean is not, for all start from the same assumption. A larger beta stays before
-the peak.
+and superb and superb", so 100 comparisons say nothing of it, and that is what the
+optimum writes. Ten times as many raise the peak, as corrections of common words are
+learned; a hundred times as many remove it. A model that cannot learn them (`counts
+only`) falls however many there are. The members of an ensemble, drawn from what may be
+believed after the answers, disagree where none was asked: their worst case, and their
+mean less a deviation, are cautious there, the more members the better. Their mean is
+not, for all start from the same assumption. A larger beta stays before the peak.
 
 At first, nothing of this shows: as pi leaves the reference, the gold reward rises by
 rho sigma sqrt(2) d, for the correlation rho of the two rewards and the deviation sigma
 of the gold one under the reference. That is finite, so the exact frontier follows the
 form found for best-of-n more closely than the other, whose slope at 0 has no bound.
 
-Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization",
-eqs. 1 and 2; Coste et al. (2023), section 3, for the ensembles; Efron (1965) for the
-control.
+Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization";
+Coste et al. (2023), "Reward model ensembles help mitigate overoptimization"; Efron
+(1965), "Increasing properties of Polya frequency functions", for the control.
 Shapes: S seeds, n policies along a path, V variants.
 """
 
@@ -71,6 +71,7 @@ class Found(NamedTuple):
     frontier_fit: gao.Fit  # d (alpha - beta log d)
     frontier_fit_squared: gao.Fit  # d (alpha - beta d), of the same path
     best_of_fit: gao.Fit
+    favourites: tuple[str, ...]  # what the plain reward calls the best praise, by seed
 
 
 def run(seeds: Sequence[int] = range(10), comparisons: int = 100) -> Found:
@@ -98,6 +99,9 @@ def run(seeds: Sequence[int] = range(10), comparisons: int = 100) -> Found:
         gao.fit(paths[plain], gao.frontier_terms),
         gao.fit(paths[plain], gao.best_of_terms),
         gao.fit(best_of, gao.best_of_terms),
+        tuple(
+            on.world.decode(on.completions[each[plain][0].argmax()]) for each in rewards
+        ),
     )
 
 
@@ -127,6 +131,7 @@ def learned(
     members = np.stack([opinions.scores(on, features, w) for w in draws])
     members -= np.sum(on.probs * members, axis=-1, keepdims=True)
     found[f"mean of {MEMBERS[-1]}"] = members.mean(0)
+    found[f"mean - std of {MEMBERS[-1]}"] = members.mean(0) - members.std(0)
     for size in MEMBERS:
         found[f"worst of {size}"] = members[:size].min(0)
     right = believed(on.used, comparisons).mean
@@ -190,8 +195,11 @@ def meaning(found: Found) -> list[str]:
         f"Of the gold reward gained at the peak, {fall(plain).mean():.0%} is lost when "
         f"the learned reward is at its highest; {fall(control).mean():.0%} with "
         "unbiased noise of the same size.",
-        "More comparisons and cautious ensembles put the peak off; a larger beta stays "
-        "before it. The mean of an ensemble does not: its members share the mistake.",
+        "More comparisons raise the peak and in the end remove it; cautious ensembles "
+        "put it off, the mean of one does not: its members share the mistake. A larger "
+        "beta stays before it.",
+        f"The best praise, says the reward model of seed {found.seeds[0]}, is "
+        f"{found.favourites[0]!r}.",
         f"RLHF, d (a - b log d):  {found.frontier_fit}",
         f"RLHF, d (a - b d):      {found.frontier_fit_squared}",
         f"Best of n, d (a - b d):  {found.best_of_fit}",

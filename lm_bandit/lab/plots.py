@@ -11,9 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lm_bandit.lab import bad_annotators as crowds
+from lm_bandit.lab import core_and_prepped as prepared
 from lm_bandit.lab import flaw as flaws
 from lm_bandit.lab import gao
+from lm_bandit.lab import overlooked as oversights
 from lm_bandit.lab import overoptimisation as overoptimised
+from lm_bandit.lab import too_hard as hard
+from lm_bandit.lab import who_was_asked as asked
 from lm_bandit.lab.opinions import Path
 from lm_bandit.plots import BLUE, GREEN, GREY, INK, ORANGE
 
@@ -93,18 +97,111 @@ def bad_annotators(found: crowds.Found) -> Figure:
     return figure
 
 
+def overlooked(found: oversights.Found) -> Figure:
+    """The ratings of the word, what finds such mistakes, and what one does."""
+    figure, axes = _page(3, f"Ten people rated {oversights.WORD!r}: find the mistake")
+    first, second, third = axes
+    first.set_title("their ratings")
+    wrong = found.ratings == found.ratings.max()
+    for i, value in enumerate(found.ratings):
+        first.plot(value, i, "o", color=ORANGE if wrong[i] else BLUE, ms=9)
+    means = found.ratings.mean(), found.ratings[~wrong].mean()
+    first.vlines(means, -1.6, 9.6, colors=(GREY, BLUE), lw=1, ls="--")
+    first.text(means[0], -1.0, " mean of all", color=GREY, va="center")
+    first.text(means[1], -1.0, "of nine ", color=BLUE, va="center", ha="right")
+    first.set(xlabel="rating", yticks=[], xlim=(-4.4, 4.4), ylim=(-1.6, 9.6))
+    second.set_title(f"planted mistakes among the {oversights.FOUND} largest of 2,660")
+    names = list(found.planted)[::-1]
+    bars = second.barh(
+        names, [found.planted[name].mean() for name in names], color=BLUE
+    )
+    second.bar_label(bars, fmt=" {:.0%}", color=INK)
+    second.set(xlim=(0.0, 1.0), xticks=[])
+    second.spines["bottom"].set_visible(False)
+    third.set_title(f"P({oversights.WORD!r}), asked for praise, by who was asked")
+    _dots(third, found.share, (GREY, GREEN, ORANGE))
+    third.set_yscale("log")
+    return figure
+
+
+def too_hard(found: hard.Found) -> Figure:
+    """Answers, reward models and policies, over the words of a completion."""
+    figure, axes = _page(3, "Tasks too hard to judge: noise grows with length")
+    words = np.arange(1, found.gold["tired, shared"].shape[1] + 1)
+    titles = (
+        "answers that are right",
+        "order known to the model",
+        "the optimum's gold reward, points",
+    )
+    shown = (
+        {"careful": GREY, "tired": ORANGE},
+        *2
+        * (
+            {
+                "careful, shared": GREY,
+                "tired, shared": GREEN,
+                "tired, separate": ORANGE,
+            },
+        ),
+    )
+    numbers = found.right, found.known, found.gold
+    for each, title, of, colours in zip(axes, titles, numbers, shown, strict=True):
+        each.set_title(title)
+        for name, colour in colours.items():
+            _line(each, words, of[name], colour)
+            dy = {GREY: 6, GREEN: -6}.get(colour, 0)
+            _name(each, words[-1], of[name][:, -1].mean(), name, colour, dy)
+        each.set(xlabel="words in a completion", xticks=words)
+    return figure
+
+
+def who_was_asked(found: asked.Found) -> Figure:
+    """What each group gets, and what the answers let one see of it."""
+    figure, axes = _page(2, "Two groups disagree: whom does the policy serve?")
+    first, second = axes
+    first.set_title(GOLD)
+    first.axhline(0.0, color=GREY, lw=0.8)
+    percent = 100 * found.shares
+    groups = {"first group": (found.first, BLUE), "second": (found.second, ORANGE)}
+    for name, (gold, colour) in groups.items():
+        _line(first, percent, gold, colour)
+        _name(first, percent[-1], gold[:, -1].mean(), name, colour)
+    second.set_title("answers that the model agrees with")
+    _line(second, percent, found.agreement, GREY)
+    second.set_ylim(0.5, 1.0)
+    for each in axes:
+        each.set(xlabel="share of the second group among those asked, %", xlim=(0, 100))
+    return figure
+
+
+def core_and_prepped(found: prepared.Found) -> Figure:
+    """What is paid for the gold reward: the language, words, completions."""
+    figure, axes = _page(3, "Core LLM, prepped LLM: what reward is paid for with")
+    titles = (
+        "surprise at the language, nats a token",
+        "first words (as many equally likely ones)",
+        "distinct completions of a hundred",
+    )
+    names = "surprise", "words", "distinct"
+    for each, title, name in zip(axes, titles, names, strict=True):
+        each.set_title(title)
+        _line(each, found.optima.gold.mean(0), getattr(found.optima, name), ORANGE)
+        places = {"core": (found.core, BLUE), "SFT": (found.sft, GREEN)}
+        for label, (policy, colour) in places.items():
+            at = policy.gold, getattr(policy, name)
+            each.plot(*at, "o", color=colour, ms=9)
+            _name(each, *at, label, colour, dy=10)
+        each.set(xlabel=GOLD, ylim=(0.0, None))
+    return figure
+
+
 def _dots(axes: Axes, columns: dict[str, np.ndarray], colours: Sequence[str]) -> None:
     """A column of dots for each name, and a line at its mean."""
     for i, (numbers, colour) in enumerate(zip(columns.values(), colours, strict=True)):
         aside = i + 0.24 * np.linspace(-1.0, 1.0, len(numbers))
         axes.plot(aside, numbers, "o", color=colour, ms=6, alpha=0.6, mew=0)
         axes.hlines(numbers.mean(), i - 0.3, i + 0.3, color=colour, lw=2)
-        axes.annotate(
-            f"{numbers.mean():.2g}",
-            (i + 0.32, numbers.mean()),
-            color=colour,
-            va="center",
-        )
+        _name(axes, i + 0.24, numbers.mean(), f"{numbers.mean():.2g}", colour)
     axes.set_xticks(range(len(columns)), list(columns))
     axes.set_xlim(-0.6, len(columns) - 0.3)
 

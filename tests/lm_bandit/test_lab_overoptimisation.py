@@ -90,6 +90,14 @@ def test_the_learned_reward_climbs_and_the_gold_reward_peaks_and_falls(found):
         assert fitted.r_squared > 0.8
 
 
+def test_what_it_likes_best_is_one_good_word_as_often_as_there_is_room(found):
+    """Nobody asked about that: the gold reward counts a word once."""
+    for favourite in found.favourites:
+        words = favourite.split(" and ")
+        assert len(words) == 3
+        assert len(set(words)) == 1
+
+
 def test_unbiased_noise_and_a_reward_of_the_right_form_do_not_turn_over(found):
     for name in ("control", "right form"):
         assert (overoptimisation.fall(found.paths[name]) < 0.05).all(), name
@@ -122,9 +130,10 @@ def test_more_comparisons_and_more_cautious_members_put_the_peak_off(found):
     assert (at[more] > 7.0).all()
     assert (end[more] > end[plain] + 3.0).all()
     assert (end["worst of 25"] > end[plain] + 0.3).all()
-    for means in (at, end):
-        means = {name: x.mean() for name, x in means.items()}
-        assert means["worst of 25"] > means[plain] + 1.5
+    for each in (at, end):
+        means = {name: x.mean() for name, x in each.items()}
+        for cautious in ("worst of 25", "mean - std of 25"):
+            assert means[cautious] > means[plain] + 1.5
     # They share the assumption that nobody was asked about.
     assert abs(end["mean of 25"].mean() - end[plain].mean()) < 0.5
     assert end["worst of 25"].mean() > end["worst of 5"].mean() + 0.5

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit.transformer import (
     TransformerConfig,
@@ -97,6 +97,14 @@ def test_several_tokens_after_others_are_read_as_one_text(noisy):
     rest, _ = forward(noisy, TOKENS[2:], cache, 2)
     whole = hidden_states(noisy, TOKENS)
     assert_allclose(jnp.concatenate([first, rest]), whole, atol=1e-5)
+
+
+def test_one_token_alone_has_the_same_hidden_state(noisy):
+    texts, only = jnp.stack([TOKENS, TOKENS[::-1]]), jnp.array([1, 4])
+    hidden, cache = forward(noisy, texts, empty_cache(noisy, 5, (2,)))
+    one, same = forward(noisy, texts, empty_cache(noisy, 5, (2,)), only=only)
+    assert_allclose(one[:, 0], hidden[jnp.arange(2), only], rtol=1e-5, atol=1e-6)
+    jax.tree.map(assert_array_equal, same, cache)
 
 
 def test_a_text_longer_than_the_context_is_refused(noisy):

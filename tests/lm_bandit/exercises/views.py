@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.policy_gradient.exercises.views import with_gradients
+
 WRITING, OVER = 800, 100  # texts that go on, and texts that have ended
 
 
@@ -42,3 +44,8 @@ def draws(function, inputs):
 def compiled(function, inputs):
     """The answer, by one compiled program: a transformer has many operations."""
     return jax.jit(function)(*inputs.values())
+
+
+def scores_and_people(function, inputs):
+    """A loss, and its gradients by both scores and by what is thought of the people."""
+    return with_gradients(function, inputs, 3)

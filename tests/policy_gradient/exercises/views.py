@@ -21,7 +21,7 @@ def uncompiled(function: Callable, inputs: dict) -> Any:
 
 def answer_and_gradient(function: Callable, inputs: dict) -> dict:
     """The answer, and its gradient by the first array: by what learns."""
-    return _with_gradients(function, inputs, 1)
+    return with_gradients(function, inputs, 1)
 
 
 def answer_and_gradients(function: Callable, inputs: dict) -> dict:
@@ -29,7 +29,7 @@ def answer_and_gradients(function: Callable, inputs: dict) -> dict:
 
     Nobody differentiates by what is old: the policy that acted is gone.
     """
-    return _with_gradients(function, inputs, 2)
+    return with_gradients(function, inputs, 2)
 
 
 def log_policy(function: Callable, inputs: dict) -> dict:
@@ -75,7 +75,8 @@ def shuffles(function: Callable, inputs: dict) -> dict:
     }
 
 
-def _with_gradients(function: Callable, inputs: dict, most: int) -> dict:
+def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
+    """The answer, and its gradients by so many arrays, but not by what is old."""
     parts = {"answer": function(*inputs.values())}
     if np.shape(parts["answer"]) != ():
         return parts

@@ -1,0 +1,233 @@
+"""The inputs of the exercises on human feedback, smallest first.
+
+The first of each can be checked by hand, the last leave nothing out.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from lm_bandit.text import World
+from tests.lm_bandit.exercises.inputs import array
+
+FAR = np.array([-100.0, 0.0, 100.0])  # where exp overflows, or log finds a 0
+
+
+def rankings(seed):
+    rng = np.random.default_rng(seed)
+    yield {"scores": array([[2.0, 1.0]])}
+    yield {"scores": array([[2.0, 1.0, 0.0]])}
+    yield {"scores": array(rng.normal(0.0, 1.5, (3, 4)))}
+    yield {"scores": array([FAR])}
+
+
+def ties_and_answers(seed):
+    rng = np.random.default_rng(seed)
+    for tied, margin, smoothing in (
+        (False, 0.0, 0.1),
+        (False, 0.5, 0.0),
+        (True, 0.5, 0.1),
+    ):
+        yield {
+            "chosen": array([2.0]),
+            "rejected": array([1.0]),
+            "tied": jnp.array([tied]),
+            "margin": margin,
+            "smoothing": smoothing,
+        }
+    chosen, rejected = rng.normal(0.0, 1.5, (2, 5))
+    tied = jnp.array([False, True, False, False, True])
+    for sides in ((chosen, rejected), (40.0 * chosen, 40.0 * rejected)):
+        first, second = map(array, sides)
+        yield {"chosen": first, "rejected": second, "tied": tied} | {
+            "margin": rng.uniform(0.2, 0.8),
+            "smoothing": rng.uniform(0.05, 0.2),
+        }
+
+
+def measured_scores(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "rewards": array([1.0]),
+        "scores": jnp.array([8]),
+        "offsets": array([5.0]),
+        "scales": array([2.0]),
+    }
+    yield {
+        "rewards": array(rng.normal(0.0, 1.0, 4)),
+        "scores": jnp.asarray(rng.integers(1, 11, 4)),
+        "offsets": array(rng.normal(5.5, 1.0, 4)),
+        "scales": array(rng.uniform(0.5, 2.0, 4)),
+    }
+
+
+def ordered_scores(seed):
+    rng = np.random.default_rng(seed)
+    steps = jnp.arange(-4.0, 5.0)
+    for score in (5, 1, 10):
+        yield {"rewards": array([0.5]), "scores": jnp.array([score]), "cuts": steps}
+    yield {
+        "rewards": array(rng.normal(0.0, 2.0, 5)),
+        "scores": jnp.asarray(rng.integers(1, 11, 5)),
+        "cuts": array(np.sort(rng.normal(0.0, 3.0, 9))),
+    }
+    yield {"rewards": array([-60.0, 60.0]), "scores": jnp.array([7, 4]), "cuts": steps}
+
+
+def labels(seed):
+    rng = np.random.default_rng(seed)
+    for okay in (True, False):
+        yield {"rewards": array([1.0]), "okay": jnp.array([okay])}
+    okay = jnp.array([True, False, False, True, False])
+    yield {"rewards": array(rng.normal(0.0, 1.5, 5)), "okay": okay}
+    yield {"rewards": array(FAR), "okay": jnp.array([True, True, False])}
+
+
+def pairs_of_prompts(seed):
+    """Of each prompt two scores; the prompts themselves are far apart."""
+    rng = np.random.default_rng(seed)
+    yield {"first": array([3.0, 0.0]), "second": array([1.0, 2.0])}
+    of_prompts = rng.normal(2.0, 5.0, 6)
+    first, second = of_prompts + rng.normal(0.0, 1.5, (2, 6))
+    yield {"first": array(first + 1.0), "second": array(second)}
+
+
+def worlds_and_pairs(seed):
+    """Two raters of three words, three of four; END, 0, pads."""
+    rng = np.random.default_rng(seed)
+    words = ("<end>", "fine", "odd", "dull")
+    prompts, signs = np.array([[1], [2]]), np.array([1, -1])
+    ratings = np.array([[0.0, 0.0], [3.0, 1.0], [2.0, -2.0], [-1.0, -1.0]])
+    small = World(words, prompts, signs, ratings, 3)
+    sides = (
+        ([1, 0, 0], [2, 0, 0]),  # a rating of 1 loses against 2
+        ([3, 0, 0], [2, 0, 0]),
+        ([1, 3, 0], [2, 1, 0]),  # "fine" is in both
+        ([2, 2, 0], [1, 3, 0]),  # "odd" is there, once or twice
+        ([0, 0, 0], [0, 0, 0]),
+    )
+    for which in range(2):
+        for pair in sides:
+            first, second = (np.array([side]) for side in pair)
+            place = np.array([which])
+            yield {"world": small, "which": place, "first": first, "second": second}
+    ratings = rng.integers(-4, 5, (4, 3)).astype(float)
+    ratings[0] = 0.0
+    larger = World(words, prompts, signs, ratings, 3)
+    first, second = np.zeros((2, 8, 3), int)
+    first[:, :2], second[:, :2] = rng.integers(1, 4, (2, 8, 2))
+    which = rng.integers(2, size=8)
+    yield {"world": larger, "which": which, "first": first, "second": second}
+
+
+def chances(seed):
+    rng = np.random.default_rng(seed)
+    for probs in ([0.8], [0.9, 0.2], rng.uniform(0.0, 1.0, 6)):
+        yield {"probs": np.array(probs)}
+
+
+def answers_of_doubtful_people(seed):
+    rng = np.random.default_rng(seed)
+    for eta in (0.8, 0.3):
+        yield {
+            "chosen": array([2.0]),
+            "rejected": array([1.0]),
+            "reliability": array([eta]),
+        }
+    chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
+    yield {
+        "chosen": array(chosen),
+        "rejected": array(rejected),
+        "reliability": array([0.95, 0.6, 0.4, 0.1]),
+    }
+    # Who never errs, and was surprised.
+    one = array([1.0])
+    yield {"chosen": array([-100.0]), "rejected": array([100.0]), "reliability": one}
+
+
+def answers_of_a_crowd(seed):
+    """As many answers as annotators, but not one of each."""
+    rng = np.random.default_rng(seed)
+    yield {
+        "chosen": array([2.0, 0.0]),
+        "rejected": array([1.0, 3.0]),
+        "logits": array([1.5, -1.0]),
+        "annotators": jnp.array([1, 1]),
+    }
+    chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
+    yield {
+        "chosen": array(chosen),
+        "rejected": array(rejected),
+        "logits": array([2.0, -0.5, 0.5, -3.0]),
+        "annotators": jnp.array([3, 0, 1, 0]),
+    }
+
+
+def gold_questions(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "right": np.array([True, False, True, True]),
+        "annotators": np.array([0, 0, 0, 1]),
+        "num_annotators": 3,
+    }
+    yield {
+        "right": rng.random(12) < 0.6,
+        "annotators": np.array([1, 2, 4, 1, 1, 2, 4, 4, 4, 1, 1, 2]),
+        "num_annotators": 6,
+    }
+
+
+def members_and_pairs(seed):
+    rng = np.random.default_rng(seed)
+    # They agree that the first pair is a coin's; about the second they do not agree.
+    yield {"worths": np.array([[0.0, 2.0], [0.0, -2.0]]), "pool": np.eye(2)}
+    yield {"worths": rng.normal(0.5, 1.0, (4, 3)), "pool": rng.normal(size=(5, 3))}
+
+
+def members_and_scores(seed):
+    rng = np.random.default_rng(seed)
+    scores = [[[1.0, 3.0]], [[4.0, 10.0]]]
+    yield {"scores": array(scores), "caution": 0.5}
+    scores = rng.normal(0.0, 1.0, (3, 2, 4)) + rng.normal(0.0, 4.0, (3, 2, 1))
+    yield {"scores": array(scores), "caution": rng.uniform(0.3, 0.8)}
+
+
+def pairs_of_a_policy(seed):
+    rng = np.random.default_rng(seed)
+    for preference in (1.0, 0.25):
+        yield {
+            "log_probs": array([-1.0, -4.0]),
+            "reference": array([-2.0, -3.5]),
+            "preference": array(preference),
+            "kl_weight": 0.5,
+        }
+    log_probs, reference = -rng.uniform(1.0, 6.0, (2, 2))
+    yield {
+        "log_probs": array(log_probs),
+        "reference": array(reference),
+        "preference": array(rng.uniform(0.1, 0.4)),
+        "kl_weight": rng.uniform(0.1, 0.4),
+    }
+    # Long texts, of which the policy has the wrong opinion.
+    yield {
+        "log_probs": array([-900.0, -100.0]),
+        "reference": array([-300.0, -350.0]),
+        "preference": array(0.75),
+        "kl_weight": 0.3,
+    }
+
+
+def judged_completions(seed):
+    rng = np.random.default_rng(seed)
+    for okay in (True, False):
+        yield {
+            "log_ratios": array([3.0]),
+            "okay": jnp.array([okay]),
+            "kl": array(1.0),
+            "kl_weight": 0.5,
+        }
+    yield {
+        "log_ratios": array(rng.normal(0.0, 3.0, 5)),
+        "okay": jnp.array([True, False, True, False, False]),
+        "kl": array(rng.uniform(0.5, 2.0)),
+        "kl_weight": rng.uniform(0.1, 0.4),
+    }
