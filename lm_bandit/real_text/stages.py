@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_bandit import checkpoints
-from lm_bandit.pipeline import Progress
+from lm_bandit.progress import Progress
 from lm_bandit.real_text import tokenizer
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer

@@ -11,6 +11,7 @@ import pytest
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
+from lm_bandit.progress import Progress
 from lm_bandit.real_text import (
     command,
     config,
@@ -131,7 +132,7 @@ def test_another_config_is_another_run(whole, reviews, tmp_path, capsys):
     copied = tmp_path / "copied"
     shutil.copytree(whole, copied)
     (copied / "mine.txt").touch()
-    stages.Stages(copied, {"seed": 1}, None).begin(overwrite=True)
+    stages.Stages(copied, {"seed": 1}, Progress()).begin(overwrite=True)
     assert {path.name for path in copied.iterdir()} == {"config.json", "mine.txt"}
 
 
