@@ -11,8 +11,8 @@
 Arrays, one row per answer. A prompt or a completion is a row of tokens; what follows a
 completion's first end-of-text token is padding. `annotators` are numbers that say who
 answered, and None where nobody knows. An edited completion is a demonstration as well:
-`sft.as_demonstrations(prompts, edited)`. `preferences.py` has what each kind means for a
-reward model; `records.py` reads and writes them as text.
+`sft.as_demonstrations(prompts, edited)`. `preferences.py` has what each kind means for
+a reward model; `records.py` reads and writes them as text.
 
 Source: comparisons, Christiano et al. (2017), Stiennon et al. (2020), section 3.3;
 rankings, Ouyang et al. (2022), section 3.5; labels, Ethayarajh et al. (2024); all kinds

@@ -13,11 +13,11 @@ Why does it fall? Not for noise: a reward that is the gold plus noise of the sam
 drawn for each completion on its own, does not turn over (`control`). If the noise has a
 log-concave density, E[gold | learned] rises with the learned reward, whatever the gold
 is; regression to the mean flattens the curve, but nothing bends it down. And not for
-few answers alone: a reward of the right form, a worth for each word *used*, turns over
-on few seeds, and by little (`right form`). It falls because the reward model reads a
-completion otherwise than people do, where they were not asked. This one adds the worth
-of a word for each time that it stands there, and has a correction for each word's
-repetition, 0 until answers say otherwise:
+few answers alone: a reward of the right form, a worth for each word *used*, learned
+from as many answers, hardly does (`right form`). It falls because the reward model
+reads a completion otherwise than people do, where they were not asked. This one adds
+the worth of a word for each time that it stands there, and has a correction for each
+word's repetition, 0 until answers say otherwise:
 
     r(x, y) = sign(x) sum_v [ w_v n_v(y) + c_v max(n_v(y) - 1, 0) ]
 
@@ -28,7 +28,8 @@ learned; a hundred times as many remove it. A model that cannot learn them (`cou
 only`) falls however many there are. The members of an ensemble, drawn from what may be
 believed after the answers, disagree where none was asked: their worst case, and their
 mean less a deviation, are cautious there, the more members the better. Their mean is
-not, for all start from the same assumption. A larger beta stays before the peak.
+not, for all start from the same assumption; and one member alone gains the least, for
+where it was told nothing it guesses. A larger beta stays before the peak.
 
 At first, nothing of this shows: as pi leaves the reference, the gold reward rises by
 rho sigma sqrt(2) d, for the correlation rho of the two rewards and the deviation sigma
@@ -38,7 +39,7 @@ form found for best-of-n more closely than the other, whose slope at 0 has no bo
 Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization";
 Coste et al. (2023), "Reward model ensembles help mitigate overoptimization"; Efron
 (1965), "Increasing properties of Polya frequency functions", for the control.
-Shapes: S seeds, n policies along a path, V variants.
+Shapes: S seeds, n policies along a path, m sizes of best-of-n.
 """
 
 from collections.abc import Sequence
@@ -130,6 +131,7 @@ def learned(
     draws = rng.multivariate_normal(*belief, size=MEMBERS[-1])
     members = np.stack([opinions.scores(on, features, w) for w in draws])
     members -= np.sum(on.probs * members, axis=-1, keepdims=True)
+    found["one member"] = members[0]
     found[f"mean of {MEMBERS[-1]}"] = members.mean(0)
     found[f"mean - std of {MEMBERS[-1]}"] = members.mean(0) - members.std(0)
     for size in MEMBERS:

@@ -177,20 +177,22 @@ def who_was_asked(found: asked.Found) -> Figure:
 def core_and_prepped(found: prepared.Found) -> Figure:
     """What is paid for the gold reward: the language, words, completions."""
     figure, axes = _page(3, "Core LLM, prepped LLM: what reward is paid for with")
-    titles = (
-        "surprise at the language, nats a token",
-        "first words (as many equally likely ones)",
-        "distinct completions of a hundred",
-    )
-    names = "surprise", "words", "distinct"
-    for each, title, name in zip(axes, titles, names, strict=True):
+    titles = {
+        "surprise": "surprise at the language, nats a token",
+        "words": "first words (as many equally likely ones)",
+        "distinct": "distinct completions of a hundred",
+    }
+    for each, (name, title) in zip(axes, titles.items(), strict=True):
         each.set_title(title)
-        _line(each, found.optima.gold.mean(0), getattr(found.optima, name), ORANGE)
+        x, y = found.optima.gold.mean(0), getattr(found.optima, name)
+        _line(each, x, y, ORANGE)
+        _name(each, x[-1], y[:, -1].mean(), "optimum,\nleast beta", ORANGE)
         places = {"core": (found.core, BLUE), "SFT": (found.sft, GREEN)}
         for label, (policy, colour) in places.items():
             at = policy.gold, getattr(policy, name)
             each.plot(*at, "o", color=colour, ms=9)
             _name(each, *at, label, colour, dy=10)
+        each.margins(y=0.12)
         each.set(xlabel=GOLD, ylim=(0.0, None))
     return figure
 
@@ -201,7 +203,7 @@ def _dots(axes: Axes, columns: dict[str, np.ndarray], colours: Sequence[str]) ->
         aside = i + 0.24 * np.linspace(-1.0, 1.0, len(numbers))
         axes.plot(aside, numbers, "o", color=colour, ms=6, alpha=0.6, mew=0)
         axes.hlines(numbers.mean(), i - 0.3, i + 0.3, color=colour, lw=2)
-        _name(axes, i + 0.24, numbers.mean(), f"{numbers.mean():.2g}", colour)
+        _name(axes, i + 0.3, numbers.mean(), f"{numbers.mean():.2g}", colour)
     axes.set_xticks(range(len(columns)), list(columns))
     axes.set_xlim(-0.6, len(columns) - 0.3)
 

@@ -17,8 +17,8 @@ for people, find a form in which the easy carries over: that is the hope of scal
 oversight, and of assistance to annotators. Which of the two a network is, nobody knows
 beforehand.
 
-Source: Casper et al. (2023), section 3.1.2, on oversight of difficult tasks; Luce (1959)
-for the noise.
+Source: Casper et al. (2023), section 3.1.2, on oversight of difficult tasks; Luce
+(1959) for the noise.
 Shapes: S seeds, L lengths.
 """
 
@@ -75,8 +75,7 @@ def ask(seed: int, on: Bench, count: int, hardness: float) -> Asked:
     for words in np.unique(read):
         rows = read == words
         noisy = people._replace(temperature=hardness * (words - 2.0))
-        sides = (on.completions[pairs[rows, i]] for i in (0, 1))
-        first, second = sides
+        first, second = on.completions[pairs[rows].T]
         told = annotators.compare(rng, on.world, which[rows], first, second, noisy)
         won = (told.chosen == first).all(1)
         chosen[rows] = np.where(won, *pairs[rows].T)
@@ -148,7 +147,7 @@ def rows(found: Found) -> list[tuple]:
 
 def summary(found: Found) -> list[tuple]:
     """Each number by length; means over the seeds."""
-    table = [("", *(f"{words} words" for words in range(1, WORDS + 1)))]
+    table = [("words in a completion", *map(str, range(1, WORDS + 1)))]
     told = {
         **{f"answers that are right, {n}": x for n, x in found.right.items()},
         **{f"order known to the model, {n}": x for n, x in found.known.items()},

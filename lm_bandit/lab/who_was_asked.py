@@ -11,8 +11,8 @@ and a loss or an accuracy, measured on all answers, does not show whom it does n
 serve: that people disagree looks like noise. What the groups agree about serves both,
 and is all that is left at one half. Who decides is who draws up the list of annotators.
 
-Source: Casper et al. (2023), sections 3.1.1 and 3.2.1, on whose feedback it is, and that
-one reward function does not stand for a diverse society.
+Source: Casper et al. (2023), sections 3.1.1 and 3.2.1, on whose feedback it is, and
+that one reward function does not stand for a diverse society.
 Shapes: S seeds, n shares.
 """
 
@@ -69,7 +69,9 @@ def served(
         float(opinions.frontier(each, learned, np.array([KL_WEIGHT])).gold[0])
         for each in (on, on._replace(gold=gold_of_the_second(on)))
     ]
-    return *got, float(np.mean(opinions.differences(on, asked, on.used) @ worths > 0.0))
+    rows = opinions.differences(on, asked, on.used)
+    differ = rows.any(1)  # in the words that they use
+    return *got, float(np.mean((rows @ worths)[differ] > 0.0))
 
 
 def gold_of_the_second(on: Bench) -> Float[np.ndarray, "k E"]:

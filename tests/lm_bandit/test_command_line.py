@@ -150,7 +150,7 @@ def test_what_a_user_gets_wrong_is_one_line_and_exit_code_2(
 
 
 def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, capsys):
-    def interrupt(world, config, progress):
+    def interrupt(world, config, progress, people):
         progress.begin("reward model", 1)
         raise KeyboardInterrupt
 

@@ -134,6 +134,9 @@ def test_more_comparisons_and_more_cautious_members_put_the_peak_off(found):
         means = {name: x.mean() for name, x in each.items()}
         for cautious in ("worst of 25", "mean - std of 25"):
             assert means[cautious] > means[plain] + 1.5
+    one = found.paths["one member"]
+    assert (overoptimisation.fall(one) > 0.4).all()
+    assert one.gold.max(1).mean() < found.paths[plain].gold.max(1).mean() - 0.3
     # They share the assumption that nobody was asked about.
     assert abs(end["mean of 25"].mean() - end[plain].mean()) < 0.5
     assert end["worst of 25"].mean() > end["worst of 5"].mean() + 0.5

@@ -102,7 +102,7 @@ def worlds_and_pairs(seed):
         ([1, 0, 0], [2, 0, 0]),  # a rating of 1 loses against 2
         ([3, 0, 0], [2, 0, 0]),
         ([1, 3, 0], [2, 1, 0]),  # "fine" is in both
-        ([2, 2, 0], [1, 3, 0]),  # "odd" is there, once or twice
+        ([2, 2, 0], [3, 0, 0]),  # "odd" is there, once or twice
         ([0, 0, 0], [0, 0, 0]),
     )
     for which in range(2):
@@ -121,7 +121,7 @@ def worlds_and_pairs(seed):
 
 def chances(seed):
     rng = np.random.default_rng(seed)
-    for probs in ([0.8], [0.9, 0.2], rng.uniform(0.0, 1.0, 6)):
+    for probs in ([0.8], [0.3], [0.9, 0.2], rng.uniform(0.0, 1.0, 6)):
         yield {"probs": np.array(probs)}
 
 

@@ -35,6 +35,7 @@ def test_of_all_opinions_that_she_may_have_this_share_prefers_the_first(rng):
     world = some_world(rng)
     first, second = np.zeros((2, 12, 4), int)
     first[:, :3], second[:, :3] = rng.integers(1, 5, (2, 12, 3))
+    first[:6, 1], second[:6, :3] = first[:6, 0], 0  # a word said twice, and no word
     which = rng.integers(2, size=12)
     got = win_probabilities(world, which, first, second)
     pairs = zip(which, first, second, strict=True)
