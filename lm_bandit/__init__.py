@@ -38,6 +38,7 @@ Read in this order:
     checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
     pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
     lab              what can go wrong, seen exactly: a package of experiments
+    real_text/       the same on film reviews that people rated, or on your own texts
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
 

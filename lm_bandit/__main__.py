@@ -5,6 +5,8 @@
     python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
     python -m lm_bandit label [--out FILE.jsonl] [--help]
+    python -m lm_bandit --data movie-reviews [--help]
+    python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
 
 Nothing is written before all is done.
 """
@@ -28,6 +30,7 @@ from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.keys import words
 from lm_bandit.lab.command import Lab
 from lm_bandit.progress import BarProgress
+from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.text import WORD_RATINGS, named_world, pocket_world
 from lm_bandit.transformer import Transformer
@@ -199,6 +202,8 @@ def main(args: Sequence[str] | None = None) -> int:
         command = COMMANDS[args[0]]
         usage = f"python -m lm_bandit {args[0]}"
         return run(command, args[1:], usage, command.__doc__)
+    if any(arg.split("=")[0] in ("--data", "--corpus") for arg in args):
+        return run(real_text.Command, args, "python -m lm_bandit", real_text.__doc__)
     return run(Command, args, "python -m lm_bandit", __doc__)
 
 

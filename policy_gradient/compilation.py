@@ -13,9 +13,13 @@ import jax
 
 def keep_compiled_programs() -> None:
     """Use a folder of the user's cache as jax's persistent compilation cache."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     if jax.config.jax_compilation_cache_dir is None:
-        folder = caches / "bellman-to-rlhf"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     # Short compilations too: there are many of them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def cache_folder() -> Path:
+    """The project's folder in the user's cache."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "bellman-to-rlhf"

@@ -1,0 +1,72 @@
+"""Every dial of a run on real text."""
+
+from dataclasses import dataclass, field
+
+from lm_bandit.reward_model import RewardConfig
+from lm_bandit.rlhf_config import RLHFConfig
+from lm_bandit.sft import LanguageConfig
+from lm_bandit.transformer import TransformerConfig
+from policy_gradient.configs import require_in_unit_interval, require_positive
+
+
+@dataclass(frozen=True)
+class RealTextConfig:
+    """Pretraining, SFT, two reward models and PPO on texts by people."""
+
+    seed: int = 0  # of everything random: the same seed gives the same models
+    vocabulary_size: int = 3072  # tokens, found by byte-pair encoding
+    text_length: int = 40  # tokens that are read at once; of longer texts the beginning
+    prompt_length: int = 4  # tokens of a prompt
+    completion_length: int = 32  # tokens that are written, the end of text included
+    num_prompts: int = 8  # that PPO learns to complete; as many more to test it on
+    held_out: float = 0.1  # share of the texts that nothing is learned from
+    samples: int = 64  # completions of each prompt that a policy is judged by
+    model: TransformerConfig = field(
+        default_factory=lambda: TransformerConfig(2, 4, 128)
+    )
+    pretraining: LanguageConfig = field(
+        default_factory=lambda: LanguageConfig(1000, 64, 3e-3)
+    )
+    sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
+    reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 5e-4))
+    # A critic, started from the reward model: which of the tokens deserved the score?
+    ppo: RLHFConfig = field(
+        default_factory=lambda: RLHFConfig(
+            num_updates=80,
+            pulls=32,
+            epochs=2,
+            minibatches=2,
+            view="token",
+            baseline="value",
+            clip=0.2,
+            kl_weight=0.25,
+            penalty=-1.0,
+            step_size=4e-4,
+            warm_up=0.1,
+        )
+    )
+
+    def __post_init__(self):
+        names = (
+            "vocabulary_size text_length prompt_length completion_length num_prompts "
+            "samples"
+        )
+        require_positive(self, *names.split())
+        require_in_unit_interval(self, "held_out")
+        if self.vocabulary_size < 257:
+            raise ValueError(
+                "vocabulary_size must be at least 257, the bytes and the end of a "
+                f"text, got {self.vocabulary_size}"
+            )
+        if self.prompt_length + self.completion_length > self.text_length:
+            raise ValueError(
+                f"text_length must be at least prompt_length + completion_length = "
+                f"{self.prompt_length + self.completion_length}, got {self.text_length}"
+            )
+        if self.samples < 2:
+            raise ValueError(f"samples must be at least 2, got {self.samples}")
+
+    @property
+    def read_length(self) -> int:
+        """Tokens that a reward model can read after a prompt."""
+        return self.text_length - self.prompt_length
