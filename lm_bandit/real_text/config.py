@@ -29,11 +29,12 @@ class RealTextConfig:
     )
     sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
     reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 5e-4))
+    members: int = 3  # of a reward model: it has the mean of their weights
     # A critic, started from the reward model: which of the tokens deserved the score?
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
-            num_updates=80,
-            pulls=32,
+            num_updates=90,
+            pulls=64,
             epochs=2,
             minibatches=2,
             view="token",
@@ -41,15 +42,15 @@ class RealTextConfig:
             clip=0.2,
             kl_weight=0.25,
             penalty=-1.0,
-            step_size=4e-4,
-            warm_up=0.1,
+            step_size=3e-4,
+            warm_up=0.3,
         )
     )
 
     def __post_init__(self):
         names = (
             "vocabulary_size text_length prompt_length completion_length num_prompts "
-            "samples"
+            "samples members"
         )
         require_positive(self, *names.split())
         require_in_unit_interval(self, "held_out")
