@@ -37,6 +37,7 @@ from jaxtyping import Float, Int
 from scipy.special import expit
 
 from lm_bandit import annotators, ensemble, lessons, linear_reward
+from lm_bandit.linear_reward import Belief
 from lm_bandit.text import World
 
 POOL = 1000  # questions that may be asked
@@ -89,17 +90,24 @@ def by_design(
 ) -> Int[np.ndarray, "count"]:
     """Greedily, the pairs that leave the smallest det Sigma."""
     belief = linear_reward.fit(differences)
-    covariance = belief.covariance
-    p = expit(pool @ belief.mean)
-    information = p * (1.0 - p)
     chosen = []
     for _ in range(count):
-        gains = information * np.sum((pool @ covariance) * pool, axis=1)
-        gains[chosen] = -1.0
-        best = int(gains.argmax())
-        chosen.append(best)
-        covariance = told(covariance, pool[best], information[best])
+        chosen.append(most_telling(belief, pool, chosen))
+        difference = pool[chosen[-1]]
+        p = expit(difference @ belief.mean)
+        after = told(belief.covariance, difference, p * (1.0 - p))
+        belief = belief._replace(covariance=after)
     return np.array(chosen)
+
+
+def most_telling(
+    belief: Belief, pool: Float[np.ndarray, "N D"], taken: Sequence[int] = ()
+) -> int:
+    """The row, of those not taken, with the largest p (1 - p) z^T Sigma z."""
+    p = expit(pool @ belief.mean)
+    gains = p * (1.0 - p) * np.sum((pool @ belief.covariance) * pool, axis=1)
+    gains[list(taken)] = -1.0
+    return int(gains.argmax())
 
 
 def told(

@@ -23,9 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.special import expit
 
-from lm_bandit import lessons, linear_reward, record_files
+from lm_bandit import elicitation, lessons, linear_reward, record_files
 from lm_bandit.annotators import People
 from lm_bandit.bayes_accuracy import agreeing
 from lm_bandit.feedback import Comparisons
@@ -36,7 +35,7 @@ from lm_bandit.text import END, World
 
 POOL = 1000  # questions that may be asked
 FEWEST = 8  # answers to learn a taste from
-EXPECTED = "a, b, tie, skip, undo or quit"
+WORDS = ("a", "b", "tie", "skip", "undo", "quit")
 SHORT = {
     "1": "a",
     "2": "b",
@@ -102,11 +101,9 @@ class Session:
         left = [question for question in self.pool if frozenset(question) not in done]
         if not left:
             return None
-        mean, covariance = taste(self.world, self.answers())
         features = np.stack([self.pool[question] for question in left])
-        p = expit(features @ mean)
-        gains = p * (1.0 - p) * np.sum((features @ covariance) * features, axis=1)
-        return left[int(gains.argmax())]
+        belief = taste(self.world, self.answers())
+        return left[elicitation.most_telling(belief, features)]
 
     def act(self, question: Question, meant: str) -> bool:
         """Answer (a, b or tie), skip or undo; False where nothing is left to undo."""
@@ -147,8 +144,8 @@ def hold(session: Session, words: Iterator[str], show: Callable[[str], None]) ->
         meant = SHORT.get(said, said)
         if meant == "quit":
             return
-        if meant not in EXPECTED.replace(" or", ",").split(", "):
-            show(f"Expected {EXPECTED}, got {said!r}.")
+        if meant not in WORDS:
+            show(f"Expected {', '.join(WORDS[:-1])} or {WORDS[-1]}, got {said!r}.")
         elif not session.act(question, meant):
             show("There is nothing to undo.")
     show("There are no questions left.")

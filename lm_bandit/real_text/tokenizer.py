@@ -12,7 +12,6 @@ bytes.
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,13 +52,6 @@ def train(texts: Iterable[str], vocabulary_size: int) -> "Tokenizer":
             f"texts, got {vocabulary_size}"
         )
     return tokenizer
-
-
-def load(path: Path) -> "Tokenizer":
-    """The tokenizer in a file."""
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(path))
 
 
 def encode(tokenizer: "Tokenizer", text: str) -> Int[np.ndarray, "_"]:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
@@ -19,7 +20,6 @@ from lm_bandit.real_text import (
     own_files,
     ratings,
     stages,
-    tokenizer,
 )
 
 SMALL = (
@@ -92,7 +92,7 @@ def test_a_run_leaves_every_stage_and_a_report(whole):
     gain = told["policy"]["judge"]["mean"] - told["reference"]["judge"]["mean"]
     deviation = told["reference"]["judge"]["within"]
     assert told["gain_by_judge"]["within"] == pytest.approx(gain / deviation)
-    words = tokenizer.load(whole / "tokenizer.json")
+    words = Tokenizer.from_file(str(whole / "tokenizer.json"))
     policy, about = checkpoints.load(whole / "policy.safetensors")
     assert policy.wte.shape[0] == words.get_vocab_size() == 300
     assert about["tokenizer"] == "tokenizer.json"

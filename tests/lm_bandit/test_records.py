@@ -1,11 +1,6 @@
 """Files of answers: what is read back is what was written, and nothing bad gets by."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 
 import numpy as np
@@ -13,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lm_bandit import annotators, feedback, lessons, record_files, records, sft
-from lm_bandit.record_files import Journal, load, read
+from lm_bandit.record_files import load, read
 from lm_bandit.records import BadLine, Comparison, parse, write
 from lm_bandit.text import pocket_world
 
@@ -234,64 +229,3 @@ def test_what_cannot_be_encoded_is_a_bad_line(tmp_path):
     skipped = Counter()
     assert len(load(path, encode, encode, skipped).prompts) == 1
     assert skipped == {"cannot be encoded": 1}
-
-
-def test_a_torn_last_line_is_taken_away_and_a_whole_one_completed(tmp_path):
-    first, second = write(KINDS[0]), write(KINDS[1])
-    for cut in range(len(second) + 1):
-        path = lines(tmp_path / "mine.jsonl", first, second[:cut])
-        whole = [KINDS[0]] + [KINDS[1]] * (cut >= len(second) - 1)
-        assert Journal(path).records == whole
-        assert path.read_bytes() == b"".join(map(write, whole))
-
-
-def test_undo_takes_the_last_answer_out_of_the_file(tmp_path):
-    journal = Journal(tmp_path / "deep" / "mine.jsonl")
-    for record in KINDS[:2]:
-        journal.append(record)
-    assert journal.undo() == KINDS[1]
-    assert Journal(journal.path).records == journal.records == [KINDS[0]]
-    assert journal.undo() == KINDS[0]
-    assert Journal(journal.path).records == journal.records == []
-
-
-def test_a_journal_leaves_a_file_that_is_not_its_own_alone(tmp_path):
-    for text in (b"a diary", b"a diary\n", b'{"prompt": 1}\n'):
-        path = lines(tmp_path / "diary.txt", text)
-        with pytest.raises(ValueError, match=r"diary\.txt, line 1"):
-            Journal(path)
-        assert path.read_bytes() == text
-
-
-WRITER = """
-import sys
-from pathlib import Path
-from lm_bandit.record_files import Journal
-from lm_bandit.records import Comparison
-
-journal = Journal(Path(sys.argv[1]))
-for number in range(len(journal.records), 10**6):
-    journal.append(Comparison("p" * 5000, str(number), "other"))
-    print(number, flush=True)
-"""
-
-
-def test_no_answer_is_lost_by_a_kill_at_any_moment(tmp_path):
-    path = tmp_path / "mine.jsonl"
-    told = -1
-    for _ in range(3):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)],
-            stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        first = int(writer.stdout.readline())
-        assert first == told + 1
-        time.sleep(0.05)
-        writer.send_signal(signal.SIGKILL)
-        told = int(([first, *writer.stdout.read().split()])[-1])
-        writer.wait()
-        saved = [int(record.chosen) for record in Journal(path).records]
-        assert saved == list(range(len(saved)))
-        assert len(saved) > told  # one more may be saved than was told
-        told = len(saved) - 1
