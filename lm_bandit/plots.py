@@ -72,7 +72,7 @@ def gold_kl(
     _path(axes, path, "gold")
     axes.plot(optimum.kl, optimum.gold, "*", color=GREEN, ms=15, label=r"$\pi^*$")
     axes.set(xlabel=_KL, ylabel=_GOLD, xlim=(-0.1, None))
-    axes.legend(loc="lower center", frameon=False)
+    axes.legend(loc="best", frameon=False)
     return axes
 
 
