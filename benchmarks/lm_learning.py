@@ -18,7 +18,9 @@ from jaxtyping import Float
 
 from benchmarks import lm_peers as peers
 from benchmarks import trl_peers
-from lm_bandit import bandit, exact, pipeline, ppo, text, trie
+from lm_bandit import bandit, pipeline, ppo
+from lm_bandit import world as text
+from lm_bandit.oracle import exact, trie
 from lm_bandit.transformer import Transformer
 
 NUM_SEEDS = 8

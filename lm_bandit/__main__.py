@@ -23,20 +23,22 @@ from rich.console import Console
 from tyro.conf import Positional, arg
 
 from lm_bandit import ask as answers
-from lm_bandit import checkpoints, estimates, labelling, pipeline, report, results
-from lm_bandit import compare as comparison
-from lm_bandit.annotators import People
+from lm_bandit import checkpoints, pipeline, report
+from lm_bandit.alternatives import comparison, results
 from lm_bandit.diagnostics import BrokenRun
-from lm_bandit.keys import words
+from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
-from lm_bandit.progress import BarProgress
+from lm_bandit.label import session as labelling
+from lm_bandit.label.keyboard import words
+from lm_bandit.oracle import estimates
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import WORD_RATINGS, named_world, pocket_world
 from lm_bandit.transformer import Transformer
-from mdp.command_line import run
-from policy_gradient.compilation import keep_compiled_programs
-from policy_gradient.configs import require_positive
+from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
+from mdp.interface.command_line import run
+from mdp.interface.compilation import keep_compiled_programs
+from mdp.interface.configs import require_positive
+from mdp.interface.progress import BarProgress
 
 
 @dataclass(frozen=True)

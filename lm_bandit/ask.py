@@ -19,8 +19,8 @@ from rich.table import Table
 from lm_bandit import bandit, checkpoints, reward_model
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import END, World, named_world
 from lm_bandit.transformer import Transformer
+from lm_bandit.world import END, World, named_world
 
 
 class Answer(NamedTuple):

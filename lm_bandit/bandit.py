@@ -20,8 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit.generate import read, rows, sample
-from lm_bandit.text import World
 from lm_bandit.transformer import Transformer
+from lm_bandit.world import World
 
 
 class Pulls(NamedTuple):

@@ -38,9 +38,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import END
 from lm_bandit.transformer import Transformer, TransformerConfig, init
-from mdp.command_line import write_files
+from lm_bandit.world import END
+from mdp.interface.command_line import write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")

@@ -31,8 +31,8 @@ from lm_bandit import reward_model
 from lm_bandit.bandit import Pulls
 from lm_bandit.generate import completion_mask, has_ended, token_log_probs
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import END
 from lm_bandit.transformer import Transformer
+from lm_bandit.world import END
 from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.objectives import kl_estimates
 

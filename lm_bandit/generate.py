@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Scalar
 
-from lm_bandit.text import END
 from lm_bandit.transformer import (
     Cache,
     Transformer,
@@ -25,6 +24,7 @@ from lm_bandit.transformer import (
     next_token_logits,
     tempered,
 )
+from lm_bandit.world import END
 
 
 def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:

@@ -19,28 +19,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lm_bandit import (
-    annotators,
-    bandit,
-    diagnostics,
-    exact,
-    ppo,
-    reward_model,
-    sft,
-    text,
-    transformer,
-    trie,
-)
-from lm_bandit.annotators import People
+from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
+from lm_bandit import world as text
+from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
-from lm_bandit.feedback import Comparisons
-from lm_bandit.progress import Progress
+from lm_bandit.feedback import annotators
+from lm_bandit.feedback.annotators import People
+from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.oracle import exact, trie
 from lm_bandit.reward_model import RewardConfig, RewardModel
-from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import LanguageConfig
-from lm_bandit.text import World
 from lm_bandit.transformer import Transformer, TransformerConfig
-from policy_gradient.configs import require_positive
+from lm_bandit.world import World
+from mdp.interface.configs import require_positive
+from mdp.interface.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lm_bandit.compare import Comparison
-from lm_bandit.exact import Value
+from lm_bandit.alternatives.comparison import Comparison
+from lm_bandit.oracle.exact import Value
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"

@@ -28,13 +28,14 @@ from jaxtyping import Array, Int, Key, Scalar
 
 from lm_bandit import diagnostics, generate, reward_model, rewards, sft, views
 from lm_bandit.bandit import Pulls, pull
+from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask, has_ended
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer, next_token_log_probs
-from policy_gradient import configs, objectives, training
+from mdp.interface import configs
+from policy_gradient import objectives, training
 from policy_gradient.improvement import Batch, improve
 from policy_gradient.policies import Evaluation
 

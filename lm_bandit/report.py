@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
-from lm_bandit import bandit, checkpoints, exact, plots
-from lm_bandit.estimates import Estimate, EstimatedValue, Estimates
-from lm_bandit.exact import Value
+from lm_bandit import bandit, checkpoints, plots
+from lm_bandit.oracle import exact
+from lm_bandit.oracle.estimates import Estimate, EstimatedValue, Estimates
+from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Learned, Models, RunConfig, Truth
-from lm_bandit.text import World, babble_entropy
-from mdp.command_line import write_files
+from lm_bandit.world import World, babble_entropy
+from mdp.interface.command_line import write_files
 
 ROWS = {
     "base": "pretrained",

@@ -23,12 +23,12 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit import generate
-from lm_bandit.feedback import Comparisons
+from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.feedback.likelihoods import pairwise_loss, soft_pairwise_loss
 from lm_bandit.generate import Context
-from lm_bandit.preferences import pairwise_loss, soft_pairwise_loss
 from lm_bandit.transformer import Transformer, forward
+from mdp.interface.configs import require_positive
 from policy_gradient import training
-from policy_gradient.configs import require_positive
 
 Model = TypeVar("Model")
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
 
-from lm_bandit.rlhf_config import RLHFConfig
+from lm_bandit.config import RLHFConfig
 from policy_gradient import baselines
 from policy_gradient.advantages import generalized_advantages, reward_to_go
 from policy_gradient.trajectory import Trajectory, masked_mean

@@ -21,10 +21,10 @@ import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit.generate import completion_mask, of_tokens
-from lm_bandit.text import END, World, word_frequencies
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
+from lm_bandit.world import END, World, word_frequencies
+from mdp.interface.configs import require_positive
 from policy_gradient import training
-from policy_gradient.configs import require_positive
 
 
 @dataclass(frozen=True)

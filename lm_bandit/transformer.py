@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from policy_gradient.configs import require_divisor, require_positive
+from mdp.interface.configs import require_divisor, require_positive
 
 
 @dataclass(frozen=True)

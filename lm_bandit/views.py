@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lm_bandit.generate import completion_mask
-from lm_bandit.text import END
+from lm_bandit.world import END
 from policy_gradient.trajectory import Trajectory
 
 

@@ -77,6 +77,7 @@ from mdp.bellman import (
     state_values,
     uniform_policy,
 )
+from mdp.configs import ControlConfig, PredictionConfig, schedule
 from mdp.control import (
     Learned,
     expected_sarsa,
@@ -88,8 +89,8 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
-from mdp.dials import ControlConfig, PredictionConfig, schedule
 from mdp.evaluation import evaluate
+from mdp.fast.stacking import stack
 from mdp.model import MDP, from_arrays, from_outcomes, validate
 from mdp.planning import (
     Solution,
@@ -121,7 +122,6 @@ from mdp.sampling import (
     sample_episode,
     take_step,
 )
-from mdp.stacking import stack
 
 __all__ = [
     "MDP",
@@ -195,9 +195,9 @@ __all__ = [
 def __getattr__(name: str):
     """Import what needs jax when it is first asked for: jax takes half a second."""
     if name == "solve_large":
-        from mdp.large import solve_large as found
+        from mdp.fast.large import solve_large as found
     elif name == "solve_small":
-        from mdp.small import solve_small as found
+        from mdp.fast.small import solve_small as found
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return found

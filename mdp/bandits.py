@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mdp.dials import schedule
+from mdp.configs import schedule
 from mdp.sampling import epsilon_greedy
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from mdp.dials import ControlConfig
+from mdp.configs import ControlConfig
 from mdp.learner import Learned, Learner
 from mdp.model import MDP, Array
 from mdp.prediction import first_visits
@@ -202,7 +202,7 @@ def learn_many(
     if num_learners < 1:
         raise ValueError(f"num_learners must be at least 1, got {num_learners}")
     # Imported here, as it imports jax.
-    from mdp import fast_control
+    from mdp.fast import control as fast_control
 
     if algorithm in fast_control.ALGORITHMS:
         return fast_control.learn_many(rng, mdp, config, algorithm, num_learners)

@@ -88,7 +88,7 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
         source += f"fault = {fault!r}\n"
     question = {"exercise": exercise, "name": function.__name__, "source": source}
     finished = subprocess.run(
-        [sys.executable, "-m", "tests.book.cell"],
+        [sys.executable, "-m", "tests.exercises.cell"],
         input=json.dumps(question),
         capture_output=True,
         encoding="utf-8",

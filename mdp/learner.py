@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from mdp.bellman import discounted_returns, greedy_policy
-from mdp.dials import ControlConfig, schedule
+from mdp.configs import ControlConfig, schedule
 from mdp.model import MDP
 from mdp.sampling import Scalar, Step, draw, epsilon_greedy, take_step
 

@@ -28,7 +28,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.random import Generator
 
 from mdp.bellman import discounted_returns
-from mdp.dials import PredictionConfig, schedule
+from mdp.configs import PredictionConfig, schedule
 from mdp.model import MDP
 from mdp.sampling import Episode, episode_returns, sample_episode
 

@@ -21,14 +21,19 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from mdp.command_line import run, write_files
-from policy_gradient import results
-from policy_gradient.compare import NUM_CHECKPOINTS, TIME_LIMIT, Comparison, compare
-from policy_gradient.compilation import keep_compiled_programs
-from policy_gradient.contenders import BUILT_IN
-from policy_gradient.named import REFERENCE
-from policy_gradient.statistics import Estimate
-from policy_gradient.summary import Summary, summarize
+from mdp.interface.command_line import run, write_files
+from mdp.interface.compilation import keep_compiled_programs
+from policy_gradient.comparison import results
+from policy_gradient.comparison.compare import (
+    NUM_CHECKPOINTS,
+    TIME_LIMIT,
+    Comparison,
+    compare,
+)
+from policy_gradient.comparison.contenders import BUILT_IN
+from policy_gradient.comparison.named import REFERENCE
+from policy_gradient.comparison.statistics import Estimate
+from policy_gradient.comparison.summary import Summary, summarize
 
 console = Console()
 
@@ -61,7 +66,7 @@ class Compare:
         show(found, summary)
         if out is not None:
             # Only here, as it takes a while to import.
-            from policy_gradient import plots
+            from policy_gradient.comparison import plots
 
             page = plots.figure(found, summary)
             files = {

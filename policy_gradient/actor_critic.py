@@ -29,14 +29,14 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, Scalar
 
 from mdp import MDP
-from policy_gradient import diagnostics, objectives, training
-from policy_gradient.advantages import generalized_advantages
-from policy_gradient.configs import (
+from mdp.interface.configs import (
     require_in_unit_interval,
     require_not_negative,
     require_positive,
     sweepable,
 )
+from policy_gradient import diagnostics, objectives, training
+from policy_gradient.advantages import generalized_advantages
 from policy_gradient.diagnostics import History, mean_where_known
 from policy_gradient.policies import (
     Evaluation,

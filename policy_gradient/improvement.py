@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
-from policy_gradient import configs, diagnostics, objectives
+from mdp.interface import configs
+from policy_gradient import diagnostics, objectives
 from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.policies import Evaluation
 from policy_gradient.trajectory import masked_mean

@@ -22,7 +22,8 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from mdp import MDP
-from policy_gradient import configs, diagnostics, policies, training
+from mdp.interface import configs
+from policy_gradient import diagnostics, policies, training
 from policy_gradient.advantages import generalized_advantages, normalize
 from policy_gradient.diagnostics import History
 from policy_gradient.improvement import Batch, ImproveConfig, improve

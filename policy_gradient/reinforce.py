@@ -25,9 +25,9 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, Scalar
 
 from mdp import MDP
+from mdp.interface.configs import require_positive, sweepable
 from policy_gradient import baselines, diagnostics, objectives, training
 from policy_gradient.advantages import discounts_to_date, reward_to_go
-from policy_gradient.configs import require_positive, sweepable
 from policy_gradient.diagnostics import History
 from policy_gradient.policies import (
     Evaluation,

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from mdp import MDP
+from policy_gradient.comparison.performances import performances
 from policy_gradient.diagnostics import History
-from policy_gradient.performances import performances
 from policy_gradient.policies import Policy, tabulate
 
 CHUNK = 20  # updates between two reports

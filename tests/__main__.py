@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.book.commands import main
+from tests.exercises.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 import os
 
-from policy_gradient.compilation import keep_compiled_programs
+from mdp.interface.compilation import keep_compiled_programs
 
 keep_compiled_programs()
 # The workers share the cores: more threads in each would only wait for each other.

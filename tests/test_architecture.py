@@ -35,8 +35,8 @@ def test_only_plots_import_matplotlib():
                 assert "matplotlib" not in imported_packages(file), file
 
 
-def test_no_module_is_longer_than_250_lines():
+def test_no_module_is_longer_than_400_lines():
     for floor in FLOORS:
         for file in (ROOT / floor).rglob("*.py"):
             name, lines = str(file.relative_to(ROOT)), file.read_text().count("\n")
-            assert lines <= 250, f"{name} has {lines} lines"
+            assert lines <= 400, f"{name} has {lines} lines"

@@ -7,9 +7,9 @@ curves are as they are told. A poor test must be rejected for what is poor about
 import numpy as np
 import pytest
 
-from tests.book import commands, diagnosis, sources, workbook
-from tests.book.manifest import diagnoses
-from tests.book.nursery import nursery
+from tests.exercises import commands, diagnosis, sources, workbook
+from tests.exercises.manifest import diagnoses
+from tests.exercises.nursery import nursery
 
 pytestmark = pytest.mark.gate
 SICK = diagnoses().values()
@@ -144,7 +144,7 @@ def test_a_poor_test_is_rejected_for_what_is_poor_about_it(body, sentence):
     assert state == "failed"
     assert sentence.replace("{place}", sick.place) in text
     assert "The fault is right" in text
-    assert "tests/book" not in text
+    assert "tests/exercises" not in text
 
 
 def test_the_curves_are_as_they_are_told():

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from mdp import exercises as bridge
-from tests.book import commands, sources, workbook
-from tests.book.manifest import find
+from tests.exercises import commands, sources, workbook
+from tests.exercises.manifest import find
 
 RETURNS = find("discounted-returns")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.book import sources
-from tests.book.check import judge
-from tests.book.manifest import FLOORS, ROOT, exercises, tables
-from tests.book.nursery import nursery
+from tests.exercises import sources
+from tests.exercises.check import judge
+from tests.exercises.manifest import FLOORS, ROOT, exercises, tables
+from tests.exercises.nursery import nursery
 
 pytestmark = pytest.mark.gate
 NUM_SEEDS = 5

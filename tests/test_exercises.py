@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from tests.book import check, oracle, sources
-from tests.book.manifest import ROOT, find
+from tests.exercises import check, oracle, sources
+from tests.exercises.manifest import ROOT, find
 
 RETURNS = find("discounted-returns")
 
@@ -85,7 +85,7 @@ def test_a_wrong_result_costs_one_clear_message(body, message):
     assert verdict.state == "failed"
     assert message in verdict.text
     assert "Traceback" not in verdict.text
-    assert "tests/book" not in verdict.text
+    assert "tests/exercises" not in verdict.text
 
 
 def test_a_changed_argument_is_named():
@@ -135,8 +135,8 @@ def test_the_splice_is_seen_by_every_import_and_needs_no_jax():
     """By re-exports and by `from module import name`. A numpy answer is fast."""
     program = """
 import sys
-from tests.book import sources, splice
-from tests.book.manifest import find
+from tests.exercises import sources, splice
+from tests.exercises.manifest import find
 
 exercise = find("epsilon-greedy")
 spliced = splice.Splice(exercise, sources.reference(exercise))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mdp import exercises as bridge
-from tests.book import check, same, show, sources
-from tests.book.manifest import exercises, find
+from tests.exercises import check, same, show, sources
+from tests.exercises.manifest import exercises, find
 from tests.policy_gradient.exercises import cases, views
 
 

@@ -30,11 +30,12 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import annotators, crowd, exact, lessons
-from lm_bandit.annotators import People
-from lm_bandit.feedback import Comparisons
+from lm_bandit.feedback import annotators, crowd, lessons
+from lm_bandit.feedback.annotators import People
+from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Asked, Bench
+from lm_bandit.oracle import exact
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs

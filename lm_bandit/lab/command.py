@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
+from lm_bandit.alternatives.results import PACKAGES
 from lm_bandit.lab import (
     bad_annotators,
     core_and_prepped,
@@ -29,8 +30,7 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
-from lm_bandit.results import PACKAGES
-from mdp.command_line import write_csv, write_files
+from mdp.interface.command_line import write_csv, write_files
 
 
 class Experiment(NamedTuple):

@@ -32,11 +32,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import exact
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Bench
-from lm_bandit.text import END, language
-from lm_bandit.trie import LogProbs
+from lm_bandit.oracle import exact
+from lm_bandit.oracle.trie import LogProbs
+from lm_bandit.world import END, language
 
 KL_WEIGHTS = np.geomspace(10.0, 0.05, 17)  # beta
 SHOWN = (1.0, 0.5, 0.1)  # in the table

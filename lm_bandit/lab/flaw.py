@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import exact
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Bench
+from lm_bandit.oracle import exact
 
 BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations a word
 MAGIC_WORD = "awful"

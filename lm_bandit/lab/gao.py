@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lm_bandit.lab.opinions import Path
-from policy_gradient.statistics import Estimate, redraw
+from policy_gradient.comparison.statistics import Estimate, redraw
 
 Terms = Callable[[Float[np.ndarray, "*n"]], Float[np.ndarray, "*n 2"]]
 

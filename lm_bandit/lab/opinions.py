@@ -24,11 +24,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit import annotators, bandit, exact, linear_reward
-from lm_bandit.annotators import People
-from lm_bandit.exact import Problem
-from lm_bandit.text import END, World, pocket_world, word_frequencies
-from lm_bandit.trie import LogProbs
+from lm_bandit import bandit
+from lm_bandit.feedback import annotators, linear_reward
+from lm_bandit.feedback.annotators import People
+from lm_bandit.oracle import exact
+from lm_bandit.oracle.exact import Problem
+from lm_bandit.oracle.trie import LogProbs
+from lm_bandit.world import END, World, pocket_world, word_frequencies
 
 WORDS = 3  # at most, in a completion
 NEVER = -700.0  # log-probability of being cut off: e^-700 is the least that a float has

@@ -37,9 +37,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit.annotators import People
+from lm_bandit.feedback.annotators import People
 from lm_bandit.lab import opinions
-from lm_bandit.text import read_word_ratings
+from lm_bandit.world import read_word_ratings
 
 WORD = "awful"
 PLANTED = 100  # mistakes of each seed

@@ -48,7 +48,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit import linear_reward
+from lm_bandit.feedback import linear_reward
 from lm_bandit.lab import gao, opinions
 from lm_bandit.lab.opinions import Bench, Path
 

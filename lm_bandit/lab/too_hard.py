@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import stats
 
-from lm_bandit import annotators, linear_reward
+from lm_bandit.feedback import annotators, linear_reward
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import WORDS, Asked, Bench
 

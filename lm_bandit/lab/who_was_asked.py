@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit import annotators, bandit
+from lm_bandit import bandit
+from lm_bandit.feedback import annotators
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Bench
 

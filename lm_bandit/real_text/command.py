@@ -15,13 +15,13 @@ import jax
 from rich.console import Console
 
 from lm_bandit.diagnostics import BrokenRun
-from lm_bandit.progress import BarProgress
 from lm_bandit.real_text import download, material, measure, own_files, ratings, tables
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material
 from lm_bandit.real_text.stages import REPORT, Stages, write_json
 from lm_bandit.real_text.steps import learn
-from policy_gradient.compilation import cache_folder, keep_compiled_programs
+from mdp.interface.compilation import cache_folder, keep_compiled_programs
+from mdp.interface.progress import BarProgress
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from lm_bandit.config import RLHFConfig
 from lm_bandit.reward_model import RewardConfig
-from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import TransformerConfig
-from policy_gradient.configs import require_in_unit_interval, require_positive
+from mdp.interface.configs import require_in_unit_interval, require_positive
 
 
 @dataclass(frozen=True)

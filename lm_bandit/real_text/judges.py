@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Scalar
 
 from lm_bandit import reward_model
-from lm_bandit.feedback import Comparisons, Scores
+from lm_bandit.feedback.kinds import Comparisons, Scores
 from lm_bandit.real_text import ratings
 from lm_bandit.reward_model import RewardMetrics, RewardModel
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from lm_bandit.text import END
+from lm_bandit.world import END
 
 Tokens = Int[np.ndarray, "_"]
 

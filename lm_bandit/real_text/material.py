@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from lm_bandit.feedback import Comparisons, Scores
+from lm_bandit.feedback.kinds import Comparisons, Scores
 from lm_bandit.real_text import layout, ratings, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
 

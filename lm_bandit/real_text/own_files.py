@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
-from lm_bandit import generate, record_files
-from lm_bandit.feedback import Answers, Comparisons, Corrections
+from lm_bandit import generate
+from lm_bandit.feedback import record_files
+from lm_bandit.feedback.kinds import Answers, Comparisons, Corrections
 from lm_bandit.real_text import layout, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material, Sentences

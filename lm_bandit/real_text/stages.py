@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from lm_bandit import checkpoints
-from lm_bandit.progress import Progress
 from lm_bandit.real_text import tokenizer
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
-from mdp.command_line import write_files
+from mdp.interface.command_line import write_files
+from mdp.interface.progress import Progress
 
 Model = Transformer | RewardModel
 NAMES = ("base", "reference", "reward_model", "judge", "policy")

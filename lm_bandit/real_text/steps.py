@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
-from lm_bandit.feedback import Comparisons
+from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.generate import has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig

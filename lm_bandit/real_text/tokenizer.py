@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Int
 
-from lm_bandit.text import END
+from lm_bandit.world import END
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -8,8 +8,8 @@ import pytest
 from lm_bandit import transformer
 from lm_bandit.ppo import Fixed
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.text import World
 from lm_bandit.transformer import TransformerConfig
+from lm_bandit.world import World
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,16 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import alternatives, bandit, diagnostics, exact, ppo, reward_model, trie
-from lm_bandit.alternatives import GRPO, REINFORCE, DPOConfig, ExpertConfig
+from lm_bandit import bandit, diagnostics, ppo, reward_model
+from lm_bandit.alternatives import methods as alternatives
+from lm_bandit.alternatives.methods import (
+    GRPO,
+    REINFORCE,
+    DPOConfig,
+    ExpertConfig,
+)
 from lm_bandit.generate import completion_log_prob, token_log_probs
+from lm_bandit.oracle import exact, trie
 from lm_bandit.ppo import ActorCritic, State
 
 BETA, PENALTY = 0.4, -2.0

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import annotators, bandit, bayes_accuracy, critiques
-from lm_bandit.annotators import People
-from lm_bandit.critiques import FINE
-from lm_bandit.text import pocket_world
+from lm_bandit import bandit
+from lm_bandit.feedback import accuracy as bayes_accuracy
+from lm_bandit.feedback import annotators, critiques
+from lm_bandit.feedback.annotators import People
+from lm_bandit.feedback.critiques import FINE
+from lm_bandit.world import pocket_world
 
 N = 20_000
 ERROR = 4 * 0.5 / np.sqrt(N)  # four standard errors of a share

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mdp
-from lm_bandit import exact, trie
-from lm_bandit.as_mdp import text_mdp, text_policy
+from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle.text_mdp import text_mdp, text_policy
 
 BETA, PENALTY = 0.3, -2.0
 

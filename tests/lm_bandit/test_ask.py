@@ -6,8 +6,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import ask, bandit, checkpoints, report, reward_model, trie
-from lm_bandit.text import END
+from lm_bandit import ask, bandit, checkpoints, report, reward_model
+from lm_bandit.oracle import trie
+from lm_bandit.world import END
 
 
 def run(*flags):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit import bandit
-from lm_bandit.text import pocket_world
+from lm_bandit.world import pocket_world
 
 
 def test_gold_adds_up_mean_ratings_with_the_sign_that_the_prompt_asks_for():

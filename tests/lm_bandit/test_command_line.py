@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import checkpoints, estimates, pipeline, text
+from lm_bandit import checkpoints, pipeline
+from lm_bandit import world as text
+from lm_bandit.oracle import estimates
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "

@@ -10,9 +10,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import compare, exact, pipeline, plots, ppo, results, trie
-from lm_bandit.compare import Method
-from lm_bandit.rlhf_config import RLHFConfig
+from lm_bandit import pipeline, plots, ppo
+from lm_bandit.alternatives import comparison as compare
+from lm_bandit.alternatives import results
+from lm_bandit.alternatives.comparison import Method
+from lm_bandit.config import RLHFConfig
+from lm_bandit.oracle import exact, trie
 
 SHORT = (
     "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"

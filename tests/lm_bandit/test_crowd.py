@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import (
+from lm_bandit import reward_model
+from lm_bandit.feedback import (
     annotators,
     critiques,
     crowd,
-    exact,
     lessons,
     linear_reward,
-    reward_model,
-    trie,
 )
-from lm_bandit.feedback import (
+from lm_bandit.feedback.kinds import (
     Comparisons,
     Corrections,
     Critiques,
@@ -26,7 +24,8 @@ from lm_bandit.feedback import (
     Rankings,
     Scores,
 )
-from lm_bandit.text import pocket_world
+from lm_bandit.oracle import exact, trie
+from lm_bandit.world import pocket_world
 
 A, SEEDS = 50, (0, 1, 2)
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import bandit, diagnostics, generate, ppo
+from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import BrokenRun
-from lm_bandit.rlhf_config import RLHFConfig
 
 
 def too_cold(monkeypatch):

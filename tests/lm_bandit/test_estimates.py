@@ -4,7 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from lm_bandit import bandit, estimates, exact, text, transformer, trie
+from lm_bandit import bandit, transformer
+from lm_bandit import world as text
+from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.transformer import TransformerConfig
 
 

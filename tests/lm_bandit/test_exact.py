@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import exact, reward_model, trie
-from lm_bandit.text import pocket_world
+from lm_bandit import reward_model
+from lm_bandit.oracle import exact, trie
+from lm_bandit.world import pocket_world
 
 BETA, PENALTY = 0.4, -2.0
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit import exact, trie
-from lm_bandit.exact_gradient import objective_and_gradient
+from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle.gradient import objective_and_gradient
 from tests.lm_bandit.test_ppo import exact_objective
 
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import bandit, trie
+from lm_bandit import bandit
 from lm_bandit.generate import (
     completion_log_prob,
     completion_mask,
     has_ended,
     token_log_probs,
 )
+from lm_bandit.oracle import trie
 from lm_bandit.transformer import hidden_states, next_token_log_probs
 
 

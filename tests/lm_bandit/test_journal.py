@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from lm_bandit.record_files import Journal
-from lm_bandit.records import Comparison, write
+from lm_bandit.feedback.record_files import Journal
+from lm_bandit.feedback.records import Comparison, write
 
 ONE = Comparison("a prompt", "one", "other")
 OTHER = Comparison("ü\n", "one", "other", tied=True, annotator=3)
@@ -47,8 +47,8 @@ def test_a_journal_leaves_a_file_that_is_not_its_own_alone(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from lm_bandit.record_files import Journal
-from lm_bandit.records import Comparison
+from lm_bandit.feedback.record_files import Journal
+from lm_bandit.feedback.records import Comparison
 
 journal = Journal(Path(sys.argv[1]))
 for number in range(len(journal.records), 10**6):

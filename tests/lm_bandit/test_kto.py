@@ -7,9 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit import kto, reward_model, trie
-from lm_bandit.feedback import Labels
+from lm_bandit import reward_model
+from lm_bandit.alternatives import kto
+from lm_bandit.feedback.kinds import Labels
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.oracle import trie
 from lm_bandit.reward_model import RewardConfig
 
 

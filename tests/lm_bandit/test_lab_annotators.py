@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import exact
 from lm_bandit.lab import bad_annotators, flaw, opinions
+from lm_bandit.oracle import exact
 
 
 @pytest.fixture(scope="module")

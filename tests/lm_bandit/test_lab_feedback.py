@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import exact, text
+from lm_bandit import world as text
 from lm_bandit.lab import (
     core_and_prepped,
     opinions,
@@ -12,6 +12,7 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
+from lm_bandit.oracle import exact
 
 
 @pytest.fixture(scope="module")

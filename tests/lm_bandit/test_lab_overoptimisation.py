@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import linear_reward, sft
+from lm_bandit import sft
+from lm_bandit.feedback import linear_reward
 from lm_bandit.lab import gao, opinions, overoptimisation
 from lm_bandit.lab.opinions import Path
 

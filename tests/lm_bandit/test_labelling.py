@@ -16,9 +16,12 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import annotators, keys, labelling, linear_reward, records, text
-from lm_bandit.labelling import Session, hold
-from lm_bandit.records import Comparison
+from lm_bandit import world as text
+from lm_bandit.feedback import annotators, linear_reward, records
+from lm_bandit.feedback.records import Comparison
+from lm_bandit.label import keyboard as keys
+from lm_bandit.label import session as labelling
+from lm_bandit.label.session import Session, hold
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize
 
-from lm_bandit import annotators, bandit, lessons, linear_reward
-from lm_bandit.text import pocket_world
+from lm_bandit import bandit
+from lm_bandit.feedback import annotators, lessons, linear_reward
+from lm_bandit.world import pocket_world
 
 LEAST = {  # Spearman's correlation with the gold order after 1000 answers, of any seed
     "comparison": 0.92,

@@ -10,10 +10,11 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, exact, ppo, reward_model, sft, transformer, trie
+from lm_bandit import bandit, ppo, reward_model, sft, transformer
+from lm_bandit.config import RLHFConfig
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.oracle import exact, trie
 from lm_bandit.ppo import ActorCritic, Fixed
-from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.transformer import TransformerConfig
 from policy_gradient.improvement import ImproveConfig, improve
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import preferences
+from lm_bandit.feedback import likelihoods as preferences
 
 EXTREME = jnp.array([-200.0, 0.0, 200.0])
 

@@ -12,7 +12,6 @@ from tokenizers import Tokenizer
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
-from lm_bandit.progress import Progress
 from lm_bandit.real_text import (
     command,
     config,
@@ -21,6 +20,7 @@ from lm_bandit.real_text import (
     ratings,
     stages,
 )
+from mdp.interface.progress import Progress
 
 SMALL = (
     "--vocabulary-size 300 --text-length 24 --prompt-length 2 --completion-length 20 "

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lm_bandit import annotators, feedback, lessons, record_files, records, sft
-from lm_bandit.record_files import load, read
-from lm_bandit.records import BadLine, Comparison, parse, write
-from lm_bandit.text import pocket_world
+from lm_bandit import sft
+from lm_bandit.feedback import annotators, lessons, record_files, records
+from lm_bandit.feedback import kinds as feedback
+from lm_bandit.feedback.record_files import load, read
+from lm_bandit.feedback.records import BadLine, Comparison, parse, write
+from lm_bandit.world import pocket_world
 
 KINDS = (
     Comparison("a prompt", "one", "other"),

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import bandit, ppo, reward_model, rewards
+from lm_bandit.config import RLHFConfig
 from lm_bandit.ppo import ActorCritic
-from lm_bandit.rlhf_config import RLHFConfig
 from lm_bandit.transformer import hidden_states
 
 BETA, PENALTY = 0.3, -2.5

@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from lm_bandit import bandit, sft, transformer
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.sft import LanguageConfig
-from lm_bandit.text import babble, pocket_world
 from lm_bandit.transformer import hidden_states, next_token_log_probs
+from lm_bandit.world import babble, pocket_world
 
 COMPLETIONS = np.array([[2, 0, 0], [3, 5, 0], [4, 4, 4]])
 

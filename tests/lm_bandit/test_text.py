@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import text
+from lm_bandit import world as text
 
 
 def test_the_ratings_are_ten_whole_numbers_for_each_of_many_words():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import text, trie
+from lm_bandit import world as text
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.oracle import trie
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])

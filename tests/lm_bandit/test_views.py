@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import bandit, ppo, trie, views
+from lm_bandit import bandit, ppo, views
+from lm_bandit.config import RLHFConfig
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.oracle import trie
 from lm_bandit.ppo import ActorCritic
-from lm_bandit.rlhf_config import RLHFConfig
 from policy_gradient import improvement
 
 # Each entry: policy gradients of the same completions, in float64.

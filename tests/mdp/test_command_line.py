@@ -10,8 +10,8 @@ import pytest
 
 mpl.use("Agg")
 
-from mdp import command_line
 from mdp.__main__ import main
+from mdp.interface import command_line
 from mdp.worlds import WORLDS
 
 

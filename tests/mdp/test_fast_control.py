@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp import fast_control
+from mdp.fast import control as fast_control
 
 COMPILED = (mdp.sarsa, mdp.expected_sarsa, mdp.q_learning)
 

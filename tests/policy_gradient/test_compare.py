@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import mdp
-from policy_gradient import results
-from policy_gradient.compare import compare, scores
-from policy_gradient.contenders import BUILT_IN
-from policy_gradient.summary import SHARE, summarize
+from policy_gradient.comparison import results
+from policy_gradient.comparison.compare import compare, scores
+from policy_gradient.comparison.contenders import BUILT_IN
+from policy_gradient.comparison.summary import SHARE, summarize
 
 # Toss a coin for 1 until tails ends it, or stop for 1.5. Tossing for ever is worth
 # v = (1 + 0.9 v) / 2 = 0.909, so J(p) = (p / 2 + 1.5 (1 - p)) / (1 - 0.45 p) where a

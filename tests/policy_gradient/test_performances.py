@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import mdp
-from policy_gradient import exact, performances
-from policy_gradient.performances import never_ends
+from policy_gradient import exact
+from policy_gradient.comparison import performances
+from policy_gradient.comparison.performances import never_ends
 
 
 def random_policies(world, n=5, concentration=1.0):

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import mannwhitneyu, trim_mean
 
-from policy_gradient import statistics
+from policy_gradient.comparison import statistics
 
 
 @pytest.mark.parametrize("n", [2, 5, 8, 33])

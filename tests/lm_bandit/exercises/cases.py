@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lm_bandit.exact import LogProbs, Problem
+from lm_bandit.oracle.exact import LogProbs, Problem
 from tests.lm_bandit.exercises import inputs
 from tests.lm_bandit.exercises.inputs import array
 

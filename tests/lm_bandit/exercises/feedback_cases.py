@@ -6,7 +6,7 @@ The first of each can be checked by hand, the last leave nothing out.
 import jax.numpy as jnp
 import numpy as np
 
-from lm_bandit.text import World
+from lm_bandit.world import World
 from tests.lm_bandit.exercises.inputs import array
 
 FAR = np.array([-100.0, 0.0, 100.0])  # where exp overflows, or log finds a 0

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit import transformer
-from lm_bandit.exact import LogProbs, Problem
+from lm_bandit.oracle.exact import LogProbs, Problem
 from lm_bandit.transformer import TransformerConfig
 from policy_gradient.trajectory import Trajectory
 from tests.policy_gradient.exercises.inputs import array, mask

@@ -8,9 +8,9 @@ import itertools
 import jax
 import numpy as np
 
-from lm_bandit.text import END
 from lm_bandit.transformer import hidden_states
-from tests.book.oracle import oracle
+from lm_bandit.world import END
+from tests.exercises.oracle import oracle
 
 _states = jax.jit(hidden_states)
 

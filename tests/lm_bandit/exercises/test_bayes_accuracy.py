@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.bayes_accuracy import best_accuracy
+from lm_bandit.feedback.accuracy import best_accuracy
 
 
 def test_no_way_to_bet_is_right_more_often(rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit.exact import best_of_n
+from lm_bandit.oracle.exact import best_of_n
 from tests.lm_bandit.exercises import inputs, oracles
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.ensemble import cautious
+from lm_bandit.feedback.ensemble import cautious
 from tests.lm_bandit.exercises.inputs import array
 
 

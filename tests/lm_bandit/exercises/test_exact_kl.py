@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.exact import LogProbs, kl
+from lm_bandit.oracle.exact import LogProbs, kl
 from tests.lm_bandit.exercises import inputs
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.crowd import reliability_by_gold
+from lm_bandit.feedback.crowd import reliability_by_gold
 
 GRID = (np.arange(20_000) + 0.5) / 20_000  # every reliability, as credible as any other
 

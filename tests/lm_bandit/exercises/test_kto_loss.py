@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.kto import kto_loss
+from lm_bandit.alternatives.kto import kto_loss
 from tests.lm_bandit.exercises.inputs import array
 
 compiled = jax.jit(jax.value_and_grad(kto_loss))

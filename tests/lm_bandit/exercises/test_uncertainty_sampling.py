@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.elicitation import disagreement
+from lm_bandit.feedback.elicitation import disagreement
 
 
 def test_it_is_half_the_mean_squared_difference_of_two_members(rng):

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.bayes_accuracy import win_probabilities
-from lm_bandit.text import World
-from tests.book.oracle import oracle
+from lm_bandit.feedback.accuracy import win_probabilities
+from lm_bandit.world import World
+from tests.exercises.oracle import oracle
 
 
 @oracle

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from tests.book.oracle import oracle
+from tests.exercises.oracle import oracle
 
 
 @oracle

@@ -6,7 +6,7 @@ None of them may call what is exercised; `oracle` sees to it.
 import jax
 import numpy as np
 
-from tests.book.oracle import oracle
+from tests.exercises.oracle import oracle
 
 
 def rows(trajectory):

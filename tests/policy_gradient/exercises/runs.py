@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import mdp
+from mdp.interface.configs import altered
 from policy_gradient import ppo, training
-from policy_gradient.configs import altered
-from policy_gradient.performances import performances
+from policy_gradient.comparison.performances import performances
 from policy_gradient.policies import tabulate
 
 CONFIG = ppo.PPOConfig(

@@ -1,0 +1,159 @@
+"""What each kind of feedback costs, and what it teaches.
+
+An answer costs what has to be read (and perhaps written) for it. What it teaches is
+seen in the simplest reward model (`linear_reward.py`), trained on the answers of that
+kind alone: how well does it order the words, compared with the mean ratings?
+
+    Spearman's correlation of w and the gold worths:  1 the same order, -1 reversed
+
+The people are fifty of `annotators.py` at temperature 1, the likelihoods those of
+`crowd.py`, the questions random: one or two words, as the language uses them. Mean over
+eight seeds:
+
+    answers                                                     250   1000   4000
+    comparison        reads 2, points at one                    .91    .96    .98
+    ranking of 4      reads 4, orders them                      .97    .98    .99
+    score             reads 1, says a number            up to   .90    .96    .98
+    label             reads 1, says yes or no                   .80    .95    .97
+    correction        reads 1, writes a word                    .89    .96    .97
+    critique          reads 1, writes a sentence        up to   .89    .94    .95
+
+A ranking teaches as much as four comparisons, and reads as much as two. Labels and
+critiques see the threshold rather than the scale: where all agree that a word is good,
+they cannot tell how good.
+
+Source: Spearman (1904); for kinds of feedback weighed against each other, Casper et al.
+(2023), section 3.1.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import stats
+
+from lm_bandit import reward_model, sft
+from lm_bandit.feedback import annotators, critiques, crowd, linear_reward
+from lm_bandit.feedback.annotators import People
+from lm_bandit.feedback.kinds import Answers
+from lm_bandit.reward_model import RewardConfig
+from lm_bandit.world import World
+
+TRAINING = RewardConfig(num_updates=500, batch_size=128, step_size=0.1)
+
+
+class Kind(NamedTuple):
+    """A question, and how its answers are understood."""
+
+    name: str
+    reads: int  # completions that an annotator reads for one answer
+    ask: Callable  # rng, world, which [n], completions [n reads C], people -> Answers
+    likelihood: crowd.Likelihood
+
+
+def compare(rng, world, which, completions, people):
+    """Two are shown, and the better one is pointed at."""
+    return annotators.compare(rng, world, which, *completions.swapaxes(0, 1), people)
+
+
+def rate(rng, world, which, completions, people):
+    """One is shown, and gets a number."""
+    return annotators.rate(rng, world, which, completions[:, 0], people)
+
+
+def label(rng, world, which, completions, people):
+    """One is shown, and passes or not."""
+    return annotators.label(rng, world, which, completions[:, 0], people)
+
+
+def correct(rng, world, which, completions, people):
+    """One is shown, and one word of it replaced."""
+    return annotators.correct(rng, world, which, completions[:, 0], people)
+
+
+def criticise(rng, world, which, completions, people):
+    """One is shown, and something said about it."""
+    said = annotators.criticise(rng, world, which, completions[:, 0], people)
+    return critiques.parse(world, said)
+
+
+KINDS = (
+    Kind("comparison", 2, compare, crowd.bradley_terry),
+    Kind("ranking of 4, as pairs", 4, annotators.rank, crowd.ranked_pairs),
+    Kind("ranking of 4, by turns", 4, annotators.rank, crowd.plackett_luce),
+    Kind("score, as a number", 1, rate, crowd.interval),
+    Kind("score, as a word", 1, rate, crowd.ordinal),
+    Kind("label", 1, label, crowd.logistic),
+    Kind("correction", 1, correct, crowd.bradley_terry),
+    Kind("critique, as edit and label", 1, criticise, crowd.corrected_and_labelled),
+    Kind("critique, as a choice", 1, criticise, crowd.chosen_edit),
+)
+
+
+def taught(
+    world: World,
+    kind: Kind,
+    people: Callable[[World, np.random.Generator], People],
+    count: int,
+    seeds: Sequence[int],
+) -> Float[np.ndarray, "seeds"]:
+    """The correlation with the gold worths after `count` answers, for each seed."""
+    asked = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        which, completions = questions(rng, world, count, kind.reads)
+        asked.append(kind.ask(rng, world, which, completions, people(world, rng)))
+    num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
+    stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
+    learned = learn_each(seeds, world, stacked, kind.likelihood, num_annotators)
+    return np.array(
+        [correlation(world, worths) for worths in np.asarray(learned.reward)]
+    )
+
+
+def questions(
+    rng: np.random.Generator, world: World, count: int, reads: int
+) -> tuple[Int[np.ndarray, "count"], Int[np.ndarray, "count reads C"]]:
+    """Prompts by number, and completions of each of one or two words."""
+    which = rng.integers(world.num_prompts, size=count)
+    _, completions = sft.demonstrations(rng, world, count * reads, care=0.0)
+    return which, completions.reshape(count, reads, -1)
+
+
+def learn_each(
+    seeds: Sequence[int],
+    world: World,
+    answers: Answers,
+    likelihood: crowd.Likelihood,
+    num_annotators: int,
+    reliability: Float[np.ndarray, "A"] | None = None,
+    config: RewardConfig = TRAINING,
+) -> crowd.Judged:
+    """The worths of all words, and what the crowd is like, for each seed.
+
+    Args:
+        seeds: of the batches.
+        world: whose words they are.
+        answers: with a leading axis of seeds.
+        likelihood: of one of `crowd.py`.
+        num_annotators: how many there are.
+        reliability: where to start from, if something is known of the annotators.
+        config: of the training.
+    """
+    loss = crowd.loss(likelihood, linear_reward.scorer(world))
+    start = crowd.init(jnp.zeros(len(world.rated)), num_annotators, reliability)
+
+    def learn(key, answers):
+        return reward_model.train(key, start, answers, config, loss=loss)[0]
+
+    keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+    return jax.vmap(learn)(keys, answers)
+
+
+def correlation(world: World, worths: Float[np.ndarray, "D"]) -> float:
+    """Spearman's rank correlation of learned worths with the mean ratings."""
+    gold = linear_reward.gold_worths(world)
+    return float(stats.spearmanr(worths, gold).statistic)

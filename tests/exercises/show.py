@@ -1,0 +1,131 @@
+"""Values, worlds and episodes as text that can be checked with pencil and paper."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tests.exercises.same import is_jax_array
+
+MOST_LINES = 24
+
+
+def show_inputs(inputs: Mapping[str, Any]) -> str:
+    """One value a line, or a block for those that need one."""
+    return "\n".join(f"{name} = {_shown(value)}" for name, value in inputs.items())
+
+
+def show_result(value: Any, fields: tuple[str, ...] = ()) -> str:
+    """A result; of one with several fields, those that are compared."""
+    if isinstance(value, Mapping):
+        return show_inputs(value)
+    names = [n for n in getattr(value, "_fields", ()) if not fields or n in fields]
+    if names:
+        return "\n".join(f"{name} = {_shown(getattr(value, name))}" for name in names)
+    return _shown(value)
+
+
+def _shown(value: Any) -> str:
+    kind = type(value).__name__
+    if kind == "MDP":
+        return _shown_world(value)
+    if kind == "Episode":
+        return _shown_episode(value)
+    if kind == "Trajectory":
+        return _shown_trajectory(value)
+    if kind == "Transformer":
+        return _shown_model(value)
+    if is_jax_array(value):
+        if str(value.dtype).startswith("key"):
+            *high, low = sys.modules["jax"].random.key_data(value).tolist()
+            return "a key" if any(high) else f"jax.random.key({low})"
+        value = np.asarray(value)
+    if isinstance(value, np.ndarray) and value.ndim:
+        text = np.array2string(
+            value, precision=5, suppress_small=True, separator=", ", threshold=60
+        )
+        return text if "\n" not in text else "\n" + _indented(text)
+    if isinstance(value, np.ndarray):
+        value = value[()]
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.6g}"
+    if isinstance(value, bool | np.bool_ | int | np.integer):
+        return str(value)
+    return _shortened(repr(value))
+
+
+def _shown_world(mdp: Any) -> str:
+    """Every outcome that can happen."""
+    num_states, num_actions, _ = mdp.probs.shape
+    lines = []
+    for s in range(num_states):
+        for a in range(num_actions):
+            if not mdp.available[s, a]:
+                lines.append(f"state {s}, action {a}: not available")
+            for b in np.flatnonzero(mdp.probs[s, a]):
+                discount = mdp.discounts[s, a, b]
+                lines.append(
+                    f"state {s}, action {a}: with probability "
+                    f"{mdp.probs[s, a, b]:.4g} to state {mdp.next_states[s, a, b]}, "
+                    f"reward {mdp.rewards[s, a, b]:.4g}, "
+                    + (f"discount {discount:.4g}" if discount else "discount 0 (ends)")
+                )
+    title = f"an MDP of {_many(num_states, 'state')} and {_many(num_actions, 'action')}"
+    return f"{title}\n{_indented(_cut(lines))}"
+
+
+def _shown_episode(episode: Any) -> str:
+    """Every step, and whether the last one was the end."""
+    lines = [
+        f"t = {t}: in state {state} action {action}, reward {reward:.4g}, "
+        f"discount {discount:.4g}, to state {next_state}"
+        for t, (state, action, reward, discount, next_state) in enumerate(
+            zip(*episode, strict=True)
+        )
+    ]
+    how = "cut off" if episode.discounts[-1] else "ended"
+    return f"an episode of {_many(len(lines), 'step')}, {how}\n{_indented(_cut(lines))}"
+
+
+def _shown_trajectory(trajectory: Any) -> str:
+    """Every step, and where another episode begins with the next."""
+    lines = []
+    columns = "rewards", "discounts", "values", "next_values", "continues"
+    rows = zip(*(np.asarray(getattr(trajectory, c)) for c in columns), strict=True)
+    for t, (reward, discount, value, next_value, continues) in enumerate(rows):
+        stop = "" if continues else ": cut off" if discount else ": the episode ended"
+        lines.append(
+            f"t = {t}: reward {reward:.4g}, discount {discount:.4g}, value "
+            f"{value:.4g}, next value {next_value:.4g}, continues {continues:g}{stop}"
+        )
+    return f"a trajectory of {_many(len(lines), 'step')}\n{_indented(_cut(lines))}"
+
+
+def _shown_model(model: Any) -> str:
+    """Its size; nobody checks its numbers with a pencil."""
+    (num_tokens, width), context = model.wte.shape, len(model.wpe)
+    blocks, _, _, heads, _ = model.h.c_attn.w.shape
+    size = f"{_many(blocks, 'block')} of {_many(heads, 'head')}, width {width}"
+    return f"a transformer: {num_tokens} tokens, a context of {context}, {size}"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _cut(lines: list[str]) -> str:
+    if len(lines) > MOST_LINES:
+        lines = [
+            *lines[: MOST_LINES - 1],
+            f"... and {len(lines) - MOST_LINES + 1} more",
+        ]
+    return "\n".join(lines)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.splitlines())

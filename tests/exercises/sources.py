@@ -1,0 +1,199 @@
+"""Stubs, traps and variants: made from the source of the reference, never stored."""
+
+import ast
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
+
+TODO = "raise NotImplementedError  # your lines, in the place of this one"
+
+
+class Candidate(NamedTuple):
+    """What is to take the place of a function."""
+
+    source: str  # a whole file
+    name: str  # of the function in it
+    file: str  # what tracebacks call it
+    is_file: bool = True  # or a cell, whose lines the learner counts otherwise
+
+
+def reference(exercise: Exercise) -> Candidate:
+    """The book's own function."""
+    return _candidate(exercise, reference_source(exercise), "reference")
+
+
+def stub(exercise: Exercise) -> Candidate:
+    """The book's own function without its body."""
+    return _candidate(exercise, _header(exercise) + _indented(TODO), "stub")
+
+
+def edited(exercise: Exercise, edit: Edit) -> Candidate:
+    """The book's own function with a piece replaced: a trap or a variant."""
+    source = reference_source(exercise)
+    if edit.body:
+        source = _header(exercise) + _indented(edit.body)
+    else:
+        if source.count(edit.replace) != 1:
+            times = source.count(edit.replace)
+            raise ValueError(
+                f"{exercise.id}: replace must occur once in {exercise.function}, "
+                f"got {times} times: {edit.replace!r}"
+            )
+        source = source.replace(edit.replace, edit.by)
+    return _candidate(exercise, source, edit.says[:30] or "variant")
+
+
+def new_file(exercise: Exercise | Diagnosis) -> str:
+    """What a learner begins with: imports, signature, docstring, no body."""
+    if isinstance(exercise, Diagnosis):
+        return _new_diagnosis(exercise)
+    lines = [
+        f'"""{exercise.title}.',
+        "",
+        textwrap.fill(f"Source: {exercise.source}.", 88),
+        f"Check it with:  python -m tests check {exercise.id}",
+        '"""',
+    ]
+    header = _header(exercise)
+    if exercise.is_method:
+        owner = exercise.qualname.split(".")[0]
+        header = header.replace("(self)", f"(mdp: {owner})", 1)
+    imports = (exercise.imports or _imports(exercise)).strip()
+    return "\n".join([*lines, "", imports, "", "", header + _indented(TODO)])
+
+
+def solution(exercise: Exercise | Diagnosis) -> str:
+    """The book's own answer."""
+    if isinstance(exercise, Diagnosis):
+        return f'fault = "{exercise.fault}"\n\n\n{exercise.solution.lstrip()}'
+    return reference_source(exercise)
+
+
+def reference_source(exercise: Exercise) -> str:
+    """The text of the reference, without decorators."""
+    source, node = _definition(exercise)
+    text = "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
+    return textwrap.dedent(text) + "\n"
+
+
+def reference_arguments(exercise: Exercise) -> ast.arguments:
+    """The signature of the reference."""
+    return _definition(exercise)[1].args
+
+
+def module_file(exercise: Exercise) -> Path:
+    """The file that holds the reference."""
+    return ROOT / (exercise.module.replace(".", "/") + ".py")
+
+
+def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
+    """The body that holds the definition, and its place there."""
+    body = tree.body
+    *classes, name = qualname.split(".")
+    for owner in classes:
+        body = next(
+            node.body
+            for node in body
+            if isinstance(node, ast.ClassDef) and node.name == owner
+        )
+    for place, node in enumerate(body):
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return body, place
+    raise ValueError(f"there is no function {qualname} to be an exercise")
+
+
+def is_empty(node: ast.FunctionDef) -> bool:
+    """Is nothing but a docstring, `...`, `pass` or NotImplementedError in it?"""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return all(
+        isinstance(line, ast.Pass)
+        or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+        or (isinstance(line, ast.Raise) and "NotImplementedError" in ast.dump(line))
+        for line in body
+    )
+
+
+def _new_diagnosis(diagnosis: Diagnosis) -> str:
+    """What a learner begins with: the story, the faults to choose from, a test."""
+    faults = [
+        textwrap.fill(
+            f"{fault.id}: {fault.says}",
+            88,
+            initial_indent="#     ",
+            subsequent_indent="#         ",
+        )
+        for fault in diagnosis.faults
+    ]
+    lines = [
+        f'"""{diagnosis.title}.',
+        "",
+        *(textwrap.fill(part, 88) for part in diagnosis.story.strip().splitlines()),
+        "",
+        textwrap.fill(f"Source: {diagnosis.source}.", 88),
+        f"Check it with:  python -m tests check {diagnosis.id}",
+        '"""',
+        "",
+        diagnosis.imports.strip(),
+        "",
+        "# What is wrong? One of",
+        *faults,
+        'fault = ""',
+        "",
+        "",
+        "def test_the_fault():",
+        '    """Passes on the right function, and fails on the one of the sick run."""',
+    ]
+    return "\n".join(lines) + "\n" + _indented(TODO)
+
+
+def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:
+    return Candidate(source, exercise.name, f"<{exercise.id}: {file}>")
+
+
+def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
+    source = module_file(exercise).read_text(encoding="utf-8")
+    body, place = find_definition(ast.parse(source), exercise.qualname)
+    return source, body[place]
+
+
+def _header(exercise: Exercise) -> str:
+    """Signature and docstring."""
+    source, node = _definition(exercise)
+    until = node.body[0].end_lineno
+    text = "\n".join(source.splitlines()[node.lineno - 1 : until])
+    return textwrap.dedent(text) + "\n"
+
+
+def _indented(body: str) -> str:
+    return textwrap.indent(textwrap.dedent(body).strip("\n"), "    ") + "\n"
+
+
+def _imports(exercise: Exercise) -> str:
+    """The imports of the module, and its own names, as far as the reference uses them.
+
+    Only what is public; the exercise itself is not among them.
+    """
+    source, node = _definition(exercise)
+    used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    used |= {exercise.qualname.split(".")[0]} if exercise.is_method else set()
+    tree = ast.parse(source)
+    outside, inside = [], []
+    for line in tree.body:
+        if isinstance(line, ast.Import | ast.ImportFrom):
+            aliases = [a for a in line.names if (a.asname or a.name) in used]
+            if aliases:
+                line.names = aliases
+                outside.append(ast.unparse(line))
+        elif isinstance(line, ast.FunctionDef | ast.ClassDef):
+            inside.append(line.name)
+        elif isinstance(line, ast.Assign):
+            inside += [t.id for t in line.targets if isinstance(t, ast.Name)]
+    inside = [n for n in inside if n in used and n != exercise.name and n[0] != "_"]
+    if inside:
+        outside.append(f"from {exercise.module} import {', '.join(sorted(inside))}")
+    prefixes = tuple(f"from {floor}" for floor in FLOORS)
+    theirs = [line for line in outside if not line.startswith(prefixes)]
+    ours = [line for line in outside if line.startswith(prefixes)]
+    return "\n".join(theirs) + "\n\n" * bool(ours) + "\n".join(sorted(ours))

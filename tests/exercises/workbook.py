@@ -1,0 +1,120 @@
+"""The learner's files and progress: workbook/, which the repository ignores.
+
+One file per exercise, and progress.json, so that an update of the repository touches
+nothing of it. A file is never overwritten; what is reset is kept beside it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from tests.exercises.diagnosis import draw
+from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book
+from tests.exercises.sources import Candidate, new_file
+
+WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
+
+
+def file_of(exercise: Exercise) -> Path:
+    """Where the learner writes."""
+    return WORKBOOK / f"{exercise.id.replace('-', '_')}.py"
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def start(exercise: Exercise) -> Path:
+    """Write the learner's file, unless there is one."""
+    path = file_of(exercise)
+    if path.exists():
+        raise ValueError(
+            f"{shown(path)} is there already, and stays as it is: "
+            f"`python -m tests reset {exercise.id}` begins anew and keeps a copy."
+        )
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(new_file(exercise), encoding="utf-8")
+    return path
+
+
+def picture(diagnosis: Diagnosis) -> Path:
+    """The curves of a sick run and a healthy one; drawn if they are not there yet."""
+    path = file_of(diagnosis).with_suffix(".png")
+    if not path.exists():
+        draw(diagnosis, path)
+    return path
+
+
+def reset(exercise: Exercise) -> Path | None:
+    """Begin anew; what was written is moved to the path that is returned."""
+    path, backup = file_of(exercise), None
+    if path.exists():
+        numbered = (path.with_suffix(f".{n}.bak") for n in range(1, 10_000))
+        backup = next(name for name in numbered if not name.exists())
+        path.rename(backup)
+    start(exercise)
+    note(exercise, passed=False)
+    return backup
+
+
+def attempt(exercise: Exercise) -> Candidate:
+    """What the learner wrote."""
+    path = file_of(exercise)
+    if not path.exists():
+        raise ValueError(
+            f"There is no {shown(path)} yet: `python -m tests start {exercise.id}`."
+        )
+    try:
+        source = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown(path)} is not a text file in UTF-8.") from None
+    return Candidate(source, exercise.name, shown(path))
+
+
+def note(exercise: Exercise, **what: bool | int) -> None:
+    """Remember something about an exercise."""
+    progress = _read()
+    progress.setdefault(exercise.id, {}).update(what)
+    WORKBOOK.mkdir(exist_ok=True)
+    path = WORKBOOK / "progress.json"
+    scratch = path.with_suffix(".tmp")
+    scratch.write_text(json.dumps(progress, indent=1), encoding="utf-8")
+    scratch.replace(path)
+
+
+def noted(exercise: Exercise) -> dict:
+    """What is remembered of an exercise: `passed`, and how many `hints` were read."""
+    return {"passed": False, "hints": 0} | _read().get(exercise.id, {})
+
+
+def current() -> Exercise:
+    """The exercise last written on that is not passed, else the next one."""
+    begun = [e for e in book().values() if file_of(e).exists()]
+    begun = [e for e in begun if not noted(e)["passed"]]
+    if begun:
+        return max(begun, key=lambda e: file_of(e).stat().st_mtime)
+    following = next_open()
+    if following is None:
+        raise ValueError("Every exercise is passed: name the one you mean.")
+    return following
+
+
+def next_open(after: Exercise | None = None) -> Exercise | None:
+    """The first exercise in reading order that is not passed, after the given one."""
+    whole = list(book().values())
+    place = whole.index(after) if after in whole else 0
+    order = whole[place:] + whole[:place]
+    return next((e for e in order if not noted(e)["passed"]), None)
+
+
+def _read() -> dict:
+    path = WORKBOOK / "progress.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise ValueError(
+            f"{shown(path)} cannot be read; move it away to begin a new one."
+        ) from None
