@@ -28,7 +28,7 @@ from jaxtyping import Float
 import mdp
 from mdp import MDP, ControlConfig
 from mdp.checks import require
-from mdp.fast.checkpoints import learn_by_steps
+from mdp.fast.control import learn_by_steps
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.actor_critic import ActorCriticConfig
 from policy_gradient.ppo import PPOConfig

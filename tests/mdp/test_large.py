@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp.bounds import bounds_on_error
+from mdp.fast.small import bounds_on_error
 from mdp.fast import large, small
 
 
