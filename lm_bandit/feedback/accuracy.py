@@ -19,7 +19,7 @@ Source: Devroye, Gyorfi & Lugosi (1996), theorem 2.1, for the bound.
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import World
 
 

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
 
+from lm_bandit import reward_model
 from lm_bandit.feedback import kinds as feedback
 from lm_bandit.feedback import likelihoods as preferences
 from lm_bandit.feedback.kinds import (
@@ -110,7 +111,7 @@ def bradley_terry(
     """Comparisons, ties among them; or corrections: the edit is the better one."""
     tied = getattr(batch, "tied", None)
     tied = jnp.zeros(len(scores), bool) if tied is None else tied
-    return preferences.soft_pairwise_loss(*scores.T, tied, margin, smoothing)
+    return reward_model.soft_pairwise_loss(*scores.T, tied, margin, smoothing)
 
 
 def noisy_bradley_terry(
@@ -191,7 +192,7 @@ def corrected_and_labelled(
     """Critiques: the edit is better than the original, and that is okay or not."""
     edited, original = scores.T[:2]
     lenient = crowd.offsets[_who(batch)]
-    return preferences.pairwise_loss(edited, original) + preferences.label_loss(
+    return reward_model.pairwise_loss(edited, original) + preferences.label_loss(
         original + lenient, batch.okay
     )
 

@@ -25,15 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-
-class Comparisons(NamedTuple):
-    """For each prompt, the completion that an annotator preferred and the other one."""
-
-    prompts: Int[np.ndarray, "n P"]
-    chosen: Int[np.ndarray, "n C"]
-    rejected: Int[np.ndarray, "n C"]
-    tied: Bool[np.ndarray, "n"] | None = None  # neither was preferred
-    annotators: Int[np.ndarray, "n"] | None = None
+from lm_bandit.reward_model import Comparisons
 
 
 class Rankings(NamedTuple):

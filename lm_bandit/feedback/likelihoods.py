@@ -24,36 +24,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 
-def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
-    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
-
-    Source: Stiennon et al. (2020), section 3.4.
-    """
-    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))
-
-
-def soft_pairwise_loss(
-    chosen: Float[Array, "n"],
-    rejected: Float[Array, "n"],
-    tied: Bool[Array, "n"],
-    margin: float = 0.0,
-    smoothing: float = 0.0,
-) -> Scalar:
-    """The pairwise loss where an answer need not be taken at its word.
-
-        - t log sigmoid(d) - (1 - t) log sigmoid(-d),    d = r(chosen) - r(rejected) - m
-
-    A tie is half a win for each side (t = 1/2, m = 0). Of the other answers t is
-    1 - smoothing, which keeps d from growing beyond log(t / (1 - t)); and they ask for
-    a margin m between the two.
-    """
-    shares = jnp.where(tied, 0.5, 1.0 - smoothing)
-    differences = chosen - rejected - jnp.where(tied, 0.0, margin)
-    for_chosen = jax.nn.log_sigmoid(differences)
-    for_rejected = jax.nn.log_sigmoid(-differences)
-    return -jnp.mean(shares * for_chosen + (1.0 - shares) * for_rejected)
-
-
 def noisy_pairwise_loss(
     chosen: Float[Array, "n"],
     rejected: Float[Array, "n"],

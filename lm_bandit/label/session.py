@@ -27,10 +27,10 @@ from jaxtyping import Float, Int
 from lm_bandit.feedback import elicitation, lessons, linear_reward, record_files
 from lm_bandit.feedback.accuracy import answer_probabilities
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.feedback.record_files import Journal
 from lm_bandit.feedback.records import ComparisonRecord
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import END, World
 
 POOL = 1000  # questions that may be asked
