@@ -25,9 +25,8 @@ from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.oracle import exact, trie
-from lm_bandit.reward_model import RewardConfig, RewardModel
+from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import Transformer, TransformerConfig
 from lm_bandit.world import World
@@ -153,7 +152,7 @@ def prepare(
             reward_key, reward_model.init(reference), seen, config.reward, report
         )
         model = reward_model.normalize(model, seen)
-        accuracy = reward_model.accuracy(model, unseen)
+        accuracy = reward_model.pair_accuracy(model, unseen)
     fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
     return Prepared(base, fixed, loss, accuracy, ppo_key)

@@ -2,9 +2,9 @@
 
     Bayes accuracy = mean over pairs of  max(p, 1 - p),    p = P(first is preferred)
 
-People disagree. So a predictor that knows the gold reward and every rating still
-mispredicts single answers, and no reward model has a higher accuracy on new comparisons
-than the Bayes accuracy. The quality of a reward model lies between a coin and this bound:
+People disagree. So even a predictor that knows the gold reward and every rating fails
+on some answers. No reward model has a higher accuracy on new comparisons than the Bayes
+accuracy. The quality of a reward model lies between a coin and this bound:
 
     (accuracy - 1/2) / (Bayes accuracy - 1/2)
 
@@ -20,7 +20,7 @@ Shapes: n pairs, C tokens of a completion.
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import World
 
 
@@ -54,9 +54,10 @@ def win_probabilities(
 
         P(first) = P(D > 0) + 1/2 P(D = 0),    D = sign(x) (sum over y - sum over y')
 
-    She draws one rating of each word, adds up the ratings of the words that a completion
-    uses, each word once, and prefers the larger sum, or the smaller one where the prompt
-    asks for complaint. Words that both completions use cancel. A coin decides a tie.
+    She draws one rating of each word and adds up the ratings of the words that a
+    completion uses, each word once. She prefers the larger sum, or the smaller one
+    where the prompt asks for complaint. Words that both completions use cancel. A coin
+    decides a tie.
     """
     longest = 4 * 2 * world.completion_length  # no difference of ratings is larger
     size = 2 * longest + 2

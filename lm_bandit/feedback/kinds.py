@@ -4,7 +4,7 @@
     comparison    the better of two, or a tie         r(x, chosen) > r(x, rejected)
     ranking       K completions in order              the order of K rewards
     score         a number from 1 to 10               r(x, y), on the person's own scale
-    label         okay, or not okay                   whether r(x, y) exceeds a threshold
+    label         okay, or not okay                   is r(x, y) above a threshold?
     correction    the completion, edited              r(x, edited) > r(x, original)
     critique      a sentence: "'awful' should go"     which word lowers r(x, y)
 

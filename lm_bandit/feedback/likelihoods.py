@@ -1,4 +1,4 @@
-"""Likelihoods: the probability of an answer, given the reward, for each kind of feedback.
+"""Likelihoods: the probability of an answer given the reward, for each kind.
 
 A reward is never observed. Answers are observed, and an answer is more likely the more
 it agrees with the reward. A loss is the mean of - log P(answer | scores).
@@ -40,8 +40,8 @@ def noisy_pairwise_loss(
     smoothing pulls the scores together. This loss does not: its optimum has the scale
     that answers without errors would give.
 
-    Source: Chen et al. (2013), section 3, the model of Crowd-BT; Natarajan et al. (2013),
-    section 3, on learning from noisy labels.
+    Source: Chen et al. (2013), section 3, the model of Crowd-BT; Natarajan et al.
+    (2013), section 3, on learning from noisy labels.
     """
     meant = jnp.log(reliability) + jax.nn.log_sigmoid(chosen - rejected)
     reversed_ = jnp.log1p(-reliability) + jax.nn.log_sigmoid(rejected - chosen)

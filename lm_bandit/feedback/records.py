@@ -21,7 +21,6 @@ Source: the field names of Hugging Face's TRL, "dataset formats and types"; Bai 
 """
 
 import json
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -167,7 +166,8 @@ def _record(fields: dict[str, Any]) -> Record:
 def _split_prompt(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a comparison with its prompt: the shared beginning."""
     chosen, rejected = (_text(name, fields[name]) for name in ("chosen", "rejected"))
-    shared = os.path.commonprefix([chosen, rejected])
+    equal = [a == b for a, b in zip(chosen, rejected, strict=False)]
+    shared = chosen[: [*equal, False].index(False)]
     turn = shared.rfind(_TURN)
     if turn >= 0:
         end = turn + len(_TURN)

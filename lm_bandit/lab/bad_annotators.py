@@ -32,10 +32,10 @@ from jaxtyping import Float
 
 from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Asked, Bench
 from lm_bandit.oracle import exact
+from lm_bandit.reward_model import Comparisons
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs

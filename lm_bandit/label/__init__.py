@@ -10,11 +10,9 @@ Read in this order:
 """
 
 from lm_bandit.label.keyboard import typed_commands
-from lm_bandit.label.session import Question, Session, hold_session, read_answers
+from lm_bandit.label.session import Session, hold_session
 from lm_bandit.label.taste import (
     MIN_ANSWERS,
-    CrowdAgreement,
-    crowd_agreement,
     infer_taste,
     sample_annotators,
     session_summary,
@@ -22,13 +20,9 @@ from lm_bandit.label.taste import (
 
 __all__ = [
     "MIN_ANSWERS",
-    "CrowdAgreement",
-    "Question",
     "Session",
-    "crowd_agreement",
     "hold_session",
     "infer_taste",
-    "read_answers",
     "sample_annotators",
     "session_summary",
     "typed_commands",

@@ -106,7 +106,9 @@ def estimate_value(
     log_probs, learned, k1, k2, k3 = (np.asarray(x, np.float64) for x in read)
     completions = np.asarray(pulls.completions)
     ended = (completions == END).any(-1)
-    opinions = bandit.opinion(completions.reshape(-1, length), world.ratings.mean(-1))
+    opinions = bandit.summed_ratings(
+        completions.reshape(-1, length), world.ratings.mean(-1)
+    )
     gold = world.signs[:, None] * opinions.reshape(ended.shape)
     learned = np.where(ended, learned, penalty)
     return EstimatedValue(

@@ -20,7 +20,7 @@ from lm_bandit import world as text
 from lm_bandit.feedback import annotators, linear_reward, records
 from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.label import keyboard as keys
-from lm_bandit.label import session as labelling
+from lm_bandit import label as labelling
 from lm_bandit.label.session import Session, hold_session
 
 

@@ -85,7 +85,9 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
         params = ActorCritic(policy, critic=None)
         batch, _ = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
         state = (params, optimizer.init(params))
-        evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=CONFIG)
+        evaluate = partial(
+            ppo.evaluate_completions, prompts=fixed.prompts, config=CONFIG
+        )
         moved, _, diagnostics = improve(state, key, batch, evaluate, optimizer, once)
         return jax.tree.map(jnp.subtract, moved, params), diagnostics.first_ratio
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.oracle.exact import evaluate, optimum
-from tests.lm_bandit.exercises import inputs
+from tests.lm_bandit import inputs
 
 
 def test_it_is_a_policy_and_none_is_better(rng):
