@@ -17,10 +17,14 @@ Source: Williams (1992); Greensmith et al. (2004), section 4; Sutton & Barto (20
 section 13.4.
 """
 
+from typing import Literal
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from policy_gradient.trajectory import masked_mean
+from policy_gradient.trajectory import Trajectory, masked_mean
+
+Baseline = Literal["none", "constant", "average", "leave_one_out", "value"]
 
 
 def subtract(
@@ -28,7 +32,7 @@ def subtract(
     baseline: float | Float[Array, "..."],
     mask: Float[Array, "episodes time"],
 ) -> Float[Array, "episodes time"]:
-    """G_t - b of each row that happened, and 0 of the padding.
+    """Return G_t - b on each row that happened, and 0 on padding.
 
     One number b for all rows is the constant baseline; shape [episodes, 1] is one for
     each episode, and [episodes, time] one for each row.
@@ -36,6 +40,28 @@ def subtract(
     Source: Williams (1992), section 4; Sutton & Barto (2018), eq. 13.11.
     """
     return (returns - baseline) * mask
+
+
+def subtract_named(
+    name: Baseline,
+    returns: Float[Array, "episodes time"],
+    trajectories: Trajectory,
+    constant: float | Float[Array, ""],
+) -> Float[Array, "episodes time"]:
+    """Return G_t - b with the baseline of that name; `constant` is for "constant"."""
+    baseline: float | Array
+    match name:
+        case "none":
+            baseline = 0.0
+        case "constant":
+            baseline = constant
+        case "average":
+            baseline = average(returns, trajectories.mask)
+        case "leave_one_out":
+            baseline = leave_one_out(returns, trajectories.mask)
+        case "value":
+            baseline = trajectories.values
+    return subtract(returns, baseline, trajectories.mask)
 
 
 def average(

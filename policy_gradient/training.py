@@ -10,37 +10,81 @@ evaluates each of these exactly, after the training and in float64.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from mdp import MDP
 from policy_gradient.comparison.performances import performances
 from policy_gradient.diagnostics import History
-from policy_gradient.policies import Policy, tabulate
+from policy_gradient.policies import Policy, tabular_softmax, tabulate
+from policy_gradient.rollout import reset_many, to_jax
 
 CHUNK = 20  # updates between two reports
 
 
 class State(NamedTuple):
-    """All that an update changes."""
+    """What an update changes."""
 
     params: PyTree
-    optimizer_state: PyTree
-    steps: Int[Array, ""]  # of the environments, so far
+    optimizer_state: optax.OptState
+    steps: Int[Array, ""]  # of all environments, since training began
     positions: PyTree  # where the environments stand; () if each batch starts anew
 
 
 class Learner(NamedTuple):
-    """An algorithm on a world."""
+    """An algorithm on an MDP."""
 
     mdp: MDP
     policy: Policy
     start: Callable[[Key[Array, ""]], State]
-    update: Callable[[State, Key[Array, ""]], tuple[State, Any]]
+    update: Callable[[State, Key[Array, ""]], tuple[State, History]]
+
+
+class AlgorithmConfig(Protocol):
+    """What `make_learner` reads of a config."""
+
+    @property
+    def num_environments(self) -> int | None:
+        """Environments that run on from batch to batch, or None if each starts anew."""
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """Return what turns gradients into steps."""
+
+
+Update = Callable[
+    [State, Key[Array, ""], MDP, Policy, optax.GradientTransformation, Any],
+    tuple[State, History],
+]
+
+
+def make_learner(
+    update: Update,
+    mdp: MDP,
+    policy: Policy | None,
+    config: AlgorithmConfig,
+) -> Learner:
+    """Return an algorithm on an MDP, with a tabular policy if none is given."""
+    policy, table = policy or tabular_softmax(mdp), to_jax(mdp)
+    optimizer = config.make_optimizer()
+
+    def start(key: Key[Array, ""]) -> State:
+        if config.num_environments is None:
+            params, positions = policy.init(key), ()
+        else:
+            init_key, reset_key = jax.random.split(key)
+            params = policy.init(init_key)
+            positions = reset_many(reset_key, table, config.num_environments)
+        return State(params, optimizer.init(params), jnp.zeros((), int), positions)
+
+    def advance(state: State, key: Key[Array, ""]) -> tuple[State, History]:
+        return update(state, key, table, policy, optimizer, config)
+
+    return Learner(mdp, policy, start, advance)
 
 
 class Trained(NamedTuple):
