@@ -95,7 +95,7 @@ class Compare(comparison.CompareConfig):
         world = pocket_world(self.ratings)
         keep_compiled_programs()
         console = Console()
-        progress = BarProgress(console)
+        progress = BarProgress(console, pipeline.STAGES)
         try:
             with progress.bars:
                 found = comparison.compare(world, self, progress)
@@ -160,7 +160,7 @@ def rlhf(
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
     keep_compiled_programs()
-    progress = BarProgress(console)
+    progress = BarProgress(console, pipeline.STAGES)
     exactly = name == "pocket"
     try:
         with progress.bars:

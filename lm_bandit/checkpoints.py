@@ -40,7 +40,7 @@ from safetensors.numpy import save as serialize
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer, TransformerConfig, init
 from lm_bandit.world import END
-from mdp.interface.command_line import write_files
+from mdp.interface.files import write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")

@@ -34,6 +34,16 @@ from lm_bandit.world import World
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
 
+# The stages of a run, and what a progress bar calls them.
+STAGES = {
+    "pretraining": "pretraining on babble",
+    "SFT": "SFT on demonstrations",
+    "reward model": "reward model on comparisons",
+    "PPO": "PPO against the reward model",
+    "exact oracle": "exact oracle, every completion",
+    "estimates": "estimates from samples",
+}
+
 
 @dataclass(frozen=True)
 class RunConfig:

@@ -23,7 +23,7 @@ from lm_bandit.oracle.estimates import Estimate, EstimatedValue, Estimates
 from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Learned, Models, RunConfig, Truth
 from lm_bandit.world import World, babble_entropy
-from mdp.interface.command_line import write_files
+from mdp.interface.files import write_files
 
 ROWS = {
     "base": "pretrained",

@@ -16,7 +16,8 @@ from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
 import mdp
-from mdp.interface.command_line import run, write_csv, write_files
+from mdp.interface.command_line import run
+from mdp.interface.files import write_csv, write_files
 from mdp.worlds import WORLDS, World, acted_in
 from mdp.worlds.world import cells
 

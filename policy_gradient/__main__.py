@@ -21,8 +21,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from mdp.interface.command_line import run, write_files
+from mdp.interface.command_line import run
 from mdp.interface.compilation import keep_compiled_programs
+from mdp.interface.files import write_files
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import (
     NUM_CHECKPOINTS,

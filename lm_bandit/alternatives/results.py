@@ -21,7 +21,7 @@ from rich.table import Table
 from lm_bandit import plots
 from lm_bandit.alternatives.comparison import Comparison, objectives, shares
 from lm_bandit.oracle.exact import Value
-from mdp.interface.command_line import write_csv, write_files
+from mdp.interface.files import write_csv, write_files
 
 PACKAGES = ("bellman-to-rlhf", "numpy", "jax", "jaxlib", "optax")
 

@@ -29,7 +29,7 @@ from lm_bandit.feedback.records import (
     Record,
     Score,
 )
-from mdp.interface.command_line import write_files
+from mdp.interface.files import write_files
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
 Decode = Callable[[Int[np.ndarray, "n"]], str]

@@ -30,7 +30,7 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
-from mdp.interface.command_line import write_csv, write_files
+from mdp.interface.files import write_csv, write_files
 
 
 class Experiment(NamedTuple):

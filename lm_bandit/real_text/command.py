@@ -15,6 +15,7 @@ import jax
 from rich.console import Console
 
 from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.pipeline import STAGES
 from lm_bandit.real_text import download, material, measure, own_files, ratings, tables
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material
@@ -49,7 +50,7 @@ class Command(RealTextConfig):
         keep_compiled_programs()
         name = self.data or self.corpus.stem
         folder = self.out or Path("runs") / f"{name}-{self.seed}"
-        progress = BarProgress(console)
+        progress = BarProgress(console, STAGES)
         stages = Stages(folder, self._identity(), progress)
         stages.begin(self.overwrite)
         stages.keep(given.tokenizer)

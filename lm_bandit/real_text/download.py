@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mdp.interface.command_line import write_files
+from mdp.interface.files import write_files
 
 PACKAGE = "vaderSentiment"
 VERSION = "3.3.2"

@@ -18,7 +18,7 @@ from lm_bandit import checkpoints
 from lm_bandit.real_text import tokenizer
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
-from mdp.interface.command_line import write_files
+from mdp.interface.files import write_files
 from mdp.interface.progress import Progress
 
 Model = Transformer | RewardModel

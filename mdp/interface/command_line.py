@@ -1,28 +1,28 @@
-"""What the command lines have in common: a mistake costs one line, and no file is half.
+"""Command lines out of dataclasses; a mistake costs one line.
 
     def main(args=None):
-        return run(Solve | Learn, args, prog="python -m mdp")
+        return run(Solve | Learn, args, "python -m mdp", "Finite MDPs.")
 
 The flags are the fields of a dataclass, and its method `run` is the command.
 """
 
 import contextlib
-import csv
 import io
-import os
 import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
 import tyro
+from rich.console import Console
+
+from mdp.interface.files import Content, write_files
 
 
 def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) -> int:
-    """Read a command and run it: 0, or 2 and one line about what cannot be done."""
+    """Parse a command and run it; return 0, or 2 after one line about a mistake."""
     try:
         command = _parse(commands, args, prog, description)
         out = getattr(command, "out", None)
@@ -36,30 +36,24 @@ def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) 
     return 0
 
 
-def write_files(
-    directory: Path, files: Mapping[str, Callable[[Path], object]]
-) -> list[Path]:
-    """Let each function write its file; all appear together, and only when complete.
-
-    They are written to a hidden directory beside their places, and then moved.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
-        for name, write in files.items():
-            write(Path(scratch) / name)
-        for name in files:
-            os.replace(Path(scratch) / name, directory / name)
-    return [directory / name for name in files]
+def require_new_folder(out: Path | None, overwrite: bool) -> None:
+    """Raise ValueError where the folder of results exists and must not be changed."""
+    if out is not None and out.exists() and not overwrite:
+        raise ValueError(f"--out must be a new folder, got {out}: try --overwrite")
 
 
-def write_csv(path: Path, rows: Iterable[Sequence]) -> None:
-    """A table as comma-separated values, its header first."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+def write_and_name(
+    console: Console, folder: Path, files: Mapping[str, Content]
+) -> None:
+    """Write several files, see `write_files`, and print the path of each."""
+    for path in write_files(folder, files):
+        console.print(f"wrote {path}", highlight=False)
 
 
-def _parse(commands: Any, args: Sequence[str] | None, prog: str, description: str):
-    """The command; tyro's message about a wrong one becomes one line."""
+def _parse(
+    commands: Any, args: Sequence[str] | None, prog: str, description: str
+) -> Any:
+    """Return the command; tyro's message about a wrong one becomes one line."""
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
@@ -71,17 +65,17 @@ def _parse(commands: Any, args: Sequence[str] | None, prog: str, description: st
 
 
 def _first_paragraph(message: str) -> str:
-    """What tyro says between the title of its box and the first rule, in one line."""
+    """Return tyro's text between the box's title and the first rule, in one line."""
     lines = [line.strip(" │╭╮╰╯") for line in message.splitlines()[1:]]
 
     def is_rule(line: str) -> bool:
         return not line.strip("─-")
 
-    told = takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines))
+    paragraph = takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines))
     # A config that checks itself says what is wrong; its name inside tyro adds nothing.
-    return re.sub(r"^Error parsing __tyro\S*: ", "", " ".join(told))
+    return re.sub(r"^Error parsing __tyro\S*: ", "", " ".join(paragraph))
 
 
-def _refuse(why: str) -> int:
-    print(f"error: {' '.join(why.split())}", file=sys.stderr)
+def _refuse(message: str) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""Keep compiled programs between runs: compiling is most of what a learner waits for.
+"""A folder that keeps compiled programs between runs; most waiting is for compiling.
 
 The command lines and the tests call `keep_compiled_programs`; nothing needs it. jax's
 own settings come first: `JAX_COMPILATION_CACHE_DIR` moves the folder, and
@@ -12,7 +12,7 @@ import jax
 
 
 def keep_compiled_programs() -> None:
-    """Use a folder of the user's cache as jax's persistent compilation cache."""
+    """Use a folder in the user's cache as jax's persistent compilation cache."""
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     # Short compilations too: there are many of them.
@@ -20,6 +20,6 @@ def keep_compiled_programs() -> None:
 
 
 def cache_folder() -> Path:
-    """The project's folder in the user's cache."""
+    """Return the project's folder in the user's cache."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "bellman-to-rlhf"

@@ -1,33 +1,37 @@
-"""What numbers must satisfy to configure an algorithm. Errors are one line.
+"""Checks of the numbers in an algorithm's config, each with an error of one line.
 
-A config is a frozen dataclass, and to jax a tree: its floats are data, so that `vmap`
-can map over a sweep of them; its integers, words and switches are part of the program.
+A config is a frozen dataclass. `sweepable` also makes it a tree to jax: its floats are
+data, so that `vmap` can map over several values of them. Its integers, words and
+switches are part of the compiled program.
 
     configs = [replace(config, step_size=x) for x in (0.1, 0.2)]
-    jax.tree.map(lambda *x: np.array(x), *configs)          # one config, of two values
+    jax.tree.map(lambda *x: np.array(x), *configs)    # one config that holds two values
 """
 
 import copy
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
-import jax
+Config = TypeVar("Config", bound=type)
 
 
-def sweepable(config_class: type) -> type:
-    """A class decorator: let jax see the floats of a config as its leaves.
+def sweepable(config_class: Config) -> Config:
+    """Register a config class with jax: its floats become the leaves of a tree.
 
-    What jax puts in their place is not checked again.
+    The checks of the class run when a config is made, and not again on what jax puts in
+    the place of its floats.
     """
+    import jax  # only here: `mdp` itself works without jax
+
     names = [field.name for field in fields(config_class)]
     floats = [field.name for field in fields(config_class) if field.type is float]
     rest = [name for name in names if name not in floats]
 
-    def flatten(config):
+    def flatten(config: Any) -> tuple[list[tuple[Any, Any]], tuple[Any, ...]]:
         children = [(jax.tree_util.GetAttrKey(n), getattr(config, n)) for n in floats]
         return children, tuple(getattr(config, n) for n in rest)
 
-    def unflatten(constants, leaves):
+    def unflatten(constants: tuple[Any, ...], leaves: Any) -> Any:
         config = object.__new__(config_class)
         values = [*zip(floats, leaves, strict=True), *zip(rest, constants, strict=True)]
         for name, value in values:
@@ -39,7 +43,7 @@ def sweepable(config_class: type) -> type:
 
 
 def altered(config: Any, name: str, value: Any) -> Any:
-    """A copy with another value of one field, which inside jax is not known yet."""
+    """Return a copy of a config with another value of one field, unchecked."""
     copied = copy.copy(config)
     object.__setattr__(copied, name, value)
     return copied

@@ -1,7 +1,16 @@
-"""Which stage a run is at, and how long it will take."""
+"""Progress of a long command: its stages, how far each is, how long each took.
+
+    progress = BarProgress(console)
+    with progress.shown("nothing was written"):
+        with progress.stage("PPO", num_updates) as report:
+            train(..., report=report)             # calls report(updates_done)
+    progress.seconds["PPO"]
+
+Library functions take a `Progress` and call it; only a command line shows bars.
+"""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,39 +23,42 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
-STAGES = {
-    "pretraining": "pretraining on babble",
-    "SFT": "SFT on demonstrations",
-    "reward model": "reward model on comparisons",
-    "PPO": "PPO against the reward model",
-    "exact oracle": "exact oracle, every completion",
-    "estimates": "estimates from samples",
-}
+# report(done, metrics=None): called with the number of steps done so far.
+Report = Callable[..., None]
 
 
 class Progress:
-    """Told of every stage; this one keeps the seconds and shows nothing."""
+    """The seconds that each stage took; shows nothing."""
 
-    def __init__(self):
+    def __init__(self) -> None:
+        """Start without stages."""
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str, steps: int) -> Iterator[Callable[..., None]]:
-        """Time a stage of so many steps; yields what to call as steps get done."""
+    def stage(self, name: str, steps: int) -> Iterator[Report]:
+        """Time a stage of so many steps, and yield its report function."""
         started = time.perf_counter()
-        yield self.begin(name, steps)
+        yield self._begin(name, steps)
         self.seconds[name] = time.perf_counter() - started
 
-    def begin(self, name: str, steps: int) -> Callable[..., None]:
+    def _begin(self, name: str, steps: int) -> Report:
         return lambda done, metrics=None: None
 
 
 class BarProgress(Progress):
-    """A progress bar for each stage."""
+    """Progress with a bar for each stage, in a terminal."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, titles: Mapping[str, str] | None = None):
+        """Prepare bars on a console; `shown` shows them.
+
+        Args:
+            console: where to show them.
+            titles: longer texts to show instead of the names of stages.
+        """
         super().__init__()
-        self.current = "the start"
+        self.console = console
+        self.titles = titles or {}
+        self.current = "the start"  # title of the latest stage
         self.bars = Bars(
             TextColumn("{task.description:32}"),
             BarColumn(),
@@ -57,7 +69,21 @@ class BarProgress(Progress):
             console=console,
         )
 
-    def begin(self, name: str, steps: int):
-        self.current = STAGES.get(name, name)
+    @contextmanager
+    def shown(self, kept: str = "nothing was written") -> Iterator[None]:
+        """Show the bars; Ctrl-C ends the program with one line and exit status 130.
+
+        Args:
+            kept: what that line says of the files, after "Stopped during STAGE; ".
+        """
+        try:
+            with self.bars:
+                yield
+        except KeyboardInterrupt:
+            self.console.print(f"Stopped during {self.current}; {kept}.")
+            raise SystemExit(130) from None
+
+    def _begin(self, name: str, steps: int) -> Report:
+        self.current = self.titles.get(name, name)
         task = self.bars.add_task(self.current, total=steps)
         return lambda done, metrics=None: self.bars.update(task, completed=done)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mdp import MDP
-from mdp.interface.command_line import write_csv
+from mdp.interface.files import write_csv
 from policy_gradient.comparison.compare import Comparison, Judged, Reference
 from policy_gradient.comparison.named import REFERENCE
 from policy_gradient.comparison.summary import Summary

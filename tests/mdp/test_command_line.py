@@ -11,7 +11,6 @@ import pytest
 mpl.use("Agg")
 
 from mdp.__main__ import main
-from mdp.interface import command_line
 from mdp.worlds import WORLDS
 
 
@@ -114,20 +113,6 @@ def test_a_mistake_costs_one_clear_line(command, told, capsys):
     assert complaint.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "╭─ Value error ───╮\n│ what, and where │\n│ it was          │\n"
-        "│ ─────────────── │\n│ For help, read  │\n╰─────────────────╯\n",
-        " Value error     \n ------------- \n  what, and where \n  it was   \n"
-        "  --------------- \n  For help, read  \n",
-    ],
-)
-def test_a_message_in_a_box_is_told_without_it(message):
-    """The boxes of tyro come with or without lines, as the terminal can."""
-    assert command_line._first_paragraph(message) == "what, and where it was"
-
-
 def test_values_without_a_limit_are_reported(capsys, monkeypatch):
     from mdp import __main__ as cli
 
@@ -147,20 +132,6 @@ def test_out_must_be_a_directory(capsys, tmp_path):
     assert main(["solve", "student", "--out", str(file / "below")]) == 2
     assert "error: cannot write" in capsys.readouterr().err
     assert file.read_text() == "kept"
-
-
-def test_files_appear_together_or_not_at_all(tmp_path):
-    (tmp_path / "first").write_text("old")
-
-    def fail(path):
-        path.write_text("half")
-        raise ValueError("in the middle")
-
-    files = {"first": lambda path: path.write_text("new"), "second": fail}
-    with pytest.raises(ValueError, match="in the middle"):
-        command_line.write_files(tmp_path, files)
-    assert [path.name for path in tmp_path.iterdir()] == ["first"]
-    assert (tmp_path / "first").read_text() == "old"
 
 
 def test_help_is_no_mistake(capsys):

@@ -1,0 +1,138 @@
+"""Files of results: tables, JSON and pictures, written whole or not at all.
+
+    write_files(folder, {
+        "runs.csv": csv_text(rows),
+        "summary.json": json_text(summary),
+        "curves.png": png_bytes(figure),
+    })
+
+JSON has no word for nan or infinity: both become null. With the same versions of the
+packages, equal results give equal bytes.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PACKAGES = ("bellman-to-rlhf", "numpy", "scipy", "jax", "jaxlib", "optax")
+
+# The content of a file, or a function that writes it to a path.
+Content = str | bytes | Callable[[Path], object]
+
+
+def write_files(folder: Path, files: Mapping[str, Content]) -> list[Path]:
+    """Write several files; all appear together, and only when complete.
+
+    They are written to a hidden folder beside their places, and then moved.
+
+    Args:
+        folder: where to write; it is created if it is missing.
+        files: the content of each file by its name. Text is written as UTF-8.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+        for name, content in files.items():
+            path = Path(scratch) / name
+            if isinstance(content, str):
+                path.write_bytes(content.encode())
+            elif isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                content(path)
+        for name in files:
+            os.replace(Path(scratch) / name, folder / name)
+    return [folder / name for name in files]
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Return a table as comma-separated values; the first row is its header."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON text that ends with a new line, see `plain`."""
+    return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
+
+
+def png_bytes(figure: Any, dpi: int = 150) -> bytes:
+    """Return a matplotlib figure as a PNG picture; equal figures give equal bytes."""
+    picture = io.BytesIO()
+    # The version of matplotlib would be written into the picture.
+    figure.savefig(picture, format="png", dpi=dpi, metadata={"Software": None})
+    return picture.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write one table of comma-separated values; the first row is its header."""
+    write_files(path.parent, {path.name: csv_text(rows)})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write one JSON file, see `plain`."""
+    write_files(path.parent, {path.name: json_text(value)})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds an object.
+
+    Raises ValueError, in one line that names the file, where it cannot be read or does
+    not hold a JSON object.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be JSON, got {error}") from None
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, source: str) -> dict[str, Any]:
+    """Read a JSON object from text; errors name its source, such as a file."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{source} must be JSON, got {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{source} must be a JSON object, got {text[:40]}")
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return a value in the types of JSON.
+
+    Named tuples and dataclasses become objects, arrays become lists, paths become text,
+    and numbers that are not finite become None.
+    """
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    elif isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): plain(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **packages}

@@ -1,0 +1,210 @@
+"""Files, configs, progress and command lines, as all three packages use them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+import mdp.interface
+from mdp.interface import command_line, configs, files
+from mdp.interface.progress import BarProgress, Progress
+
+
+class Point(NamedTuple):
+    x: float
+    y: tuple[float, ...]
+
+
+@configs.sweepable
+@dataclass(frozen=True)
+class Config:
+    step_size: float = 0.1
+    num_updates: int = 5
+
+    def __post_init__(self):
+        configs.require_positive(self, "step_size", "num_updates")
+
+
+def test_the_interface_is_these_five_files():
+    folder = Path(mdp.interface.__file__).parent
+    names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert names == {"configs", "files", "progress", "command_line", "compilation"}
+    assert all(f"{name}.py" in mdp.interface.__doc__ for name in names)
+
+
+def test_files_appear_together_or_not_at_all(tmp_path):
+    (tmp_path / "first").write_text("old")
+
+    def fail(path):
+        path.write_text("half")
+        raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        files.write_files(tmp_path, {"first": "new", "second": fail})
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+    assert (tmp_path / "first").read_text() == "old"
+
+
+def test_a_file_is_text_or_bytes_or_what_a_function_writes(tmp_path):
+    contents = {"a": "ä\n", "b": b"\x00", "c": lambda path: path.write_text("c")}
+    written = files.write_files(tmp_path / "new" / "folder", contents)
+    assert [path.name for path in written] == ["a", "b", "c"]
+    assert [path.read_bytes() for path in written] == ["ä\n".encode(), b"\x00", b"c"]
+
+
+def test_a_table_is_written_with_quotes_where_it_needs_them(tmp_path):
+    files.write_csv(tmp_path / "table.csv", [("name", "value"), ("a, b", 0.1)])
+    expected = b'name,value\r\n"a, b",0.1\r\n'
+    assert (tmp_path / "table.csv").read_bytes() == expected
+
+
+def test_json_holds_tuples_configs_arrays_and_paths_and_no_infinity(tmp_path):
+    value = {
+        "point": Point(float("nan"), (1.5, -np.inf)),
+        3: Config(),
+        "array": np.array([[1, 2]]),
+        "number": np.float32(0.5),
+        "path": Path("a/b"),
+        "nothing": None,
+    }
+    files.write_json(tmp_path / "value.json", value)
+    assert files.read_json(tmp_path / "value.json") == {
+        "point": {"x": None, "y": [1.5, None]},
+        "3": {"step_size": 0.1, "num_updates": 5},
+        "array": [[1, 2]],
+        "number": 0.5,
+        "path": "a/b",
+        "nothing": None,
+    }
+    assert files.json_text({"a": 1}) == '{\n  "a": 1\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "must be JSON, got Expecting property name"),
+        (b"[1]", r"must be a JSON object, got \[1\]"),
+        (b"\xff", "must be JSON, got .*utf-8.* codec can't decode"),
+        (b"[" * 100_000, "must be JSON, got maximum recursion"),
+        (None, "cannot read .*: No such file"),
+    ],
+)
+def test_a_bad_json_file_is_refused_in_one_line_with_its_name(
+    content, message, tmp_path
+):
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        files.read_json(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_versions_name_python_and_every_package():
+    assert set(files.versions()) == {"python", *files.PACKAGES}
+    assert files.versions()["numpy"] == np.__version__
+
+
+def test_equal_pictures_have_equal_bytes_without_the_name_of_the_program():
+    from matplotlib.figure import Figure
+
+    figure = Figure((1, 1))
+    picture = files.png_bytes(figure, dpi=20)
+    assert picture.startswith(b"\x89PNG")
+    assert b"matplotlib" not in picture.lower()
+    assert picture == files.png_bytes(figure, dpi=20)
+    assert picture != files.png_bytes(figure, dpi=30)
+
+
+def test_jax_varies_the_floats_of_a_config_and_nothing_else():
+    leaves, structure = jax.tree.flatten(Config())
+    assert leaves == [0.1]
+    assert structure.unflatten([np.array([1.0, 2.0])]).num_updates == 5
+    assert structure != jax.tree.structure(Config(num_updates=6))
+    # What jax puts in place of a float is not checked again.
+    assert structure.unflatten([-1.0]).step_size == -1.0
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad", "message"),
+    [
+        (configs.require_positive, 0.1, 0, "rate must be positive, got 0"),
+        (configs.require_not_negative, 0, -1, "rate must not be negative, got -1"),
+        (configs.require_in_unit_interval, 0, -0.1, "rate must be in .*, got -0.1"),
+        (configs.require_in_unit_interval, 1, 1.1, "rate must be in .*, got 1.1"),
+        (configs.require_positive, 1, float("nan"), "must be positive, got nan"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_name(check, good, bad, message):
+    class Rates:
+        other, rate = good, bad
+
+    check(Rates, "other")
+    with pytest.raises(ValueError, match=message):
+        check(Rates, "other", "rate")
+
+
+def test_a_part_must_divide_the_whole():
+    configs.require_divisor("num_heads", 2, "d_model", 8)
+    with pytest.raises(ValueError, match="num_heads must divide d_model = 8, got 3"):
+        configs.require_divisor("num_heads", 3, "d_model", 8)
+
+
+def test_progress_keeps_the_seconds_of_each_stage_and_shows_nothing(capsys):
+    progress = Progress()
+    with progress.stage("PPO", 2) as report:
+        report(1)
+        report(2, {"reward": 1.0})
+    assert progress.seconds["PPO"] >= 0
+    assert capsys.readouterr().out == ""
+
+
+def test_bars_show_the_title_of_a_stage_and_the_steps_done(capsys):
+    progress = BarProgress(Console(width=100), {"PPO": "improving the policy"})
+    with progress.shown(), progress.stage("PPO", 7) as report:
+        report(3)
+    assert set(progress.seconds) == {"PPO"}
+    printed = capsys.readouterr().out
+    assert "improving the policy" in printed
+    assert "3/7" in printed
+
+
+def test_ctrl_c_costs_one_line_that_says_what_was_kept(capsys):
+    progress = BarProgress(Console(width=100))
+    stopped, shown = pytest.raises(SystemExit), progress.shown("all is lost")
+    with stopped as stop, shown, progress.stage("PPO", 7):
+        raise KeyboardInterrupt
+    assert stop.value.code == 130
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Stopped during PPO; all is lost."
+
+
+def test_results_go_to_a_new_folder_unless_they_may_overwrite(tmp_path, capsys):
+    command_line.require_new_folder(None, overwrite=False)
+    command_line.require_new_folder(tmp_path, overwrite=True)
+    command_line.require_new_folder(tmp_path / "new", overwrite=False)
+    with pytest.raises(ValueError, match="must be a new folder, got"):
+        command_line.require_new_folder(tmp_path, overwrite=False)
+    command_line.write_and_name(Console(width=300), tmp_path, {"a.json": "{}"})
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'a.json'}\n"
+    assert json.loads((tmp_path / "a.json").read_text()) == {}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "╭─ Value error ───╮\n│ what, and where │\n│ it was          │\n"
+        "│ ─────────────── │\n│ For help, read  │\n╰─────────────────╯\n",
+        " Value error     \n ------------- \n  what, and where \n  it was   \n"
+        "  --------------- \n  For help, read  \n",
+    ],
+)
+def test_the_message_in_a_box_of_tyro_becomes_one_line(message):
+    """The boxes of tyro come with or without lines, as the terminal can."""
+    assert command_line._first_paragraph(message) == "what, and where it was"
