@@ -116,8 +116,7 @@ def loss(
     now = evaluate(params, batch.observations, batch.actions)
     scores = jnp.vectorize(objectives.score_function)(now.log_prob, batch.advantages)
     errors = jnp.vectorize(objectives.value_loss)(now.value, batch.value_targets)
-    total = config.value_weight * batch.mean_of_rows(errors) - batch.mean_of_rows(
-        scores
-    )
+    total = -batch.mean_of_rows(scores)
+    total += config.value_weight * batch.mean_of_rows(errors)
     total -= config.entropy_weight * batch.mean_of_rows(now.entropy)
     return total, diagnostics.measure(total, now, batch)

@@ -144,10 +144,13 @@ def whole_episodes(
     reset_key, rollout_key = jax.random.split(key)
     positions = reset_many(reset_key, mdp, num_episodes)
     rows = rollout_many(tables, rollout_key, positions, mdp, time_limit, time_limit)
-    alive = jnp.cumprod(rows.trajectory.continues, -1)
-    mask = jnp.concatenate([jnp.ones_like(alive[:, :1]), alive[:, :-1]], -1)
-    return Rollout(
-        trajectory=rows.trajectory._replace(mask=mask),
-        position=(),
-        finished=jnp.where(mask > 0, rows.finished, jnp.nan),
-    )
+    first = jax.vmap(first_episode)(rows.trajectory)
+    finished = jnp.where(first.mask > 0, rows.finished, jnp.nan)
+    return Rollout(first, (), finished)
+
+
+def first_episode(trajectory: Trajectory) -> Trajectory:
+    """Mask everything that comes after the first episode."""
+    alive = jnp.cumprod(trajectory.continues)
+    mask = jnp.concatenate([jnp.ones_like(alive[:1]), alive[:-1]])
+    return trajectory._replace(mask=mask)
