@@ -32,10 +32,10 @@ from jaxtyping import Float
 
 from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.lab import opinions
 from lm_bandit.lab.opinions import Asked, Bench
 from lm_bandit.oracle import exact
+from lm_bandit.reward_model import Comparisons
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs
@@ -96,9 +96,13 @@ def malicious(on: Bench, seeds: Sequence[int], comparisons: int):
         ("plain", crowd.bradley_terry),
         ("Crowd-BT", crowd.crowd_bradley_terry),
     ):
-        learned = lessons.learn_each(seeds, on.world, stacked, likelihood, ANNOTATORS)
+        learned = lessons.learn_by_seed(
+            seeds, on.world, stacked, likelihood, ANNOTATORS
+        )
         worths = np.asarray(learned.reward, np.float64)
-        correlation[name] = np.array([lessons.correlation(on.world, w) for w in worths])
+        correlation[name] = np.array(
+            [lessons.gold_correlation(on.world, w) for w in worths]
+        )
         gold[name] = np.array([gold_of(on, w) for w in worths])
     reliability = np.asarray(jax.nn.sigmoid(learned.crowd.reliability))
     return correlation, gold, reliability

@@ -20,10 +20,11 @@ from jaxtyping import Bool
 
 from lm_bandit import generate
 from lm_bandit.feedback import record_files
-from lm_bandit.feedback.kinds import Answers, Comparisons, Corrections
+from lm_bandit.feedback.kinds import Answers, Corrections
 from lm_bandit.real_text import layout, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material, Sentences
+from lm_bandit.reward_model import Comparisons
 
 LEAST = 100  # texts, or answers: with fewer nothing is left to hold out
 
@@ -61,7 +62,7 @@ def with_preferences(
     """The material of a corpus, and what people prefer: two halves, and held out."""
     encode = partial(tokenizer.encode, material.tokenizer)
     lengths = config.prompt_length, config.read_length
-    found = record_files.load(path, *layout.encoders(encode, *lengths), skipped)
+    found = record_files.load_answers(path, *layout.encoders(encode, *lengths), skipped)
     answers = _comparisons(found, path)
     rng = np.random.default_rng(config.seed)
     columns = map(np.ndarray.tolist, answers[:3])
