@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from policy_gradient import exact
-from tests.mdp.exercises import inputs as of_worlds
+from tests.mdp import inputs as of_worlds
 from tests.policy_gradient.exercises import oracles
 
 

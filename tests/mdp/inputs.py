@@ -1,4 +1,4 @@
-"""Random inputs on which no term of an equation can go missing unnoticed."""
+"""Random inputs on which every term of an equation makes a difference."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ import mdp
 
 
 def recording(rng, length):
-    """Rewards of both signs, discounts that differ, and some episodes that end."""
+    """Return rewards of both signs, and different discounts, some of them 0."""
     discounts = rng.uniform(0.3, 0.95, length)
     discounts[rng.random(length) < 0.25] = 0.0
     return rng.normal(-1.0, 3.0, length), discounts
 
 
 def small_world():
-    """State 0 may stay or leave, by chance; in 1 only leaving is allowed; 2 is over."""
+    """Return a world of three states: 1 has one action, and 2 is terminal."""
     table = [
         [
             [(0.5, 0, 4.0, False), (0.25, 1, -8.0, False), (0.25, 1, 2.0, True)],
@@ -26,12 +26,12 @@ def small_world():
 
 
 def world(rng, num_states=6, num_actions=3, num_outcomes=4, gamma=None):
-    """A world with everything in it that is easily forgotten.
+    """Return a random world that contains everything that is easily forgotten.
 
-    Outcomes that share a next state and differ in reward and discount, discounts of
-    several sizes, endings on the way into states that go on, an action that is not
-    available in two states, rows of padding that hold numbers, mostly negative rewards,
-    and a last state that is terminal. Every action may end the episode.
+    It has outcomes that share a next state and differ in reward and discount, discounts
+    of several sizes, endings on the way into states that go on, an unavailable action
+    in two states, padding that holds numbers, mostly negative rewards, and a last state
+    that is terminal. Every action may end the episode.
     """
     shape = (num_states, num_actions, num_outcomes)
     probs = 0.9 * rng.dirichlet(np.full(num_outcomes, 0.7), shape[:2])
@@ -58,34 +58,34 @@ def world(rng, num_states=6, num_actions=3, num_outcomes=4, gamma=None):
 
 
 def loop(reward, gamma):
-    """One state, one action, which leads back and earns the reward for ever."""
+    """Return one state with one action, which earns the reward for ever."""
     return mdp.from_arrays([[[1.0]]], [reward], gamma)
 
 
 def values(rng, world):
-    """Of both signs; what stands at the terminal state is not 0, and must not count."""
+    """Return values of both signs; that of the terminal state is not 0."""
     numbers = rng.normal(0.0, 10.0, world.num_states)
     numbers[-1] = 100.0
     return numbers
 
 
 def action_values_with_ties(rng, world):
-    """Few different numbers, all below 0, so that many tie; unavailable ones are best.
+    """Return action values of which many tie, all below 0 where available.
 
-    Not everywhere: where an action is not available it may as well be the worst.
+    Unavailable actions have the best or the worst value.
     """
     q = rng.integers(-4, -1, world.available.shape).astype(float)
     return np.where(world.available, q, rng.choice([-9.0, 5.0], q.shape))
 
 
 def policy(rng, world):
-    """A random distribution over the available actions of each state."""
+    """Return a random distribution over the available actions of each state."""
     weights = rng.uniform(0.05, 1.0, world.available.shape) * world.available
     return weights / weights.sum(-1, keepdims=True)
 
 
 def episode(rng, length, ends=True, num_states=5):
-    """A walk through few states, so that they come again; the last state is the end.
+    """Return a random episode through few states, so that they are visited again.
 
     The discounts differ from step to step; the last is 0 only if the episode ended.
     """
@@ -101,7 +101,7 @@ def episode(rng, length, ends=True, num_states=5):
 
 
 def small_episode():
-    """From state 0 to 1 to the end in 2; gamma is 1/2."""
+    """Return an episode from state 0 to 1 to the end in 2, with gamma 1/2."""
     return mdp.Episode(
         states=np.array([0, 1]),
         actions=np.array([0, 0]),
@@ -109,3 +109,30 @@ def small_episode():
         discounts=np.array([0.5, 0.0]),
         next_states=np.array([1, 2]),
     )
+
+
+def worlds_to_solve(rng):
+    """Return worlds without and with ends, with gamma below 1 and equal to 1."""
+    random = [world(rng, 5, gamma=gamma) for gamma in (None, 0.3, 0.97, 1.0)]
+    return [loop(-1.0, 0.9), small_world(), *random]
+
+
+def next_actions(rng, num_actions=4):
+    """Return reward, discount, values of the next actions, and which are available.
+
+    The values are negative, but for the one that is not available, which is the best.
+    """
+    available = rng.permutation(num_actions) > 0
+    q = np.where(available, rng.normal(-5.0, 1.0, num_actions), 50.0)
+    return float(rng.normal()), float(rng.uniform(0.3, 0.95)), q, available
+
+
+def pulls(rng, num_runs, num_arms):
+    """Return the arguments of a gradient bandit's step, by name."""
+    return {
+        "preferences": rng.normal(size=(num_runs, num_arms)),
+        "actions": rng.integers(num_arms, size=num_runs),
+        "rewards": rng.normal(2.0, 3.0, num_runs),
+        "baseline": rng.normal(2.0, 1.0, num_runs),
+        "step_size": float(rng.uniform(0.1, 0.9)),
+    }

@@ -1,12 +1,12 @@
-"""The inputs on which answers are compared, smallest first.
+"""Inputs on which the answers to exercises about MDPs are compared, smallest first.
 
-The first of each exercise can be checked by hand; the last leave nothing out. Where a
-case is a pair, the second is how far answers may differ that are both right.
+The first of each exercise can be checked by hand; the last ones contain everything. In
+a pair, the second entry is the largest difference between two right answers.
 """
 
 import numpy as np
 
-from tests.mdp.exercises import inputs
+from tests.mdp import inputs
 
 
 def discounted_returns(seed):
@@ -61,7 +61,7 @@ def worlds_and_action_values(seed):
 
 
 def worlds_to_solve(seed):
-    """The coarser the accuracy that is asked for, the more may right answers differ."""
+    """Yield worlds and accuracies, with the largest difference of right answers."""
     rng = np.random.default_rng(seed)
     worlds = [inputs.loop(-1.0, 0.5), inputs.loop(1.0, 0.99), inputs.small_world()]
     worlds += [
@@ -107,7 +107,7 @@ def episodes_and_visits(seed):
 
 
 def next_actions(seed):
-    """Reward, discount, the values of the next actions, and which are available."""
+    """Yield reward, discount, values of the next actions, and which are available."""
     rng = np.random.default_rng(seed)
     q = np.array([-4.0, -2.0, 8.0])
     yield -1.0, 0.5, q, np.array([True, True, False])
@@ -135,7 +135,7 @@ def expected_sarsa_targets(seed):
     rng = np.random.default_rng(seed)
     for reward, discount, q, available in next_actions(seed):
         weights = rng.integers(1, 5, len(q)) * available
-        # Of several: the first action, which is not the best, is the most likely.
+        # The first action, which is not the best, is the most likely.
         weights[0] += 4
         yield {
             "reward": reward,

@@ -1,6 +1,6 @@
-"""What the exercises are held against: sums written out, one term at a time.
+"""Expected results of the equations: sums written out, one term at a time.
 
-None of them may call what is exercised; `oracle` sees to it.
+An oracle must not call the function that is tested; the decorator `oracle` refuses it.
 """
 
 from itertools import product
@@ -11,8 +11,8 @@ from tests.exercises.oracle import oracle
 
 
 @oracle
-def sum_of_what_follows(rewards, discounts, t):
-    """R_{t+1} + d_t R_{t+2} + d_t d_{t+1} R_{t+3} + ..."""
+def discounted_sum(rewards, discounts, t):
+    """Return R_{t+1} + d_t R_{t+2} + d_t d_{t+1} R_{t+3} + ..."""
     total = 0.0
     for k in range(t, len(rewards)):
         total += np.prod(discounts[t:k]) * rewards[k]
@@ -21,7 +21,7 @@ def sum_of_what_follows(rewards, discounts, t):
 
 @oracle
 def transitions(world):
-    """T(s' | s, a), one outcome at a time."""
+    """Return T(s' | s, a), one outcome at a time."""
     dense = np.zeros((*world.available.shape, len(world.available)))
     for s, a, b in np.ndindex(world.probs.shape):
         dense[s, a, world.next_states[s, a, b]] += world.probs[s, a, b]
@@ -30,7 +30,7 @@ def transitions(world):
 
 @oracle
 def action_values(world, values):
-    """sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ], one outcome at a time."""
+    """Return sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ], outcome by outcome."""
     q = np.zeros(world.available.shape)
     for s, a, b in np.ndindex(world.probs.shape):
         following = world.discounts[s, a, b] * values[world.next_states[s, a, b]]
@@ -40,7 +40,7 @@ def action_values(world, values):
 
 @oracle
 def expectation(world, policy, values):
-    """sum_a pi(a | s) q(s, a), one action at a time."""
+    """Return sum_a pi(a | s) q(s, a), one action at a time."""
     q = action_values(world, values)
     v = np.zeros(len(q))
     for s, a in np.ndindex(q.shape):
@@ -50,14 +50,14 @@ def expectation(world, policy, values):
 
 @oracle
 def best(world, values):
-    """max_a q(s, a) over the actions that are available."""
+    """Return max_a q(s, a) over the actions that are available."""
     q = action_values(world, values)
     return np.array([q[s, world.available[s]].max() for s in range(len(q))])
 
 
 @oracle
 def exact_values(world, policy, num_sweeps=3000):
-    """v_pi as the limit of many sweeps: no linear system is solved."""
+    """Return v_pi as the limit of many sweeps: no linear system is solved."""
     rewards = (policy[:, :, None] * world.probs * world.rewards).sum((1, 2))
     weights = policy[:, :, None] * world.probs * world.discounts
     dense = np.zeros((len(policy), len(policy)))
@@ -71,9 +71,9 @@ def exact_values(world, policy, num_sweeps=3000):
 
 @oracle
 def best_values(world):
-    """v*(s): the most that any of all deterministic policies earns from s."""
+    """Return v*(s): the largest value of any deterministic policy."""
     choices = [np.flatnonzero(row) for row in world.available]
-    # What is done in the last state, which is terminal, makes no difference.
+    # The action in the last state, which is terminal, makes no difference.
     if len(choices) > 1:
         choices[-1] = choices[-1][:1]
     rewards = (world.probs * world.rewards).sum(-1)
@@ -89,14 +89,14 @@ def best_values(world):
 
 @oracle
 def return_beyond_a_cut_off(episode, values, t):
-    """G_t; what was cut off is estimated by the value of the last state."""
-    total = sum_of_what_follows(episode.rewards, episode.discounts, t)
+    """Return G_t; the value of the last state estimates what was cut off."""
+    total = discounted_sum(episode.rewards, episode.discounts, t)
     return total + np.prod(episode.discounts[t:]) * values[episode.next_states[-1]]
 
 
 @oracle
 def learned_by_monte_carlo(values, episode, step_sizes, first_visit):
-    """v(S_t) moved towards G_t, visit by visit."""
+    """Return the values after moving v(S_t) towards G_t, visit by visit."""
     old, new = values, list(values)
     for t, state in enumerate(episode.states):
         if first_visit and state in episode.states[:t]:
@@ -108,7 +108,7 @@ def learned_by_monte_carlo(values, episode, step_sizes, first_visit):
 
 @oracle
 def learned_by_td(values, episode, step_sizes):
-    """v(S_t) moved towards R_{t+1} + gamma v(S_{t+1}), step by step."""
+    """Return the values after moving each v(S_t) towards R_{t+1} + gamma v(S_{t+1})."""
     new = list(values)
     for t in range(len(episode.states)):
         following = episode.discounts[t] * new[episode.next_states[t]]
@@ -119,6 +119,17 @@ def learned_by_td(values, episode, step_sizes):
 
 @oracle
 def softmax(preferences):
-    """Exp H(a) / sum_b exp H(b)."""
+    """Return exp H(a) / sum_b exp H(b)."""
     weights = [np.exp(h) for h in preferences]
     return np.array(weights) / sum(weights)
+
+
+@oracle
+def epsilon_greedy(q, available, exploration):
+    """Return the probability of each action: first explored, then exploited."""
+    possible = np.flatnonzero(available)
+    best = [a for a in possible if q[a] == max(q[possible])]
+    row = np.zeros(len(q))
+    row[possible] += exploration / len(possible)
+    row[best] += (1 - exploration) / len(best)
+    return row
