@@ -1,15 +1,15 @@
-"""Exercises: write a function of this book yourself, and ask whether it is right.
+"""Exercises: write a function of this book yourself, and check it.
 
     from mdp.exercises import check
     check(my_function, "discounted-returns")
 
-Here, in a notebook, as on the command line with `python -m tests`: the function takes
-the place of the book's own, in a fresh process, and the book's unit tests are run on
-it. This file only carries the question there. It needs the checkout, in which the tests
-lie beside the packages; an installed package alone has none.
+In a notebook this does the same as `python -m tests` on the command line: your function
+replaces the book's own in a fresh process, and the book's unit tests run on it. This
+file only sends your function there. It needs the checkout, in which the tests lie
+beside the packages; an installed package has no tests.
 
-What the function uses goes with it: imports, other functions of the notebook, numbers
-and words. Nothing else is known where it is judged.
+Everything that the function uses is sent with it: imports, other functions of the
+notebook, numbers and words. The other process knows nothing else.
 """
 
 import ast
@@ -24,28 +24,29 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
 
-# What can be written down as it stands.
+# Values that `repr` writes as source code.
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Answer:
-    """Whether the exercise is passed: true or false, where a truth is asked for."""
+    """The answer to an exercise; it is true if the exercise is passed."""
 
-    def __init__(self, state: str, text: str, picture: str = ""):
+    def __init__(self, state: str, text: str, picture: str = "") -> None:
+        """Store the state, the text, and the file of a picture if there is one."""
         self.state = state  # "passed", "failed" or "open"
         self.text = text
-        self.picture = picture  # a file, of what the text speaks of
+        self.picture = picture  # the file of a picture that the text describes
 
     def __bool__(self) -> bool:
-        """True if passed."""
+        """Return True if the exercise is passed."""
         return self.state == "passed"
 
     def __repr__(self) -> str:
-        """One word: the text has been printed already."""
+        """Return the state alone, because `check` prints the text."""
         return self.state
 
     def _ipython_display_(self) -> None:
-        """The picture, if any: the text has been printed already."""
+        """Show the picture if there is one, because `check` prints the text."""
         if self.picture:
             from IPython.display import Image, display
 
@@ -53,13 +54,16 @@ class Answer:
 
 
 def check(function: Any, exercise: str, fault: str = "") -> Answer:
-    """Say whether the function solves the exercise; if not, what it does instead.
+    """Check whether a function solves an exercise; print the answer and return it.
 
-    Of a sick run, "what-is-wrong-1" say, the function is the test that catches its
-    `fault`; until then its curves are shown.
+    The answer is true if the exercise is passed. Mistakes are described in its text,
+    and not raised. A function that is still empty leaves the exercise open.
 
-    The answer is printed. It is true if the exercise is passed, and never an exception:
-    a function that is still empty is an exercise still open.
+    Args:
+        function: your solution. For a diagnosis such as "what-is-wrong-1" it is the
+            test that finds the fault in a run.
+        exercise: id of the exercise.
+        fault: name of the fault that you suspect; without it, its curves are shown.
     """
     try:
         answer = _ask(function, exercise, fault)
@@ -70,14 +74,14 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
 
 
 def _ask(function: Any, exercise: str, fault: str) -> Answer:
-    """Hand the source of the function to the judge, in a process of its own."""
+    """Send the source of the function to a process of its own, which judges it."""
     if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
             "The exercises lie in the checkout, beside the packages: clone the "
             f"repository and `pip install -e '.[test]'` there. (Found none in "
             f"{CHECKOUT}.)"
         )
-    function = inspect.unwrap(function)  # of `@jax.jit` and the like
+    function = inspect.unwrap(function)  # without decorators such as `@jax.jit`
     if not isinstance(function, FunctionType):
         raise ValueError(
             f"check takes your function itself, as in check(my_function, "
@@ -101,18 +105,26 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
 
 
 def source_of(function: FunctionType) -> str:
-    """The function and what it uses, as a file: imports, values, functions, itself."""
-    imports, values, functions = [], [], []
+    """Return the source of a function, with the imports and values that it uses."""
+    imports: list[str] = []
+    values: list[str] = []
+    functions: list[str] = []
     _collect(function, imports, values, functions, seen=set())
     return "\n".join([*imports, *values, *functions]) + "\n"
 
 
-def _collect(function, imports, values, functions, seen) -> None:
-    """What the function uses of its notebook, and what that uses; it comes last."""
+def _collect(
+    function: FunctionType,
+    imports: list[str],
+    values: list[str],
+    functions: list[str],
+    seen: set[FunctionType],
+) -> None:
+    """Collect the names that a function uses, and what these use; itself comes last."""
     seen.add(function)
     source = _source(function)
     names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
-    known = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
         value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
@@ -125,21 +137,21 @@ def _collect(function, imports, values, functions, seen) -> None:
             module = value.__module__
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
-            # A number of numpy's is written as Python's own.
-            number = value.item() if hasattr(value, "item") else value
-            values.append(f"{name} = {number!r}")
+            # A number of numpy is written as one of Python.
+            item = getattr(value, "item", None)
+            values.append(f"{name} = {item() if item else value!r}")
     functions.append(source)
 
 
 def _is_importable(value: Any) -> bool:
-    """Is it a function or class that its module knows by its name?"""
+    """Return True for a function or class that can be imported by its name."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     name = getattr(value, "__name__", "")
     return module is not None and getattr(module, name, None) is value
 
 
 def _source(function: FunctionType) -> str:
-    """The lines of the function."""
+    """Return the source text of a function."""
     try:
         source = textwrap.dedent(inspect.getsource(function))
         ast.parse(source)

@@ -181,7 +181,9 @@ def _learn_share(
         while (learners.num_episodes < config.num_episodes).any():
             after, records = _take_chunk(tables, numbers, learners, algorithm)
             history.add(lanes, learners, records)
-            numbers = _refill(numbers, after.num_read, [rngs[i] for i in lanes])
+            numbers = _refill(
+                numbers, after.num_read, [rngs[i] for i in lanes.tolist()]
+            )
             for lane in np.flatnonzero(after.num_episodes == config.num_episodes):
                 learner = next(queue, None)
                 if learner is None:

@@ -34,12 +34,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
 from mdp.fast.small import aligned, bounds_on_error, one_gamma
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.planning import Solution
 
 # Evaluate until this share of the change is left. The close one is used when at most

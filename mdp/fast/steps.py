@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mdp.configs import ControlConfig, schedule
 from mdp.control import (
@@ -24,7 +24,7 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.sampling import epsilon_greedy
 
 # Number of steps that run compiled, between two looks at which learners have finished.
