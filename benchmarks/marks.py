@@ -15,7 +15,7 @@ import mdp
 from benchmarks import ppo_peers as peers
 from mdp import MDP
 from policy_gradient import policies, ppo
-from policy_gradient.comparison.performances import performances
+from policy_gradient.exact import performances
 
 NUM_SEEDS = 16
 PEER_SEEDS = 3
