@@ -47,24 +47,13 @@ Source: Sutton & Barto (2018), chapter 13; Schulman et al. (2015, 2016, 2017).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# ruff: noqa: F401 (type checkers and editors read these imports)
 if TYPE_CHECKING:
-    from policy_gradient import (
-        actor_critic,
-        advantages,
-        baselines,
-        enumeration,
-        estimators,
-        exact,
-        objectives,
-        policies,
-        ppo,
-        reinforce,
-    )
+    from policy_gradient import actor_critic, exact, policies, ppo, reinforce
     from policy_gradient.comparison.compare import compare
     from policy_gradient.comparison.seeds import train_many
     from policy_gradient.comparison.summary import summarize
     from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
-    from policy_gradient.diagnostics import History
     from policy_gradient.exact import performance, performance_gradient, performances
     from policy_gradient.policies import (
         Policy,
@@ -75,65 +64,40 @@ if TYPE_CHECKING:
     )
     from policy_gradient.trajectory import Batch, Trajectory
 
-__all__ = [
-    "ActorCriticConfig",
-    "Batch",
-    "History",
-    "PPOConfig",
-    "Policy",
-    "ReinforceConfig",
-    "Trajectory",
-    "actor_critic",
-    "advantages",
-    "baselines",
-    "compare",
-    "enumeration",
-    "estimators",
-    "exact",
-    "linear",
-    "mlp",
-    "objectives",
-    "performance",
-    "performance_gradient",
-    "performances",
-    "policies",
-    "policy_table",
-    "ppo",
-    "reinforce",
-    "summarize",
-    "tabular_softmax",
-    "train_many",
-]
-
-# The file that defines each exported name; the other names of __all__ are files.
+# The file of each exported name.
 _FILES = {
     "ActorCriticConfig": "config",
     "Batch": "trajectory",
-    "History": "diagnostics",
     "PPOConfig": "config",
     "Policy": "policies",
     "ReinforceConfig": "config",
     "Trajectory": "trajectory",
+    "actor_critic": "actor_critic",
     "compare": "comparison.compare",
+    "exact": "exact",
     "linear": "policies",
     "mlp": "policies",
     "performance": "exact",
     "performance_gradient": "exact",
     "performances": "exact",
+    "policies": "policies",
     "policy_table": "policies",
+    "ppo": "ppo",
+    "reinforce": "reinforce",
     "summarize": "comparison.summary",
     "tabular_softmax": "policies",
     "train_many": "comparison.seeds",
 }
 
+__all__ = [*_FILES]
+
 
 def __getattr__(name: str) -> Any:
     """Import an exported name when it is first used: jax takes half a second."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name not in _FILES:
-        return import_module(f"{__name__}.{name}")
-    return getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_FILES[name]}")
+    return module if name == _FILES[name] else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -28,11 +28,14 @@ from policy_gradient import objectives
 NEVER = -1e9
 
 
+Output = tuple[Float[Array, "A"], Scalar]  # log pi(. | s) and v(s)
+
+
 class Policy(NamedTuple):
     """A parametrised policy with its critic."""
 
     init: Callable[[Key[Array, ""]], PyTree]
-    apply: Callable[[PyTree, PyTree], tuple[Float[Array, "A"], Scalar]]
+    apply: Callable[[PyTree, PyTree], Output]
 
 
 class Evaluation(NamedTuple):
@@ -113,9 +116,7 @@ def tabular_softmax(mdp: MDP) -> Policy:
     def init(_: Key[Array, ""]) -> TabularParams:
         return TabularParams(jnp.zeros(available.shape), jnp.zeros(available.shape[0]))
 
-    def apply(
-        params: TabularParams, state: Int[Array, ""]
-    ) -> tuple[Float[Array, "A"], Scalar]:
+    def apply(params: TabularParams, state: Int[Array, ""]) -> Output:
         preferences = params.preferences[state]
         return softmax_log_probs(preferences, available[state]), params.values[state]
 
@@ -143,9 +144,7 @@ def linear(
             jnp.zeros(features.shape[-1]), jnp.zeros(value_features.shape[-1])
         )
 
-    def apply(
-        params: LinearParams, state: Int[Array, ""]
-    ) -> tuple[Float[Array, "A"], Scalar]:
+    def apply(params: LinearParams, state: Int[Array, ""]) -> Output:
         preferences = features[state] @ params.theta
         value = value_features[state] @ params.weights
         return softmax_log_probs(preferences, available[state]), value
@@ -175,9 +174,7 @@ def mlp(
             critic=_layers(critic_key, (*sizes, 1), last_scale=1.0),
         )
 
-    def apply(
-        params: MLPParams, state: Int[Array, ""]
-    ) -> tuple[Float[Array, "A"], Scalar]:
+    def apply(params: MLPParams, state: Int[Array, ""]) -> Output:
         preferences = _network(params.policy, features[state])
         value = _network(params.critic, features[state])[0]
         return softmax_log_probs(preferences, available[state]), value

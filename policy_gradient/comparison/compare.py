@@ -40,6 +40,7 @@ from policy_gradient.comparison.contenders import (
     Budget,
     Contender,
     Runs,
+    Task,
     UserAlgorithm,
     find_algorithm,
     find_world,
@@ -158,10 +159,9 @@ def _judge_all(
                 report(world, contender.name, done)
 
         configs, model = swept[contender.name], references[world].world
-        runs = contender.learn(
-            seeds, model, budget, list(configs.values()), report_steps
-        )
-        judged = [_judge(model, of_config, budget.time_limit) for of_config in runs]
+        task = Task(model, seeds, list(configs.values()), budget, report_steps)
+        runs = contender.learn(task)
+        judged = [_judge(model, one, budget.time_limit) for one in runs]
         return dict(zip(configs, judged, strict=True))
 
     judged: dict[str, dict[str, Judged]] = {world: {} for world in references}

@@ -44,7 +44,6 @@ REFERENCE = "value_iteration"  # it takes no steps, as it knows the model
 ROUNDING = 1e-6
 
 UserAlgorithm = Callable[[int, MDP, Sequence[int]], Float[np.ndarray, "C S A"]]
-StepReport = Callable[[float], None]  # called with the steps that all runs have done
 
 
 class Budget(NamedTuple):
@@ -67,16 +66,22 @@ class Runs(NamedTuple):
     diverged: list[str]  # when, if it did: "update 12"; or else ""
 
 
+class Task(NamedTuple):
+    """A world in which an algorithm learns, with several seeds and configs."""
+
+    world: MDP
+    seeds: Sequence[int]
+    configs: list[Any]
+    budget: Budget
+    report: Callable[[float], None]  # called with the steps that all runs have done
+
+
 @dataclass(frozen=True)
 class Contender:
-    """An algorithm with its name, its config, and its way to learn.
-
-    `learn(seeds, world, budget, configs, report)` returns the runs under each config;
-    `report` is called with the environment steps that all runs have done.
-    """
+    """An algorithm with its name, its config, and its way to learn."""
 
     name: str
-    learn: Callable[[Sequence[int], MDP, Budget, list[Any], StepReport], list[Runs]]
+    learn: Callable[[Task], list[Runs]]  # the runs under each config
     config: Any = None
 
 
@@ -115,65 +120,53 @@ def find_algorithm(given: str | UserAlgorithm | Contender) -> Contender:
     return Contender(name, partial(_learn_by_function, name, function))
 
 
-def _learn_by_values(
-    algorithm: Callable[..., Any],
-    seeds: Sequence[int],
-    world: MDP,
-    budget: Budget,
-    configs: list[ControlConfig],
-    report: StepReport,
-) -> list[Runs]:
+def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:
     """Run Sarsa or Q-learning, one config after the other."""
-    runs = []
-    for i, config in enumerate(configs):
+    runs, steps = [], task.budget.steps
+    for i, config in enumerate(task.configs):
         q, num_episodes = learn_by_steps(
-            [np.random.default_rng(seed) for seed in seeds],
-            world,
-            replace(config, max_steps=budget.time_limit),
+            [np.random.default_rng(seed) for seed in task.seeds],
+            task.world,
+            replace(config, max_steps=task.budget.time_limit),
             algorithm,
-            budget.checkpoints,
-            lambda done, i=i: report((i * budget.steps + done) / len(configs)),
+            task.budget.checkpoints,
+            lambda done, i=i: task.report((i * steps + done) / len(task.configs)),
         )
         exploration = mdp.schedule(
             config.exploration, config.exploration_decay, 1 + num_episodes
         )[..., None, None]
-        available = np.broadcast_to(world.available, q.shape)
+        available = np.broadcast_to(task.world.available, q.shape)
         sampling = mdp.epsilon_greedy(q, available, exploration)
-        runs.append(_with_greedy(world, sampling, q, [""] * len(seeds)))
+        runs.append(_with_greedy(task.world, sampling, q, [""] * len(task.seeds)))
     return runs
 
 
 def _learn_by_gradient(
-    learner: Callable[[MDP, Any], Learner],
-    seeds: Sequence[int],
-    world: MDP,
-    budget: Budget,
-    configs: list[Any],
-    report: StepReport,
+    learner: Callable[[MDP, Any], Learner], task: Task
 ) -> list[Runs]:
     """Run one of the three parallel files: all seeds of all configs in one `vmap`."""
-    configs = [_fit(config, budget) for config in configs]
-    stacked = jax.tree.map(lambda *values: np.repeat(values, len(seeds)), *configs)
+    num_seeds, checkpoints = len(task.seeds), np.array(task.budget.checkpoints)
+    configs = [_fit(config, task.budget) for config in task.configs]
     trained = train_many(
-        jax.vmap(jax.random.key)(np.tile(seeds, len(configs))),
-        stacked,
-        lambda config: learner(world, config),
-        np.array(budget.checkpoints),
-        budget.time_limit,
-        lambda done, _: report(float(done)),
+        jax.vmap(jax.random.key)(np.tile(task.seeds, len(configs))),
+        jax.tree.map(lambda *values: np.repeat(values, num_seeds), *configs),
+        lambda config: learner(task.world, config),
+        checkpoints,
+        task.budget.time_limit,
+        lambda done, _: task.report(float(done)),
     )
     history, policies = trained.history, trained.policies
     sound = np.isfinite(history.loss) & np.isfinite(history.gradient_norm)
     diverged = []
     for run, is_sound in enumerate(sound):
         last, steps = is_sound.argmin(), history.steps[run]
-        stopped = not is_sound.all() and steps[last] <= budget.steps
+        stopped = not is_sound.all() and steps[last] <= task.budget.steps
         if stopped:
-            policies[run, np.array(budget.checkpoints) >= steps[last]] = np.nan
+            policies[run, checkpoints >= steps[last]] = np.nan
         diverged.append(f"update {last + 1}" if stopped else "")
-    parts = [slice(i, i + len(seeds)) for i in range(0, len(diverged), len(seeds))]
+    parts = [slice(i, i + num_seeds) for i in range(0, len(diverged), num_seeds)]
     return [
-        _with_greedy(world, policies[part], policies[part], diverged[part])
+        _with_greedy(task.world, policies[part], policies[part], diverged[part])
         for part in parts
     ]
 
@@ -187,29 +180,21 @@ def _fit(config: Any, budget: Budget) -> Any:
     return config
 
 
-def _learn_by_function(
-    name: str,
-    function: UserAlgorithm,
-    seeds: Sequence[int],
-    world: MDP,
-    budget: Budget,
-    _: list[Any],
-    report: StepReport,
-) -> list[Runs]:
-    """Run an algorithm of the user's, seed by seed."""
+def _learn_by_function(name: str, function: UserAlgorithm, task: Task) -> list[Runs]:
+    """Run an algorithm of the user's, seed by seed; it has no config."""
     tables, diverged = [], []
-    for i, seed in enumerate(seeds):
+    for i, seed in enumerate(task.seeds):
         run = f"{name}, seed {seed}"
-        policies = _call(run, function, seed, world, budget.checkpoints)
+        policies = _call(run, function, seed, task.world, task.budget.checkpoints)
         try:
             policies = np.array(policies, float)
         except (TypeError, ValueError):
             raise ValueError(f"{run}: policies must be an array of numbers") from None
-        diverged.append(_check_policies(run, policies, world, budget))
+        diverged.append(_check_policies(run, policies, task.world, task.budget))
         tables.append(policies)
-        report(budget.steps * (i + 1) / len(seeds))
+        task.report(task.budget.steps * (i + 1) / len(task.seeds))
     policies = np.stack(tables)
-    return [_with_greedy(world, policies, policies, diverged)]
+    return [_with_greedy(task.world, policies, policies, diverged)]
 
 
 def _check_policies(
