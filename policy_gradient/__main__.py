@@ -16,7 +16,7 @@ from rich.table import Table
 
 from mdp.interface.command_line import require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
-from mdp.interface.files import png_bytes
+from mdp.interface.files import Content, png_bytes
 from mdp.interface.progress import BarProgress
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import (
@@ -61,7 +61,7 @@ class Compare:
             from policy_gradient.comparison import plots
 
             page = plots.comparison_page(comparison, summary)
-            files = {
+            files: dict[str, Content] = {
                 "runs.csv": results.runs_csv(comparison),
                 "comparison.json": results.summary_json(comparison, summary),
                 "comparison.png": png_bytes(page, dpi=200),

@@ -11,7 +11,7 @@ variances.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.flatten_util
@@ -48,7 +48,7 @@ def enumerate_trajectories(mdp: MDP, tables: Tables, time_limit: int) -> Enumera
     pi = np.exp(np.asarray(tables.log_probs, np.float64))
     paths = list(_paths(mdp, pi, time_limit))
     rows = np.zeros((len(paths), time_limit), [("s", int), ("a", int), ("b", int)])
-    mask = np.zeros(rows.shape)
+    mask: Any = np.zeros(rows.shape)  # numpy's arrays in the place of jax's
     for i, (path, _) in enumerate(paths):
         rows[i, : len(path)] = path
         mask[i, : len(path)] = 1.0

@@ -137,16 +137,16 @@ def linear(
     if value_features is None:
         value_features = np.ones((mdp.num_states, 1))
     available = jnp.asarray(mdp.available)
-    features, value_features = jnp.asarray(features), jnp.asarray(value_features)
+    policy_inputs, critic_inputs = jnp.asarray(features), jnp.asarray(value_features)
 
     def init(_: Key[Array, ""]) -> LinearParams:
         return LinearParams(
-            jnp.zeros(features.shape[-1]), jnp.zeros(value_features.shape[-1])
+            jnp.zeros(policy_inputs.shape[-1]), jnp.zeros(critic_inputs.shape[-1])
         )
 
     def apply(params: LinearParams, state: Int[Array, ""]) -> Output:
-        preferences = features[state] @ params.theta
-        value = value_features[state] @ params.weights
+        preferences = policy_inputs[state] @ params.theta
+        value = critic_inputs[state] @ params.weights
         return softmax_log_probs(preferences, available[state]), value
 
     return Policy(init, apply)
@@ -164,19 +164,19 @@ def mlp(
     Source: Huang et al. (2022), details 2 and 13.
     """
     available = jnp.asarray(mdp.available)
-    features = jnp.asarray(np.eye(mdp.num_states) if features is None else features)
+    inputs = jnp.asarray(np.eye(mdp.num_states) if features is None else features)
 
     def init(key: Key[Array, ""]) -> MLPParams:
         policy_key, critic_key = jax.random.split(key)
-        sizes = features.shape[-1], *hidden
+        sizes = inputs.shape[-1], *hidden
         return MLPParams(
             policy=_layers(policy_key, (*sizes, mdp.num_actions), last_scale=0.01),
             critic=_layers(critic_key, (*sizes, 1), last_scale=1.0),
         )
 
     def apply(params: MLPParams, state: Int[Array, ""]) -> Output:
-        preferences = _network(params.policy, features[state])
-        value = _network(params.critic, features[state])[0]
+        preferences = _network(params.policy, inputs[state])
+        value = _network(params.critic, inputs[state])[0]
         return softmax_log_probs(preferences, available[state]), value
 
     return Policy(init, apply)

@@ -118,7 +118,7 @@ def rollout(
 
 def reset_many(key: Key[Array, ""], mdp: MDP, num_environments: int) -> Position:
     """Return the positions of several environments at the start of an episode."""
-    uniforms = jax.random.uniform(key, num_environments, mdp.probs.dtype)
+    uniforms = jax.random.uniform(key, (num_environments,), mdp.probs.dtype)
     return jax.vmap(reset, (0, None))(uniforms, mdp)
 
 

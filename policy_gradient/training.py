@@ -69,13 +69,14 @@ def make_learner(
     optimizer = config.make_optimizer()
 
     def start(key: Key[Array, ""]) -> State:
+        zero = jnp.zeros((), int)
         if config.num_environments is None:
-            params, positions = policy.init(key), ()
-        else:
-            init_key, reset_key = jax.random.split(key)
-            params = policy.init(init_key)
-            positions = reset_many(reset_key, table, config.num_environments)
-        return State(params, optimizer.init(params), jnp.zeros((), int), positions)
+            params = policy.init(key)
+            return State(params, optimizer.init(params), zero, positions=())
+        init_key, reset_key = jax.random.split(key)
+        params = policy.init(init_key)
+        positions = reset_many(reset_key, table, config.num_environments)
+        return State(params, optimizer.init(params), zero, positions)
 
     def advance(state: State, key: Key[Array, ""]) -> tuple[State, History]:
         return update(state, key, table, policy, optimizer, config)

@@ -24,7 +24,7 @@ et al. (2019), "A hitchhiker's guide to statistical comparisons of RL algorithms
 Shapes: n runs, C checkpoints.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
@@ -244,7 +244,7 @@ def _require_at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
-def _require_distinct(name: str, given: Sequence[Any], names: Sized) -> None:
+def _require_distinct(name: str, given: Sequence[Any], names: Collection[str]) -> None:
     """Raise ValueError if nothing is given, or if two have the same name."""
     if not given:
         raise ValueError(f"{name} must hold at least one, got none that learns")

@@ -122,7 +122,7 @@ def find_algorithm(given: str | UserAlgorithm | Contender) -> Contender:
 
 def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:
     """Run Sarsa or Q-learning, one config after the other."""
-    runs, steps = [], task.budget.steps
+    runs = []
     for i, config in enumerate(task.configs):
         q, num_episodes = learn_by_steps(
             [np.random.default_rng(seed) for seed in task.seeds],
@@ -130,7 +130,7 @@ def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:
             replace(config, max_steps=task.budget.time_limit),
             algorithm,
             task.budget.checkpoints,
-            lambda done, i=i: task.report((i * steps + done) / len(task.configs)),
+            partial(_report_part, task, i),
         )
         exploration = mdp.schedule(
             config.exploration, config.exploration_decay, 1 + num_episodes
@@ -139,6 +139,11 @@ def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:
         sampling = mdp.epsilon_greedy(q, available, exploration)
         runs.append(_with_greedy(task.world, sampling, q, [""] * len(task.seeds)))
     return runs
+
+
+def _report_part(task: Task, i: int, done: float) -> None:
+    """Report the steps done with config number i, as a mean over all configs."""
+    task.report((i * task.budget.steps + done) / len(task.configs))
 
 
 def _learn_by_gradient(

@@ -41,7 +41,9 @@ def comparison_page(comparison: Comparison, summary: Summary) -> Figure:
     heights = [*[2.9] * rows, below]
     page = plt.figure(figsize=(WIDTH * max(2, columns) + 1.2, sum(heights)))
     page.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-    top, bottom = page.subfigures(2, height_ratios=(sum(heights[:-1]), below))
+    top, bottom = page.subfigures(
+        2, squeeze=False, height_ratios=(sum(heights[:-1]), below)
+    ).ravel()
     panels = top.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels[len(comparison.references) :]:
         panel.set_axis_off()
@@ -105,7 +107,7 @@ def plot_overall(
     ax.set_yticks(range(len(scores)), list(scores))
     for label, name in zip(ax.get_yticklabels(), scores, strict=True):
         label.set_color(looks[name]["color"])
-        label.set_weight("bold")
+        label.set_fontweight("bold")
     ax.invert_yaxis()
     ax.set_ylim(len(scores) - 0.4, -0.6)
     ax.set_xlabel("score of sampling ( | : of greedy)")
@@ -167,7 +169,7 @@ def _looks(names: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def _thousands(steps: float, _: int | None) -> str:
+def _thousands(steps: float, _: float) -> str:
     return f"{steps / 1000:g}k" if steps else "0"
 
 
