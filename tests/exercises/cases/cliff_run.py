@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int
 import mdp
 from mdp.interface import configs
 from policy_gradient import ppo, training
-from policy_gradient.comparison.performances import performances
 from policy_gradient.config import PPOConfig
+from policy_gradient.exact import performances
 from policy_gradient.policies import tabulate
 
 
