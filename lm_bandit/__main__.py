@@ -23,13 +23,11 @@ from rich.console import Console
 from tyro.conf import Positional, arg
 
 from lm_bandit import ask as answers
-from lm_bandit import checkpoints, pipeline, report
+from lm_bandit import checkpoints, label, pipeline, report
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
-from lm_bandit.label import session as labelling
-from lm_bandit.label.keyboard import typed_commands
 from lm_bandit.oracle import estimates
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
@@ -132,19 +130,19 @@ class LabelCommand(pipeline.RunConfig):
         """Ask, sum up, and learn."""
         world = named_world("pocket", self.ratings)
         console = Console(highlight=False)
-        session = labelling.Session(self.file, world, self.seed)
+        session = label.Session(self.file, world, self.seed)
         try:
-            labelling.hold_session(session, typed_commands(), console.print)
+            label.hold_session(session, label.typed_commands(), console.print)
         except KeyboardInterrupt:
             count = len(session.journal.records)
             console.print(f"\nStopped; {count} answers are in {self.file}.")
             raise SystemExit(130) from None
         given = session.answers()
-        console.print(labelling.session_summary(world, given, self.file))
-        if self.train and len(given.prompts) >= labelling.MIN_ANSWERS:
-            belief = labelling.infer_taste(world, given)
+        console.print(label.session_summary(world, given, self.file))
+        if self.train and len(given.prompts) >= label.MIN_ANSWERS:
+            belief = label.infer_taste(world, given)
             rng = np.random.default_rng(self.seed)
-            people = labelling.sample_annotators(rng, world, belief)
+            people = label.sample_annotators(rng, world, belief)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
             told = f"{len(given.prompts)} answers in {self.file.name}"
