@@ -22,14 +22,12 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from lm_bandit import ask, pipeline, report
+from lm_bandit import ask, label, pipeline, report
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.checkpoints import save_checkpoint
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
-from lm_bandit.label import session as labelling
-from lm_bandit.label.keyboard import typed_commands
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
@@ -122,19 +120,19 @@ class LabelCommand(pipeline.RunConfig):
         """Ask questions, show a summary, and learn from the answers."""
         world = named_world("pocket", self.ratings)
         console = Console(highlight=False)
-        session = labelling.Session(self.file, world, self.seed)
+        session = label.Session(self.file, world, self.seed)
         try:
-            labelling.hold_session(session, typed_commands(), console.print)
+            label.hold_session(session, label.typed_commands(), console.print)
         except KeyboardInterrupt:
             count = len(session.journal.records)
             console.print(f"\nStopped; {count} answers are in {self.file}.")
             raise SystemExit(130) from None
         answers = session.answers()
-        console.print(labelling.session_summary(world, answers, self.file))
-        if self.train and len(answers.prompts) >= labelling.MIN_ANSWERS:
+        console.print(label.session_summary(world, answers, self.file))
+        if self.train and len(answers.prompts) >= label.MIN_ANSWERS:
             rng = np.random.default_rng(self.seed)
-            taste = labelling.infer_taste(world, answers)
-            people = labelling.sample_annotators(rng, world, taste)
+            taste = label.infer_taste(world, answers)
+            people = label.sample_annotators(rng, world, taste)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
             feedback = f"{len(answers.prompts)} answers in {self.file.name}"
