@@ -197,7 +197,6 @@ def reward_pulls(
 
     Source: Ziegler et al. (2019), eq. 2.
     """
-
     mask = completion_mask(pulls.completions)
     for_each_token = partial(
         rewards.token_rewards, kl_weight=kl_weight, at_end=config.kl_at == "end"

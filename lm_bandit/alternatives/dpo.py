@@ -26,13 +26,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit.alternatives.loop import (
-    TuningState,
-    descend,
-    pull_and_score,
-    train_policy,
-    written_log_probs,
-)
+from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.loop import TuningState
 from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.ppo import Fixed
@@ -70,22 +65,21 @@ def train(
     Returns the policy after every update (along a leading axis) and the history.
     Source: Rafailov et al. (2023), section 4, "DPO outline".
     """
-    step = partial(update, length=length, config=config)
-    return train_policy(key, fixed, step, config)
+    return loop.train_policy(key, fixed, length, config, update)
 
 
 def update(
     state: TuningState,
     key: Key[Array, ""],
     fixed: Fixed,
-    optimizer: optax.GradientTransformation,
     length: int,
+    optimizer: optax.GradientTransformation,
     config: DPOConfig,
 ) -> tuple[TuningState, History]:
     """Pull pairs, let the reward model judge them, and train the classifier."""
     pull_key, improve_key = jax.random.split(key)
     writer = fixed.reference if config.writer == "reference" else state.policy
-    pulls, history = pull_and_score(writer, pull_key, fixed, length, config)
+    pulls, history = loop.pull_and_score(writer, pull_key, fixed, length, config)
     scores = pulls.scores.reshape(-1, 2)
     pairs = Pairs(
         which=pulls.which[::2],
@@ -94,8 +88,9 @@ def update(
         preferences=jax.nn.sigmoid(scores[:, 0] - scores[:, 1]),
     )
     batch_loss = partial(loss, fixed=fixed, config=config)
-    state, descent = descend(state, improve_key, pairs, batch_loss, optimizer, config)
-    return state, history._replace(improvement=descent)
+    return loop.descend(
+        state, improve_key, pairs, batch_loss, optimizer, config, history
+    )
 
 
 def loss(
@@ -104,7 +99,7 @@ def loss(
     """Return the mean of `dpo_loss` over pairs, and 1: this loss has no ratio."""
     which = jnp.repeat(pairs.which, 2)
     completions = pairs.completions.reshape(len(which), -1)
-    log_probs = written_log_probs(policy, which, completions, fixed, config)
+    log_probs = loop.written_log_probs(policy, which, completions, fixed, config)
     losses = jax.vmap(dpo_loss, (0, 0, 0, None))(
         log_probs.sum(-1).reshape(-1, 2),
         pairs.references,

@@ -18,20 +18,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Key, Scalar
 
-from lm_bandit.alternatives.loop import (
-    ScoredPulls,
-    TuningState,
-    descend,
-    pull_and_score,
-    train_policy,
-    written_log_probs,
-)
+from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.loop import ScoredPulls, TuningState
 from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask
 from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
 from mdp.interface.configs import require_divisor, sweepable
+from policy_gradient.trajectory import masked_mean
 
 
 @sweepable
@@ -56,28 +51,28 @@ def train(
     Returns the policy after every update (along a leading axis) and the history.
     Source: Dong et al. (2023), algorithm 1.
     """
-    step = partial(update, length=length, config=config)
-    return train_policy(key, fixed, step, config)
+    return loop.train_policy(key, fixed, length, config, update)
 
 
 def update(
     state: TuningState,
     key: Key[Array, ""],
     fixed: Fixed,
-    optimizer: optax.GradientTransformation,
     length: int,
+    optimizer: optax.GradientTransformation,
     config: ExpertConfig,
 ) -> tuple[TuningState, History]:
     """Pull completions, keep the best of each group, and fine-tune on what is kept."""
     pull_key, improve_key = jax.random.split(key)
-    pulls, history = pull_and_score(state.policy, pull_key, fixed, length, config)
+    pulls, history = loop.pull_and_score(state.policy, pull_key, fixed, length, config)
     log_ratios = (pulls.log_probs - pulls.references).sum(-1)
     groups = (pulls.scores - config.kl_weight * log_ratios).reshape(-1, config.best_of)
     best = groups.argmax(1) + config.best_of * jnp.arange(len(groups))
     kept = jax.tree.map(lambda x: x[best], pulls)
     batch_loss = partial(loss, fixed=fixed, config=config)
-    state, descent = descend(state, improve_key, kept, batch_loss, optimizer, config)
-    return state, history._replace(improvement=descent)
+    return loop.descend(
+        state, improve_key, kept, batch_loss, optimizer, config, history
+    )
 
 
 def loss(
@@ -87,8 +82,9 @@ def loss(
 
     Source: Dong et al. (2023), algorithm 1, the fine-tuning step.
     """
-    log_probs = written_log_probs(policy, kept.which, kept.completions, fixed, config)
-    mask = completion_mask(kept.completions)
+    log_probs = loop.written_log_probs(
+        policy, kept.which, kept.completions, fixed, config
+    )
     ratios = jnp.exp(log_probs - kept.log_probs)
-    mean_ratio = jnp.sum(mask * ratios) / jnp.sum(mask)
+    mean_ratio = masked_mean(ratios, completion_mask(kept.completions))
     return -log_probs.sum(-1).mean(), mean_ratio

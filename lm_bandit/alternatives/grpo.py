@@ -25,14 +25,8 @@ import optax
 from jaxtyping import Array, Float, Key, Scalar
 
 from lm_bandit import views
-from lm_bandit.alternatives.loop import (
-    ScoredPulls,
-    TuningState,
-    descend,
-    pull_and_score,
-    train_policy,
-    written_log_probs,
-)
+from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.loop import ScoredPulls, TuningState
 from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask
@@ -40,6 +34,7 @@ from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
 from mdp.interface.configs import require_positive, sweepable
 from policy_gradient import objectives
+from policy_gradient.trajectory import masked_mean
 
 
 @sweepable
@@ -69,27 +64,27 @@ def train(
     Returns the policy after every update (along a leading axis) and the history.
     Source: Shao et al. (2024), algorithm 1, with one round and a fixed reference.
     """
-    step = partial(update, length=length, config=config)
-    return train_policy(key, fixed, step, config)
+    return loop.train_policy(key, fixed, length, config, update)
 
 
 def update(
     state: TuningState,
     key: Key[Array, ""],
     fixed: Fixed,
-    optimizer: optax.GradientTransformation,
     length: int,
+    optimizer: optax.GradientTransformation,
     config: GRPOConfig,
 ) -> tuple[TuningState, History]:
     """Pull completions, compare them within their prompt, and improve the policy."""
     pull_key, improve_key = jax.random.split(key)
-    pulls, history = pull_and_score(state.policy, pull_key, fixed, length, config)
+    pulls, history = loop.pull_and_score(state.policy, pull_key, fixed, length, config)
     groups = pulls.scores.reshape(-1, config.pulls)
     advantages = jax.vmap(group_standardized)(groups).ravel()
     batch = GRPOBatch(pulls, advantages)
     batch_loss = partial(loss, fixed=fixed, config=config)
-    state, descent = descend(state, improve_key, batch, batch_loss, optimizer, config)
-    return state, history._replace(improvement=descent)
+    return loop.descend(
+        state, improve_key, batch, batch_loss, optimizer, config, history
+    )
 
 
 def loss(
@@ -100,7 +95,9 @@ def loss(
     Source: Shao et al. (2024), eqs. 3-4.
     """
     pulls = batch.pulls
-    log_probs = written_log_probs(policy, pulls.which, pulls.completions, fixed, config)
+    log_probs = loop.written_log_probs(
+        policy, pulls.which, pulls.completions, fixed, config
+    )
     mask = completion_mask(pulls.completions)
     weights = views.token_weights(mask, "sequence_mean")
     advantages = batch.advantages[:, None] * jnp.ones_like(log_probs)
@@ -110,8 +107,7 @@ def loss(
     k3 = jnp.vectorize(objectives.kl_estimates)(log_probs, pulls.references).k3
     penalty = jnp.sum(weights * k3) / len(k3)
     ratios = jnp.exp(log_probs - pulls.log_probs)
-    mean_ratio = jnp.sum(mask * ratios) / jnp.sum(mask)
-    return surrogate_loss + config.kl_weight * penalty, mean_ratio
+    return surrogate_loss + config.kl_weight * penalty, masked_mean(ratios, mask)
 
 
 def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:

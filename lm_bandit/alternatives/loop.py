@@ -16,19 +16,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
-from lm_bandit import diagnostics, generate, reward_model
+from lm_bandit import diagnostics, generate
 from lm_bandit.bandit import pull
 from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
-from lm_bandit.generate import has_ended
-from lm_bandit.ppo import Fixed
+from lm_bandit.ppo import Fixed, score_pulls
 from lm_bandit.transformer import Transformer
 from policy_gradient import training
 from policy_gradient.improvement import shuffled_minibatches
-
-# The loss of a policy on a minibatch, and the mean ratio pi / pi_old of its samples
-# (1 where the loss has no ratio).
-Loss = Callable[[Transformer, PyTree], tuple[Scalar, Scalar]]
 
 
 class TuningState(NamedTuple):
@@ -48,22 +43,12 @@ class ScoredPulls(NamedTuple):
     scores: Float[Array, "rows"]  # learned; the penalty where the text did not end
 
 
-class Descent(NamedTuple):
-    """Measurements of one update: means over its gradient steps, but `first_ratio`."""
-
-    loss: Float[Array, "..."]
-    gradient_norm: Float[Array, "..."]  # before it is cut
-    first_ratio: Float[Array, "..."]  # pi / pi_old at the first step: must be 1
-
-
 def train_policy(
     key: Key[Array, ""],
     fixed: Fixed,
-    update: Callable[
-        [TuningState, Key[Array, ""], Fixed, optax.GradientTransformation],
-        tuple[TuningState, History],
-    ],
+    length: int,
     config: TuningConfig,
+    update: Callable[..., tuple[TuningState, History]],
 ) -> tuple[Transformer, History]:
     """Apply an update `config.num_updates` times, from the reference on.
 
@@ -77,7 +62,7 @@ def train_policy(
         carry: tuple[TuningState, Fixed], key: Key[Array, ""]
     ) -> tuple[tuple[TuningState, Fixed], tuple[Transformer, History]]:
         state, fixed = carry
-        state, history = update(state, key, fixed, optimizer)
+        state, history = update(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.policy, history)
 
     _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
@@ -92,27 +77,21 @@ def pull_and_score(
     config: TuningConfig,
 ) -> tuple[ScoredPulls, History]:
     """Let a policy write `config.pulls` completions of each prompt, and score them."""
-    pulls = pull(writer, key, fixed.prompts, config.pulls, length, config.temperature)
-    k, n, _ = pulls.completions.shape
-    which = jnp.repeat(jnp.arange(k), n)
-    completions = pulls.completions.reshape(k * n, length)
-    references = written_log_probs(fixed.reference, which, completions, fixed, config)
-    scorer = fixed.reward_model
-    contexts = generate.read_prompts(scorer.trunk, fixed.prompts, length)
-    contexts = generate.gather_contexts(contexts, which)
-    scores = reward_model.score_after(scorer, contexts, completions)
-    scores = jnp.where(has_ended(completions), scores, config.penalty)
+    temperature = config.temperature
+    pulls = pull(writer, key, fixed.prompts, config.pulls, length, temperature)
+    scored = score_pulls(None, pulls, fixed, config)
+    kl_weight = jnp.asarray(config.kl_weight, float)
     history = diagnostics.measure_pulls(
-        writer,
-        scorer,
-        pulls,
-        references.reshape(k, n, length),
-        scores.reshape(k, n),
-        jnp.asarray(config.kl_weight, float),
-        config.temperature,
+        writer, fixed.reward_model, pulls, scored, kl_weight, temperature
     )
-    log_probs = pulls.log_probs.reshape(k * n, length)
-    return ScoredPulls(which, completions, log_probs, references, scores), history
+    rows = ScoredPulls(
+        which=jnp.repeat(jnp.arange(len(fixed.prompts)), config.pulls),
+        completions=pulls.completions.reshape(-1, length),
+        log_probs=pulls.log_probs.reshape(-1, length),
+        references=scored.references.reshape(-1, length),
+        scores=scored.scores.ravel(),
+    )
+    return rows, history
 
 
 def written_log_probs(
@@ -125,38 +104,52 @@ def written_log_probs(
     """Return log pi(y_t | x, y_<t) of each token; 0 on the padding.
 
     Row i answers prompt number which[i]; each prompt is read once.
+    Source: Radford et al. (2019), eq. 1.
     """
-    contexts = generate.read_prompts(policy, fixed.prompts, completions.shape[-1])
-    contexts = generate.gather_contexts(contexts, which)
-    return generate.log_probs_after(policy, contexts, completions, config.temperature)
+    context = generate.read_prompts(policy, fixed.prompts, completions.shape[-1])
+    context = context.rows(which)
+    return generate.log_probs_after(policy, context, completions, config.temperature)
 
 
 def descend(
     state: TuningState,
     key: Key[Array, ""],
     batch: PyTree,
-    loss: Loss,
+    loss: Callable[[Transformer, PyTree], tuple[Scalar, Scalar]],
     optimizer: optax.GradientTransformation,
     config: TuningConfig,
-) -> tuple[TuningState, Descent]:
+    history: History,
+) -> tuple[TuningState, History]:
     """Take one gradient step for each shuffled minibatch of each epoch.
 
     Source: Schulman et al. (2017), algorithm 1, with any loss.
+
+    Args:
+        state: the policy and its optimizer's state.
+        key: of the shuffles.
+        batch: arrays with as many rows each, a multiple of `config.minibatches`.
+        loss: of a policy on a minibatch; and the mean ratio pi / pi_old of its tokens,
+            or 1 where the loss has no ratio.
+        optimizer: turns gradients into steps.
+        config: epochs and minibatches are read.
+        history: of the pulls; the loss, ratio and gradient norm are added to it.
     """
 
     def step(
         state: TuningState, indices: Int[Array, "samples"]
-    ) -> tuple[TuningState, Descent]:
+    ) -> tuple[TuningState, tuple[Scalar, Scalar, Scalar]]:
         minibatch = jax.tree.map(lambda x: x[indices], batch)
         value_and_gradient = jax.value_and_grad(loss, has_aux=True)
         (value, ratio), gradient = value_and_gradient(state.policy, minibatch)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer_state)
         policy = optax.apply_updates(state.policy, updates)
-        measured = Descent(value, optax.tree.norm(gradient), ratio)
+        measured = value, ratio, optax.tree.norm(gradient)
         return TuningState(policy, optimizer_state), measured
 
-    rows = len(jax.tree.leaves(batch)[0])
-    indices = shuffled_minibatches(key, rows, config.epochs, config.minibatches)
-    state, steps = jax.lax.scan(step, state, indices)
-    means = jax.tree.map(jnp.mean, steps)
-    return state, means._replace(first_ratio=steps.first_ratio[0])
+    size = len(jax.tree.leaves(batch)[0])
+    indices = shuffled_minibatches(key, size, config.epochs, config.minibatches)
+    state, (losses, ratios, norms) = jax.lax.scan(step, state, indices)
+    improvement = history.improvement._replace(
+        loss=losses.mean(), first_ratio=ratios[0], gradient_norm=norms.mean()
+    )
+    return state, history._replace(improvement=improvement)
