@@ -29,7 +29,7 @@ from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
 from lm_bandit.label import session as labelling
-from lm_bandit.label.keyboard import words
+from lm_bandit.label.keyboard import typed_commands
 from lm_bandit.oracle import estimates
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
@@ -130,17 +130,17 @@ class Label(pipeline.RunConfig):
         console = Console(highlight=False)
         session = labelling.Session(self.file, world, self.seed)
         try:
-            labelling.hold(session, words(), console.print)
+            labelling.hold_session(session, typed_commands(), console.print)
         except KeyboardInterrupt:
             count = len(session.journal.records)
             console.print(f"\nStopped; {count} answers are in {self.file}.")
             raise SystemExit(130) from None
         given = session.answers()
-        console.print(labelling.summary(world, given, self.file))
-        if self.train and len(given.prompts) >= labelling.FEWEST:
-            belief = labelling.taste(world, given)
+        console.print(labelling.session_summary(world, given, self.file))
+        if self.train and len(given.prompts) >= labelling.MIN_ANSWERS:
+            belief = labelling.infer_taste(world, given)
             rng = np.random.default_rng(self.seed)
-            people = labelling.stand_ins(rng, world, belief)
+            people = labelling.sample_annotators(rng, world, belief)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
             told = f"{len(given.prompts)} answers in {self.file.name}"

@@ -177,8 +177,7 @@ def ask(
     ended = (pairs == text.END).any(-1).all(-1)
     different = (pairs[:, 0] != pairs[:, 1]).any(-1)
     shown = rng.permutation(np.flatnonzero(ended & different))[:count]
-    first, second = pairs[shown, 0], pairs[shown, 1]
-    return annotators.compare(rng, world, which[shown], first, second, people)
+    return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 
 def measure(

@@ -25,7 +25,7 @@ from lm_bandit.world import World
 
 def bayes_accuracy(world: World, pairs: Comparisons) -> float:
     """The best possible accuracy on fresh annotators' answers about these pairs."""
-    return best_accuracy(agreeing(world, pairs))
+    return best_accuracy(answer_probabilities(world, pairs))
 
 
 def best_accuracy(probs: Float[np.ndarray, "n"]) -> float:
@@ -33,7 +33,7 @@ def best_accuracy(probs: Float[np.ndarray, "n"]) -> float:
     return float(np.mean(np.maximum(probs, 1.0 - probs)))
 
 
-def agreeing(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
+def answer_probabilities(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
     """P(a fresh annotator answers like this one), for each answer."""
     first_tokens = list(world.prompts[:, 0])  # they say what is asked for
     which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])

@@ -56,7 +56,7 @@ def hire(rng: np.random.Generator, world: World, count: int) -> People:
     return People(world.ratings[np.arange(len(world.ratings)), raters])
 
 
-def disagreeing(
+def with_opposite_tastes(
     people: People, members: Bool[np.ndarray, "A"], words: Int[np.ndarray, "n"]
 ) -> People:
     """The same people, but the members' taste in these words is the opposite."""
@@ -65,12 +65,11 @@ def disagreeing(
     return people._replace(tastes=tastes)
 
 
-def compare(
+def compare_pairs(
     rng: np.random.Generator,
     world: World,
     which: Int[np.ndarray, "n"],
-    first: Int[np.ndarray, "n C"],
-    second: Int[np.ndarray, "n C"],
+    pairs: Int[np.ndarray, "n 2 C"],
     people: People | None = None,
 ) -> Comparisons:
     """Which of two completions of prompt number `which` is the better answer to it?
@@ -82,15 +81,14 @@ def compare(
     people = hire(rng, world, len(which)) if people is None else people
     asked = np.arange(len(which)) if who is None else who
     coins = rng.choice([-0.5, 0.5], size=len(which))
-    pairs = np.stack([first, second], axis=1)
     seen = _impressions(rng, world, people, asked, which, pairs)
     difference = seen[:, 0] - seen[:, 1] + _of(people.position_bias, asked)
     tied = np.abs(difference) < _of(people.indifference, asked)
     first_wins = (np.where(difference == 0, coins, difference) > 0)[:, None]
     return Comparisons(
         world.prompts[which],
-        np.where(first_wins, first, second),
-        np.where(first_wins, second, first),
+        np.where(first_wins, pairs[:, 0], pairs[:, 1]),
+        np.where(first_wins, pairs[:, 1], pairs[:, 0]),
         tied if np.any(people.indifference) else None,
         who,
     )

@@ -19,7 +19,7 @@ import re
 import numpy as np
 from jaxtyping import Int
 
-from lm_bandit.feedback.kinds import Critiques, Findings
+from lm_bandit.feedback.kinds import Critiques, ParsedCritiques
 from lm_bandit.world import END, World
 
 FINE = "Nothing to object to."
@@ -30,7 +30,7 @@ OBJECTIONS = (
 )
 
 
-def parse(world: World, critiques: Critiques) -> Findings:
+def parse_critiques(world: World, critiques: Critiques) -> ParsedCritiques:
     """What each critique says: is its completion okay, and if not, what is to go?
 
     Raises ValueError where a critique neither is `FINE` nor quotes one word of its
@@ -49,12 +49,12 @@ def parse(world: World, critiques: Critiques) -> Findings:
         okay[i] = text == FINE
         if not okay[i]:
             named = _named(world, i, text, completion)
-            edited[i] = without(world, completion, named)
+            edited[i] = without_word(world, completion, named)
             others = others[others != named]
         for j, word in enumerate(others):
-            passed_over[i, j] = without(world, completion, int(word))
+            passed_over[i, j] = without_word(world, completion, int(word))
             possible[i, j] = True
-    return Findings(
+    return ParsedCritiques(
         critiques.prompts,
         critiques.completions,
         edited,
@@ -65,7 +65,7 @@ def parse(world: World, critiques: Critiques) -> Findings:
     )
 
 
-def without(
+def without_word(
     world: World, completion: Int[np.ndarray, "C"], token: int
 ) -> Int[np.ndarray, "C"]:
     """The completion without a word, nor the "and" that joined it to the others."""

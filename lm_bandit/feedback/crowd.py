@@ -36,8 +36,8 @@ from lm_bandit.feedback.kinds import (
     Answers,
     Comparisons,
     Corrections,
-    Findings,
     Labels,
+    ParsedCritiques,
     Rankings,
     Scores,
 )
@@ -53,7 +53,7 @@ class Crowd(NamedTuple):
     log_steps: Float[Array, "8"]  # between the nine cuts of the ten scores
 
 
-class Judged(NamedTuple):
+class CrowdModel(NamedTuple):
     """A reward, and the crowd that judges by it."""
 
     reward: PyTree
@@ -67,17 +67,19 @@ def init(
     reward: PyTree,
     num_annotators: int = 1,
     reliability: Float[np.ndarray, "A"] | None = None,
-) -> Judged:
+) -> CrowdModel:
     """The reward as it is, and a crowd of good will, or of the reliability given."""
     zeros = jnp.zeros(num_annotators)
     eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
     logits = jax.scipy.special.logit(jnp.asarray(eta, float))
-    return Judged(reward, Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8)))
+    return CrowdModel(
+        reward, Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8))
+    )
 
 
 def loss(
     likelihood: Likelihood, score: Callable
-) -> Callable[[Judged, Answers], tuple[Scalar, Scalar]]:
+) -> Callable[[CrowdModel, Answers], tuple[Scalar, Scalar]]:
     """What `reward_model.train` minimises, of any reward and any kind of answer.
 
     Args:
@@ -86,7 +88,7 @@ def loss(
     """
 
     def of_batch(judged, batch):
-        completions = feedback.shown(batch)
+        completions = feedback.shown_completions(batch)
         n, K, _ = completions.shape
         prompts = jnp.broadcast_to(
             batch.prompts[:, None], (n, K, batch.prompts.shape[-1])
@@ -184,7 +186,7 @@ def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar
 
 
 def corrected_and_labelled(
-    scores: Float[Array, "n K"], crowd: Crowd, batch: Findings
+    scores: Float[Array, "n K"], crowd: Crowd, batch: ParsedCritiques
 ) -> Scalar:
     """Critiques: the edit is better than the original, and that is okay or not."""
     edited, original = scores.T[:2]
@@ -194,7 +196,9 @@ def corrected_and_labelled(
     )
 
 
-def chosen_edit(scores: Float[Array, "n K"], crowd: Crowd, batch: Findings) -> Scalar:
+def chosen_edit(
+    scores: Float[Array, "n K"], crowd: Crowd, batch: ParsedCritiques
+) -> Scalar:
     """Critiques, read backwards: of all edits that she could ask for, why this one?
 
         P(e) = exp(r(x, e)) / sum over all edits, and none at all, of exp(r(x, e'))

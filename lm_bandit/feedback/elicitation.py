@@ -37,7 +37,7 @@ from jaxtyping import Float, Int
 from scipy.special import expit
 
 from lm_bandit.feedback import annotators, ensemble, lessons, linear_reward
-from lm_bandit.feedback.linear_reward import Belief
+from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.world import World
 
 POOL = 1000  # questions that may be asked
@@ -64,7 +64,9 @@ def by_uncertainty(
     members: int = 10,
 ) -> Int[np.ndarray, "count"]:
     """Of the pairs on which an ensemble agrees least: a tenth, and any of them."""
-    variances = disagreement(ensemble.refit(rng, differences, members), pool)
+    variances = disagreement(
+        ensemble.bootstrap_weights(rng, differences, members), pool
+    )
     least_sure = np.argsort(-variances)[: max(count, len(pool) // 10)]
     return rng.choice(least_sure, size=count, replace=False)
 
@@ -89,19 +91,19 @@ def by_design(
     count: int,
 ) -> Int[np.ndarray, "count"]:
     """Greedily, the pairs that leave the smallest det Sigma."""
-    belief = linear_reward.fit(differences)
+    belief = linear_reward.fit_weights(differences)
     chosen = []
     for _ in range(count):
-        chosen.append(most_telling(belief, pool, chosen))
+        chosen.append(most_informative(belief, pool, chosen))
         difference = pool[chosen[-1]]
         p = expit(difference @ belief.mean)
-        after = told(belief.covariance, difference, p * (1.0 - p))
+        after = updated_covariance(belief.covariance, difference, p * (1.0 - p))
         belief = belief._replace(covariance=after)
     return np.array(chosen)
 
 
-def most_telling(
-    belief: Belief, pool: Float[np.ndarray, "N D"], taken: Sequence[int] = ()
+def most_informative(
+    belief: Posterior, pool: Float[np.ndarray, "N D"], taken: Sequence[int] = ()
 ) -> int:
     """The row, of those not taken, with the largest p (1 - p) z^T Sigma z."""
     p = expit(pool @ belief.mean)
@@ -110,7 +112,7 @@ def most_telling(
     return int(gains.argmax())
 
 
-def told(
+def updated_covariance(
     covariance: Float[np.ndarray, "D D"],
     difference: Float[np.ndarray, "D"],
     information: float,
@@ -152,7 +154,7 @@ def accuracy_by_answers(
     pool = _features(world, which, shown[:, 0]) - _features(world, which, shown[:, 1])
     answers = np.stack([_features(world, which, y) for y in ranked.swapaxes(0, 1)], 1)
     answers = answers[:, first] - answers[:, second]  # [N, C(K, 2), D]
-    gold = pool @ linear_reward.gold_worths(world)
+    gold = pool @ linear_reward.gold_weights(world)
     asked = np.zeros(0, int)
     left = np.flatnonzero(pool.any(1))
     accuracies = []
@@ -163,12 +165,12 @@ def accuracy_by_answers(
         asked, left = np.append(asked, chosen), np.setdiff1d(left, chosen)
         told_so = answers[asked].reshape(-1, pool.shape[1])
         weights = np.full(len(told_so), 1.0 / len(first))
-        worths = linear_reward.fit(told_so, weights=weights).mean
+        worths = linear_reward.fit_weights(told_so, weights=weights).mean
         accuracies.append(np.mean((pool @ worths * gold > 0)[gold != 0]))
     return np.array(accuracies)
 
 
-class Curve(NamedTuple):
+class LearningCurve(NamedTuple):
     """Accuracy by answers: the mean over seeds, and where it lies with 95%."""
 
     answers: Int[np.ndarray, "rounds"]
@@ -177,9 +179,9 @@ class Curve(NamedTuple):
     high: Float[np.ndarray, "rounds"]
 
 
-def curve(
+def learning_curve(
     world: World, choose: Choose, seeds: Sequence[int], count: int = 10, reads: int = 2
-) -> Curve:
+) -> LearningCurve:
     """`accuracy_by_answers` of several seeds; the band is bootstrapped over them."""
     runs = np.stack(
         [accuracy_by_answers(s, world, choose, count=count, reads=reads) for s in seeds]
@@ -187,10 +189,10 @@ def curve(
     redraw = np.random.default_rng(0).integers(len(runs), size=(2000, len(runs)))
     low, high = np.quantile(runs[redraw].mean(1), [0.025, 0.975], axis=0)
     answers = count * np.arange(1, runs.shape[1] + 1)
-    return Curve(answers, runs.mean(0), low, high)
+    return LearningCurve(answers, runs.mean(0), low, high)
 
 
-def share_needed(smart: Curve, other: Curve) -> float:
+def share_needed(smart: LearningCurve, other: LearningCurve) -> float:
     """The share of the other's answers that do for the other's last accuracy."""
     reached = smart.mean >= other.mean[-1]
     if not reached.any():

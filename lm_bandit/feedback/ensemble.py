@@ -46,7 +46,7 @@ def train(
     return jax.vmap(member)(keys)
 
 
-def refit(
+def bootstrap_weights(
     rng: np.random.Generator, differences: Float[np.ndarray, "n D"], members: int
 ) -> Float[np.ndarray, "M D"]:
     """The same of a linear reward, or of heads on one frozen trunk: M times the worths.
@@ -58,13 +58,15 @@ def refit(
     counts = rng.multinomial(n, np.full(n, 1.0 / n), size=members)
     return np.stack(
         [
-            linear_reward.fit(differences, weights=times.astype(float)).mean
+            linear_reward.fit_weights(differences, weights=times.astype(float)).mean
             for times in counts
         ]
     )
 
 
-def cautious(scores: Float[Array, "M k n"], caution: float) -> Float[Array, "k n"]:
+def cautious_reward(
+    scores: Float[Array, "M k n"], caution: float
+) -> Float[Array, "k n"]:
     """Mean - c std over the members, of scores less their mean over a prompt's n."""
     centred = scores - scores.mean(-1, keepdims=True)
     return centred.mean(0) - caution * centred.std(0)

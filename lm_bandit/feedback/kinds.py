@@ -80,7 +80,7 @@ class Critiques(NamedTuple):
     annotators: Int[np.ndarray, "n"] | None = None
 
 
-class Findings(NamedTuple):
+class ParsedCritiques(NamedTuple):
     """What a critique was understood to say: a label, an edit, and edits not made."""
 
     prompts: Int[np.ndarray, "n P"]
@@ -92,17 +92,17 @@ class Findings(NamedTuple):
     annotators: Int[np.ndarray, "n"] | None = None
 
 
-Answers = Comparisons | Rankings | Scores | Labels | Corrections | Findings
+Answers = Comparisons | Rankings | Scores | Labels | Corrections | ParsedCritiques
 
 
-def shown(answers: Answers) -> Int[Array, "n K C"]:
+def shown_completions(answers: Answers) -> Int[Array, "n K C"]:
     """The completions that an answer is about, the preferred one first."""
     match answers:
         case Comparisons():
             sides = (answers.chosen, answers.rejected)
         case Corrections():
             sides = (answers.edited, answers.originals)
-        case Findings():
+        case ParsedCritiques():
             sides = (
                 answers.edited,
                 answers.completions,

@@ -38,7 +38,7 @@ from scipy import stats
 from lm_bandit import reward_model, sft
 from lm_bandit.feedback import annotators, critiques, crowd, linear_reward
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Answers
+from lm_bandit.feedback.kinds import Answers, Critiques
 from lm_bandit.reward_model import RewardConfig
 from lm_bandit.world import World
 
@@ -50,50 +50,44 @@ class Kind(NamedTuple):
 
     name: str
     reads: int  # completions that an annotator reads for one answer
-    ask: Callable  # rng, world, which [n], completions [n reads C], people -> Answers
+    answer: Callable  # of annotators.py: gives [n C] where one is read, or [n reads C]
     likelihood: crowd.Likelihood
 
-
-def compare(rng, world, which, completions, people):
-    """Two are shown, and the better one is pointed at."""
-    return annotators.compare(rng, world, which, *completions.swapaxes(0, 1), people)
-
-
-def rate(rng, world, which, completions, people):
-    """One is shown, and gets a number."""
-    return annotators.rate(rng, world, which, completions[:, 0], people)
-
-
-def label(rng, world, which, completions, people):
-    """One is shown, and passes or not."""
-    return annotators.label(rng, world, which, completions[:, 0], people)
-
-
-def correct(rng, world, which, completions, people):
-    """One is shown, and one word of it replaced."""
-    return annotators.correct(rng, world, which, completions[:, 0], people)
-
-
-def criticise(rng, world, which, completions, people):
-    """One is shown, and something said about it."""
-    said = annotators.criticise(rng, world, which, completions[:, 0], people)
-    return critiques.parse(world, said)
+    def ask(
+        self,
+        rng: np.random.Generator,
+        world: World,
+        which: Int[np.ndarray, "n"],
+        completions: Int[np.ndarray, "n reads C"],
+        people: People,
+    ) -> Answers:
+        """Answers of these people about the completions; critiques are parsed."""
+        shown = completions[:, 0] if self.reads == 1 else completions
+        answers = self.answer(rng, world, which, shown, people)
+        if isinstance(answers, Critiques):
+            return critiques.parse_critiques(world, answers)
+        return answers
 
 
 KINDS = (
-    Kind("comparison", 2, compare, crowd.bradley_terry),
+    Kind("comparison", 2, annotators.compare_pairs, crowd.bradley_terry),
     Kind("ranking of 4, as pairs", 4, annotators.rank, crowd.ranked_pairs),
     Kind("ranking of 4, by turns", 4, annotators.rank, crowd.plackett_luce),
-    Kind("score, as a number", 1, rate, crowd.interval),
-    Kind("score, as a word", 1, rate, crowd.ordinal),
-    Kind("label", 1, label, crowd.logistic),
-    Kind("correction", 1, correct, crowd.bradley_terry),
-    Kind("critique, as edit and label", 1, criticise, crowd.corrected_and_labelled),
-    Kind("critique, as a choice", 1, criticise, crowd.chosen_edit),
+    Kind("score, as a number", 1, annotators.rate, crowd.interval),
+    Kind("score, as a word", 1, annotators.rate, crowd.ordinal),
+    Kind("label", 1, annotators.label, crowd.logistic),
+    Kind("correction", 1, annotators.correct, crowd.bradley_terry),
+    Kind(
+        "critique, as edit and label",
+        1,
+        annotators.criticise,
+        crowd.corrected_and_labelled,
+    ),
+    Kind("critique, as a choice", 1, annotators.criticise, crowd.chosen_edit),
 )
 
 
-def taught(
+def correlations_by_seed(
     world: World,
     kind: Kind,
     people: Callable[[World, np.random.Generator], People],
@@ -108,9 +102,9 @@ def taught(
         asked.append(kind.ask(rng, world, which, completions, people(world, rng)))
     num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
     stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
-    learned = learn_each(seeds, world, stacked, kind.likelihood, num_annotators)
+    learned = learn_by_seed(seeds, world, stacked, kind.likelihood, num_annotators)
     return np.array(
-        [correlation(world, worths) for worths in np.asarray(learned.reward)]
+        [gold_correlation(world, worths) for worths in np.asarray(learned.reward)]
     )
 
 
@@ -123,7 +117,7 @@ def questions(
     return which, completions.reshape(count, reads, -1)
 
 
-def learn_each(
+def learn_by_seed(
     seeds: Sequence[int],
     world: World,
     answers: Answers,
@@ -131,7 +125,7 @@ def learn_each(
     num_annotators: int,
     reliability: Float[np.ndarray, "A"] | None = None,
     config: RewardConfig = TRAINING,
-) -> crowd.Judged:
+) -> crowd.CrowdModel:
     """The worths of all words, and what the crowd is like, for each seed.
 
     Args:
@@ -153,7 +147,7 @@ def learn_each(
     return jax.vmap(learn)(keys, answers)
 
 
-def correlation(world: World, worths: Float[np.ndarray, "D"]) -> float:
+def gold_correlation(world: World, worths: Float[np.ndarray, "D"]) -> float:
     """Spearman's rank correlation of learned worths with the mean ratings."""
-    gold = linear_reward.gold_worths(world)
+    gold = linear_reward.gold_weights(world)
     return float(stats.spearmanr(worths, gold).statistic)

@@ -32,7 +32,7 @@ from lm_bandit.generate import completion_mask
 from lm_bandit.world import World
 
 
-class Belief(NamedTuple):
+class Posterior(NamedTuple):
     """What comparisons say of the worths: a Gaussian, or its best guess and spread."""
 
     mean: Float[np.ndarray, "D"]
@@ -59,16 +59,16 @@ def scorer(world: World) -> Callable:
     return score
 
 
-def gold_worths(world: World) -> Float[np.ndarray, "D"]:
+def gold_weights(world: World) -> Float[np.ndarray, "D"]:
     """The mean rating of each rated word."""
     return world.ratings[world.rated].mean(-1)
 
 
-def fit(
+def fit_weights(
     differences: Float[np.ndarray, "n D"],
     precision: float = 0.1,
     weights: Float[np.ndarray, "n"] | None = None,
-) -> Belief:
+) -> Posterior:
     """The worths that make the answers likeliest, by Newton's method.
 
     Args:
@@ -88,4 +88,4 @@ def fit(
         worths = worths + step / max(1.0, np.abs(step).max())
         if np.abs(step).max() < 1e-10:
             break
-    return Belief(worths, np.linalg.inv(curvature))
+    return Posterior(worths, np.linalg.inv(curvature))

@@ -20,14 +20,14 @@ from lm_bandit.feedback import kinds as feedback
 from lm_bandit.feedback import records
 from lm_bandit.feedback.records import (
     BadLine,
-    Comparison,
-    Correction,
-    Critique,
-    Demonstration,
-    Label,
-    Ranking,
+    ComparisonRecord,
+    CorrectionRecord,
+    CritiqueRecord,
+    DemonstrationRecord,
+    LabelRecord,
+    RankingRecord,
     Record,
-    Score,
+    ScoreRecord,
 )
 from mdp.interface.files import write_files
 
@@ -35,7 +35,7 @@ Encode = Callable[[str], Int[np.ndarray, "n"]]
 Decode = Callable[[Int[np.ndarray, "n"]], str]
 
 
-def read(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
+def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
     """The records of a file, one after the other.
 
     Args:
@@ -46,7 +46,7 @@ def read(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
     return _each(path, skipped, lambda record: record)
 
 
-def load(
+def load_answers(
     path: Path,
     prompt: Encode,
     completion: Encode,
@@ -67,29 +67,29 @@ def load(
     who = None if None in who else np.array(who)
     prompts = np.stack(columns.prompt)
     match columns:
-        case Comparison(_, chosen, rejected, tied):
+        case ComparisonRecord(_, chosen, rejected, tied):
             tied = np.array(tied) if any(tied) else None
             sides = np.stack(chosen), np.stack(rejected)
             return feedback.Comparisons(prompts, *sides, tied, who)
-        case Ranking(_, completions):
+        case RankingRecord(_, completions):
             return feedback.Rankings(prompts, np.array(completions), who)
-        case Score(_, completion, score):
+        case ScoreRecord(_, completion, score):
             scores = np.array(score)
             return feedback.Scores(prompts, np.stack(completion), scores, who)
-        case Label(_, completion, label):
+        case LabelRecord(_, completion, label):
             okay = np.array(label)
             return feedback.Labels(prompts, np.stack(completion), okay, who)
-        case Correction(_, original, edited):
+        case CorrectionRecord(_, original, edited):
             sides = np.stack(original), np.stack(edited)
             return feedback.Corrections(prompts, *sides, who)
-        case Critique(_, completion, texts):
+        case CritiqueRecord(_, completion, texts):
             sides = np.stack(completion), tuple(texts)
             return feedback.Critiques(prompts, *sides, who)
-        case Demonstration(_, completion):
+        case DemonstrationRecord(_, completion):
             return sft.as_demonstrations(prompts, np.stack(completion))
 
 
-def save(
+def save_answers(
     path: Path,
     answers: feedback.Answers | feedback.Critiques,
     prompt: Decode,
@@ -114,19 +114,20 @@ def save(
     match answers:
         case feedback.Comparisons(_, chosen, rejected, tied):
             ties = [False] * count if tied is None else tied.tolist()
-            kind, columns = Comparison, (texts(chosen), texts(rejected), ties)
+            kind, columns = ComparisonRecord, (texts(chosen), texts(rejected), ties)
         case feedback.Rankings(_, completions):
-            kind, columns = Ranking, ([tuple(texts(row)) for row in completions],)
+            kind, columns = RankingRecord, ([tuple(texts(row)) for row in completions],)
         case feedback.Scores(_, completions, scores):
-            kind, columns = Score, (texts(completions), scores.tolist())
+            kind, columns = ScoreRecord, (texts(completions), scores.tolist())
         case feedback.Labels(_, completions, okay):
-            kind, columns = Label, (texts(completions), okay.tolist())
+            kind, columns = LabelRecord, (texts(completions), okay.tolist())
         case feedback.Corrections(_, originals, edited):
-            kind, columns = Correction, (texts(originals), texts(edited))
+            kind, columns = CorrectionRecord, (texts(originals), texts(edited))
         case feedback.Critiques(_, completions, said):
-            kind, columns = Critique, (texts(completions), said)
+            kind, columns = CritiqueRecord, (texts(completions), said)
     lines = [
-        records.write(kind(*row)) for row in zip(asked, *columns, who, strict=True)
+        records.format_record(kind(*row))
+        for row in zip(asked, *columns, who, strict=True)
     ]
     write_files(
         path.parent, {path.name: lambda file: file.write_bytes(b"".join(lines))}
@@ -146,11 +147,11 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         self._mend()
-        self.records = list(read(path)) if path.stat().st_size else []
+        self.records = list(read_records(path)) if path.stat().st_size else []
 
     def append(self, record: Record) -> None:
         with self.path.open("ab") as file:
-            file.write(records.write(record))
+            file.write(records.format_record(record))
             file.flush()
             os.fsync(file.fileno())
         self.records.append(record)
@@ -168,7 +169,7 @@ class Journal:
         if whole == len(text):
             return
         try:
-            records.parse(text[whole:])
+            records.parse_record(text[whole:])
         except BadLine:
             if text[whole:].startswith(b"{"):  # if not, this was never ours
                 self._cut(whole)
@@ -188,7 +189,7 @@ def _encoded(prompt, completion, record):
     try:
         for name in _COMPLETIONS & set(record._fields):
             tokens[name] = completion(getattr(record, name))
-        if isinstance(record, Ranking):
+        if isinstance(record, RankingRecord):
             tokens["completions"] = [completion(x) for x in record.completions]
         return record._replace(prompt=prompt(record.prompt), **tokens)
     except ValueError as error:
@@ -202,12 +203,12 @@ def _each(path, skipped, convert):
         if not line.strip():
             continue
         try:
-            record = records.parse(line)
+            record = records.parse_record(line)
             kind = kind or type(record)
             if type(record) is not kind:
-                told = f"expected a {kind.__name__} like the lines before"
-                got = f"got a {type(record).__name__}"
-                raise BadLine("another kind", f"{told}, {got}")
+                expected = f"expected a {records.kind_name(kind)} like the lines before"
+                got = f"got a {records.kind_name(type(record))}"
+                raise BadLine("another kind", f"{expected}, {got}")
             converted = convert(record)
         except BadLine as bad:
             if skipped is None:

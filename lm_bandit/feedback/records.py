@@ -26,7 +26,7 @@ from typing import NamedTuple
 LONGEST = 1_000_000  # bytes of a line; nobody has read a longer answer
 
 
-class Comparison(NamedTuple):
+class ComparisonRecord(NamedTuple):
     prompt: str
     chosen: str
     rejected: str
@@ -34,46 +34,54 @@ class Comparison(NamedTuple):
     annotator: int | None = None
 
 
-class Ranking(NamedTuple):
+class RankingRecord(NamedTuple):
     prompt: str
     completions: tuple[str, ...]
     annotator: int | None = None
 
 
-class Score(NamedTuple):
+class ScoreRecord(NamedTuple):
     prompt: str
     completion: str
     score: int
     annotator: int | None = None
 
 
-class Label(NamedTuple):
+class LabelRecord(NamedTuple):
     prompt: str
     completion: str
     label: bool
     annotator: int | None = None
 
 
-class Correction(NamedTuple):
+class CorrectionRecord(NamedTuple):
     prompt: str
     original: str
     edited: str
     annotator: int | None = None
 
 
-class Critique(NamedTuple):
+class CritiqueRecord(NamedTuple):
     prompt: str
     completion: str
     critique: str
     annotator: int | None = None
 
 
-class Demonstration(NamedTuple):
+class DemonstrationRecord(NamedTuple):
     prompt: str
     completion: str
 
 
-Record = Comparison | Ranking | Score | Label | Correction | Critique | Demonstration
+Record = (
+    ComparisonRecord
+    | RankingRecord
+    | ScoreRecord
+    | LabelRecord
+    | CorrectionRecord
+    | CritiqueRecord
+    | DemonstrationRecord
+)
 
 
 class BadLine(ValueError):
@@ -84,7 +92,7 @@ class BadLine(ValueError):
         self.reason = reason
 
 
-def parse(line: bytes) -> Record:
+def parse_record(line: bytes) -> Record:
     """One line; raises BadLine."""
     if len(line) > LONGEST:
         raise BadLine("too long", f"expected at most {LONGEST:,} bytes, got more")
@@ -103,7 +111,7 @@ def parse(line: bytes) -> Record:
     return _record(found)
 
 
-def write(record: Record) -> bytes:
+def format_record(record: Record) -> bytes:
     """The line of a record, with a new line at its end."""
     fields = {
         name: value
@@ -119,16 +127,16 @@ def _record(found):
     if kind is None:
         told = f"expected one of the fields {', '.join(_MARKS)}"
         raise BadLine("missing field", f"{told}; got {sorted(found) or 'none'}")
-    if kind is Comparison and {"chosen", "rejected"} <= found.keys() - {"prompt"}:
+    if kind is ComparisonRecord and {"chosen", "rejected"} <= found.keys() - {"prompt"}:
         found = found if "prompt" in found else _split(found)
     values = {}
     for name in kind._fields:
         if found.get(name) is not None:
             values[name] = _READERS[name](name, found[name])
         elif name not in kind._field_defaults:
-            got = f"a {_name(kind)} without it"
+            got = f"a {kind_name(kind)} without it"
             raise BadLine("missing field", f"field {name}: expected one, got {got}")
-    if kind is Comparison and values["chosen"] == values["rejected"]:
+    if kind is ComparisonRecord and values["chosen"] == values["rejected"]:
         raise BadLine(
             "equal completions",
             "fields chosen, rejected: expected two different completions, got "
@@ -210,8 +218,8 @@ def _no_constant(name):
     raise ValueError(f"{name} is no JSON")
 
 
-def _name(kind):
-    return kind.__name__.lower()
+def kind_name(kind):
+    return kind.__name__.removesuffix("Record").lower()
 
 
 def _short(value):
@@ -222,15 +230,15 @@ def _short(value):
 
 _TURN = "\n\nAssistant:"
 _MARKS = {
-    "chosen": Comparison,
-    "rejected": Comparison,
-    "completions": Ranking,
-    "original": Correction,
-    "edited": Correction,
-    "label": Label,
-    "score": Score,
-    "critique": Critique,
-    "completion": Demonstration,
+    "chosen": ComparisonRecord,
+    "rejected": ComparisonRecord,
+    "completions": RankingRecord,
+    "original": CorrectionRecord,
+    "edited": CorrectionRecord,
+    "label": LabelRecord,
+    "score": ScoreRecord,
+    "critique": CritiqueRecord,
+    "completion": DemonstrationRecord,
 }
 _READERS = {
     "prompt": _text,

@@ -96,9 +96,13 @@ def malicious(on: Bench, seeds: Sequence[int], comparisons: int):
         ("plain", crowd.bradley_terry),
         ("Crowd-BT", crowd.crowd_bradley_terry),
     ):
-        learned = lessons.learn_each(seeds, on.world, stacked, likelihood, ANNOTATORS)
+        learned = lessons.learn_by_seed(
+            seeds, on.world, stacked, likelihood, ANNOTATORS
+        )
         worths = np.asarray(learned.reward, np.float64)
-        correlation[name] = np.array([lessons.correlation(on.world, w) for w in worths])
+        correlation[name] = np.array(
+            [lessons.gold_correlation(on.world, w) for w in worths]
+        )
         gold[name] = np.array([gold_of(on, w) for w in worths])
     reliability = np.asarray(jax.nn.sigmoid(learned.crowd.reliability))
     return correlation, gold, reliability

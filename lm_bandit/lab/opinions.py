@@ -111,9 +111,9 @@ def ask(
     """Pairs drawn from the reference, judged by people, or each by somebody new."""
     which = rng.integers(len(on.gold), size=count)
     rows = draw(rng, on.probs, np.repeat(which, 2)).reshape(-1, 2)
-    sides = on.completions[rows[:, 0]], on.completions[rows[:, 1]]
-    answers = annotators.compare(rng, on.world, which, *sides, people)
-    first = (answers.chosen == sides[0]).all(1)
+    pairs = on.completions[rows]
+    answers = annotators.compare_pairs(rng, on.world, which, pairs, people)
+    first = (answers.chosen == pairs[:, 0]).all(1)
     chosen = np.where(first, *rows.T)
     return Asked(which, chosen, rows.sum(1) - chosen, answers.annotators)
 
@@ -139,7 +139,7 @@ def differences(
 
 def learn(on: Bench, asked: Asked) -> Float[np.ndarray, "D"]:
     """A worth for each word used: the form of the gold reward."""
-    return linear_reward.fit(differences(on, asked, on.used)).mean
+    return linear_reward.fit_weights(differences(on, asked, on.used)).mean
 
 
 def scores(

@@ -119,7 +119,7 @@ def learned(
 
     def believed(features, count):
         rows = opinions.differences(on, asked, features)[:count]
-        return linear_reward.fit(rows, PRECISION)
+        return linear_reward.fit_weights(rows, PRECISION)
 
     belief = believed(features, comparisons)
     plain = opinions.scores(on, features, belief.mean)

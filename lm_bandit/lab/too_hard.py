@@ -75,9 +75,9 @@ def ask(seed: int, on: Bench, count: int, hardness: float) -> Asked:
     for words in np.unique(read):
         rows = read == words
         noisy = people._replace(temperature=hardness * (words - 2.0))
-        first, second = on.completions[pairs[rows].T]
-        told = annotators.compare(rng, on.world, which[rows], first, second, noisy)
-        won = (told.chosen == first).all(1)
+        shown = on.completions[pairs[rows]]
+        told = annotators.compare_pairs(rng, on.world, which[rows], shown, noisy)
+        won = (told.chosen == shown[:, 0]).all(1)
         chosen[rows] = np.where(won, *pairs[rows].T)
     return Asked(which, chosen, pairs.sum(1) - chosen, None)
 
@@ -92,7 +92,7 @@ def learned(on: Bench, asked: Asked, shared: bool) -> Float[np.ndarray, "k E"]:
     at = lengths(on)[:, None]
     each = [np.where(at == length, on.used, 0.0) for length in range(1, WORDS + 1)]
     features = on.used if shared else np.concatenate(each, axis=1)
-    worths = linear_reward.fit(opinions.differences(on, asked, features)).mean
+    worths = linear_reward.fit_weights(opinions.differences(on, asked, features)).mean
     return opinions.scores(on, features, worths)
 
 

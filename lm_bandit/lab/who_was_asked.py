@@ -62,7 +62,7 @@ def served(
     rng = np.random.default_rng(seed)
     people = annotators.hire(rng, on.world, ANNOTATORS)._replace(temperature=1.0)
     members = np.arange(ANNOTATORS) < round(share * ANNOTATORS)
-    people = annotators.disagreeing(people, members, on.world.encode(DIVISIVE))
+    people = annotators.with_opposite_tastes(people, members, on.world.encode(DIVISIVE))
     asked = opinions.ask(rng, on, comparisons, people)
     worths = opinions.learn(on, asked)
     learned = opinions.scores(on, on.used, worths)

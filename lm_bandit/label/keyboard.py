@@ -11,7 +11,7 @@ except ImportError:  # no terminals of this kind: lines, then
     termios = None
 
 
-def words(source: TextIO | None = None) -> Iterator[str]:
+def typed_commands(source: TextIO | None = None) -> Iterator[str]:
     """Each key pressed, where the source is a terminal; otherwise each line."""
     source = sys.stdin if source is None else source
     if termios is None or not source.isatty():

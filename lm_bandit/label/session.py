@@ -25,16 +25,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lm_bandit.feedback import elicitation, lessons, linear_reward, record_files
-from lm_bandit.feedback.accuracy import agreeing
+from lm_bandit.feedback.accuracy import answer_probabilities
 from lm_bandit.feedback.annotators import People
 from lm_bandit.feedback.kinds import Comparisons
-from lm_bandit.feedback.linear_reward import Belief
+from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.feedback.record_files import Journal
-from lm_bandit.feedback.records import Comparison
+from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.world import END, World
 
 POOL = 1000  # questions that may be asked
-FEWEST = 8  # answers to learn a taste from
+MIN_ANSWERS = 8  # answers to learn a taste from
 WORDS = ("a", "b", "tie", "skip", "undo", "quit")
 SHORT = {
     "1": "a",
@@ -55,7 +55,7 @@ class Question(NamedTuple):
     b: str
 
 
-class Agreement(NamedTuple):
+class CrowdAgreement(NamedTuple):
     """Answers that are not ties, beside what the crowd of raters would have said."""
 
     answers: int
@@ -74,7 +74,7 @@ class Session:
         self.world, self.journal = world, Journal(path)
         which, shown = lessons.questions(np.random.default_rng(seed), world, POOL, 2)
         prompts = world.prompts[which]
-        features = differences(world, prompts, shown[:, 0], shown[:, 1])
+        features = word_differences(world, prompts, shown[:, 0], shown[:, 1])
         self.pool = {  # and what each would tell of the words
             Question(_text(world, prompt), *map(world.decode, pair)): told
             for prompt, pair, told in zip(prompts, shown, features, strict=True)
@@ -102,17 +102,17 @@ class Session:
         if not left:
             return None
         features = np.stack([self.pool[question] for question in left])
-        belief = taste(self.world, self.answers())
-        return left[elicitation.most_telling(belief, features)]
+        belief = infer_taste(self.world, self.answers())
+        return left[elicitation.most_informative(belief, features)]
 
     def act(self, question: Question, meant: str) -> bool:
         """Answer (a, b or tie), skip or undo; False where nothing is left to undo."""
         prompt, a, b = question
         match meant:
             case "a" | "tie":
-                self.journal.append(Comparison(prompt, a, b, tied=meant == "tie"))
+                self.journal.append(ComparisonRecord(prompt, a, b, tied=meant == "tie"))
             case "b":
-                self.journal.append(Comparison(prompt, b, a))
+                self.journal.append(ComparisonRecord(prompt, b, a))
             case "skip":
                 self.skipped.append(question)
             case "undo" if self.sitting and self.sitting[-1] == "skip":
@@ -128,7 +128,9 @@ class Session:
         return True
 
 
-def hold(session: Session, words: Iterator[str], show: Callable[[str], None]) -> None:
+def hold_session(
+    session: Session, words: Iterator[str], show: Callable[[str], None]
+) -> None:
     """Ask until there is nothing to ask, the words end, or one of them is quit.
 
     Args:
@@ -167,25 +169,25 @@ def read_answers(path: Path, world: World) -> Comparisons:
             raise ValueError(f"expected a text of at most {room} words, got {text!r}")
         return np.pad(tokens, (0, room + 1 - len(tokens)), constant_values=END)
 
-    found = record_files.load(path, prompt, completion)
+    found = record_files.load_answers(path, prompt, completion)
     if not isinstance(found, Comparisons):
         kind = type(found).__name__.lower()
         raise ValueError(f"{path}: expected comparisons, got {kind}")
     return found
 
 
-def taste(world: World, given: Comparisons) -> Belief:
+def infer_taste(world: World, given: Comparisons) -> Posterior:
     """What the answers say of the worth of each rated word."""
-    told = differences(world, given.prompts, given.chosen, given.rejected)
+    told = word_differences(world, given.prompts, given.chosen, given.rejected)
     tied = np.zeros(len(told), bool) if given.tied is None else given.tied
     # A tie is half a win for each side.
     both = np.concatenate([told, -told[tied]])
     weights = np.where(np.concatenate([tied, tied[tied]]), 0.5, 1.0)
-    return linear_reward.fit(both, weights=weights)
+    return linear_reward.fit_weights(both, weights=weights)
 
 
-def stand_ins(
-    rng: np.random.Generator, world: World, belief: Belief, count: int = 100
+def sample_annotators(
+    rng: np.random.Generator, world: World, belief: Posterior, count: int = 100
 ) -> People:
     """People with worths drawn from the belief, who answer with its logistic noise."""
     tastes = np.zeros((count, len(world.vocabulary)))
@@ -193,38 +195,38 @@ def stand_ins(
     return People(tastes, temperature=1.0)
 
 
-def agreement(world: World, given: Comparisons) -> Agreement:
+def crowd_agreement(world: World, given: Comparisons) -> CrowdAgreement:
     """How the answers sit with the crowd's; where half would say so, nothing counts."""
-    p = agreeing(world, given)
+    p = answer_probabilities(world, given)
     counted = np.abs(p - 0.5) > 1e-9
     if given.tied is not None:
         counted &= ~given.tied
     p = p[counted]
     of_one = float(np.maximum(p, 1.0 - p).mean()) if len(p) else float("nan")
-    return Agreement(len(p), int((p > 0.5).sum()), of_one)
+    return CrowdAgreement(len(p), int((p > 0.5).sum()), of_one)
 
 
-def summary(world: World, given: Comparisons, path: Path) -> str:
+def session_summary(world: World, given: Comparisons, path: Path) -> str:
     """What an annotator hears at the end."""
     count = len(given.prompts)
     lines = [f"\n{count} answers in {path}."]
     if count:
-        total, agreed, of_one = agreement(world, given)
+        total, agreed, of_one = crowd_agreement(world, given)
         if total:
             lines.append(
                 f"You agree with most of the raters in {agreed} of {total} answers "
                 f"(without ties and even pairs); one of them would in {of_one:.0%}."
             )
-        worths = taste(world, given).mean
+        worths = infer_taste(world, given).mean
         order = [world.vocabulary[world.rated[i]] for i in np.argsort(-worths)]
         lines.append(f"You seem to like {', '.join(order[:3])} most,")
         lines.append(f"and {', '.join(order[:-4:-1])} least.")
-    if count < FEWEST:
-        lines.append(f"{FEWEST} are the fewest to learn from: come back for more.")
+    if count < MIN_ANSWERS:
+        lines.append(f"{MIN_ANSWERS} are the fewest to learn from: come back for more.")
     return "\n".join(lines)
 
 
-def differences(
+def word_differences(
     world: World,
     prompts: Int[np.ndarray, "n P"],
     first: Int[np.ndarray, "n C"],

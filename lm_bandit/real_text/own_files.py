@@ -61,7 +61,7 @@ def with_preferences(
     """The material of a corpus, and what people prefer: two halves, and held out."""
     encode = partial(tokenizer.encode, material.tokenizer)
     lengths = config.prompt_length, config.read_length
-    found = record_files.load(path, *layout.encoders(encode, *lengths), skipped)
+    found = record_files.load_answers(path, *layout.encoders(encode, *lengths), skipped)
     answers = _comparisons(found, path)
     rng = np.random.default_rng(config.seed)
     columns = map(np.ndarray.tolist, answers[:3])

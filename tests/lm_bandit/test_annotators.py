@@ -44,7 +44,9 @@ def texts(world, text, count=N):
 def first_share(world, people, first, second, which=0):
     sides = [texts(world, text) for text in (first, second)]
     asked = np.full(N, which)
-    pairs = annotators.compare(np.random.default_rng(0), world, asked, *sides, people)
+    pairs = annotators.compare_pairs(
+        np.random.default_rng(0), world, asked, np.stack(sides, 1), people
+    )
     return np.mean((pairs.chosen == sides[0]).all(1))
 
 
@@ -53,7 +55,9 @@ def test_a_fresh_annotator_has_one_rating_of_each_word_and_a_coin_for_ties(world
     rng = np.random.default_rng(1)
     first, second = rng.integers(0, 30, size=(2, 300, 4))
     which = rng.integers(8, size=300)
-    got = annotators.compare(np.random.default_rng(5), world, which, first, second)
+    got = annotators.compare_pairs(
+        np.random.default_rng(5), world, which, np.stack([first, second], 1)
+    )
     rng = np.random.default_rng(5)
     raters = rng.integers(10, size=(300, 30))
     coins = rng.choice([-0.5, 0.5], size=300)
@@ -79,7 +83,7 @@ def test_annotators_prefer_what_the_raters_would(world, which):
     )
     prompts = np.full(n, which % world.num_prompts)
     rng = np.random.default_rng(0)
-    pairs = annotators.compare(rng, world, prompts, first, second)
+    pairs = annotators.compare_pairs(rng, world, prompts, np.stack([first, second], 1))
     good, awful = (world.ratings[world.encode(w)[0]] for w in ("good", "awful"))
     difference = world.signs[which] * (good[:, None] - awful)
     expected = np.mean(difference > 0) + 0.5 * np.mean(difference == 0)
@@ -92,7 +96,9 @@ def test_an_annotator_rates_a_word_once_however_often_it_is_used(world):
     texts = ["good good and <end>", "and good <end> <end>"]
     sides = [np.tile(world.encode(text), (2000, 1)) for text in texts]
     which = np.zeros(2000, int)
-    pairs = annotators.compare(np.random.default_rng(0), world, which, *sides)
+    pairs = annotators.compare_pairs(
+        np.random.default_rng(0), world, which, np.stack(sides, 1)
+    )
     share = np.mean((pairs.chosen == sides[0]).all(1))
     assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(2000), "a tie is decided by a coin"
 
@@ -128,8 +134,8 @@ def test_the_indifferent_call_close_ones_a_tie(world):
     sides = [texts(world, text, 2) for text in ("good", "dull")]
     for second, tied in ((sides[1], False), (sides[0], True)):
         rng = np.random.default_rng(0)
-        pairs = annotators.compare(
-            rng, world, np.zeros(2, int), sides[0], second, person
+        pairs = annotators.compare_pairs(
+            rng, world, np.zeros(2, int), np.stack([sides[0], second], 1), person
         )
         assert_array_equal(pairs.tied, [tied, tied])
 
@@ -198,7 +204,7 @@ def test_a_critique_names_the_word_liked_least_and_is_understood(world):
         shown = texts(world, text, 3)
         rng = np.random.default_rng(0)
         said = annotators.criticise(rng, world, np.zeros(3, int), shown, person)
-        findings = critiques.parse(world, said)
+        findings = critiques.parse_critiques(world, said)
         for text_said, row in zip(said.texts, findings.edited, strict=True):
             assert (text_said == FINE) == (text == without)
             assert ("'awful'" in text_said) == (text != without)
@@ -208,7 +214,7 @@ def test_a_critique_names_the_word_liked_least_and_is_understood(world):
     with pytest.raises(
         ValueError, match=r"critiques\[2\] must quote one word of 'good'"
     ):
-        critiques.parse(world, unclear)
+        critiques.parse_critiques(world, unclear)
 
 
 def test_groups_disagree_about_the_words_that_divide_them(world):
@@ -217,7 +223,9 @@ def test_groups_disagree_about_the_words_that_divide_them(world):
         r in world.ratings[i] for row in people.tastes for i, r in enumerate(row)
     )
     members = np.array([True, False, True, False])
-    divided = annotators.disagreeing(people, members, world.encode("weird tragic"))
+    divided = annotators.with_opposite_tastes(
+        people, members, world.encode("weird tragic")
+    )
     turned = divided.tastes != people.tastes
     assert set(np.flatnonzero(turned.any(0))) <= set(world.encode("weird tragic"))
     assert_array_equal(divided.tastes[turned], -people.tastes[turned])
@@ -253,7 +261,7 @@ def test_knowing_the_gold_reward_is_hardly_better_than_knowing_the_raters(world)
     sides = np.zeros((2, N, 4), int)
     sides[:, :, 0] = rng.choice(world.rated, size=(2, N))
     which = rng.integers(8, size=N)
-    pairs = annotators.compare(rng, world, which, *sides)
+    pairs = annotators.compare_pairs(rng, world, which, np.stack(sides, 1))
     best = bayes_accuracy.bayes_accuracy(world, pairs)
     p = bayes_accuracy.win_probabilities(world, which, pairs.chosen, pairs.rejected)
     told = np.mean(np.where(p == 0.5, 0.5, p > 0.5))

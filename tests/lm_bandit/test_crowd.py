@@ -38,7 +38,7 @@ def world():
 @pytest.fixture(scope="module")
 def learn(world):
     """The correlation, the scale and the crowd learned from comparisons, by seed."""
-    gold = linear_reward.gold_worths(world)
+    gold = linear_reward.gold_weights(world)
 
     def run(alter, likelihood, count=4000, reliability=None):
         asked = []
@@ -47,11 +47,15 @@ def learn(world):
             which, completions = lessons.questions(rng, world, count, 2)
             people = annotators.hire(rng, world, A)._replace(temperature=1.0)
             people = alter(people)
-            asked.append(lessons.compare(rng, world, which, completions, people))
+            asked.append(
+                annotators.compare_pairs(rng, world, which, completions, people)
+            )
         answers = jax.tree.map(lambda *x: np.stack(x), *asked)
-        learned = lessons.learn_each(SEEDS, world, answers, likelihood, A, reliability)
+        learned = lessons.learn_by_seed(
+            SEEDS, world, answers, likelihood, A, reliability
+        )
         worths = np.asarray(learned.reward, np.float64)
-        correlations = [lessons.correlation(world, w) for w in worths]
+        correlations = [lessons.gold_correlation(world, w) for w in worths]
         scales = [np.polyfit(gold, w, 1)[0] for w in worths]
         return np.array(correlations), np.array(scales), learned.crowd
 
@@ -113,7 +117,7 @@ def test_a_critic_names_a_word_the_likelier_the_less_she_likes_it(world):
         probs = []
         for text in ("'good' should go.", "'weird' should go.", critiques.FINE):
             said = Critiques(world.prompts[[prompt]], completion, (text,))
-            findings = jax.tree.map(jnp.asarray, critiques.parse(world, said))
+            findings = jax.tree.map(jnp.asarray, critiques.parse_critiques(world, said))
             probs.append(np.exp(-float(loss(judged, findings)[0])))
         of_words = [worths[token] for token in world.encode("good weird")]
         weights = np.exp([-sign * of_words[0], -sign * of_words[1], 0.0])
@@ -228,7 +232,7 @@ def test_where_most_lie_only_questions_with_a_known_answer_can_tell(world, learn
     known = np.zeros((2, 20 * A, world.completion_length), int)
     known[:, :, 0] = words[:, None]
     which = np.zeros(20 * A, int)
-    answers = annotators.compare(rng, world, which, *known, people)
+    answers = annotators.compare_pairs(rng, world, which, np.stack(known, 1), people)
     right = (answers.chosen == known[0]).all(1)
     measured = crowd.reliability_by_gold(right, answers.annotators, A)
     saved, _, _ = learn(mob, crowd.crowd_bradley_terry, reliability=measured)

@@ -29,7 +29,7 @@ def test_the_design_takes_the_pair_that_leaves_the_smallest_determinant(answers)
     """Against the determinant of every pair's covariance, inverted afresh."""
     rng = np.random.default_rng(1)
     pool = rng.normal(size=(30, 5)) * rng.uniform(0.2, 2.0, (30, 1))
-    belief = linear_reward.fit(answers)
+    belief = linear_reward.fit_weights(answers)
     precision = np.linalg.inv(belief.covariance)
     p = 1 / (1 + np.exp(-pool @ belief.mean))
     gained = (p * (1 - p))[:, None, None] * pool[:, :, None] * pool[:, None, :]
@@ -41,7 +41,7 @@ def test_the_design_takes_the_pair_that_leaves_the_smallest_determinant(answers)
         precision = precision + gained[expected[-1]]
     got = elicitation.by_design(rng, answers, pool, 4)
     assert_array_equal(got, expected)
-    one = elicitation.told(belief.covariance, pool[3], 0.2)
+    one = elicitation.updated_covariance(belief.covariance, pool[3], 0.2)
     exact = np.linalg.inv(
         np.linalg.inv(belief.covariance) + 0.2 * np.outer(pool[3], pool[3])
     )
@@ -50,8 +50,8 @@ def test_the_design_takes_the_pair_that_leaves_the_smallest_determinant(answers)
 
 def test_an_ensemble_spreads_as_the_curvature_says(answers):
     """The bootstrap has not heard of the Gaussian at the optimum, and agrees."""
-    belief = linear_reward.fit(answers)
-    worths = ensemble.refit(np.random.default_rng(2), answers, 400)
+    belief = linear_reward.fit_weights(answers)
+    worths = ensemble.bootstrap_weights(np.random.default_rng(2), answers, 400)
     assert_allclose(worths.mean(0), belief.mean, atol=0.1)
     exact = np.sqrt(np.diag(belief.covariance))
     assert_allclose(worths.std(0), exact, rtol=0.2)
@@ -73,7 +73,7 @@ def test_uncertainty_asks_about_what_has_not_been_asked(answers):
 def curves():
     world = pocket_world()
     return [
-        elicitation.curve(world, choose, SEEDS, reads=reads)
+        elicitation.learning_curve(world, choose, SEEDS, reads=reads)
         for choose, reads in (
             (elicitation.at_random, 2),
             (elicitation.by_uncertainty, 2),
@@ -105,14 +105,14 @@ def test_a_ranking_of_four_teaches_more_than_two_comparisons_that_read_as_much(c
 def test_caution_does_not_see_the_constants_that_comparisons_do_not_know():
     rng = np.random.default_rng(4)
     scores = rng.normal(size=(5, 3, 7)).astype(np.float32)
-    got = ensemble.cautious(jnp.asarray(scores), 0.5)
+    got = ensemble.cautious_reward(jnp.asarray(scores), 0.5)
     for prompt in range(3):
         centred = [member[prompt] - member[prompt].mean() for member in scores]
         expected = np.mean(centred, 0) - 0.5 * np.std(centred, 0)
         assert_allclose(got[prompt], expected, atol=1e-5)
     constants = rng.normal(0.0, 3.0, size=(5, 3, 1)).astype(np.float32)
     assert_allclose(
-        ensemble.cautious(jnp.asarray(scores + constants), 0.5), got, atol=1e-5
+        ensemble.cautious_reward(jnp.asarray(scores + constants), 0.5), got, atol=1e-5
     )
 
 

@@ -9,20 +9,20 @@ import time
 import pytest
 
 from lm_bandit.feedback.record_files import Journal
-from lm_bandit.feedback.records import Comparison, write
+from lm_bandit.feedback.records import ComparisonRecord, format_record
 
-ONE = Comparison("a prompt", "one", "other")
-OTHER = Comparison("ü\n", "one", "other", tied=True, annotator=3)
+ONE = ComparisonRecord("a prompt", "one", "other")
+OTHER = ComparisonRecord("ü\n", "one", "other", tied=True, annotator=3)
 
 
 def test_a_torn_last_line_is_taken_away_and_a_whole_one_completed(tmp_path):
-    first, second = write(ONE), write(OTHER)
+    first, second = format_record(ONE), format_record(OTHER)
     for cut in range(len(second) + 1):
         path = tmp_path / "mine.jsonl"
         path.write_bytes(first + second[:cut])
         whole = [ONE] + [OTHER] * (cut >= len(second) - 1)
         assert Journal(path).records == whole
-        assert path.read_bytes() == b"".join(map(write, whole))
+        assert path.read_bytes() == b"".join(map(format_record, whole))
 
 
 def test_undo_takes_the_last_answer_out_of_the_file(tmp_path):
@@ -48,11 +48,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from lm_bandit.feedback.record_files import Journal
-from lm_bandit.feedback.records import Comparison
+from lm_bandit.feedback.records import ComparisonRecord
 
 journal = Journal(Path(sys.argv[1]))
 for number in range(len(journal.records), 10**6):
-    journal.append(Comparison("p" * 5000, str(number), "other"))
+    journal.append(ComparisonRecord("p" * 5000, str(number), "other"))
     print(number, flush=True)
 """
 

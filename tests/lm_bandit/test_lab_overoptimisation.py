@@ -38,8 +38,8 @@ def test_answers_are_those_of_people_about_the_references_own_completions(bench)
     """Asked often enough, they are right about the gold reward's worths."""
     asked = opinions.ask(np.random.default_rng(0), bench, 20_000)
     rows = opinions.differences(bench, asked, bench.used)
-    worths = linear_reward.fit(rows).mean
-    gold = linear_reward.gold_worths(bench.world)
+    worths = linear_reward.fit_weights(rows).mean
+    gold = linear_reward.gold_weights(bench.world)
     assert np.corrcoef(worths, gold)[0, 1] > 0.97
     shares = np.bincount(asked.which) / len(asked.which)
     assert_allclose(shares, 0.5, atol=0.02)

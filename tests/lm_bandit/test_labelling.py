@@ -18,10 +18,10 @@ from scipy.stats import spearmanr
 from lm_bandit import __main__ as command_line
 from lm_bandit import world as text
 from lm_bandit.feedback import annotators, linear_reward, records
-from lm_bandit.feedback.records import Comparison
+from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.label import keyboard as keys
 from lm_bandit.label import session as labelling
-from lm_bandit.label.session import Session, hold
+from lm_bandit.label.session import Session, hold_session
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +40,19 @@ def prefers(world, worths, question):
 def test_a_sitting_goes_on_where_the_last_one_stopped(world, tmp_path):
     path = tmp_path / "mine.jsonl"
     shown = []
-    hold(Session(path, world), iter(["a", "2", " Tie ", "quit", "a"]), shown.append)
+    hold_session(
+        Session(path, world), iter(["a", "2", " Tie ", "quit", "a"]), shown.append
+    )
     first = list(records_in(path))
     questions = [shown[i].split("\n")[1:] for i in range(0, 6, 2)]
     prompts, sides_a, sides_b = zip(*questions, strict=True)
     sides_a, sides_b = ([side[5:] for side in sides] for sides in (sides_a, sides_b))
     assert first == [
-        Comparison(prompts[0], sides_a[0], sides_b[0]),
-        Comparison(prompts[1], sides_b[1], sides_a[1]),
-        Comparison(prompts[2], sides_a[2], sides_b[2], tied=True),
+        ComparisonRecord(prompts[0], sides_a[0], sides_b[0]),
+        ComparisonRecord(prompts[1], sides_b[1], sides_a[1]),
+        ComparisonRecord(prompts[2], sides_a[2], sides_b[2], tied=True),
     ]
-    hold(Session(path, world), iter(["b"]), shown.append)
+    hold_session(Session(path, world), iter(["b"]), shown.append)
     assert shown[8].split() == shown[6].split()  # asked again, as it had no answer
     later = list(records_in(path))
     assert later[:3] == first
@@ -58,7 +60,7 @@ def test_a_sitting_goes_on_where_the_last_one_stopped(world, tmp_path):
 
 
 def records_in(path):
-    return map(records.parse, path.read_bytes().splitlines())
+    return map(records.parse_record, path.read_bytes().splitlines())
 
 
 def test_undo_takes_back_the_last_answer_or_skip(world, tmp_path):
@@ -82,7 +84,9 @@ def test_undo_takes_back_the_last_answer_or_skip(world, tmp_path):
 
 def test_remarks_say_what_was_wrong(world, tmp_path):
     said = []
-    hold(Session(tmp_path / "x.jsonl", world), iter(["undo", "what", ""]), said.append)
+    hold_session(
+        Session(tmp_path / "x.jsonl", world), iter(["undo", "what", ""]), said.append
+    )
     assert said[2] == "There is nothing to undo."
     assert said[5] == "Expected a, b, tie, skip, undo or quit, got 'what'."
     assert said[8].endswith("got ''.")
@@ -92,7 +96,7 @@ def test_the_next_question_leaves_the_smallest_determinant(world, tmp_path):
     session = Session(tmp_path / "mine.jsonl", world)
     for _ in range(6):
         session.act(session.next(), "a")
-    mean, covariance = labelling.taste(world, session.answers())
+    mean, covariance = labelling.infer_taste(world, session.answers())
     information = np.linalg.inv(covariance)
     determinants = {}
     asked = {frozenset(record[:3]) for record in session.journal.records}
@@ -114,7 +118,7 @@ def test_the_differences_are_those_of_the_linear_reward(world):
         linear_reward.features(world, jnp.asarray(prompts), jnp.asarray(side))
         for side in (first, second)
     ]
-    got = labelling.differences(world, prompts, first, second)
+    got = labelling.word_differences(world, prompts, first, second)
     assert_array_equal(got, phi[0] - phi[1])
 
 
@@ -123,20 +127,22 @@ def test_24_answers_tell_an_odd_taste(seed, world, tmp_path):
     # Measured on these seeds: .79 to .91, where the raters' mean has .2 to .6.
     rng = np.random.default_rng(seed)
     odd = rng.choice(world.rated, 7, replace=False)
-    me = annotators.disagreeing(annotators.hire(rng, world, 1), np.array([True]), odd)
+    me = annotators.with_opposite_tastes(
+        annotators.hire(rng, world, 1), np.array([True]), odd
+    )
     session = Session(tmp_path / "mine.jsonl", world, seed)
     for _ in range(24):
         question = session.next()
         session.act(question, prefers(world, me.tastes[0], question))
     given = session.answers()
-    believed = labelling.taste(world, given).mean
+    believed = labelling.infer_taste(world, given).mean
     right, crowd = (
         spearmanr(worths, me.tastes[0][world.rated]).statistic
-        for worths in (believed, linear_reward.gold_worths(world))
+        for worths in (believed, linear_reward.gold_weights(world))
     )
     assert right > 0.7
     assert right > crowd
-    total, agreed, of_one = labelling.agreement(world, given)
+    total, agreed, of_one = labelling.crowd_agreement(world, given)
     assert total <= 24
     assert agreed / total < of_one  # somebody odd
 
@@ -145,24 +151,26 @@ def test_a_tie_is_half_a_win_for_each(world, tmp_path):
     session = Session(tmp_path / "mine.jsonl", world)
     for _ in range(5):
         session.act(session.next(), "tie")
-    belief = labelling.taste(world, session.answers())
+    belief = labelling.infer_taste(world, session.answers())
     assert_allclose(belief.mean, 0.0, atol=1e-12)
     # Of the precision .1, and of one answer each: not of two.
     tied = session.answers()
-    taken = labelling.taste(world, tied._replace(tied=None)).covariance
+    taken = labelling.infer_taste(world, tied._replace(tied=None)).covariance
     assert np.trace(taken) >= np.trace(belief.covariance)
 
 
 def test_stand_ins_answer_as_is_believed(world):
     mean = np.linspace(-2.0, 2.0, len(world.rated))
-    certain = linear_reward.Belief(mean, np.zeros((len(mean), len(mean))))
+    certain = linear_reward.Posterior(mean, np.zeros((len(mean), len(mean))))
     rng = np.random.default_rng(0)
-    people = labelling.stand_ins(rng, world, certain)
+    people = labelling.sample_annotators(rng, world, certain)
     good, bad = world.rated[[12, 8]]
     first, second = (np.full((20_000, 4), text.END) for _ in range(2))
     first[:, 0], second[:, 0] = good, bad
     which = np.zeros(20_000, int)
-    given = annotators.compare(rng, world, which, first, second, people)
+    given = annotators.compare_pairs(
+        rng, world, which, np.stack([first, second], 1), people
+    )
     wins = (given.chosen[:, 0] == good).mean()
     p = expit(mean[12] - mean[8])
     assert abs(wins - p) < 4 * np.sqrt(p * (1 - p) / 20_000)
@@ -172,8 +180,10 @@ def test_where_the_answers_leave_it_open_the_stand_ins_disagree(world, tmp_path)
     session = Session(tmp_path / "mine.jsonl", world)
     for _ in range(8):
         session.act(session.next(), "a")
-    belief = labelling.taste(world, session.answers())
-    people = labelling.stand_ins(np.random.default_rng(0), world, belief, 20_000)
+    belief = labelling.infer_taste(world, session.answers())
+    people = labelling.sample_annotators(
+        np.random.default_rng(0), world, belief, 20_000
+    )
     tastes = people.tastes[:, world.rated]
     deviations = np.sqrt(np.diag(belief.covariance))
     assert_allclose(
@@ -186,30 +196,42 @@ def test_where_the_answers_leave_it_open_the_stand_ins_disagree(world, tmp_path)
     ("record", "told"),
     [
         (
-            Comparison("praise: the cat was", "good", "bad"),
+            ComparisonRecord("praise: the cat was", "good", "bad"),
             "field prompt: expected one",
         ),
-        (Comparison("praise: the film was", "good", "evil"), "unknown words ['evil']"),
-        (Comparison("praise: the film was", "good and bad and", "bad"), "at most 3"),
-        (Comparison("praise: the film was", "good <end>", "bad"), "at most 3 words"),
-        (records.Score("praise: the film was", "good", 3), "expected comparisons"),
+        (
+            ComparisonRecord("praise: the film was", "good", "evil"),
+            "unknown words ['evil']",
+        ),
+        (
+            ComparisonRecord("praise: the film was", "good and bad and", "bad"),
+            "at most 3",
+        ),
+        (
+            ComparisonRecord("praise: the film was", "good <end>", "bad"),
+            "at most 3 words",
+        ),
+        (
+            records.ScoreRecord("praise: the film was", "good", 3),
+            "expected comparisons",
+        ),
     ],
 )
 def test_a_file_of_something_else_is_refused(record, told, tmp_path, capsys):
     path = tmp_path / "other.jsonl"
-    path.write_bytes(records.write(record))
+    path.write_bytes(records.format_record(record))
     assert command_line.main(["label", "--out", str(path)]) == 2
     refused = capsys.readouterr().err
     assert refused.count("\n") == 1
     assert "other.jsonl" in refused
     assert told in refused
-    assert path.read_bytes() == records.write(record)
+    assert path.read_bytes() == records.format_record(record)
 
 
 def test_keys_at_a_terminal_need_no_new_line():
     ours, theirs = pty.openpty()
     with os.fdopen(theirs) as terminal:
-        pressed = keys.words(terminal)
+        pressed = keys.typed_commands(terminal)
         for key in "au":
             # The new line comes late: who waits for it reads more than the key.
             threading.Timer(0.2, os.write, (ours, key.encode())).start()

@@ -34,7 +34,7 @@ def people(world, rng):
 
 @pytest.mark.parametrize("kind", lessons.KINDS, ids=lambda kind: kind.name)
 def test_each_kind_of_feedback_recovers_the_order_of_the_gold_reward(world, kind):
-    of_seeds = lessons.taught(world, kind, people, 1000, seeds=(0, 1, 2))
+    of_seeds = lessons.correlations_by_seed(world, kind, people, 1000, seeds=(0, 1, 2))
     assert of_seeds.min() > LEAST[kind.name]
     assert of_seeds.std() > 0, "each seed asks other people other things"
 
@@ -49,12 +49,12 @@ def test_scores_need_the_scales_of_those_who_gave_them(world, kind):
         return people(world, rng)._replace(offset=offset, scale=scale)
 
     def anonymous(rng, world, which, completions, crowd):
-        scores = lessons.rate(rng, world, which, completions, crowd)
+        scores = annotators.rate(rng, world, which, completions, crowd)
         return scores._replace(annotators=np.zeros_like(scores.annotators))
 
-    known = lessons.taught(world, kind, mixed, 300, seeds=(0, 1, 2))
-    unknown = kind._replace(ask=anonymous)
-    unknown = lessons.taught(world, unknown, mixed, 300, seeds=(0, 1, 2))
+    known = lessons.correlations_by_seed(world, kind, mixed, 300, seeds=(0, 1, 2))
+    unknown = kind._replace(answer=anonymous)
+    unknown = lessons.correlations_by_seed(world, unknown, mixed, 300, seeds=(0, 1, 2))
     assert known.min() > 0.8
     assert (known > unknown + 0.1).all()
 
@@ -65,7 +65,7 @@ def test_features_are_the_signed_words_and_the_gold_reward_is_linear_in_them(wor
     completions[3, 0] = [world.rated[0], world.rated[0], world.rated[1], 0]
     gold = bandit.gold_scores(world, completions[:, 0])[which, np.arange(40)]
     shown = jnp.asarray(world.prompts[which]), jnp.asarray(completions[:, 0])
-    worths = jnp.asarray(linear_reward.gold_worths(world))
+    worths = jnp.asarray(linear_reward.gold_weights(world))
     got = linear_reward.scorer(world)(worths, *shown)
     assert_allclose(got, gold, rtol=1e-5)
     ended = shown[1] == 0
@@ -86,7 +86,7 @@ def test_newton_finds_the_likeliest_worths_and_the_curvature_there(world):
         return fit + 0.25 * np.sum(w**2)
 
     best = optimize.minimize(surprise, np.zeros(4), tol=1e-12)
-    belief = linear_reward.fit(differences, precision=0.5, weights=weights)
+    belief = linear_reward.fit_weights(differences, precision=0.5, weights=weights)
     assert_allclose(belief.mean, best.x, atol=1e-5)
     step, eye = 1e-4, np.eye(4)
     hessian = [

@@ -10,19 +10,24 @@ from numpy.testing import assert_array_equal
 from lm_bandit import sft
 from lm_bandit.feedback import annotators, lessons, record_files, records
 from lm_bandit.feedback import kinds as feedback
-from lm_bandit.feedback.record_files import load, read
-from lm_bandit.feedback.records import BadLine, Comparison, parse, write
+from lm_bandit.feedback.record_files import load_answers, read_records
+from lm_bandit.feedback.records import (
+    BadLine,
+    ComparisonRecord,
+    format_record,
+    parse_record,
+)
 from lm_bandit.world import pocket_world
 
 KINDS = (
-    Comparison("a prompt", "one", "other"),
-    Comparison("ü\n", "one", "other", tied=True, annotator=3),
-    records.Ranking("p", ("best", "middle", "worst"), 0),
-    records.Score("p", "c", 10),
-    records.Label("p", "c", False, 7),
-    records.Correction("p", "same", "same"),
-    records.Critique("p", "c", "'awful' should go", 1),
-    records.Demonstration("", "c"),
+    ComparisonRecord("a prompt", "one", "other"),
+    ComparisonRecord("ü\n", "one", "other", tied=True, annotator=3),
+    records.RankingRecord("p", ("best", "middle", "worst"), 0),
+    records.ScoreRecord("p", "c", 10),
+    records.LabelRecord("p", "c", False, 7),
+    records.CorrectionRecord("p", "same", "same"),
+    records.CritiqueRecord("p", "c", "'awful' should go", 1),
+    records.DemonstrationRecord("", "c"),
 )
 
 
@@ -33,9 +38,9 @@ def lines(path, *contents):
 
 @pytest.mark.parametrize("record", KINDS, ids=lambda record: type(record).__name__)
 def test_what_is_written_is_read_back(record):
-    line = write(record)
+    line = format_record(record)
     assert line.index(b"\n") == len(line) - 1
-    assert parse(line) == record
+    assert parse_record(line) == record
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_what_is_written_is_read_back(record):
     ],
 )
 def test_without_a_prompt_it_is_the_shared_beginning(chosen, rejected, prompt):
-    found = parse(json.dumps({"chosen": chosen, "rejected": rejected}).encode())
+    found = parse_record(json.dumps({"chosen": chosen, "rejected": rejected}).encode())
     assert found.prompt == prompt
     assert (prompt + found.chosen, prompt + found.rejected) == (chosen, rejected)
 
@@ -93,49 +98,53 @@ def test_a_bad_line_is_named_and_can_be_skipped_and_counted(
     line, reason, told, tmp_path
 ):
     with pytest.raises(BadLine) as caught:
-        parse(line)
+        parse_record(line)
     assert caught.value.reason == reason
     assert told in str(caught.value)
-    good = write(KINDS[0])
+    good = format_record(KINDS[0])
     path = lines(tmp_path / "mine.jsonl", good, line + b"\n", good)
     with pytest.raises(ValueError, match=r"mine\.jsonl, line 2: ") as refused:
-        list(read(path))
+        list(read_records(path))
     assert "\n" not in str(refused.value)
     skipped = Counter()
-    assert list(read(path, skipped)) == [KINDS[0]] * 2
+    assert list(read_records(path, skipped)) == [KINDS[0]] * 2
     assert skipped == {reason: 1}
 
 
 def test_a_file_holds_one_kind_of_answer(tmp_path):
-    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]), b"\n", write(KINDS[3]))
-    with pytest.raises(ValueError, match="line 3: expected a Comparison"):
-        list(read(path))
+    path = lines(
+        tmp_path / "mine.jsonl", format_record(KINDS[0]), b"\n", format_record(KINDS[3])
+    )
+    with pytest.raises(ValueError, match="line 3: expected a comparison"):
+        list(read_records(path))
     skipped = Counter()
-    assert list(read(path, skipped)) == [KINDS[0]]
+    assert list(read_records(path, skipped)) == [KINDS[0]]
     assert skipped == {"another kind": 1}
 
 
 def test_an_empty_file_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one record, got none"):
-        list(read(lines(tmp_path / "mine.jsonl", b"\n")))
+        list(read_records(lines(tmp_path / "mine.jsonl", b"\n")))
     with pytest.raises(ValueError, match="at least one record, got 2 bad lines"):
-        list(read(lines(tmp_path / "mine.jsonl", b"1\n", b"2\n"), Counter()))
+        list(read_records(lines(tmp_path / "mine.jsonl", b"1\n", b"2\n"), Counter()))
     with pytest.raises(ValueError, match=r"cannot read .*none\.jsonl"):
-        list(read(tmp_path / "none.jsonl"))
+        list(read_records(tmp_path / "none.jsonl"))
 
 
 def test_a_line_without_an_end_is_never_held_whole(tmp_path):
     # A sparse file of a gigabyte: it takes no room on the disk, and none in memory.
-    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]))
+    path = lines(tmp_path / "mine.jsonl", format_record(KINDS[0]))
     with path.open("r+b") as file:
         file.truncate(10**9)
     with pytest.raises(ValueError, match="line 2: expected at most 1,000,000 bytes"):
-        list(read(path))
+        list(read_records(path))
 
 
 def test_a_file_is_read_line_by_line(tmp_path):
-    path = lines(tmp_path / "mine.jsonl", write(KINDS[0]), b"not yet looked at\n")
-    assert next(read(path)) == KINDS[0]
+    path = lines(
+        tmp_path / "mine.jsonl", format_record(KINDS[0]), b"not yet looked at\n"
+    )
+    assert next(read_records(path)) == KINDS[0]
 
 
 def encode(text):
@@ -149,43 +158,43 @@ def encode(text):
     [
         (
             [
-                Comparison("p", "a", "bb", annotator=1),
-                Comparison("q", "a", "b", True, 2),
+                ComparisonRecord("p", "a", "bb", annotator=1),
+                ComparisonRecord("q", "a", "b", True, 2),
             ],
             feedback.Comparisons(
                 [[1, 0]] * 2, [[1, 0]] * 2, [[2, 0], [1, 0]], [False, True], [1, 2]
             ),
         ),
         (
-            [records.Ranking("p", ("a", "bb", "ccc"))],
+            [records.RankingRecord("p", ("a", "bb", "ccc"))],
             feedback.Rankings([[1, 0]], [[[1, 0], [2, 0], [3, 0]]]),
         ),
         (
-            [records.Score("p", "a", 4), records.Score("p", "bb", 9, 0)],
+            [records.ScoreRecord("p", "a", 4), records.ScoreRecord("p", "bb", 9, 0)],
             feedback.Scores([[1, 0]] * 2, [[1, 0], [2, 0]], [4, 9]),
         ),
         (
-            [records.Label("p", "a", True)],
+            [records.LabelRecord("p", "a", True)],
             feedback.Labels([[1, 0]], [[1, 0]], [True]),
         ),
         (
-            [records.Correction("p", "a", "bb")],
+            [records.CorrectionRecord("p", "a", "bb")],
             feedback.Corrections([[1, 0]], [[1, 0]], [[2, 0]]),
         ),
         (
-            [records.Critique("p", "a", "no")],
+            [records.CritiqueRecord("p", "a", "no")],
             feedback.Critiques([[1, 0]], [[1, 0]], ("no",)),
         ),
         (
-            [records.Demonstration("p", "a")],
+            [records.DemonstrationRecord("p", "a")],
             sft.Texts([[1, 0, 1, 0]], [[0, 0, 1, 1]]),
         ),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_file_becomes_the_arrays_of_its_kind(kind, expected, tmp_path):
-    path = lines(tmp_path / "mine.jsonl", *map(write, kind))
-    found = load(path, encode, encode)
+    path = lines(tmp_path / "mine.jsonl", *map(format_record, kind))
+    found = load_answers(path, encode, encode)
     assert type(found) is type(expected)
     for got, hoped in zip(found, expected, strict=True):
         assert (got is None) == (hoped is None)
@@ -193,14 +202,14 @@ def test_a_file_becomes_the_arrays_of_its_kind(kind, expected, tmp_path):
             assert_array_equal(got, hoped)
 
 
-@pytest.mark.parametrize("kind", ["compare", "rank", "rate", "label", "correct"])
+@pytest.mark.parametrize("kind", ["compare_pairs", "rank", "rate", "label", "correct"])
 def test_what_annotators_answered_is_saved_and_read_back(kind, tmp_path):
     world, rng = pocket_world(), np.random.default_rng(0)
     people = annotators.hire(rng, world, 5)._replace(indifference=1.0)
     which, shown = lessons.questions(rng, world, 40, 3)
     distinct = [len({*map(bytes, row)}) == 3 for row in shown]
     which, shown = which[distinct], shown[distinct]
-    reads = {"compare": (shown[:, 0], shown[:, 1]), "rank": (shown,)}
+    reads = {"compare_pairs": (shown[:, :2],), "rank": (shown,)}
     ask = getattr(annotators, kind)
     answers = ask(rng, world, which, *reads.get(kind, (shown[:, 0],)), people)
     assert getattr(answers, "tied", None) is None or answers.tied.any()
@@ -209,8 +218,10 @@ def test_what_annotators_answered_is_saved_and_read_back(kind, tmp_path):
     texts = {world.decode(row): row for row in shown.reshape(-1, shown.shape[-1])}
     texts |= {world.decode(row): row for row in getattr(answers, "edited", ())}
     written = {row.tobytes(): text for text, row in prompts.items()}
-    record_files.save(path, answers, lambda x: written[x.tobytes()], world.decode)
-    found = load(path, prompts.__getitem__, texts.__getitem__)
+    record_files.save_answers(
+        path, answers, lambda x: written[x.tobytes()], world.decode
+    )
+    found = load_answers(path, prompts.__getitem__, texts.__getitem__)
     assert type(found) is type(answers)
     for got, expected in zip(found, answers, strict=True):
         assert_array_equal(got, expected)
@@ -219,15 +230,15 @@ def test_what_annotators_answered_is_saved_and_read_back(kind, tmp_path):
 def test_critiques_are_saved_and_read_back(tmp_path):
     said = feedback.Critiques(np.ones((1, 1), int), np.array([[2, 0]]), ("no",))
     path = tmp_path / "theirs.jsonl"
-    record_files.save(path, said, lambda x: "p", lambda x: "x" * x[0])
-    assert list(read(path)) == [records.Critique("p", "xx", "no")]
+    record_files.save_answers(path, said, lambda x: "p", lambda x: "x" * x[0])
+    assert list(read_records(path)) == [records.CritiqueRecord("p", "xx", "no")]
 
 
 def test_what_cannot_be_encoded_is_a_bad_line(tmp_path):
-    bad = write(Comparison("p", "what?", "b"))
-    path = lines(tmp_path / "mine.jsonl", bad, write(KINDS[0]))
+    bad = format_record(ComparisonRecord("p", "what?", "b"))
+    path = lines(tmp_path / "mine.jsonl", bad, format_record(KINDS[0]))
     with pytest.raises(ValueError, match=r"mine\.jsonl, line 1: no tokens for 'what\?"):
-        load(path, encode, encode)
+        load_answers(path, encode, encode)
     skipped = Counter()
-    assert len(load(path, encode, encode, skipped).prompts) == 1
+    assert len(load_answers(path, encode, encode, skipped).prompts) == 1
     assert skipped == {"cannot be encoded": 1}
