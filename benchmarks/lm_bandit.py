@@ -17,8 +17,8 @@ from benchmarks import trl_peers
 from benchmarks.exams import Candidate, Exam
 from benchmarks.race import Contestant, Race
 from lm_bandit import bandit, ppo, reward_model, sft, transformer
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.ppo import RLHFConfig
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import END
 
 SIZE = transformer.TransformerConfig(num_layers=4, num_heads=4, d_model=128)

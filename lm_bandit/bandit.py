@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit.generate import read, rows, sample
+from lm_bandit.generate import gather_contexts, read_prompts, sample
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 
@@ -42,7 +42,9 @@ def pull(
 ) -> Pulls:
     """`count` completions of every prompt, of at most `length` tokens."""
     k, size = prompts.shape
-    context = rows(read(params, prompts, length), jnp.repeat(jnp.arange(k), count))
+    context = gather_contexts(
+        read_prompts(params, prompts, length), jnp.repeat(jnp.arange(k), count)
+    )
     written = sample(params, key, context, length, temperature)
     completions, log_probs = (x.reshape(k, count, length) for x in written)
     repeated = jnp.broadcast_to(prompts[:, None], (k, count, size))
@@ -59,10 +61,10 @@ def gold_scores(
 
     Of completions that end; one that was cut off has no score, only the penalty.
     """
-    return world.signs[:, None] * opinion(completions, world.ratings.mean(-1))
+    return world.signs[:, None] * summed_ratings(completions, world.ratings.mean(-1))
 
 
-def opinion(
+def summed_ratings(
     completions: Int[np.ndarray, "n C"], ratings: Float[np.ndarray, "V"]
 ) -> Float[np.ndarray, "n"]:
     """The sum of the ratings of the words in each completion, each counted once."""

@@ -72,7 +72,7 @@ class BrokenRun(ArithmeticError):
         self.last_good = last_good
 
 
-def of_pulls(
+def measure_pulls(
     policy: Transformer,
     scorer: RewardModel,
     pulls: Pulls,

@@ -44,7 +44,7 @@ def at_last_token(
 ) -> Float[Array, "*b"]:
     """The entry at the first `END`; of what was cut off, that at its last token."""
     last = completion_mask(completion).sum(-1).astype(int) - 1
-    return of_tokens(x, last)
+    return at_tokens(x, last)
 
 
 class Context(NamedTuple):
@@ -54,7 +54,9 @@ class Context(NamedTuple):
     cache: Cache
 
 
-def read(params: Transformer, prompts: Int[Array, "*b P"], length: int) -> Context:
+def read_prompts(
+    params: Transformer, prompts: Int[Array, "*b P"], length: int
+) -> Context:
     """Read prompts once, to be followed by completions of `length` tokens."""
     *batch, size = prompts.shape
     cache = empty_cache(params, size + length, tuple(batch))
@@ -62,7 +64,7 @@ def read(params: Transformer, prompts: Int[Array, "*b P"], length: int) -> Conte
     return Context(hidden[..., -1, :], cache)
 
 
-def rows(context: Context, which: Int[Array, "n"]) -> Context:
+def gather_contexts(context: Context, which: Int[Array, "n"]) -> Context:
     """The context of prompt number which[i], for each i: many share a prompt."""
     return jax.tree.map(lambda x: x[which], context)
 
@@ -116,7 +118,7 @@ def draw_tokens(
     """
     log_probs = tempered(logits, temperature)
     tokens = jnp.where(ended, END, jax.random.categorical(key, log_probs))
-    return tokens, jnp.where(ended, 0.0, of_tokens(log_probs, tokens))
+    return tokens, jnp.where(ended, 0.0, at_tokens(log_probs, tokens))
 
 
 def prefix_states(
@@ -128,7 +130,7 @@ def prefix_states(
     return jnp.concatenate([context.hidden[..., None, :], rest], axis=-2)
 
 
-def of_tokens(
+def at_tokens(
     log_probs: Float[Array, "*b V"], tokens: Int[Array, "*b"]
 ) -> Float[Array, "*b"]:
     """The entry of each token."""
@@ -142,7 +144,7 @@ def token_log_probs(
     temperature: float | Scalar = 1.0,
 ) -> Float[Array, "*b C"]:
     """Log pi(y_t | x, y_<t) of each token of the completion; 0 on the padding."""
-    context = read(params, prompts, completions.shape[-1])
+    context = read_prompts(params, prompts, completions.shape[-1])
     return log_probs_after(params, context, completions, temperature)
 
 
@@ -156,7 +158,7 @@ def log_probs_after(
     # The state before a token predicts it: labels and logits are off by one.
     hidden = prefix_states(params, context, completions)
     log_probs = next_token_log_probs(params, hidden, temperature)
-    return of_tokens(log_probs, completions) * completion_mask(completions)
+    return at_tokens(log_probs, completions) * completion_mask(completions)
 
 
 def completion_log_prob(

@@ -115,7 +115,7 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
         (params, optimizer_state),
         improve_key,
         batch,
-        partial(evaluate, prompts=fixed.prompts, config=config),
+        partial(evaluate_completions, prompts=fixed.prompts, config=config),
         optimizer,
         without_errors_of_no_critic(config),
         pretraining_loss(fixed.texts, config),
@@ -141,7 +141,9 @@ def estimate(
     completions = pulls.completions.reshape(k * n, length)
 
     def read(model):
-        return generate.rows(generate.read(model, fixed.prompts, length), which)
+        return generate.gather_contexts(
+            generate.read_prompts(model, fixed.prompts, length), which
+        )
 
     references = generate.log_probs_after(
         fixed.reference, read(fixed.reference), completions, config.temperature
@@ -167,20 +169,20 @@ def estimate(
     )
     x = jax.vmap(jax.vmap(view))(*pulls, references, scores, values)
     x = x._replace(rewards=rewards.scaled(x.rewards, x.mask, config.reward_scaling))
-    x, advantages = rewards.compare(x, config)
-    advantages, targets = rewards.to_learn_from(
+    x, advantages = rewards.compare_with_baseline(x, config)
+    advantages, targets = rewards.advantages_and_targets(
         advantages, x.values, x.mask, config.normalize_advantages
     )
     of_steps = x.log_probs, x.values, advantages, targets, x.mask
     *of_steps, mask = (y.reshape(k * n, -1) for y in of_steps)
-    weights = views.weights(mask, config.over_tokens)
-    history = diagnostics.of_pulls(
+    weights = views.token_weights(mask, config.over_tokens)
+    history = diagnostics.measure_pulls(
         params.policy, scorer, pulls, references, scores, kl_weight, config.temperature
     )
     return Batch(which, completions, *of_steps, weights), history
 
 
-def evaluate(
+def evaluate_completions(
     params: ActorCritic,
     which: Int[Array, "rows"],
     completions: Int[Array, "rows C"],
@@ -195,13 +197,13 @@ def evaluate(
     """
 
     def read(model):
-        context = generate.read(model, prompts, completions.shape[1])
-        return generate.rows(context, which)
+        context = generate.read_prompts(model, prompts, completions.shape[1])
+        return generate.gather_contexts(context, which)
 
     hidden = generate.prefix_states(params.policy, read(params.policy), completions)
     log_probs = next_token_log_probs(params.policy, hidden, config.temperature)
     mask = completion_mask(completions)
-    taken = generate.of_tokens(log_probs, completions) * mask
+    taken = generate.at_tokens(log_probs, completions) * mask
     entropies = jax.vmap(jax.vmap(objectives.entropy))(log_probs) * mask
     values = jnp.zeros_like(taken)
     if params.critic is not None:

@@ -19,12 +19,11 @@ from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit import generate
-from lm_bandit.feedback.kinds import Comparisons
-from lm_bandit.feedback.likelihoods import pairwise_loss, soft_pairwise_loss
 from lm_bandit.generate import Context
 from lm_bandit.transformer import Transformer, forward
 from mdp.interface.configs import require_positive
@@ -43,6 +42,16 @@ class RewardConfig:
 
     def __post_init__(self):
         require_positive(self, "num_updates", "batch_size", "step_size")
+
+
+class Comparisons(NamedTuple):
+    """For each prompt, the completion that an annotator preferred and the other one."""
+
+    prompts: Int[np.ndarray, "n P"]
+    chosen: Int[np.ndarray, "n C"]
+    rejected: Int[np.ndarray, "n C"]
+    tied: Bool[np.ndarray, "n"] | None = None  # neither was preferred
+    annotators: Int[np.ndarray, "n"] | None = None
 
 
 class RewardModel(NamedTuple):
@@ -67,7 +76,7 @@ def score(
     model: RewardModel, prompts: Int[Array, "*b P"], completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
     """r(x, y), read at the first end-of-text token; of completions that have ended."""
-    context = generate.read(model.trunk, prompts, completions.shape[-1])
+    context = generate.read_prompts(model.trunk, prompts, completions.shape[-1])
     return score_after(model, context, completions)
 
 
@@ -81,7 +90,7 @@ def score_after(
     end = generate.at_last_token(positions, completions).astype(int)
     start = context.cache.room - length
     hidden, _ = forward(model.trunk, completions, context.cache, start, only=end)
-    return read(model, hidden[..., 0, :])
+    return apply_head(model, hidden[..., 0, :])
 
 
 def prefix_values(
@@ -92,10 +101,10 @@ def prefix_values(
     The value at t has read the prompt and y_<t, not y_t: a baseline that sees the
     action which it is subtracted from makes the gradient biased.
     """
-    return read(model, generate.prefix_states(model.trunk, context, completions))
+    return apply_head(model, generate.prefix_states(model.trunk, context, completions))
 
 
-def read(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
+def apply_head(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
     """The head, on the hidden state at an end-of-text token."""
     return hidden @ model.head + model.bias
 
@@ -106,8 +115,10 @@ def score_pairs(
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """r(x, chosen) and r(x, rejected), in one pass over both; a prompt is read once."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
-    context = generate.read(model.trunk, pairs.prompts, completions.shape[-1])
-    of_both = generate.rows(context, jnp.tile(jnp.arange(len(pairs.prompts)), 2))
+    context = generate.read_prompts(model.trunk, pairs.prompts, completions.shape[-1])
+    of_both = generate.gather_contexts(
+        context, jnp.tile(jnp.arange(len(pairs.prompts)), 2)
+    )
     chosen, rejected = jnp.split(score_after(model, of_both, completions), 2)
     return chosen, rejected
 
@@ -137,7 +148,7 @@ def mean_and_deviation(
     return 0.5 * (first.mean() + second.mean()), deviation
 
 
-def accuracy(model: RewardModel, pairs: Comparisons) -> float:
+def pair_accuracy(model: RewardModel, pairs: Comparisons) -> float:
     """The share of pairs whose chosen completion scores higher; ties are left out."""
     chosen, rejected = score_pairs(model, pairs)
     counted = True if pairs.tied is None else jnp.logical_not(pairs.tied)
@@ -152,6 +163,36 @@ def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]
     else:
         value = soft_pairwise_loss(chosen, rejected, jnp.asarray(batch.tied))
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
+
+
+def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
+    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
+    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))
+
+
+def soft_pairwise_loss(
+    chosen: Float[Array, "n"],
+    rejected: Float[Array, "n"],
+    tied: Bool[Array, "n"],
+    margin: float = 0.0,
+    smoothing: float = 0.0,
+) -> Scalar:
+    """The pairwise loss where an answer need not be taken at its word.
+
+        - t log sigmoid(d) - (1 - t) log sigmoid(-d),    d = r(chosen) - r(rejected) - m
+
+    A tie is half a win for each side (t = 1/2, m = 0). Of the other answers t is
+    1 - smoothing, which keeps d from growing beyond log(t / (1 - t)); and they ask for
+    a margin m between the two.
+    """
+    shares = jnp.where(tied, 0.5, 1.0 - smoothing)
+    differences = chosen - rejected - jnp.where(tied, 0.0, margin)
+    for_chosen = jax.nn.log_sigmoid(differences)
+    for_rejected = jax.nn.log_sigmoid(-differences)
+    return -jnp.mean(shares * for_chosen + (1.0 - shares) * for_rejected)
 
 
 def train(

@@ -56,7 +56,7 @@ def adapted_kl_weight(
     return kl_weight * (1.0 + gain * error)
 
 
-def compare(
+def compare_with_baseline(
     trajectories: Trajectory, config: RLHFConfig
 ) -> tuple[Trajectory, Float[Array, "k n T"]]:
     """Advantages over the baseline, and the trajectories with its values in them."""
@@ -89,7 +89,7 @@ def expected_returns(
     return jnp.full_like(returns, constant if baseline == "constant" else 0.0)
 
 
-def to_learn_from(
+def advantages_and_targets(
     advantages: Float[Array, "*n"],
     values: Float[Array, "*n"],
     mask: Float[Array, "*n"],

@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit.generate import completion_mask, of_tokens
+from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
 from lm_bandit.world import END, World, word_frequencies
 from mdp.interface.configs import require_positive
@@ -133,5 +133,5 @@ def cross_entropy(
     log_probs[:, t] are those of every token that could follow tokens[:, t].
     """
     # The first token is predicted by none.
-    of_targets = of_tokens(log_probs, tokens[:, 1:])
+    of_targets = at_tokens(log_probs, tokens[:, 1:])
     return -jnp.sum(of_targets * weights[:, 1:]) / jnp.sum(weights[:, 1:])

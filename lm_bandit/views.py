@@ -78,7 +78,9 @@ def prefixes(
     return jnp.where(jnp.arange(text.shape[0]) < written[:, None], text, END)
 
 
-def weights(mask: Float[Array, "rows C"], over_tokens: str) -> Float[Array, "rows C"]:
+def token_weights(
+    mask: Float[Array, "rows C"], over_tokens: str
+) -> Float[Array, "rows C"]:
     """What each token counts in the sum over its row, of which a mean is taken.
 
     sum             1                      log pi of a completion: the policy gradient

@@ -89,7 +89,7 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
-from mdp.evaluation import evaluate
+from mdp.evaluation import bellman_system, evaluate, reachable
 from mdp.fast.stacking import stack
 from mdp.model import MDP, from_arrays, from_outcomes, validate
 from mdp.planning import (
@@ -137,6 +137,7 @@ __all__ = [
     "Step",
     "action_values",
     "bellman_residual",
+    "bellman_system",
     "best_actions",
     "discounted_returns",
     "draw",
@@ -168,6 +169,7 @@ __all__ = [
     "pull",
     "q_learning",
     "q_learning_target",
+    "reachable",
     "sample_episode",
     "sarsa",
     "sarsa_target",

@@ -168,7 +168,7 @@ def _update_grpo(state, key, fixed, length, optimizer, config):
     scores = batch.value_targets[:, 0].reshape(-1, config.pulls)
     advantages = jax.vmap(group_standardized)(scores).reshape(-1, 1)
     batch = batch._replace(advantages=advantages * jnp.ones_like(batch.log_probs))
-    evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
+    evaluate = partial(ppo.evaluate_completions, prompts=fixed.prompts, config=config)
 
     def penalty(params, rows, _):
         now, then = (
@@ -191,7 +191,7 @@ def _update_expert(state, key, fixed, length, optimizer, config):
     batch = jax.tree.map(lambda x: x[kept], batch)
     # PPO's surrogate is 0, and all the learning is in the further loss.
     batch = batch._replace(advantages=jnp.zeros_like(batch.advantages))
-    evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
+    evaluate = partial(ppo.evaluate_completions, prompts=fixed.prompts, config=config)
 
     def fine_tuning(params, rows, _):
         now = evaluate(params, rows.observations, rows.actions)
@@ -213,7 +213,9 @@ def _update_dpo(state, key, fixed, length, optimizer, config):
 
     def evaluate(params, observations, pairs):
         which, completions = jnp.repeat(observations[0], 2), pairs.reshape(-1, length)
-        both = ppo.evaluate(params, which, completions, fixed.prompts, config)
+        both = ppo.evaluate_completions(
+            params, which, completions, fixed.prompts, config
+        )
         return jax.tree.map(lambda x: x.reshape(-1, 2), both)
 
     references = evaluate(reference, (which,), pairs).log_prob

@@ -1,40 +1,44 @@
-"""How often can anybody predict what a person will prefer?
+"""Bayes accuracy: the best possible prediction of what a person will prefer.
 
     Bayes accuracy = mean over pairs of  max(p, 1 - p),    p = P(first is preferred)
 
-People disagree, so even someone who knows the gold reward, and every rating, is wrong
-about single answers. No reward model is right more often than this on new comparisons,
-and how good one is, is to be read between a coin and this line:
+People disagree. So even a predictor that knows the gold reward and every rating fails
+on some answers. No reward model has a higher accuracy on new comparisons than the Bayes
+accuracy. The quality of a reward model lies between a coin and this bound:
 
     (accuracy - 1/2) / (Bayes accuracy - 1/2)
 
-For the annotators of `annotators.compare` p is known exactly. What one of them thinks
-of a word is one of R ratings, independently of the others; so the difference of two
-completions is a sum of independent numbers, and its distribution the convolution of
-theirs: a product of their Fourier transforms.
+For the annotators of `annotators.compare_pairs` p is known exactly. The opinion of one
+annotator about a word is one of R ratings, independent of the opinions about other
+words. So the difference of two completions is a sum of independent numbers. Its
+distribution is the convolution of theirs: a product of their Fourier transforms.
 
 Source: Devroye, Gyorfi & Lugosi (1996), theorem 2.1, for the bound.
+Shapes: n pairs, C tokens of a completion.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import World
 
 
 def bayes_accuracy(world: World, pairs: Comparisons) -> float:
-    """The best possible accuracy on fresh annotators' answers about these pairs."""
+    """Return the best possible accuracy on new annotators' answers to these pairs."""
     return best_accuracy(answer_probabilities(world, pairs))
 
 
 def best_accuracy(probs: Float[np.ndarray, "n"]) -> float:
-    """Mean of max(p, 1 - p): who knows p bets on the likelier answer, pair by pair."""
+    """Return the accuracy of the best bet on each pair: the mean of max(p, 1 - p).
+
+    Source: Devroye, Gyorfi & Lugosi (1996), theorem 2.1.
+    """
     return float(np.mean(np.maximum(probs, 1.0 - probs)))
 
 
 def answer_probabilities(world: World, pairs: Comparisons) -> Float[np.ndarray, "n"]:
-    """P(a fresh annotator answers like this one), for each answer."""
+    """Return, for each answer, the probability that a new annotator agrees with it."""
     first_tokens = list(world.prompts[:, 0])  # they say what is asked for
     which = np.array([first_tokens.index(token) for token in pairs.prompts[:, 0]])
     return win_probabilities(world, which, pairs.chosen, pairs.rejected)
@@ -46,30 +50,28 @@ def win_probabilities(
     first: Int[np.ndarray, "n C"],
     second: Int[np.ndarray, "n C"],
 ) -> Float[np.ndarray, "n"]:
-    """P(a fresh annotator prefers the first), where a coin decides a tie.
+    """Return the probability that a new annotator prefers the first of each pair.
 
-    She draws one rating of each word, adds up those of the words that a completion
-    uses, each once, and prefers the larger sum, or the smaller where the prompt asks
-    for complaint. What both use is the same to her in both.
+        P(first) = P(D > 0) + 1/2 P(D = 0),    D = sign(x) (sum over y - sum over y')
+
+    She draws one rating of each word and adds up the ratings of the words that a
+    completion uses, each word once. She prefers the larger sum, or the smaller one
+    where the prompt asks for complaint. Words that both completions use cancel. A coin
+    decides a tie.
     """
     longest = 4 * 2 * world.completion_length  # no difference of ratings is larger
     size = 2 * longest + 2
-    # The transform of each word's distribution, and of a completion's: their product.
+    # A Fourier transform per word; that of a completion is their product.
     waves = np.exp(-2j * np.pi * np.arange(size)[:, None, None] * world.ratings / size)
     transforms = waves.mean(-1)  # [size, V]
     of_difference = np.ones((len(which), size), complex)
-    used = [_used(world, side) for side in (first, second)]
+    used = np.zeros((2, len(which), len(world.vocabulary)), bool)
+    np.put_along_axis(used, np.stack([first, second]), True, axis=2)
     for token, transform in enumerate(transforms.T):
-        added = used[0][:, token] & ~used[1][:, token]
-        subtracted = used[1][:, token] & ~used[0][:, token]
+        added = used[0, :, token] & ~used[1, :, token]
+        subtracted = used[1, :, token] & ~used[0, :, token]
         of_difference[added] *= transform
         of_difference[subtracted] *= transform.conj()
-    probs = np.fft.ifft(of_difference).real  # of the difference 0, 1, .., -2, -1
+    probs = np.fft.ifft(of_difference).real  # of the differences 0, 1, .., -2, -1
     above = probs[:, 1 : longest + 1].sum(1) + 0.5 * probs[:, 0]
     return np.where(world.signs[which] > 0, above, 1.0 - above)
-
-
-def _used(world, completions):
-    used = np.zeros((len(completions), len(world.vocabulary)), bool)
-    np.put_along_axis(used, completions, True, axis=1)
-    return used

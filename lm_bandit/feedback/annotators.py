@@ -1,21 +1,24 @@
-"""Simulated annotators, who answer as the real raters would have, or worse.
+"""Simulated annotators: they answer as the real raters would have, or worse.
 
-The lexicon does not say who gave which rating, so an annotator is put together: for
-every word, one of the ten raters of that word, drawn at random. The annotator likes a
-completion as much as those ratings say, with the sign that the prompt asks for, each
-word counted once, and prefers the one liked more; a tie is decided by a coin.
+The lexicon does not say who gave which rating. So an annotator is put together from the
+ratings of each word: for every word, the rating of one of its ten raters, drawn at
+random. The annotator adds up the ratings of the words in a completion, each word once,
+with the sign that the prompt asks for, and prefers the completion with the larger sum.
+A coin decides a tie.
 
-Real disagreement and real errors are in the answers: one annotator in ten thinks that
-"awful" is splendid. All else that is known to go wrong with annotators is a dial of
-`People`, and 0 by default. What an annotator sees in a completion is
+So the answers contain real disagreement and real errors: one rater in ten thinks that
+"awful" is splendid. Every other known problem of annotators is a setting of `People`,
+which is off by default. An annotator sees in a completion
 
     u(x, y) = sign(x) sum_{v in y} rating(v) + length_bias |y| + temperature * noise
 
-with Gumbel noise: of two, the first is preferred with probability sigmoid of the
-difference over the temperature (Bradley & Terry); of K, the order is Plackett & Luce's.
+with Gumbel noise. Then of two completions the first is preferred with probability
+sigmoid((u_1 - u_2) / temperature), as Bradley & Terry (1952) say, and the order of K is
+that of Plackett (1975) and Luce (1959).
 
-Source: Luce (1959), Yellott (1977) for the Gumbel noise; Casper et al. (2023), section
-3.1, for what goes wrong: mistakes, biases, disagreement, malice.
+Source: Yellott (1977) for the Gumbel noise; Casper et al. (2023), section 3.1, for the
+problems: mistakes, biases, disagreement, malice.
+Shapes: A annotators, V words, n answers, K completions in one question, C tokens.
 """
 
 from typing import NamedTuple
@@ -36,22 +39,22 @@ from lm_bandit.world import END, World, word_frequencies
 
 
 class People(NamedTuple):
-    """A annotators. A dial is one number for all, or an array of a number for each."""
+    """A annotators; each setting is one number for all, or one for each of them."""
 
-    tastes: Float[np.ndarray, "A V"]  # what each thinks of each word, -4 to 4
-    temperature: float | np.ndarray = 0.0  # of the noise, in points of rating
+    tastes: Float[np.ndarray, "A V"]  # rating of each word by each annotator, -4 to 4
+    temperature: float | np.ndarray = 0.0  # scale of the noise, in points of rating
     random_clicks: float | np.ndarray = 0.0  # share of answers given without reading
-    flips: float | np.ndarray = 0.0  # share of answers turned around by mistake
+    flips: float | np.ndarray = 0.0  # share of answers reversed by mistake
     position_bias: float | np.ndarray = 0.0  # points for being shown first
     length_bias: float | np.ndarray = 0.0  # points for each token
-    indifference: float | np.ndarray = 0.0  # two that differ by less are called a tie
-    offset: float | np.ndarray = 0.0  # leniency: on scores and labels, in points
-    scale: float | np.ndarray = 1.0  # steps on the scale of scores, for a point
-    malicious: bool | np.ndarray = False  # answers the opposite of what she thinks
+    indifference: float | np.ndarray = 0.0  # a smaller difference is called a tie
+    offset: float | np.ndarray = 0.0  # leniency in scores and labels, in points
+    scale: float | np.ndarray = 1.0  # steps of the score for one point
+    malicious: bool | np.ndarray = False  # gives the opposite of the honest answer
 
 
 def hire(rng: np.random.Generator, world: World, count: int) -> People:
-    """People of honest will, each with one real rating of every word."""
+    """Return honest annotators; each has one real rating of every word."""
     raters = rng.integers(world.ratings.shape[1], size=(count, len(world.ratings)))
     return People(world.ratings[np.arange(len(world.ratings)), raters])
 
@@ -59,7 +62,7 @@ def hire(rng: np.random.Generator, world: World, count: int) -> People:
 def with_opposite_tastes(
     people: People, members: Bool[np.ndarray, "A"], words: Int[np.ndarray, "n"]
 ) -> People:
-    """The same people, but the members' taste in these words is the opposite."""
+    """Return the people after the members' ratings of these words changed sign."""
     tastes = people.tastes.copy()
     tastes[np.ix_(members, words)] *= -1.0
     return people._replace(tastes=tastes)
@@ -72,25 +75,37 @@ def compare_pairs(
     pairs: Int[np.ndarray, "n 2 C"],
     people: People | None = None,
 ) -> Comparisons:
-    """Which of two completions of prompt number `which` is the better answer to it?
+    """Return the completion of each pair that an annotator prefers.
 
-    By one of the people each, drawn at random; without people, a fresh annotator for
-    each pair, who is never seen again.
+    One of the people, drawn at random, answers each question. Without people, each
+    question goes to a new annotator who answers no other.
+
+    Args:
+        rng: draws annotators, noise and coins.
+        world: the words and their ratings.
+        which: the number of the prompt of each question.
+        pairs: two completions, in the order in which they are shown.
+        people: the annotators.
+
+    Source: Bradley & Terry (1952).
     """
-    who = None if people is None else _assign(rng, people, which)
-    people = hire(rng, world, len(which)) if people is None else people
-    asked = np.arange(len(which)) if who is None else who
+    who = None
+    if people is None:
+        people = hire(rng, world, len(which))
+        hers = _of_each(people, np.arange(len(which)))
+    else:
+        who, hers = _assign(rng, people, which)
     coins = rng.choice([-0.5, 0.5], size=len(which))
-    seen = _impressions(rng, world, people, asked, which, pairs)
-    difference = seen[:, 0] - seen[:, 1] + _of(people.position_bias, asked)
-    tied = np.abs(difference) < _of(people.indifference, asked)
+    seen = _impressions(rng, world.signs[which], pairs, hers)
+    difference = seen[:, 0] - seen[:, 1] + hers.position_bias
+    tied = np.abs(difference) < hers.indifference
     first_wins = (np.where(difference == 0, coins, difference) > 0)[:, None]
     return Comparisons(
-        world.prompts[which],
-        np.where(first_wins, pairs[:, 0], pairs[:, 1]),
-        np.where(first_wins, pairs[:, 1], pairs[:, 0]),
-        tied if np.any(people.indifference) else None,
-        who,
+        prompts=world.prompts[which],
+        chosen=np.where(first_wins, pairs[:, 0], pairs[:, 1]),
+        rejected=np.where(first_wins, pairs[:, 1], pairs[:, 0]),
+        tied=tied if np.any(people.indifference) else None,
+        annotators=who,
     )
 
 
@@ -101,9 +116,12 @@ def rank(
     completions: Int[np.ndarray, "n K C"],
     people: People,
 ) -> Rankings:
-    """K completions, best first; equals are ordered by chance."""
-    who = _assign(rng, people, which)
-    seen = _impressions(rng, world, people, who, which, completions)
+    """Return K completions of each prompt, best first; chance orders equal ones.
+
+    Source: Plackett (1975); Luce (1959).
+    """
+    who, hers = _assign(rng, people, which)
+    seen = _impressions(rng, world.signs[which], completions, hers)
     order = np.lexsort((rng.random(seen.shape), -seen), axis=1)
     ranked = np.take_along_axis(completions, order[:, :, None], axis=1)
     return Rankings(world.prompts[which], ranked, who)
@@ -116,11 +134,11 @@ def rate(
     completions: Int[np.ndarray, "n C"],
     people: People,
 ) -> Scores:
-    """5.5 + offset + scale u, as a whole number from 1 to 10."""
-    who = _assign(rng, people, which)
-    seen = _judgement(rng, world, people, who, which, completions)
-    exact = 5.5 + _of(people.offset, who) + _of(people.scale, who) * seen
-    # Up or down by chance: always up would be a bias.
+    """Return a score for each completion: 5.5 + offset + scale u, rounded, 1 to 10."""
+    who, hers = _assign(rng, people, which)
+    seen = _judgements(rng, world.signs[which], completions, hers)
+    exact = 5.5 + hers.offset + hers.scale * seen
+    # Rounded up or down by chance: always up would be a bias.
     scores = np.floor(exact + rng.random(len(which)))
     scores = np.clip(scores, 1, 10).astype(int)
     return Scores(world.prompts[which], completions, scores, who)
@@ -133,12 +151,11 @@ def label(
     completions: Int[np.ndarray, "n C"],
     people: People,
 ) -> Labels:
-    """Okay where offset + u is above 0, which is seen with the same noise."""
-    who = _assign(rng, people, which)
-    seen = _judgement(rng, world, people, who, which, completions)
-    judged = _of(people.offset, who) + seen
+    """Return a label for each completion: okay where offset + u is above 0."""
+    who, hers = _assign(rng, people, which)
+    seen = hers.offset + _judgements(rng, world.signs[which], completions, hers)
     coins = rng.choice([-0.5, 0.5], size=len(which))
-    okay = np.where(judged == 0, coins, judged) > 0
+    okay = np.where(seen == 0, coins, seen) > 0
     return Labels(world.prompts[which], completions, okay, who)
 
 
@@ -150,21 +167,20 @@ def correct(
     people: People,
     recalled: int = 4,
 ) -> Corrections:
-    """The word liked least, replaced by the best of those that come to mind.
+    """Return completions in which a better word replaces the least liked one.
 
-    So many words are recalled, common ones more easily. Where none is liked better than
-    the word that stands there, the text is left alone.
+    The annotator recalls some words, common ones more easily, and takes the best of
+    them. Where none is better than the word in the text, the text stays the same.
     """
-    who = _assign(rng, people, which)
-    worths = _worths(rng, world, people, who, which)
-    worths += _noise(rng, people, who, worths.shape)
-    position, worst = _least_liked(world, worths, completions)
+    who, hers = _assign(rng, people, which)
+    opinions = _noisy_opinions(rng, world.signs[which], hers)
+    position, worst = _least_liked(world, opinions, completions)
     words = rng.choice(
         world.rated, size=(len(which), recalled), p=word_frequencies(world)
     )
     rows = np.arange(len(which))
-    best = words[rows, worths[rows[:, None], words].argmax(1)]
-    better = (worst != END) & (worths[rows, best] > worths[rows, worst])
+    best = words[rows, opinions[rows[:, None], words].argmax(1)]
+    better = (worst != END) & (opinions[rows, best] > opinions[rows, worst])
     edited = completions.copy()
     edited[rows[better], position[better]] = best[better]
     return Corrections(world.prompts[which], completions, edited, who)
@@ -177,12 +193,11 @@ def criticise(
     completions: Int[np.ndarray, "n C"],
     people: People,
 ) -> Critiques:
-    """A sentence that names the word liked least, if it is disliked."""
-    who = _assign(rng, people, which)
-    worths = _worths(rng, world, people, who, which)
-    worths += _noise(rng, people, who, worths.shape)
-    _, worst = _least_liked(world, worths, completions)
-    disliked = (worst != END) & (worths[np.arange(len(which)), worst] < 0)
+    """Return a sentence on each completion; it names the worst word, if disliked."""
+    who, hers = _assign(rng, people, which)
+    opinions = _noisy_opinions(rng, world.signs[which], hers)
+    _, worst = _least_liked(world, opinions, completions)
+    disliked = (worst != END) & (opinions[np.arange(len(which)), worst] < 0)
     phrases = rng.integers(len(OBJECTIONS), size=len(which))
     texts = tuple(
         OBJECTIONS[phrase].format(word=world.vocabulary[word]) if named else FINE
@@ -191,58 +206,79 @@ def criticise(
     return Critiques(world.prompts[which], completions, texts, who)
 
 
-def _assign(rng, people, which):
-    """Who answers, for each of n questions."""
-    return rng.integers(len(people.tastes), size=len(which))
+def _assign(
+    rng: np.random.Generator, people: People, which: Int[np.ndarray, "n"]
+) -> tuple[Int[np.ndarray, "n"], People]:
+    """Draw the annotator of each question; return her number and her settings."""
+    who = rng.integers(len(people.tastes), size=len(which))
+    return who, _of_each(people, who)
 
 
-def _of(dial, who):
-    """A dial of the annotator of each answer."""
-    return dial if np.ndim(dial) == 0 else dial[who]
+def _of_each(people: People, who: Int[np.ndarray, "n"]) -> People:
+    """Return the tastes and settings of each of these annotators, all as arrays."""
+    settings = [np.broadcast_to(x, len(people.tastes))[who] for x in people[1:]]
+    return People(people.tastes[who], *settings)
 
 
-def _worths(rng, world, people, who, which):
-    """What each word is worth in each answer, [n V].
+def _opinions(
+    rng: np.random.Generator, signs: Int[np.ndarray, "n"], hers: People
+) -> Float[np.ndarray, "n V"]:
+    """Return the points of each word in each answer, with the sign of the prompt.
 
-    Who clicks at random has, for this answer, a taste at random.
+    An annotator who clicks at random has a random taste in this answer.
     """
-    turned = rng.random(len(who)) < _of(people.flips, who)
-    turned ^= np.broadcast_to(_of(people.malicious, who), len(who))
-    signs = world.signs[which] * np.where(turned, -1, 1)
-    worths = signs[:, None] * people.tastes[who]
-    clicks = rng.random(len(who)) < _of(people.random_clicks, who)
-    worths[clicks] = rng.uniform(-4.5, 4.5, size=worths[clicks].shape)
-    return worths
+    opposite = (rng.random(len(signs)) < hers.flips) ^ hers.malicious
+    opinions = np.where(opposite, -signs, signs)[:, None] * hers.tastes
+    clicks = rng.random(len(signs)) < hers.random_clicks
+    opinions[clicks] = rng.uniform(-4.5, 4.5, size=opinions[clicks].shape)
+    return opinions
 
 
-def _noise(rng, people, who, shape):
-    """Gumbel noise: the difference of two is logistic."""
-    temperature = np.broadcast_to(_of(people.temperature, who), len(who))
-    return temperature.reshape(-1, *[1] * (len(shape) - 1)) * rng.gumbel(size=shape)
+def _noisy_opinions(
+    rng: np.random.Generator, signs: Int[np.ndarray, "n"], hers: People
+) -> Float[np.ndarray, "n V"]:
+    """Return the points of each word, with noise on each of them."""
+    opinions = _opinions(rng, signs, hers)
+    noise = rng.gumbel(size=opinions.shape)
+    return opinions + hers.temperature[:, None] * noise
 
 
-def _impressions(rng, world, people, who, which, completions):
-    """u(x, y) of each of K completions, [n K]."""
-    worths = _worths(rng, world, people, who, which)
-    used = np.zeros((*completions.shape[:2], worths.shape[-1]), bool)
+def _impressions(
+    rng: np.random.Generator,
+    signs: Int[np.ndarray, "n"],
+    completions: Int[np.ndarray, "n K C"],
+    hers: People,
+) -> Float[np.ndarray, "n K"]:
+    """Return u(x, y) of each of K completions; differences have logistic noise."""
+    opinions = _opinions(rng, signs, hers)
+    used = np.zeros((*completions.shape[:2], opinions.shape[-1]), bool)
     np.put_along_axis(used, completions, True, axis=2)
-    liking = np.sum(used * worths[:, None], axis=2)
+    liking = np.sum(used * opinions[:, None], axis=2)
     length = np.sum(np.cumsum(completions == END, axis=2) == 0, axis=2)
-    bias = np.broadcast_to(_of(people.length_bias, who), len(who))[:, None] * length
-    return liking + bias + _noise(rng, people, who, liking.shape)
+    noise = hers.temperature[:, None] * rng.gumbel(size=liking.shape)
+    return liking + hers.length_bias[:, None] * length + noise
 
 
-def _judgement(rng, world, people, who, which, completions):
-    """u(x, y) beside a standard that is felt with the same noise: logistic noise."""
-    seen = _impressions(rng, world, people, who, which, completions[:, None])[:, 0]
-    return seen - _noise(rng, people, who, seen.shape)
+def _judgements(
+    rng: np.random.Generator,
+    signs: Int[np.ndarray, "n"],
+    completions: Int[np.ndarray, "n C"],
+    hers: People,
+) -> Float[np.ndarray, "n"]:
+    """Return u(x, y) minus a standard with equal noise: the noise is logistic."""
+    seen = _impressions(rng, signs, completions[:, None], hers)[:, 0]
+    return seen - hers.temperature * rng.gumbel(size=seen.shape)
 
 
-def _least_liked(world, worths, completions):
-    """Where the rated word liked least stands, and which it is; END where none is."""
+def _least_liked(
+    world: World,
+    opinions: Float[np.ndarray, "n V"],
+    completions: Int[np.ndarray, "n C"],
+) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
+    """Return position and token of the worst rated word; the token is END if none."""
     counted = np.cumsum(completions == END, axis=1) == 0
     counted &= np.isin(completions, world.rated)
-    of_words = np.take_along_axis(worths, completions, axis=1)
-    position = np.where(counted, of_words, np.inf).argmin(1)
+    points = np.take_along_axis(opinions, completions, axis=1)
+    position = np.where(counted, points, np.inf).argmin(1)
     worst = np.take_along_axis(completions, position[:, None], axis=1)[:, 0]
     return position, np.where(counted.any(1), worst, END)

@@ -1,17 +1,18 @@
-"""Text as feedback: the word that a critique names, and what follows from it.
+"""Critiques: find the word that a sentence criticises, and what follows from it.
 
-    "Response A is not quite right: 'awful' should go"
+    "'awful' should go."
         ->  label        not okay
         ->  correction   "boring and awful"  <  "boring"
-    "Nothing to object to"
+    "Nothing to object to."
         ->  label        okay
 
-A sentence says more than a comparison: not only that a completion is the worse one, but
-which of its words makes it so. Read the other way round, it is evidence about the
-reward that the critic has in mind: she named the word because her reward rises without
-it. To read free text takes a language model; here the named word stands in quotes.
+A critique says more than a comparison: it names the word that makes a completion worse.
+Read backwards, it is evidence about the reward of the critic: she chose this word
+because the reward rises most without it (`crowd.chosen_edit`). Reading free text takes
+a language model; here a critique puts the word in quotes.
 
 Source: Casper et al. (2023), section 3.1, on feedback in language.
+Shapes: n critiques, C tokens of a completion, J = C - 1 edits that were not asked for.
 """
 
 import re
@@ -31,44 +32,40 @@ OBJECTIONS = (
 
 
 def parse_critiques(world: World, critiques: Critiques) -> ParsedCritiques:
-    """What each critique says: is its completion okay, and if not, what is to go?
+    """Return the label and the edit that each critique asks for.
 
-    Raises ValueError where a critique neither is `FINE` nor quotes one word of its
-    completion.
+    Raises ValueError where a critique is not `FINE` and does not quote exactly one word
+    of its completion.
     """
     n, C = critiques.completions.shape
     edited = critiques.completions.copy()
     passed_over = np.repeat(critiques.completions[:, None], C - 1, axis=1)
     possible = np.zeros((n, C - 1), bool)
-    okay = np.zeros(n, bool)
-    for i, (text, completion) in enumerate(
-        zip(critiques.texts, critiques.completions, strict=True)
-    ):
-        words = completion[: _length(completion)]
-        others = np.intersect1d(words, world.rated)
-        okay[i] = text == FINE
+    okay = np.array([text == FINE for text in critiques.texts])
+    for i, completion in enumerate(critiques.completions):
+        others = np.intersect1d(completion[: _length(completion)], world.rated)
         if not okay[i]:
-            named = _named(world, i, text, completion)
+            named = _named_word(world, i, critiques.texts[i], completion)
             edited[i] = without_word(world, completion, named)
             others = others[others != named]
         for j, word in enumerate(others):
             passed_over[i, j] = without_word(world, completion, int(word))
             possible[i, j] = True
     return ParsedCritiques(
-        critiques.prompts,
-        critiques.completions,
-        edited,
-        passed_over,
-        possible,
-        okay,
-        critiques.annotators,
+        prompts=critiques.prompts,
+        completions=critiques.completions,
+        edited=edited,
+        passed_over=passed_over,
+        possible=possible,
+        okay=okay,
+        annotators=critiques.annotators,
     )
 
 
 def without_word(
     world: World, completion: Int[np.ndarray, "C"], token: int
 ) -> Int[np.ndarray, "C"]:
-    """The completion without a word, nor the "and" that joined it to the others."""
+    """Return the completion without a word, and without the "and" that joined it."""
     (and_,) = world.encode("and")
     words = list(completion[: _length(completion)])
     while token in words:
@@ -78,8 +75,10 @@ def without_word(
     return np.array([*words, *[END] * (len(completion) - len(words))], completion.dtype)
 
 
-def _named(world, i, text, completion):
-    """The token of the one word in quotes."""
+def _named_word(
+    world: World, i: int, text: str, completion: Int[np.ndarray, "C"]
+) -> int:
+    """Return the token of the one word of the completion that is in quotes."""
     used = world.decode(completion).split()
     named = [word for word in re.findall(r"'([^']+)'", text) if word in used]
     if len(named) != 1:
@@ -90,6 +89,6 @@ def _named(world, i, text, completion):
     return world.vocabulary.index(named[0])
 
 
-def _length(completion):
-    """Words before the end."""
+def _length(completion: Int[np.ndarray, "C"]) -> int:
+    """Return the number of words before the end of the text."""
     return int(np.append(completion == END, True).argmax())

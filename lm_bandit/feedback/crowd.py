@@ -1,25 +1,26 @@
-"""The people behind the answers, learned together with the reward.
+"""A crowd of annotators, learned together with the reward.
 
     P(a before b by k) = eta_k sigmoid(r_a - r_b) + (1 - eta_k) sigmoid(r_b - r_a)
     score by k         = offset_k + scale_k r + noise
     P(okay by k)       = sigmoid(offset_k + r)
 
-A model that takes every answer for the same person's learns the average of the honest
-and the malicious, of the lenient and the strict. Here each annotator k has a few
-numbers of her own, fitted by the same gradient as the reward. Reliability eta_k is 1 of
-someone who means what she says, 1/2 of one who clicks at random, 0 of one who always
-says the opposite: from her one learns as much as from an honest one.
+A model that ignores who answered learns the average of honest and malicious, of lenient
+and strict annotators. Here each annotator k has a few parameters, fitted by the same
+gradient as the reward. The reliability eta_k is 1 for someone who says what she means,
+1/2 for someone who clicks at random, and 0 for someone who always says the opposite.
+Her answers teach as much as honest ones.
 
-Nothing distinguishes "all are honest" from "all lie, and the reward is upside down":
-that most people mean what they say is an assumption, and it is where fitting starts.
-Questions with a known answer (gold questions) can tell.
+The answers cannot distinguish "all are honest" from "all lie, and the reward is upside
+down". That most people are honest is an assumption, and fitting starts from it.
+Questions with a known answer (gold questions) can check it.
 
-    kinds = crowd.loss(crowd.crowd_bradley_terry, reward_model.score)
+    batch_loss = crowd.loss(crowd.crowd_bradley_terry, reward_model.score)
     learned, _ = reward_model.train(key, crowd.init(model, 20), answers, config,
-                                    loss=kinds)
+                                    loss=batch_loss)
 
 Source: Chen et al. (2013), "Pairwise ranking aggregation in a crowdsourced setting"
-(Crowd-BT); Casper et al. (2023), section 3.1, for what is wrong with annotators.
+(Crowd-BT); Casper et al. (2023), section 3.1, on the problems of annotators.
+Shapes: A annotators, n answers, K completions in one answer.
 """
 
 from collections.abc import Callable
@@ -30,8 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
 
-from lm_bandit.feedback import kinds as feedback
-from lm_bandit.feedback import likelihoods as preferences
+from lm_bandit.feedback import likelihoods
 from lm_bandit.feedback.kinds import (
     Answers,
     Comparisons,
@@ -40,21 +40,23 @@ from lm_bandit.feedback.kinds import (
     ParsedCritiques,
     Rankings,
     Scores,
+    shown_completions,
 )
+from lm_bandit.reward_model import pairwise_loss, soft_pairwise_loss
 
 
 class Crowd(NamedTuple):
-    """What is to be learned of A annotators; no kind of answer needs all of it."""
+    """Parameters of A annotators; no kind of answer needs all of them."""
 
     reliability: Float[Array, "A"]  # logit of eta
     offsets: Float[Array, "A"]  # of scores and labels
-    log_scales: Float[Array, "A"]  # of scores; their mean is taken away
-    first_cut: Scalar
-    log_steps: Float[Array, "8"]  # between the nine cuts of the ten scores
+    log_scales: Float[Array, "A"]  # of scores; their mean is subtracted
+    first_cut: Scalar  # of the ten scores
+    log_steps: Float[Array, "8"]  # between the nine cuts
 
 
 class CrowdModel(NamedTuple):
-    """A reward, and the crowd that judges by it."""
+    """A reward and the crowd that judges by it, learned together."""
 
     reward: PyTree
     crowd: Crowd
@@ -68,7 +70,7 @@ def init(
     num_annotators: int = 1,
     reliability: Float[np.ndarray, "A"] | None = None,
 ) -> CrowdModel:
-    """The reward as it is, and a crowd of good will, or of the reliability given."""
+    """Return the reward with a new crowd: honest, or of the given reliability."""
     zeros = jnp.zeros(num_annotators)
     eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
     logits = jax.scipy.special.logit(jnp.asarray(eta, float))
@@ -80,24 +82,24 @@ def init(
 def loss(
     likelihood: Likelihood, score: Callable
 ) -> Callable[[CrowdModel, Answers], tuple[Scalar, Scalar]]:
-    """What `reward_model.train` minimises, of any reward and any kind of answer.
+    """Return the loss that `reward_model.train` minimises, for one kind of answer.
 
     Args:
-        likelihood: one of those below, `functools.partial` for their options.
-        score: of a reward, prompts [n K P] and completions [n K C], the scores [n K].
+        likelihood: one of those below; `functools.partial` sets their options.
+        score: from a reward, prompts [n K P] and completions [n K C] to scores [n K].
     """
 
-    def of_batch(judged, batch):
-        completions = feedback.shown_completions(batch)
+    def batch_loss(model: CrowdModel, batch: Answers) -> tuple[Scalar, Scalar]:
+        completions = shown_completions(batch)
         n, K, _ = completions.shape
         prompts = jnp.broadcast_to(
             batch.prompts[:, None], (n, K, batch.prompts.shape[-1])
         )
-        scores = score(judged.reward, prompts, completions)
-        value = likelihood(scores, judged.crowd, batch)
+        scores = score(model.reward, prompts, completions)
+        value = likelihood(scores, model.crowd, batch)
         return value, value
 
-    return of_batch
+    return batch_loss
 
 
 def bradley_terry(
@@ -107,10 +109,14 @@ def bradley_terry(
     margin: float = 0.0,
     smoothing: float = 0.0,
 ) -> Scalar:
-    """Comparisons, ties among them; or corrections: the edit is the better one."""
+    """Return the loss of comparisons, or of corrections: the edit is the better one.
+
+    Source: Bradley & Terry (1952).
+    """
     tied = getattr(batch, "tied", None)
     tied = jnp.zeros(len(scores), bool) if tied is None else tied
-    return preferences.soft_pairwise_loss(*scores.T, tied, margin, smoothing)
+    chosen, rejected = scores.T
+    return soft_pairwise_loss(chosen, rejected, tied, margin, smoothing)
 
 
 def noisy_bradley_terry(
@@ -119,16 +125,24 @@ def noisy_bradley_terry(
     batch: Comparisons | Corrections,
     flips: float,
 ) -> Scalar:
-    """The same, of people who are known to answer by mistake in a share of cases."""
+    """Return the loss of comparisons if a known share is reversed by mistake.
+
+    Source: Natarajan et al. (2013), section 3, on learning from noisy labels.
+    """
+    chosen, rejected = scores.T
     reliability = jnp.full(len(scores), 1.0 - flips)
-    return preferences.noisy_pairwise_loss(*scores.T, reliability)
+    return likelihoods.noisy_pairwise_loss(chosen, rejected, reliability)
 
 
 def crowd_bradley_terry(
     scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
 ) -> Scalar:
-    """The same, with a reliability of each annotator (Crowd-BT)."""
-    return joint_pairwise_loss(*scores.T, crowd.reliability, _who(batch))
+    """Return the loss of comparisons with a reliability per annotator (Crowd-BT).
+
+    Source: Chen et al. (2013), section 3.
+    """
+    chosen, rejected = scores.T
+    return joint_pairwise_loss(chosen, rejected, crowd.reliability, _annotators(batch))
 
 
 def joint_pairwise_loss(
@@ -137,75 +151,90 @@ def joint_pairwise_loss(
     logits: Float[Array, "A"],
     annotators: Int[Array, "n"],
 ) -> Scalar:
-    """- log( eta_k sigmoid(d) + (1 - eta_k) sigmoid(-d) ),    eta_k = sigmoid(logit_k)
+    """Return the loss of comparisons by annotators k of reliability eta_k.
 
-    k is who gave the answer, d = r(chosen) - r(rejected). It falls by either: scores
-    that agree with the answer, or less trust in who gave it.
+        - log( eta_k sigmoid(d) + (1 - eta_k) sigmoid(-d) ),    eta_k = sigmoid(logit_k)
 
-    Source: Chen et al. (2013), the model of Crowd-BT.
+    with d = r(chosen) - r(rejected). Two changes lower it: scores that agree with the
+    answer, or less trust in the annotator who gave it.
+
+    Source: Chen et al. (2013), section 3, the model of Crowd-BT.
     """
     reliability = jax.nn.sigmoid(logits)[annotators]
-    return preferences.noisy_pairwise_loss(chosen, rejected, reliability)
+    return likelihoods.noisy_pairwise_loss(chosen, rejected, reliability)
 
 
 def ranked_pairs(scores: Float[Array, "n K"], crowd: Crowd, batch: Rankings) -> Scalar:
-    """Rankings, as all their pairs."""
-    return preferences.ranking_loss(scores)
+    """Return the loss of rankings, as all their pairs.
+
+    Source: Ouyang et al. (2022), eq. 1.
+    """
+    return likelihoods.ranking_loss(scores)
 
 
 def plackett_luce(scores: Float[Array, "n K"], crowd: Crowd, batch: Rankings) -> Scalar:
-    """Rankings, as one choice after the other."""
-    return preferences.plackett_luce_loss(scores)
+    """Return the loss of rankings, as one choice after the other.
+
+    Source: Plackett (1975); Luce (1959).
+    """
+    return likelihoods.plackett_luce_loss(scores)
 
 
 def interval(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:
-    """Scores, as measurements on each annotator's own scale.
+    """Return the loss of scores, as measurements on each annotator's own scale.
 
-    Half as much reward on scales of twice the length would be the same: the scales are
-    1 in the geometric mean.
+    Half the reward on scales of twice the length gives the same scores. So the
+    geometric mean of the scales is fixed at 1.
     """
-    scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())
-    who = _who(batch)
-    offsets = 5.5 + crowd.offsets[who]  # from the middle of 1 to 10
-    return preferences.score_loss(scores[:, 0], batch.scores, offsets, scales[who])
+    annotators = _annotators(batch)
+    scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())[annotators]
+    offsets = 5.5 + crowd.offsets[annotators]  # from the middle of 1 to 10
+    return likelihoods.score_loss(scores[:, 0], batch.scores, offsets, scales)
 
 
 def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:
-    """Scores, as ten ordered words: the cuts are common, shifted by each annotator."""
+    """Return the loss of scores, as ten ordered categories.
+
+    All annotators share the cuts; each one shifts them by an offset.
+
+    Source: McCullagh (1980), the proportional odds model.
+    """
     steps = jnp.exp(crowd.log_steps)
     cuts = crowd.first_cut + jnp.concatenate([jnp.zeros(1), jnp.cumsum(steps)])
     offsets = crowd.offsets - crowd.offsets.mean()
-    shifted = scores[:, 0] + offsets[_who(batch)]
-    return preferences.ordinal_loss(shifted, batch.scores, cuts)
+    shifted = scores[:, 0] + offsets[_annotators(batch)]
+    return likelihoods.ordinal_loss(shifted, batch.scores, cuts)
 
 
 def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar:
-    """Labels, by annotators who are more or less lenient."""
-    lenient = crowd.offsets[_who(batch)]
-    return preferences.label_loss(scores[:, 0] + lenient, batch.okay)
+    """Return the loss of labels by annotators of different leniency.
+
+    Source: Cox (1958), the logistic model of a binary answer.
+    """
+    offsets = crowd.offsets[_annotators(batch)]
+    return likelihoods.label_loss(scores[:, 0] + offsets, batch.okay)
 
 
-def corrected_and_labelled(
+def edit_and_label(
     scores: Float[Array, "n K"], crowd: Crowd, batch: ParsedCritiques
 ) -> Scalar:
-    """Critiques: the edit is better than the original, and that is okay or not."""
+    """Return the loss of critiques, as corrections and labels: the sum of both."""
     edited, original = scores.T[:2]
-    lenient = crowd.offsets[_who(batch)]
-    return preferences.pairwise_loss(edited, original) + preferences.label_loss(
-        original + lenient, batch.okay
-    )
+    offsets = crowd.offsets[_annotators(batch)]
+    labelled = likelihoods.label_loss(original + offsets, batch.okay)
+    return pairwise_loss(edited, original) + labelled
 
 
 def chosen_edit(
     scores: Float[Array, "n K"], crowd: Crowd, batch: ParsedCritiques
 ) -> Scalar:
-    """Critiques, read backwards: of all edits that she could ask for, why this one?
+    """Return the loss of critiques, as a choice of one edit among all possible edits.
 
-        P(e) = exp(r(x, e)) / sum over all edits, and none at all, of exp(r(x, e'))
+        P(e) = exp(r(x, e)) / sum over all edits, and no edit, of exp(r(x, e'))
 
     Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice".
     """
-    # Where nothing is to go, the original itself was chosen, and counts once.
+    # If nothing is criticised, the original itself was chosen, and counts once.
     original = jnp.where(batch.okay, -jnp.inf, scores[:, 1])
     others = jnp.where(batch.possible, scores[:, 2:], -jnp.inf)
     options = jnp.concatenate([scores[:, :1], original[:, None], others], axis=1)
@@ -217,20 +246,21 @@ def reliability_by_gold(
     annotators: Int[np.ndarray, "n"],
     num_annotators: int,
 ) -> Float[np.ndarray, "A"]:
-    """How often each annotator answered a question right whose answer is known.
+    """Return each annotator's reliability, from questions with a known answer.
 
         eta_k = (right_k + 1) / (asked_k + 2)
 
-    the mean of what is to be believed of eta_k after these answers, when every value
-    was as credible before (Laplace's rule of succession).
+    This is the posterior mean of eta_k if every value was equally likely before.
+
+    Source: Laplace (1774), the rule of succession.
     """
     asked = np.bincount(annotators, minlength=num_annotators)
     correct = np.bincount(annotators, right, minlength=num_annotators)
     return (correct + 1) / (asked + 2)
 
 
-def _who(batch):
-    """The rows of the crowd; all answers are one person's where nobody knows whose."""
+def _annotators(batch: Answers) -> Int[Array, "n"]:
+    """Return the annotator of each answer; number 0 for all if they are not known."""
     if batch.annotators is None:
         return jnp.zeros(len(batch.prompts), int)
     return batch.annotators

@@ -1,17 +1,18 @@
-"""Several reward models instead of one: where they disagree, none of them knows.
+"""Ensembles: several reward models, which disagree where none of them is sure.
 
-    member m        trained on the answers resampled (the bootstrap), from its own seed
-    their mean      less noise than any of them
-    their spread    what more answers would take away; not how much people disagree
-    mean - c std    a cautious reward, which a policy cannot raise by going where the
+    member m        trained on a bootstrap sample of the answers, from its own seed
+    their mean      less noise than any member
+    their spread    the uncertainty that more answers would remove, and not the
+                    disagreement between people
+    mean - c std    a cautious reward: a policy cannot raise it by going where the
                     members only guess
 
-Members agree at best up to a constant per prompt, which comparisons do not know: it is
-taken away from each before they are compared.
+Comparisons fix a reward up to a constant per prompt. So members are compared after the
+mean score of each prompt has been subtracted.
 
 Source: Efron (1979) for the bootstrap; Christiano et al. (2017), section 2.2.3; Coste
 et al. (2023), "Reward model ensembles help mitigate overoptimization", section 3.
-Shapes: M members, k prompts, n completions of each.
+Shapes: M members, n answers, D rated words, k prompts.
 """
 
 from collections.abc import Callable
@@ -33,11 +34,21 @@ def train(
     config: RewardConfig,
     loss: Callable = reward_model.loss,
 ) -> PyTree:
-    """A model of each key, stacked; each sees the answers that a draw of n gave it."""
+    """Return one model per key, stacked; each learns from its own bootstrap sample.
+
+    Args:
+        keys: of the members.
+        model: where every member starts.
+        answers: arrays with n rows.
+        config: of the training.
+        loss: of a model on a batch, see `reward_model.train`.
+
+    Source: Efron (1979); Christiano et al. (2017), section 2.2.3.
+    """
     answers = jax.tree.map(jnp.asarray, answers)
     n = len(answers.prompts)
 
-    def member(key):
+    def member(key: Key[Array, ""]) -> PyTree:
         draw_key, train_key = jax.random.split(key)
         rows = jax.random.randint(draw_key, (n,), 0, n)
         drawn = jax.tree.map(lambda x: x[rows], answers)
@@ -49,24 +60,25 @@ def train(
 def bootstrap_weights(
     rng: np.random.Generator, differences: Float[np.ndarray, "n D"], members: int
 ) -> Float[np.ndarray, "M D"]:
-    """The same of a linear reward, or of heads on one frozen trunk: M times the worths.
+    """Return the weights of linear rewards, each from its own bootstrap sample.
 
-    `differences` are phi(x, chosen) - phi(x, rejected); an answer counts as often as it
-    was drawn.
+    The rows of `differences` are phi(x, chosen) - phi(x, rejected). An answer counts as
+    often as it was drawn. Source: Efron (1979).
     """
     n = len(differences)
-    counts = rng.multinomial(n, np.full(n, 1.0 / n), size=members)
-    return np.stack(
-        [
-            linear_reward.fit_weights(differences, weights=times.astype(float)).mean
-            for times in counts
-        ]
-    )
+    draws = rng.multinomial(n, np.full(n, 1.0 / n), size=members).astype(float)
+    fits = [linear_reward.fit_weights(differences, counts=counts) for counts in draws]
+    return np.stack([fit.mean for fit in fits])
 
 
 def cautious_reward(
     scores: Float[Array, "M k n"], caution: float
 ) -> Float[Array, "k n"]:
-    """Mean - c std over the members, of scores less their mean over a prompt's n."""
+    """Return mean - caution * deviation over the members of the centred scores.
+
+    Each member's mean over the n completions of a prompt is subtracted first.
+
+    Source: Coste et al. (2023), section 3, eq. 4, there with the variance.
+    """
     centred = scores - scores.mean(-1, keepdims=True)
     return centred.mean(0) - caution * centred.std(0)

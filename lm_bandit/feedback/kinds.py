@@ -1,22 +1,24 @@
-"""Human feedback as data: six kinds of answers to "how do you like this completion?"
+"""Human feedback as data: six kinds of answers to "How do you like this completion?"
 
-    kind          what a person gives                 what it says of the reward
+    kind          answer                              evidence about the reward
     comparison    the better of two, or a tie         r(x, chosen) > r(x, rejected)
     ranking       K completions in order              the order of K rewards
     score         a number from 1 to 10               r(x, y), on the person's own scale
-    label         okay, or not                        is r(x, y) above a threshold?
+    label         okay, or not okay                   is r(x, y) above a threshold?
     correction    the completion, edited              r(x, edited) > r(x, original)
     critique      a sentence: "'awful' should go"     which word lowers r(x, y)
 
-Arrays, one row per answer. A prompt or a completion is a row of tokens; what follows a
-completion's first end-of-text token is padding. `annotators` are numbers that say who
-answered, and None where nobody knows. An edited completion is a demonstration as well:
-`sft.as_demonstrations(prompts, edited)`. `preferences.py` has what each kind means for
-a reward model; `records.py` reads and writes them as text.
+All are arrays with one row per answer. A prompt or a completion is a row of tokens;
+what follows the first end-of-text token of a completion is padding. `annotators` are
+the numbers of those who answered, or None if they are not known. An edited completion
+is also a demonstration: `sft.as_demonstrations(prompts, edited)`. Comparisons are those
+of `reward_model.py`. `likelihoods.py` gives the probability of each kind of answer;
+`records.py` reads and writes them as text.
 
 Source: comparisons, Christiano et al. (2017), Stiennon et al. (2020), section 3.3;
 rankings, Ouyang et al. (2022), section 3.5; labels, Ethayarajh et al. (2024); all kinds
-and what is wrong with each, Casper et al. (2023), section 3.1.
+and their problems, Casper et al. (2023), section 3.1.
+Shapes: n answers, P tokens of a prompt, C of a completion, K completions in a ranking.
 """
 
 from typing import NamedTuple
@@ -25,15 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-
-class Comparisons(NamedTuple):
-    """For each prompt, the completion that an annotator preferred and the other one."""
-
-    prompts: Int[np.ndarray, "n P"]
-    chosen: Int[np.ndarray, "n C"]
-    rejected: Int[np.ndarray, "n C"]
-    tied: Bool[np.ndarray, "n"] | None = None  # neither was preferred
-    annotators: Int[np.ndarray, "n"] | None = None
+from lm_bandit.reward_model import Comparisons
 
 
 class Rankings(NamedTuple):
@@ -54,7 +48,7 @@ class Scores(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """Okay or harmful: one bit for a completion."""
+    """Okay or not okay: one bit for a completion."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
@@ -63,7 +57,7 @@ class Labels(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """What an annotator made of a completion; the same where she changed nothing."""
+    """A completion and its edited version; both are equal if nothing was changed."""
 
     prompts: Int[np.ndarray, "n P"]
     originals: Int[np.ndarray, "n C"]
@@ -72,7 +66,7 @@ class Corrections(NamedTuple):
 
 
 class Critiques(NamedTuple):
-    """A sentence about a completion; `critiques.py` reads them."""
+    """A sentence about a completion; `critiques.py` parses it."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
@@ -81,14 +75,14 @@ class Critiques(NamedTuple):
 
 
 class ParsedCritiques(NamedTuple):
-    """What a critique was understood to say: a label, an edit, and edits not made."""
+    """The content of critiques: a label, the edit asked for, and all other edits."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
-    edited: Int[np.ndarray, "n C"]  # without the word that was named, if one was
-    passed_over: Int[np.ndarray, "n J C"]  # without each word that was not named
-    possible: Bool[np.ndarray, "n J"]  # the others of these rows are padding
-    okay: Bool[np.ndarray, "n"]  # nothing was named
+    edited: Int[np.ndarray, "n C"]  # without the criticised word, if there is one
+    passed_over: Int[np.ndarray, "n J C"]  # without each of the other words
+    possible: Bool[np.ndarray, "n J"]  # False where a row of `passed_over` is padding
+    okay: Bool[np.ndarray, "n"]  # no word is criticised
     annotators: Int[np.ndarray, "n"] | None = None
 
 
@@ -96,20 +90,17 @@ Answers = Comparisons | Rankings | Scores | Labels | Corrections | ParsedCritiqu
 
 
 def shown_completions(answers: Answers) -> Int[Array, "n K C"]:
-    """The completions that an answer is about, the preferred one first."""
+    """Return the completions that each answer is about, the preferred one first."""
     match answers:
         case Comparisons():
-            sides = (answers.chosen, answers.rejected)
+            sides = [answers.chosen, answers.rejected]
         case Corrections():
-            sides = (answers.edited, answers.originals)
+            sides = [answers.edited, answers.originals]
         case ParsedCritiques():
-            sides = (
-                answers.edited,
-                answers.completions,
-                *jnp.swapaxes(answers.passed_over, 0, 1),
-            )
+            others = jnp.swapaxes(answers.passed_over, 0, 1)
+            sides = [answers.edited, answers.completions, *others]
         case Rankings():
             return jnp.asarray(answers.completions)
         case Scores() | Labels():
-            sides = (answers.completions,)
+            sides = [answers.completions]
     return jnp.stack(sides, axis=1)

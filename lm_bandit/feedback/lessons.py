@@ -1,14 +1,15 @@
-"""What each kind of feedback costs, and what it teaches.
+"""Lessons: the cost of each kind of feedback, and what a reward model learns from it.
 
-An answer costs what has to be read (and perhaps written) for it. What it teaches is
-seen in the simplest reward model (`linear_reward.py`), trained on the answers of that
-kind alone: how well does it order the words, compared with the mean ratings?
+The cost of an answer is what an annotator has to read (and perhaps write) for it. What
+it teaches is measured with the linear reward model (`linear_reward.py`), trained on the
+answers of one kind alone. The measure is the order of the words, compared with their
+mean ratings:
 
-    Spearman's correlation of w and the gold worths:  1 the same order, -1 reversed
+    Spearman's correlation of w and the gold weights:  1 equal order, -1 reversed order
 
-The people are fifty of `annotators.py` at temperature 1, the likelihoods those of
-`crowd.py`, the questions random: one or two words, as the language uses them. Mean over
-eight seeds:
+Fifty people of `annotators.py` answer at temperature 1. The likelihoods are those of
+`crowd.py`. The questions are random: one or two words, as the language uses them. Mean
+over eight seeds:
 
     answers                                                     250   1000   4000
     comparison        reads 2, points at one                    .91    .96    .98
@@ -18,12 +19,11 @@ eight seeds:
     correction        reads 1, writes a word                    .89    .96    .97
     critique          reads 1, writes a sentence        up to   .89    .94    .95
 
-A ranking teaches as much as four comparisons, and reads as much as two. Labels and
-critiques see the threshold rather than the scale: where all agree that a word is good,
+A ranking teaches as much as four comparisons, and costs the reading of two. Labels and
+critiques show a threshold rather than a scale: where all agree that a word is good,
 they cannot tell how good.
 
-Source: Spearman (1904); for kinds of feedback weighed against each other, Casper et al.
-(2023), section 3.1.
+Source: Spearman (1904); Casper et al. (2023), section 3.1, on the kinds of feedback.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,12 +32,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int, Key
 from scipy import stats
 
 from lm_bandit import reward_model, sft
 from lm_bandit.feedback import annotators, critiques, crowd, linear_reward
 from lm_bandit.feedback.annotators import People
+from lm_bandit.feedback.crowd import CrowdModel, Likelihood
 from lm_bandit.feedback.kinds import Answers, Critiques
 from lm_bandit.reward_model import RewardConfig
 from lm_bandit.world import World
@@ -46,12 +47,12 @@ TRAINING = RewardConfig(num_updates=500, batch_size=128, step_size=0.1)
 
 
 class Kind(NamedTuple):
-    """A question, and how its answers are understood."""
+    """A kind of question, and the likelihood of its answers."""
 
     name: str
     reads: int  # completions that an annotator reads for one answer
-    answer: Callable  # of annotators.py: gives [n C] where one is read, or [n reads C]
-    likelihood: crowd.Likelihood
+    answer: Callable  # from annotators.py: reads completions [n C], or [n reads C]
+    likelihood: Likelihood
 
     def ask(
         self,
@@ -61,7 +62,7 @@ class Kind(NamedTuple):
         completions: Int[np.ndarray, "n reads C"],
         people: People,
     ) -> Answers:
-        """Answers of these people about the completions; critiques are parsed."""
+        """Return these people's answers about the completions; critiques are parsed."""
         shown = completions[:, 0] if self.reads == 1 else completions
         answers = self.answer(rng, world, which, shown, people)
         if isinstance(answers, Critiques):
@@ -77,12 +78,7 @@ KINDS = (
     Kind("score, as a word", 1, annotators.rate, crowd.ordinal),
     Kind("label", 1, annotators.label, crowd.logistic),
     Kind("correction", 1, annotators.correct, crowd.bradley_terry),
-    Kind(
-        "critique, as edit and label",
-        1,
-        annotators.criticise,
-        crowd.corrected_and_labelled,
-    ),
+    Kind("critique, as edit and label", 1, annotators.criticise, crowd.edit_and_label),
     Kind("critique, as a choice", 1, annotators.criticise, crowd.chosen_edit),
 )
 
@@ -94,7 +90,7 @@ def correlations_by_seed(
     count: int,
     seeds: Sequence[int],
 ) -> Float[np.ndarray, "seeds"]:
-    """The correlation with the gold worths after `count` answers, for each seed."""
+    """Return the correlation with the gold weights after `count` answers, by seed."""
     asked = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -103,15 +99,13 @@ def correlations_by_seed(
     num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
     stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
     learned = learn_by_seed(seeds, world, stacked, kind.likelihood, num_annotators)
-    return np.array(
-        [gold_correlation(world, worths) for worths in np.asarray(learned.reward)]
-    )
+    return np.array([gold_correlation(world, w) for w in np.asarray(learned.reward)])
 
 
 def questions(
     rng: np.random.Generator, world: World, count: int, reads: int
 ) -> tuple[Int[np.ndarray, "count"], Int[np.ndarray, "count reads C"]]:
-    """Prompts by number, and completions of each of one or two words."""
+    """Draw prompts, by their numbers, and completions of one or two words for each."""
     which = rng.integers(world.num_prompts, size=count)
     _, completions = sft.demonstrations(rng, world, count * reads, care=0.0)
     return which, completions.reshape(count, reads, -1)
@@ -121,33 +115,36 @@ def learn_by_seed(
     seeds: Sequence[int],
     world: World,
     answers: Answers,
-    likelihood: crowd.Likelihood,
+    likelihood: Likelihood,
     num_annotators: int,
     reliability: Float[np.ndarray, "A"] | None = None,
     config: RewardConfig = TRAINING,
-) -> crowd.CrowdModel:
-    """The worths of all words, and what the crowd is like, for each seed.
+) -> CrowdModel:
+    """Return the learned weights of the words and the learned crowd, for each seed.
 
     Args:
         seeds: of the batches.
-        world: whose words they are.
-        answers: with a leading axis of seeds.
-        likelihood: of one of `crowd.py`.
-        num_annotators: how many there are.
-        reliability: where to start from, if something is known of the annotators.
+        world: the words.
+        answers: arrays with a leading axis of seeds.
+        likelihood: one of `crowd.py`.
+        num_annotators: number of people in the crowd.
+        reliability: where training starts, if the annotators are known.
         config: of the training.
     """
     loss = crowd.loss(likelihood, linear_reward.scorer(world))
     start = crowd.init(jnp.zeros(len(world.rated)), num_annotators, reliability)
 
-    def learn(key, answers):
+    def learn(key: Key[Array, ""], answers: Answers) -> CrowdModel:
         return reward_model.train(key, start, answers, config, loss=loss)[0]
 
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     return jax.vmap(learn)(keys, answers)
 
 
-def gold_correlation(world: World, worths: Float[np.ndarray, "D"]) -> float:
-    """Spearman's rank correlation of learned worths with the mean ratings."""
+def gold_correlation(world: World, weights: Float[np.ndarray, "D"]) -> float:
+    """Return Spearman's rank correlation of learned weights with the gold weights.
+
+    Source: Spearman (1904).
+    """
     gold = linear_reward.gold_weights(world)
-    return float(stats.spearmanr(worths, gold).statistic)
+    return float(stats.spearmanr(weights, gold).statistic)

@@ -1,7 +1,7 @@
-"""What an answer says about the reward: one likelihood for each kind of feedback.
+"""Likelihoods: the probability of an answer given the reward, for each kind.
 
-A reward is never observed, only answers that are likelier the more they agree with it.
-A loss is the mean surprise, - log P(answer | scores).
+A reward is never observed. Answers are observed, and an answer is more likely the more
+it agrees with the reward. A loss is the mean of - log P(answer | scores).
 
     comparison   P(a before b) = sigmoid(r_a - r_b)                     Bradley & Terry
     with errors  P(a before b) = eta sigmoid(r_a - r_b) + (1 - eta) sigmoid(r_b - r_a)
@@ -11,12 +11,14 @@ A loss is the mean surprise, - log P(answer | scores).
     score        s = offset + scale r + noise, or  P(s <= k) = sigmoid(cut_k - r)
     label        P(okay) = sigmoid(r)
 
-Comparisons and rankings fix r up to a constant per prompt; scores and labels fix that
-too, but on a scale that is each annotator's own (`crowd.py`).
+`reward_model.py` has the plain loss of comparisons, and that with ties. Comparisons and
+rankings fix r up to a constant per prompt. Scores and labels fix the constant too, but
+on a scale that belongs to each annotator (`crowd.py`).
 
 Source: Bradley & Terry (1952); Luce (1959); Plackett (1975); McCullagh (1980) for the
-cuts; Chen et al. (2013) for the errors; Ouyang et al. (2022), eq. 1, for the pairs
-of a ranking; Touvron et al. (2023, "Llama 2"), eq. 2, for the margin.
+cuts; Chen et al. (2013) for the errors; Ouyang et al. (2022), eq. 1, for the pairs of a
+ranking.
+Shapes: n answers, K completions in a ranking.
 """
 
 import jax
@@ -24,60 +26,36 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Scalar
 
 
-def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
-    """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
-
-    Source: Stiennon et al. (2020), section 3.4.
-    """
-    return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))
-
-
-def soft_pairwise_loss(
-    chosen: Float[Array, "n"],
-    rejected: Float[Array, "n"],
-    tied: Bool[Array, "n"],
-    margin: float = 0.0,
-    smoothing: float = 0.0,
-) -> Scalar:
-    """The pairwise loss where an answer need not be taken at its word.
-
-        - t log sigmoid(d) - (1 - t) log sigmoid(-d),    d = r(chosen) - r(rejected) - m
-
-    A tie is half a win for each side (t = 1/2, m = 0). Of the other answers t is
-    1 - smoothing, which keeps d from growing beyond log(t / (1 - t)); and they ask for
-    a margin m between the two.
-    """
-    shares = jnp.where(tied, 0.5, 1.0 - smoothing)
-    differences = chosen - rejected - jnp.where(tied, 0.0, margin)
-    for_chosen = jax.nn.log_sigmoid(differences)
-    for_rejected = jax.nn.log_sigmoid(-differences)
-    return -jnp.mean(shares * for_chosen + (1.0 - shares) * for_rejected)
-
-
 def noisy_pairwise_loss(
     chosen: Float[Array, "n"],
     rejected: Float[Array, "n"],
     reliability: Float[Array, "n"],
 ) -> Scalar:
-    """- log( eta sigmoid(d) + (1 - eta) sigmoid(-d) ),    d = r(chosen) - r(rejected)
+    """Return the loss of comparisons, some of which say the opposite of what was meant.
 
-    The answer says what was meant with probability eta only. Below 1/2 it says the
-    opposite, and pushes the scores apart the other way; at 1/2 it teaches nothing.
-    Unlike smoothing, which pulls the scores together, this is the likelihood of answers
-    that were turned around: its optimum has the scale of those that were not.
+        - log( eta sigmoid(d) + (1 - eta) sigmoid(-d) ),    d = r(chosen) - r(rejected)
 
-    Source: Chen et al. (2013), the model of Crowd-BT.
+    The reliability eta is the probability that an answer says what was meant. Below 1/2
+    the answers push the scores apart the other way; at 1/2 they teach nothing. Label
+    smoothing pulls the scores together. This loss does not: its optimum has the scale
+    that answers without errors would give.
+
+    Source: Chen et al. (2013), section 3, the model of Crowd-BT; Natarajan et al.
+    (2013), section 3, on learning from noisy labels.
     """
     meant = jnp.log(reliability) + jax.nn.log_sigmoid(chosen - rejected)
-    turned = jnp.log1p(-reliability) + jax.nn.log_sigmoid(rejected - chosen)
-    return -jnp.mean(jnp.logaddexp(meant, turned))
+    reversed_ = jnp.log1p(-reliability) + jax.nn.log_sigmoid(rejected - chosen)
+    return -jnp.mean(jnp.logaddexp(meant, reversed_))
 
 
 def ranking_loss(scores: Float[Array, "n K"]) -> Scalar:
-    """- 1 / C(K, 2) sum_{i < j} log sigmoid(r_i - r_j), of scores in the order given.
+    """Return the loss of rankings, as the mean over their pairs; scores best first.
 
-    Weighted so, because the pairs of one ranking are not C(K, 2) opinions: they share
-    their completions, and a model that counts each in full overfits.
+        - 1 / C(K, 2) sum_{i < j} log sigmoid(r_i - r_j)
+
+    The weight is 1 / C(K, 2) because the pairs of a ranking share their completions.
+    They are not C(K, 2) independent opinions, and a model that counts each pair in full
+    overfits.
 
     Source: Ouyang et al. (2022), eq. 1.
     """
@@ -86,9 +64,11 @@ def ranking_loss(scores: Float[Array, "n K"]) -> Scalar:
 
 
 def plackett_luce_loss(scores: Float[Array, "n K"]) -> Scalar:
-    """- sum_i [ r_i - log sum_{j >= i} exp(r_j) ], of scores in the order given.
+    """Return the loss of rankings, as repeated choices of the best; scores best first.
 
-    The best is chosen first, by a softmax over all; then the best of the rest.
+        - sum_i [ r_i - log sum_{j >= i} exp(r_j) ]
+
+    The best completion is chosen by a softmax over all, then the best of the rest.
 
     Source: Plackett (1975); Luce (1959).
     """
@@ -102,9 +82,13 @@ def score_loss(
     offsets: Float[Array, "n"],
     scales: Float[Array, "n"],
 ) -> Scalar:
-    """(s - offset - scale r)^2: a score is read on its annotator's own scale.
+    """Return the mean squared error of scores, each on its annotator's own scale.
 
-    Half of it is the surprise where a score errs by N(0, 1).
+        (s - offset - scale r)^2
+
+    Half of it is - log P(s | r), up to a constant, where the noise is N(0, 1).
+
+    Source: Casper et al. (2023), section 3.1, on differences between annotators.
     """
     return jnp.mean((scores - offsets - scales * rewards) ** 2)
 
@@ -112,15 +96,18 @@ def score_loss(
 def ordinal_loss(
     rewards: Float[Array, "n"], scores: Int[Array, "n"], cuts: Float[Array, "9"]
 ) -> Scalar:
-    """- log P(s), where P(s <= k) = sigmoid(cut_k - r), for rising cuts.
+    """Return the loss of scores as ordered categories, separated by rising cuts.
 
-    Nothing is assumed of the steps between scores: from 9 to 10 may be further than
-    from 5 to 6. Source: McCullagh (1980), the proportional odds model.
+        - log P(s),    P(s <= k) = sigmoid(cut_k - r),   k = 1 .. 9
+
+    The steps between scores may differ: from 9 to 10 may be further than from 5 to 6.
+
+    Source: McCullagh (1980), the proportional odds model.
     """
     lower = jnp.concatenate([jnp.array([-jnp.inf]), cuts])[scores - 1]
     upper = jnp.concatenate([cuts, jnp.array([jnp.inf])])[scores - 1]
-    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)), without a loss
-    # of digits where both are near 1.
+    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - e^(b - a)): this form keeps
+    # its digits where both sigmoids are near 1.
     log_probs = (
         jax.nn.log_sigmoid(upper - rewards)
         + jax.nn.log_sigmoid(rewards - lower)
@@ -130,5 +117,8 @@ def ordinal_loss(
 
 
 def label_loss(rewards: Float[Array, "n"], okay: Bool[Array, "n"]) -> Scalar:
-    """- log sigmoid(r) where the label is okay, - log sigmoid(-r) where it is not."""
+    """Return the loss of labels: - log sigmoid(r) if okay, else - log sigmoid(-r).
+
+    Source: Cox (1958), the logistic model of a binary answer.
+    """
     return -jnp.mean(jax.nn.log_sigmoid(jnp.where(okay, rewards, -rewards)))

@@ -1,9 +1,9 @@
-"""Files of answers, JSON Lines: a record a line (`records.py`), one kind a file.
+"""Files of answers in JSON Lines: one record a line (`records.py`), one kind a file.
 
-A file is read line by line, however long it is. It is refused at its first bad line, by
-file, line and field; or, if one asks for that, bad lines are skipped and counted by
-reason. Nothing is trained on half a file: `load` returns when all of it is read, and
-keeps its tokens only.
+A file is read line by line, so its length does not matter. The first bad line raises an
+error that names file, line and field. On request, bad lines are skipped instead, and
+counted by reason. No model is trained on half a file: `load_answers` returns when the
+whole file has been read, and keeps its tokens only.
 """
 
 import os
@@ -11,24 +11,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from lm_bandit import sft
-from lm_bandit.feedback import kinds as feedback
-from lm_bandit.feedback import records
-from lm_bandit.feedback.records import (
-    BadLine,
-    ComparisonRecord,
-    CorrectionRecord,
-    CritiqueRecord,
-    DemonstrationRecord,
-    LabelRecord,
-    RankingRecord,
-    Record,
-    ScoreRecord,
-)
+from lm_bandit.feedback import kinds, records
+from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
 from mdp.interface.files import write_files
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
@@ -36,14 +26,14 @@ Decode = Callable[[Int[np.ndarray, "n"]], str]
 
 
 def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
-    """The records of a file, one after the other.
+    """Yield the records of a file, one after the other.
 
     Args:
         path: of the file.
-        skipped: where given, bad lines are left out and counted here by reason;
-            otherwise the first raises ValueError.
+        skipped: if given, bad lines are skipped and counted here by reason. Otherwise
+            the first bad line raises ValueError.
     """
-    return _each(path, skipped, lambda record: record)
+    return _read(path, skipped, lambda record: record)
 
 
 def load_answers(
@@ -51,105 +41,79 @@ def load_answers(
     prompt: Encode,
     completion: Encode,
     skipped: Counter | None = None,
-) -> feedback.Answers | feedback.Critiques | sft.Texts:
-    """A file of feedback, or of demonstrations, as arrays.
+) -> kinds.Answers | kinds.Critiques | sft.Texts:
+    """Return a file of feedback, or of demonstrations, as arrays.
 
     Args:
         path: of the file.
-        prompt: the tokens of a prompt, equally many of each; raises ValueError where
-            the text is not to be had in tokens.
-        completion: the same of a completion, with its end and padding.
-        skipped: as for `read`; what cannot be encoded is a bad line too.
+        prompt: from the text of a prompt to its tokens; all prompts have equally many.
+            Raises ValueError where a text has no tokens.
+        completion: from the text of a completion to its tokens, end and padding.
+        skipped: see `read_records`; a text without tokens makes a bad line too.
     """
-    rows = list(_each(path, skipped, partial(_encoded, prompt, completion)))
-    columns = type(rows[0])(*map(list, zip(*rows, strict=True)))
-    who = getattr(columns, "annotator", [None])
-    who = None if None in who else np.array(who)
-    prompts = np.stack(columns.prompt)
-    match columns:
-        case ComparisonRecord(_, chosen, rejected, tied):
-            tied = np.array(tied) if any(tied) else None
-            sides = np.stack(chosen), np.stack(rejected)
-            return feedback.Comparisons(prompts, *sides, tied, who)
-        case RankingRecord(_, completions):
-            return feedback.Rankings(prompts, np.array(completions), who)
-        case ScoreRecord(_, completion, score):
-            scores = np.array(score)
-            return feedback.Scores(prompts, np.stack(completion), scores, who)
-        case LabelRecord(_, completion, label):
-            okay = np.array(label)
-            return feedback.Labels(prompts, np.stack(completion), okay, who)
-        case CorrectionRecord(_, original, edited):
-            sides = np.stack(original), np.stack(edited)
-            return feedback.Corrections(prompts, *sides, who)
-        case CritiqueRecord(_, completion, texts):
-            sides = np.stack(completion), tuple(texts)
-            return feedback.Critiques(prompts, *sides, who)
-        case DemonstrationRecord(_, completion):
-            return sft.as_demonstrations(prompts, np.stack(completion))
+    rows = list(_read(path, skipped, partial(_encoded, prompt, completion)))
+    kind = type(rows[0])
+    columns = [
+        _array(name, values)
+        for name, values in zip(kind._fields, zip(*rows, strict=True), strict=True)
+    ]
+    if kind is DemonstrationRecord:
+        return sft.as_demonstrations(*columns)
+    return _ARRAYS[kind](*columns)
 
 
 def save_answers(
     path: Path,
-    answers: feedback.Answers | feedback.Critiques,
+    answers: kinds.Answers | kinds.Critiques,
     prompt: Decode,
     completion: Decode,
 ) -> None:
-    """Arrays of feedback as a file, whole or not at all; `load` reads it back.
+    """Write arrays of feedback to a file, whole or not at all.
+
+    `load_answers` reads the file back.
 
     Args:
-        path: of the file; one that is there is replaced.
+        path: of the file; an existing file is replaced.
         answers: of one kind.
-        prompt: the text of a prompt's tokens.
-        completion: the same of a completion's.
+        prompt: from the tokens of a prompt to its text.
+        completion: from the tokens of a completion to its text.
     """
+    kind = next(kind for kind in _ARRAYS if isinstance(answers, _ARRAYS[kind]))
     count = len(answers.prompts)
-    known = answers.annotators is not None
-    who = answers.annotators.tolist() if known else [None] * count
-    asked = [prompt(tokens) for tokens in answers.prompts]
-
-    def texts(completions):
-        return [completion(tokens) for tokens in completions]
-
-    match answers:
-        case feedback.Comparisons(_, chosen, rejected, tied):
-            ties = [False] * count if tied is None else tied.tolist()
-            kind, columns = ComparisonRecord, (texts(chosen), texts(rejected), ties)
-        case feedback.Rankings(_, completions):
-            kind, columns = RankingRecord, ([tuple(texts(row)) for row in completions],)
-        case feedback.Scores(_, completions, scores):
-            kind, columns = ScoreRecord, (texts(completions), scores.tolist())
-        case feedback.Labels(_, completions, okay):
-            kind, columns = LabelRecord, (texts(completions), okay.tolist())
-        case feedback.Corrections(_, originals, edited):
-            kind, columns = CorrectionRecord, (texts(originals), texts(edited))
-        case feedback.Critiques(_, completions, said):
-            kind, columns = CritiqueRecord, (texts(completions), said)
-    lines = [
-        records.format_record(kind(*row))
-        for row in zip(asked, *columns, who, strict=True)
-    ]
-    write_files(
-        path.parent, {path.name: lambda file: file.write_bytes(b"".join(lines))}
-    )
+    columns: list[Any] = []
+    for name, values in zip(kind._fields, answers, strict=True):
+        if values is None:
+            columns.append([kind._field_defaults[name]] * count)
+        elif name == "prompt":
+            columns.append(map(prompt, values))
+        elif name == "completions":
+            columns.append(tuple(map(completion, row)) for row in values)
+        elif name in records.COMPLETION_FIELDS:
+            columns.append(map(completion, values))
+        else:
+            columns.append(values if name == "critique" else values.tolist())
+    lines = [records.format_record(kind(*row)) for row in zip(*columns, strict=True)]
+    write_files(path.parent, {path.name: b"".join(lines)})
 
 
 class Journal:
-    """A file of records that grows by one at a time, and is never half of one.
+    """A file of records that grows by whole records, one at a time.
 
     `append` returns when the line is on the disk. A process that is killed while it
-    writes leaves a torn last line, of an answer that nobody was told is saved: the next
-    journal takes it away. Raises ValueError where the file is not one of records.
+    writes leaves a torn last line, which belongs to an answer that was not yet reported
+    as saved. The next journal removes this line. Raises ValueError where the file holds
+    anything but records.
     """
 
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        self._mend()
+        self._repair()
         self.records = list(read_records(path)) if path.stat().st_size else []
 
     def append(self, record: Record) -> None:
+        """Add a record to the file, and return when it is on the disk."""
         with self.path.open("ab") as file:
             file.write(records.format_record(record))
             file.flush()
@@ -157,13 +121,13 @@ class Journal:
         self.records.append(record)
 
     def undo(self) -> Record:
-        """Take the last record back, out of the file as well."""
+        """Remove the last record, from the file as well, and return it."""
         text = self.path.read_bytes().rstrip()
-        self._cut(text.rfind(b"\n") + 1)
+        self._truncate(text.rfind(b"\n") + 1)
         return self.records.pop()
 
-    def _mend(self):
-        """A last line without its end: complete it if it is a record, or drop it."""
+    def _repair(self) -> None:
+        """Complete a last line without its new line if it is a record, or remove it."""
         text = self.path.read_bytes()
         whole = text.rfind(b"\n") + 1
         if whole == len(text):
@@ -171,34 +135,45 @@ class Journal:
         try:
             records.parse_record(text[whole:])
         except BadLine:
-            if text[whole:].startswith(b"{"):  # if not, this was never ours
-                self._cut(whole)
+            if text[whole:].startswith(b"{"):  # otherwise this file is not a journal
+                self._truncate(whole)
         else:
             with self.path.open("ab") as file:
                 file.write(b"\n")
 
-    def _cut(self, size):
+    def _truncate(self, size: int) -> None:
         with self.path.open("r+b") as file:
             file.truncate(size)
             os.fsync(file.fileno())
 
 
-def _encoded(prompt, completion, record):
-    """The record with tokens in place of its texts."""
-    tokens = {}
+def _encoded(prompt: Encode, completion: Encode, record: Record) -> Record:
+    """Return the record with tokens instead of texts."""
+    tokens: dict[str, Any] = {}
     try:
-        for name in _COMPLETIONS & set(record._fields):
+        for name in set(records.COMPLETION_FIELDS) & set(record._fields):
             tokens[name] = completion(getattr(record, name))
-        if isinstance(record, RankingRecord):
+        if isinstance(record, records.RankingRecord):
             tokens["completions"] = [completion(x) for x in record.completions]
         return record._replace(prompt=prompt(record.prompt), **tokens)
     except ValueError as error:
         raise BadLine("cannot be encoded", str(error)) from None
 
 
-def _each(path, skipped, convert):
-    """Every record, converted; or ValueError with its place, or a count."""
-    kind, found = None, 0
+def _array(name: str, values: tuple) -> Any:
+    """Return one field of all records as an array; None where nothing is known."""
+    if name == "critique":
+        return values
+    if (name == "annotator" and None in values) or (name == "tied" and not any(values)):
+        return None
+    return np.array(values)
+
+
+def _read(
+    path: Path, skipped: Counter | None, convert: Callable[[Record], Record]
+) -> Iterator[Record]:
+    """Yield every record, converted; bad lines are counted, or raise ValueError."""
+    kind, count = None, 0
     for number, line in _lines(path):
         if not line.strip():
             continue
@@ -215,16 +190,16 @@ def _each(path, skipped, convert):
                 raise ValueError(f"{path}, line {number}: {bad}") from None
             skipped[bad.reason] += 1
         else:
-            found += 1
+            count += 1
             yield converted
-    if not found:
+    if not count:
         got = f"{skipped.total()} bad lines" if skipped else "none"
         raise ValueError(f"{path}: expected at least one record, got {got}")
 
 
-def _lines(path):
-    """Numbered lines as bytes; of one that is too long, so much that it shows."""
-    longest = records.LONGEST + 1
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield numbered lines; a line that is too long is cut just above the limit."""
+    longest = records.MAX_LINE_BYTES + 1
     try:
         with path.open("rb") as file:
             number = 0
@@ -238,4 +213,12 @@ def _lines(path):
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
-_COMPLETIONS = {"completion", "chosen", "rejected", "original", "edited"}
+# Records and arrays have equal fields in equal order.
+_ARRAYS: dict[type[Record], type] = {
+    records.ComparisonRecord: kinds.Comparisons,
+    records.RankingRecord: kinds.Rankings,
+    records.ScoreRecord: kinds.Scores,
+    records.LabelRecord: kinds.Labels,
+    records.CorrectionRecord: kinds.Corrections,
+    records.CritiqueRecord: kinds.Critiques,
+}

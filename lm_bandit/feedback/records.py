@@ -1,6 +1,7 @@
-"""An answer as a line of JSON, in the field names that everybody uses.
+"""Records: an answer as a line of JSON, with the field names of other libraries.
 
-    comparison     prompt, chosen, rejected     or chosen, rejected with one beginning
+    comparison     prompt, chosen, rejected     or chosen and rejected, if both begin
+                                                with the prompt
     ranking        prompt, completions          best first
     score          prompt, completion, score    a whole number from 1 to 10
     label          prompt, completion, label    true where it is okay
@@ -8,25 +9,27 @@
     critique       prompt, completion, critique
     demonstration  prompt, completion
 
-Optional are `annotator`, a number, and `tied`, true where neither of two was preferred;
-other fields are passed over. Where `chosen` and `rejected` have no prompt, it is their
-shared beginning, up to the last turn of "Assistant:" in it, as in the HH-RLHF files, or
-up to its last white space.
+Optional fields are `annotator`, a number, and `tied`, true where neither of two was
+preferred. Other fields are ignored. Where `chosen` and `rejected` come without a
+prompt, the prompt is their shared beginning: up to the last turn of "Assistant:" in it,
+as in the HH-RLHF files, or else up to its last white space.
 
-`record_files.py` reads and writes files of them.
+`record_files.py` reads and writes files of records.
 
 Source: the field names of Hugging Face's TRL, "dataset formats and types"; Bai et al.
 (2022) for the HH-RLHF files.
 """
 
 import json
-from itertools import takewhile
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
-LONGEST = 1_000_000  # bytes of a line; nobody has read a longer answer
+MAX_LINE_BYTES = 1_000_000  # no answer of a person is longer
 
 
 class ComparisonRecord(NamedTuple):
+    """The better and the worse of two completions, or a tie."""
+
     prompt: str
     chosen: str
     rejected: str
@@ -35,12 +38,16 @@ class ComparisonRecord(NamedTuple):
 
 
 class RankingRecord(NamedTuple):
+    """Several completions, best first."""
+
     prompt: str
     completions: tuple[str, ...]
     annotator: int | None = None
 
 
 class ScoreRecord(NamedTuple):
+    """A completion and its score, from 1 to 10."""
+
     prompt: str
     completion: str
     score: int
@@ -48,6 +55,8 @@ class ScoreRecord(NamedTuple):
 
 
 class LabelRecord(NamedTuple):
+    """A completion and whether it is okay."""
+
     prompt: str
     completion: str
     label: bool
@@ -55,6 +64,8 @@ class LabelRecord(NamedTuple):
 
 
 class CorrectionRecord(NamedTuple):
+    """A completion and its edited version."""
+
     prompt: str
     original: str
     edited: str
@@ -62,6 +73,8 @@ class CorrectionRecord(NamedTuple):
 
 
 class CritiqueRecord(NamedTuple):
+    """A completion and a sentence about it."""
+
     prompt: str
     completion: str
     critique: str
@@ -69,6 +82,8 @@ class CritiqueRecord(NamedTuple):
 
 
 class DemonstrationRecord(NamedTuple):
+    """A completion that a person wrote."""
+
     prompt: str
     completion: str
 
@@ -85,7 +100,7 @@ Record = (
 
 
 class BadLine(ValueError):
-    """What is wrong with a line, and in a word or two the kind of fault."""
+    """An error in a line; `reason` names the kind of error in a word or two."""
 
     def __init__(self, reason: str, message: str):
         super().__init__(message)
@@ -93,75 +108,79 @@ class BadLine(ValueError):
 
 
 def parse_record(line: bytes) -> Record:
-    """One line; raises BadLine."""
-    if len(line) > LONGEST:
-        raise BadLine("too long", f"expected at most {LONGEST:,} bytes, got more")
+    """Return the record of one line; raises BadLine."""
+    if len(line) > MAX_LINE_BYTES:
+        expected = f"expected at most {MAX_LINE_BYTES:,} bytes"
+        raise BadLine("too long", f"{expected}, got more")
     try:
-        found = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        fields = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         got = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
         raise BadLine("not UTF-8", f"expected UTF-8, got {got}") from None
     except (ValueError, RecursionError) as error:
-        got = _short(line.decode("utf-8").strip())
-        raise BadLine(
-            "not JSON", f"expected a JSON object, got {got} ({error})"
-        ) from None
-    if not isinstance(found, dict):
-        raise BadLine("not JSON", f"expected a JSON object, got {_short(found)}")
-    return _record(found)
+        got = f"{_short(line.decode('utf-8').strip())} ({error})"
+        raise BadLine("not JSON", f"expected a JSON object, got {got}") from None
+    if not isinstance(fields, dict):
+        raise BadLine("not JSON", f"expected a JSON object, got {_short(fields)}")
+    return _record(fields)
 
 
 def format_record(record: Record) -> bytes:
-    """The line of a record, with a new line at its end."""
+    """Return the line of a record, with a new line at its end."""
+    defaults = record._field_defaults
     fields = {
         name: value
         for name, value in record._asdict().items()
-        if name not in record._field_defaults or value != record._field_defaults[name]
+        if name not in defaults or value != defaults[name]
     }
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
-def _record(found):
-    """The record that the fields say it is: by the first that only one kind has."""
-    kind = next((kind for mark, kind in _MARKS.items() if mark in found), None)
+def kind_name(kind: type[Record]) -> str:
+    """Return the name of a kind of record, as messages write it."""
+    return kind.__name__.removesuffix("Record").lower()
+
+
+def _record(fields: dict[str, Any]) -> Record:
+    """Return the record of these fields; a field that only one kind has decides."""
+    kind = next((kind for mark, kind in _MARKS.items() if mark in fields), None)
     if kind is None:
-        told = f"expected one of the fields {', '.join(_MARKS)}"
-        raise BadLine("missing field", f"{told}; got {sorted(found) or 'none'}")
-    if kind is ComparisonRecord and {"chosen", "rejected"} <= found.keys() - {"prompt"}:
-        found = found if "prompt" in found else _split(found)
+        expected = f"expected one of the fields {', '.join(_MARKS)}"
+        raise BadLine("missing field", f"{expected}; got {sorted(fields) or 'none'}")
+    if kind is ComparisonRecord and {"chosen", "rejected"} <= fields.keys():
+        fields = fields if "prompt" in fields else _split_prompt(fields)
     values = {}
     for name in kind._fields:
-        if found.get(name) is not None:
-            values[name] = _READERS[name](name, found[name])
+        if fields.get(name) is not None:
+            values[name] = _READERS[name](name, fields[name])
         elif name not in kind._field_defaults:
             got = f"a {kind_name(kind)} without it"
             raise BadLine("missing field", f"field {name}: expected one, got {got}")
     if kind is ComparisonRecord and values["chosen"] == values["rejected"]:
-        raise BadLine(
-            "equal completions",
-            "fields chosen, rejected: expected two different completions, got "
-            f"{_short(values['chosen'])} twice",
-        )
+        got = f"{_short(values['chosen'])} twice"
+        expected = "fields chosen, rejected: expected two different completions"
+        raise BadLine("equal completions", f"{expected}, got {got}")
     return kind(**values)
 
 
-def _split(found):
-    """A comparison without a prompt: it is what both sides begin with."""
-    chosen, rejected = (_text(name, found[name]) for name in ("chosen", "rejected"))
-    pairs = zip(chosen, rejected, strict=False)
-    shared = chosen[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))]
+def _split_prompt(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a comparison with its prompt: the shared beginning."""
+    chosen, rejected = (_text(name, fields[name]) for name in ("chosen", "rejected"))
+    equal = [a == b for a, b in zip(chosen, rejected, strict=False)]
+    shared = chosen[: [*equal, False].index(False)]
     turn = shared.rfind(_TURN)
-    end = turn + len(_TURN) if turn >= 0 else len(shared)
-    while turn < 0 and end > 0 and not shared[end - 1].isspace():
-        end -= 1
+    if turn >= 0:
+        end = turn + len(_TURN)
+    else:
+        end = 1 + max((i for i, c in enumerate(shared) if c.isspace()), default=-1)
     if not shared[:end].strip():
-        told = "field prompt: expected one, or a beginning that both sides share"
-        raise BadLine("missing field", f"{told}, got neither")
+        expected = "field prompt: expected one, or a beginning that both sides share"
+        raise BadLine("missing field", f"{expected}, got neither")
     sides = {"prompt": chosen[:end], "chosen": chosen[end:], "rejected": rejected[end:]}
-    return found | sides
+    return fields | sides
 
 
-def _text(name, value):
+def _text(name: str, value: Any) -> str:
     _require(isinstance(value, str), "wrong type", name, "a string", value)
     # JSON can spell half of a surrogate pair, which is no character.
     whole = value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value)
@@ -169,13 +188,13 @@ def _text(name, value):
     return value
 
 
-def _completion(name, value):
+def _completion(name: str, value: Any) -> str:
     text = _text(name, value)
-    _require(text.strip(), "empty completion", name, "a completion", value)
+    _require(bool(text.strip()), "empty completion", name, "a completion", value)
     return text
 
 
-def _completions(name, value):
+def _completions(name: str, value: Any) -> tuple[str, ...]:
     several = isinstance(value, list) and len(value) > 1
     _require(several, "wrong type", name, "a list of at least two", value)
     texts = tuple(_completion(f"{name}[{i}]", text) for i, text in enumerate(value))
@@ -184,52 +203,50 @@ def _completions(name, value):
     return texts
 
 
-def _score(name, value):
+def _score(name: str, value: Any) -> int:
     _require(_is_whole(value), "wrong type", name, "a whole number", value)
     inside = 1 <= value <= 10
     _require(inside, "out of range", name, "a whole number from 1 to 10", value)
     return int(value)
 
 
-def _flag(name, value):
+def _flag(name: str, value: Any) -> bool:
     reason = "out of range" if _is_whole(value) else "wrong type"
     _require(isinstance(value, bool), reason, name, "true or false", value)
     return value
 
 
-def _annotator(name, value):
+def _annotator(name: str, value: Any) -> int:
     known = _is_whole(value) and value >= 0
     _require(known, "wrong type", name, "a whole number from 0 up", value)
     return int(value)
 
 
-def _is_whole(value):
+def _is_whole(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and value == value // 1
 
 
-def _require(right, reason, name, expected, value):
+def _require(right: bool, reason: str, name: str, expected: str, value: Any) -> None:
+    """Raise BadLine unless the value of a field is right."""
     if not right:
         got = _short(value)
         raise BadLine(reason, f"field {name}: expected {expected}, got {got}")
 
 
-def _no_constant(name):
-    raise ValueError(f"{name} is no JSON")
+def _refuse_constant(name: str) -> NoReturn:
+    """Raise ValueError at NaN and Infinity, which Python's reader would accept."""
+    raise ValueError(f"{name} is not JSON")
 
 
-def kind_name(kind):
-    return kind.__name__.removesuffix("Record").lower()
-
-
-def _short(value):
-    """A value for a message, of one line and not too long."""
+def _short(value: Any) -> str:
+    """Return a value for a message, on one line and not too long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
 
 _TURN = "\n\nAssistant:"
-_MARKS = {
+_MARKS: dict[str, type[Record]] = {
     "chosen": ComparisonRecord,
     "rejected": ComparisonRecord,
     "completions": RankingRecord,
@@ -240,15 +257,11 @@ _MARKS = {
     "critique": CritiqueRecord,
     "completion": DemonstrationRecord,
 }
-_READERS = {
+COMPLETION_FIELDS = ("completion", "chosen", "rejected", "original", "edited")
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys((*COMPLETION_FIELDS, "critique"), _completion),
     "prompt": _text,
-    "chosen": _completion,
-    "rejected": _completion,
-    "completion": _completion,
     "completions": _completions,
-    "original": _completion,
-    "edited": _completion,
-    "critique": _completion,
     "score": _score,
     "label": _flag,
     "tied": _flag,

@@ -34,11 +34,11 @@ from jaxtyping import Float
 from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
 from lm_bandit.feedback.crowd import CrowdModel
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import Experiment, Rows, case_rows, stack_seeds
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
+from lm_bandit.reward_model import Comparisons
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs

@@ -85,7 +85,7 @@ def use_of_flaw(
         flawed = tabular.standardise(bench, reward + bonus * flaw)
         problem = tabular.bench_problem(bench, flawed, KL_WEIGHT)
         best = exact.optimum(problem)
-        values.append(exact.evaluate(problem, best))
+        values.append(exact.policy_value(problem, best))
         use.append(np.exp(best.ended[0]) @ flaw)
     path = tabular.reward_path(bench, values)
     return {"use": np.array(use), "gold": path.gold, "kl": path.kl}

@@ -1,4 +1,4 @@
-"""What somebody says: a key at a time at a terminal, a line at a time from a pipe."""
+"""The commands of an annotator: keys at a terminal, or lines from a pipe."""
 
 import sys
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from typing import TextIO
 try:
     import termios
     import tty
-except ImportError:  # no terminals of this kind: lines, then
-    termios = None
+except ImportError:  # this system has no such terminals: lines are read instead
+    termios = None  # type: ignore[assignment]
 
 
 def typed_commands(source: TextIO | None = None) -> Iterator[str]:
-    """Each key pressed, where the source is a terminal; otherwise each line."""
+    """Yield each key pressed, if the source is a terminal; otherwise each line."""
     source = sys.stdin if source is None else source
     if termios is None or not source.isatty():
         yield from source
@@ -20,7 +20,7 @@ def typed_commands(source: TextIO | None = None) -> Iterator[str]:
     before = termios.tcgetattr(source)
     while True:
         try:
-            tty.setcbreak(source)  # keys come at once, and Ctrl-C still stops
+            tty.setcbreak(source)  # keys arrive at once, and Ctrl-C still stops
             key = source.read(1)
         finally:
             termios.tcsetattr(source, termios.TCSADRAIN, before)

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lm_bandit import reward_model
-from lm_bandit.generate import read
+from lm_bandit.generate import read_prompts
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Cache, Transformer, forward
 from lm_bandit.world import END, World
@@ -42,10 +42,10 @@ def policy_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> LogProbs:
     """Enumerate a language model: the log-probability of everything it could say."""
-    return completion_log_probs(token_log_probs(params, world, temperature))
+    return completion_log_probs(node_log_probs(params, world, temperature))
 
 
-def token_log_probs(
+def node_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> Float[np.ndarray, "k E V"]:
     """Log pi(token | prompt and prefix) at every node, in float64."""
@@ -120,7 +120,7 @@ def prompt_logits(
 def _learned_scores(model, prompts, length):
     def of_prompt(prompt):
         hidden = jnp.concatenate(list(_ends(model.trunk, prompt, length)))
-        return reward_model.read(model, hidden)
+        return reward_model.apply_head(model, hidden)
 
     return jax.lax.map(of_prompt, prompts)
 
@@ -130,7 +130,7 @@ def _levels(
 ) -> Iterator[tuple[Float[Array, "N D"], Cache]]:
     """The trie, level by level: the hidden state and the cache of every prefix."""
     words = jnp.arange(END + 1, params.wte.shape[0])
-    hidden, cache = read(params, prompt[None], length)
+    hidden, cache = read_prompts(params, prompt[None], length)
     yield hidden, cache
     for depth in range(length - 1):
         hidden, cache = _extend(params, cache, words, prompt.shape[0] + depth)

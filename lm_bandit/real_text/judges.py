@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Scalar
 
 from lm_bandit import reward_model
-from lm_bandit.feedback.kinds import Comparisons, Scores
+from lm_bandit.feedback.kinds import Scores
 from lm_bandit.real_text import ratings
-from lm_bandit.reward_model import RewardMetrics, RewardModel
+from lm_bandit.reward_model import Comparisons, RewardMetrics, RewardModel
 
 
 class Agreement(NamedTuple):

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from lm_bandit.feedback.kinds import Comparisons, Scores
+from lm_bandit.feedback.kinds import Scores
 from lm_bandit.real_text import layout, ratings, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
+from lm_bandit.reward_model import Comparisons
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -79,7 +79,7 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
 def accuracy(model: RewardModel, questions: Any) -> dict[str, Any]:
     """How often the model prefers what people prefer, on held-out texts."""
     if not isinstance(questions, Judged):
-        return {"comparisons": reward_model.accuracy(model, questions)}
+        return {"comparisons": reward_model.pair_accuracy(model, questions)}
     scores = _rowwise(reward_model.score, model, *questions.sentences)
     return {
         name: judges.agreement(scores, questions.counts, apart)._asdict()

@@ -20,10 +20,11 @@ from jaxtyping import Bool
 
 from lm_bandit import generate
 from lm_bandit.feedback import record_files
-from lm_bandit.feedback.kinds import Answers, Comparisons, Corrections
+from lm_bandit.feedback.kinds import Answers, Corrections
 from lm_bandit.real_text import layout, tokenizer
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material, Sentences
+from lm_bandit.reward_model import Comparisons
 
 LEAST = 100  # texts, or answers: with fewer nothing is left to hold out
 

@@ -25,13 +25,12 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.generate import has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material
 from lm_bandit.real_text.stages import Stages
-from lm_bandit.reward_model import RewardModel
+from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.transformer import Transformer
 
 PAIRS = 64  # completions of each prompt, by two, on which a reward is normalised

@@ -46,3 +46,9 @@ def policy(tiny):
     """Another model, far from the reference."""
     config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
     return transformer.init(jax.random.key(5), 6, tiny.context, config)
+
+
+@pytest.fixture(params=range(3), ids="seed{}".format)
+def rng(request):
+    """A random generator; a test that asks for it runs with three fixed seeds."""
+    return np.random.default_rng(request.param)

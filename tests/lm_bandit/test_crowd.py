@@ -260,5 +260,5 @@ def test_half_the_scale_is_twice_the_beta(tiny, model):
     dearer = problem._replace(kl_weight=0.3 / 0.4)
     best, of_shrunk, of_dearer = map(exact.optimum, (problem, shrunk, dearer))
     assert_allclose(of_shrunk.ended, of_dearer.ended, rtol=1e-9)
-    kl = [exact.evaluate(problem, policy).kl for policy in (best, of_shrunk)]
+    kl = [exact.policy_value(problem, policy).kl for policy in (best, of_shrunk)]
     assert kl[1] < 0.5 * kl[0]

@@ -8,8 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit import reward_model
 from lm_bandit.feedback import elicitation, ensemble, linear_reward
-from lm_bandit.feedback.kinds import Comparisons
-from lm_bandit.reward_model import RewardConfig
+from lm_bandit.reward_model import Comparisons, RewardConfig
 from lm_bandit.world import pocket_world
 
 SEEDS = range(16)

@@ -16,11 +16,11 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 
 from lm_bandit import __main__ as command_line
+from lm_bandit import label as labelling
 from lm_bandit import world as text
 from lm_bandit.feedback import annotators, linear_reward, records
 from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.label import keyboard as keys
-from lm_bandit.label import session as labelling
 from lm_bandit.label.session import Session, hold_session
 
 

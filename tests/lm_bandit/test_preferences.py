@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from lm_bandit import reward_model
 from lm_bandit.feedback import likelihoods as preferences
 
 EXTREME = jnp.array([-200.0, 0.0, 200.0])
@@ -29,7 +30,7 @@ def test_a_tie_is_half_a_win_for_each_side_and_asks_for_no_margin(sides):
         d = chosen - rejected - (0.0 if tie else 0.7)
         t = 0.5 if tie else 0.9
         surprises.append(-t * np.log(sigmoid(d)) - (1 - t) * np.log(sigmoid(-d)))
-    got = preferences.soft_pairwise_loss(
+    got = reward_model.soft_pairwise_loss(
         *map(jnp.asarray, sides), jnp.array(tied), margin=0.7, smoothing=0.1
     )
     assert_allclose(got, np.mean(surprises), rtol=1e-5)
@@ -39,7 +40,7 @@ def test_smoothing_is_satisfied_with_a_difference_of_its_own_log_odds():
     """Its optimum is d = log(t / (1 - t)); the plain loss has none."""
 
     def slope(difference, smoothing):
-        loss = lambda d: preferences.soft_pairwise_loss(  # noqa: E731
+        loss = lambda d: reward_model.soft_pairwise_loss(  # noqa: E731
             jnp.array([d]), jnp.zeros(1), jnp.array([False]), smoothing=smoothing
         )
         return float(jax.grad(loss)(difference))
@@ -64,10 +65,10 @@ def test_an_unreliable_answer_is_a_mixture_of_what_was_meant_and_its_opposite(si
 
 def test_all_pairwise_losses_are_one_where_answers_are_taken_at_their_word(sides):
     chosen, rejected = map(jnp.asarray, sides)
-    plain = preferences.pairwise_loss(chosen, rejected)
+    plain = reward_model.pairwise_loss(chosen, rejected)
     both = jnp.stack([chosen, rejected], axis=1)
     for other in (
-        preferences.soft_pairwise_loss(chosen, rejected, jnp.zeros(5, bool)),
+        reward_model.soft_pairwise_loss(chosen, rejected, jnp.zeros(5, bool)),
         preferences.noisy_pairwise_loss(chosen, rejected, jnp.ones(5)),
         preferences.ranking_loss(both),
         preferences.plackett_luce_loss(both),
@@ -134,7 +135,7 @@ def test_however_wrong_the_scores_are_every_loss_and_gradient_is_finite():
     zeros, no = jnp.zeros(3), jnp.zeros(3, bool)
     cuts = jnp.arange(9.0)
     for loss in (
-        lambda x: preferences.soft_pairwise_loss(x, zeros, no, smoothing=0.1),
+        lambda x: reward_model.soft_pairwise_loss(x, zeros, no, smoothing=0.1),
         lambda x: preferences.noisy_pairwise_loss(x, zeros, jnp.full(3, 0.9)),
         lambda x: preferences.ranking_loss(jnp.stack([x, zeros, -x], axis=1)),
         lambda x: preferences.plackett_luce_loss(jnp.stack([x, zeros, -x], axis=1)),

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lm_bandit.feedback.likelihoods import pairwise_loss
 from lm_bandit.generate import completion_mask
 from lm_bandit.real_text import judges, layout, measure, ratings, tokenizer
+from lm_bandit.reward_model import pairwise_loss
 from lm_bandit.world import END
 
 WORDS = "good fine nice happy bad poor sad awful".split()

@@ -7,8 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
-from lm_bandit.feedback.kinds import Comparisons
-from lm_bandit.reward_model import RewardConfig
+from lm_bandit.reward_model import Comparisons, RewardConfig
 from lm_bandit.transformer import hidden_states
 
 

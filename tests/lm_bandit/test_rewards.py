@@ -175,7 +175,7 @@ def test_the_critic_begins_as_the_reward_model_and_never_sees_its_own_token(fixe
             assert np.abs(values(others) - before)[:, t + 1].min() > 1e-6
     # A prefix that ends in y_t is what the reward model would read at y_t.
     text = jnp.concatenate([fixed.prompts[0], completions[0, 0, :2]])
-    head = reward_model.read(critic, hidden_states(critic.trunk, text)[-1])
+    head = reward_model.apply_head(critic, hidden_states(critic.trunk, text)[-1])
     assert_allclose(before[0, 2], head, atol=1e-5)
 
 

@@ -49,7 +49,7 @@ def _gradient(fixed, policy, prompts, completions, config, by_probability):
         probs = jnp.exp(completion_log_prob(policy, prompts, completions))
         weights = batch.weights * probs.reshape(-1, 1) * completions.shape[1]
         batch = batch._replace(weights=weights)
-    evaluate = partial(ppo.evaluate, prompts=fixed.prompts, config=config)
+    evaluate = partial(ppo.evaluate_completions, prompts=fixed.prompts, config=config)
     loss = partial(improvement.loss, batch=batch, evaluate=evaluate, config=config)
     gradients = jax.grad(lambda params: loss(params)[0])(params)
     return jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradients)])

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.rewards import adapted_kl_weight
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(adapted_kl_weight, static_argnames="target")
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.views import as_bandit
-from tests.lm_bandit.exercises import inputs
+from tests.lm_bandit import inputs
 
 compiled = jax.jit(as_bandit)
 

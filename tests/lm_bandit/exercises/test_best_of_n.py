@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.oracle.exact import best_of_n
-from tests.lm_bandit.exercises import inputs, oracles
+from tests.lm_bandit import inputs, oracles
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.transformer import causal_attention
-from tests.lm_bandit.exercises import inputs, oracles
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit import inputs, oracles
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(causal_attention, static_argnames="start")
 

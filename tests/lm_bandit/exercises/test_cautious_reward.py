@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.feedback.ensemble import cautious_reward
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 
 def test_it_is_the_mean_less_so_many_deviations_of_the_members(rng):

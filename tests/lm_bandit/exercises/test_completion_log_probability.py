@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.generate import token_log_probs
-from tests.lm_bandit.exercises import inputs, oracles
+from tests.lm_bandit import inputs, oracles
 
 score = jax.jit(token_log_probs)
 PROMPTS = jnp.array([[1, 4], [2, 2], [1, 4], [2, 2]])

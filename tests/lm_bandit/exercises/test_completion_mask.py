@@ -6,7 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from lm_bandit.generate import completion_mask
-from tests.lm_bandit.exercises import inputs, oracles
+from tests.lm_bandit import inputs, oracles
 
 
 def test_what_was_said_counts_and_nothing_after_it(rng):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit.generate import draw_tokens
-from tests.lm_bandit.exercises import oracles
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit import oracles
+from tests.lm_bandit.inputs import array
 
 draw = jax.jit(draw_tokens)
 COUNT = 4000

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.oracle.exact import LogProbs, kl
-from tests.lm_bandit.exercises import inputs
+from tests.lm_bandit import inputs
 
 
 def test_it_is_what_the_policy_says_and_the_other_would_not(rng):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.feedback.likelihoods import plackett_luce_loss
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(jax.value_and_grad(plackett_luce_loss))
 

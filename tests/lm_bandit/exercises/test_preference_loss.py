@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.feedback.likelihoods import pairwise_loss
-from tests.lm_bandit.exercises.inputs import array
+from lm_bandit.reward_model import pairwise_loss
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(jax.value_and_grad(pairwise_loss, (0, 1)))
 

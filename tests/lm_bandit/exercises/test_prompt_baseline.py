@@ -7,7 +7,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.rewards import expected_returns
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(expected_returns, static_argnames="baseline")
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.reward_model import mean_and_deviation
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 compiled = jax.jit(mean_and_deviation)
 

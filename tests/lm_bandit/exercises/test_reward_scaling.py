@@ -7,7 +7,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit.rewards import scaled
-from tests.lm_bandit.exercises.inputs import array, mask
+from tests.lm_bandit.inputs import array, mask
 
 compiled = jax.jit(scaled, static_argnames="how")
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from numpy.testing import assert_allclose
 
 from lm_bandit.generate import at_last_token
-from tests.lm_bandit.exercises import inputs, oracles
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit import inputs, oracles
+from tests.lm_bandit.inputs import array
 
 
 def test_it_is_read_where_the_text_stops(rng):

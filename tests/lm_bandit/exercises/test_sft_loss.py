@@ -5,7 +5,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.sft import cross_entropy
-from tests.lm_bandit.exercises import inputs
+from tests.lm_bandit import inputs
 
 compiled = jax.jit(jax.value_and_grad(cross_entropy))
 

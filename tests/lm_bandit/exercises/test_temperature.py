@@ -6,8 +6,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.transformer import tempered
-from tests.lm_bandit.exercises import oracles
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit import oracles
+from tests.lm_bandit.inputs import array
 
 
 def test_it_divides_the_logits_of_each_row(rng):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.feedback.likelihoods import soft_pairwise_loss
-from tests.lm_bandit.exercises.inputs import array
+from lm_bandit.reward_model import soft_pairwise_loss
+from tests.lm_bandit.inputs import array
 
 with_slopes = jax.value_and_grad(soft_pairwise_loss)
 TIED = np.array([False, True, False, True])

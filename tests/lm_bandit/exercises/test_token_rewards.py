@@ -7,7 +7,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.rewards import token_rewards
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
 
 at_tokens, at_end = (jax.jit(partial(token_rewards, at_end=x)) for x in (False, True))
 

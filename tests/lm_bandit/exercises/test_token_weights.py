@@ -4,11 +4,11 @@ import jax
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.views import weights
-from tests.lm_bandit.exercises import inputs
-from tests.lm_bandit.exercises.inputs import array
+from lm_bandit.views import token_weights
+from tests.lm_bandit import inputs
+from tests.lm_bandit.inputs import array
 
-compiled = jax.jit(weights, static_argnames="over_tokens")
+compiled = jax.jit(token_weights, static_argnames="over_tokens")
 
 
 def test_the_mean_over_rows_of_the_weighted_sums_is_what_the_name_says(rng):

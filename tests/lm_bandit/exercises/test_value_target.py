@@ -4,10 +4,10 @@ import jax
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.rewards import to_learn_from
-from tests.lm_bandit.exercises.inputs import array, mask
+from lm_bandit.rewards import advantages_and_targets
+from tests.lm_bandit.inputs import array, mask
 
-compiled = jax.jit(to_learn_from, static_argnames="whiten")
+compiled = jax.jit(advantages_and_targets, static_argnames="whiten")
 
 
 def test_the_target_is_the_return_whatever_becomes_of_the_advantage(rng):

@@ -1,7 +1,8 @@
-"""The inputs on which answers are compared, smallest first.
+"""Inputs on which answers to the third floor's exercises are compared, smallest first.
 
-The first of each exercise can be checked by hand, where no model is needed; the last
-leave nothing out.
+The first input of each exercise can be checked by hand, where no model is needed; the
+last ones use every term of the equation. Two views, at the end, say what is compared
+where an answer alone is not enough.
 """
 
 import jax
@@ -9,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit.oracle.exact import LogProbs, Problem
-from tests.lm_bandit.exercises import inputs
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit import inputs
+from tests.lm_bandit.inputs import array
+
+WRITING, OVER = 800, 100  # texts that go on, and texts that have ended
 
 
 def queries_keys_and_values(seed):
@@ -189,3 +192,40 @@ def measured_kls(seed):
             "target": 6.0 if kl < 6 else 10.0,
             "gain": 0.5 if kl == 30.0 else rng.uniform(0.2, 0.8),
         }
+
+
+def view_of_draws(function, inputs):
+    """Facts that hold for every correct sampler, measured on many texts at once."""
+    key, logits, _, temperature = inputs.values()
+    num_tokens = len(logits)
+    texts = jnp.broadcast_to(logits, (WRITING + OVER, num_tokens))
+    ended = jnp.arange(WRITING + OVER) >= WRITING
+    answer = function(key, texts, ended, temperature)
+    shapes = tuple(map(np.shape, answer)) if isinstance(answer, tuple) else answer
+    if shapes != (ended.shape, ended.shape):
+        return {"shapes of tokens and log-probabilities of so many texts": shapes}
+    tokens, told = map(np.asarray, answer)
+    again = np.asarray(function(key, texts, ended, temperature)[0])
+    other = np.asarray(function(jax.random.key(99), texts, ended, temperature)[0])
+    weights = np.exp(np.asarray(logits, float) / temperature)
+    probs = weights / weights.sum()
+    shares = np.bincount(tokens[:WRITING], minlength=num_tokens) / WRITING
+    errors = np.sqrt(probs * (1 - probs) / WRITING)
+    drawn = [told[:WRITING][tokens[:WRITING] == token] for token in range(num_tokens)]
+    return {
+        "whole numbers": bool(tokens.dtype.kind == "i"),
+        "log-probability told of each token": np.array(
+            [some.mean() if some.size else 0.0 for some in drawn], np.float32
+        ),
+        "drawn as often as pi_T says": bool((abs(shares - probs) < 4.5 * errors).all()),
+        "different tokens drawn": int((shares > 0).sum()),
+        "END after the end": bool((tokens[WRITING:] == 0).all()),
+        "log-probabilities after the end are 0": bool((told[WRITING:] == 0).all()),
+        "the same key, the same tokens": bool((again == tokens).all()),
+        "another key, other tokens": bool((other != tokens).any()),
+    }
+
+
+def compiled_answer(function, inputs):
+    """The answer of the compiled function: a transformer has many operations."""
+    return jax.jit(function)(*inputs.values())

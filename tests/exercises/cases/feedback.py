@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit.world import World
-from tests.lm_bandit.exercises.inputs import array
+from tests.lm_bandit.inputs import array
+from tests.policy_gradient.exercises.views import with_gradients
 
 FAR = np.array([-100.0, 0.0, 100.0])  # where exp overflows, or log finds a 0
 
@@ -231,3 +232,8 @@ def judged_completions(seed):
         "kl": array(rng.uniform(0.5, 2.0)),
         "kl_weight": rng.uniform(0.1, 0.4),
     }
+
+
+def loss_and_gradients(function, inputs):
+    """A loss, and its gradients by both scores and by the annotators' parameters."""
+    return with_gradients(function, inputs, 3)
