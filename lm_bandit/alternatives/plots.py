@@ -76,14 +76,14 @@ def draw_regrets(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
         low, high = regret.min(0), regret.max(0)
         axes.fill_between(pulled, low, high, color=colour, alpha=0.1)
         axes.plot(pulled, median, color=colour, marker=marker, ms=5, lw=1.8)
-        ends[name] = pulled[-1], median[-1]
+        ends[name] = float(pulled[-1]), float(median[-1])
     start = top - results.reference.objective
     axes.axhline(start, color=GREY, lw=1, ls="--")
     where = axes.get_yaxis_transform()  # x in axes, y in data
     axes.text(0.02, start, "the reference", va="bottom", color=INK, transform=where)
     axes.set(xscale="log", yscale="log")
-    pulled = sorted({n for runs in results.runs.values() for n in runs.completions})
-    axes.set_xticks(pulled, [f"{n:,}" for n in pulled])
+    ticks = sorted({n for runs in results.runs.values() for n in runs.completions})
+    axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
     axes.set(xlabel="completions pulled", ylabel=r"regret $J^* - J(\pi)$")
     _label_ends(axes, ends, looks)
