@@ -52,7 +52,8 @@ def generalized_advantages(
 def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
     """Returns G_t = R_{t+1} + gamma G_{t+1} within each episode.
 
-    They are GAE(1) of a critic whose values are all 0. Source: Sutton & Barto (2018), eq. 3.9.
+    They are GAE(1) of a critic whose values are all 0.
+    Source: Sutton & Barto (2018), eq. 3.9.
     """
     zeros = jnp.zeros_like(trajectory.rewards)
     return generalized_advantages(

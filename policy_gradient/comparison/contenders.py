@@ -28,7 +28,7 @@ from jaxtyping import Float
 import mdp
 from mdp import MDP, ControlConfig
 from mdp.checks import require
-from mdp.fast.checkpoints import learn_by_steps
+from mdp.fast.control import learn_by_steps
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.comparison.seeds import train_many
 from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
