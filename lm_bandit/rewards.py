@@ -116,7 +116,7 @@ def advantages_and_targets(
 
 
 def scaled(
-    x: Float[Array, "*n"], mask: Float[Array, "*n"], how: str
+    x: Float[Array, "*n"], mask: Float[Array, "*n"], scaling: str
 ) -> Float[Array, "*n"]:
     """Return numbers with deviation 1 over the batch; "whiten" makes their mean 0 too.
 
@@ -124,8 +124,8 @@ def scaled(
     penalty could become a reward. "none" returns x as it is. Source: Huang et al.
     (2024), detail on `whiten` with `shift_mean`.
     """
-    if how == "none":
+    if scaling == "none":
         return x
     mean = masked_mean(x, mask)
     deviation = jnp.sqrt(masked_mean((x - mean) ** 2, mask)) + 1e-8
-    return mask * ((x - mean) if how == "whiten" else x) / deviation
+    return mask * ((x - mean) if scaling == "whiten" else x) / deviation

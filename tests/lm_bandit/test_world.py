@@ -1,4 +1,4 @@
-"""The words and their raters, and the language made of them."""
+"""Words and their ratings, and the language made of them."""
 
 import re
 
@@ -105,3 +105,14 @@ def test_the_babble_is_drawn_from_the_chain():
     surprise = -np.log(chain[before[real], texts[real]])
     error = surprise.std() / np.sqrt(surprise.size)
     assert abs(surprise.mean() - text.babble_entropy(world, 8)) < 5 * error
+
+
+def test_babble_does_not_depend_on_the_prompt():
+    """The mean rating after either prompt is that of the language at large."""
+    world = text.pocket_world()
+    texts = text.babble(np.random.default_rng(0), world, 20_000, 8)
+    ratings = np.isin(texts, world.rated) * world.ratings.mean(-1)[texts]
+    usual = text.word_frequencies(world) @ world.ratings[world.rated].mean(-1)
+    for wish in world.encode("praise: complaint:"):
+        first = ratings[texts[:, 0] == wish][:, 4]
+        assert abs(first.mean() - usual) < 4 * first.std() / np.sqrt(len(first))
