@@ -1,4 +1,4 @@
-"""The comparison: what it judges, what it leaves behind, and what it refuses."""
+"""The comparison: its values, its files, and what it refuses."""
 
 import csv
 import json
@@ -10,12 +10,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import pipeline, plots, ppo
-from lm_bandit.alternatives import comparison as compare
-from lm_bandit.alternatives import results
+from lm_bandit import pipeline, ppo
+from lm_bandit.alternatives import comparison, plots, results
 from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
+from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
+from policy_gradient.diagnostics import Diagnostics
 
 SHORT = (
     "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
@@ -39,7 +40,7 @@ def compare_on_tiny(tiny, fixed):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
-            patch.setattr(compare, "methods", ppo_alone)
+            patch.setattr(comparison, "methods", ppo_alone)
             assert run("--out", folder, *SHORT) == 0
 
     return run_on_tiny
@@ -56,35 +57,35 @@ def test_a_comparison_leaves_every_run_the_statistics_and_a_figure(folder):
     names = {"runs.csv", "comparison.json", "comparison.png"}
     assert {file.name for file in folder.iterdir()} == names
     assert (folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    found = json.loads((folder / "comparison.json").read_text())
+    report = json.loads((folder / "comparison.json").read_text())
     with (folder / "runs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["seed"], row["completions"]) for row in rows] == [
         (seed, str(2 * 8 * update)) for seed in "01" for update in (1, 2, 4, 8)
     ]
-    start, best = (found[of]["objective"] for of in ("reference", "optimum"))
+    start, best = (report[name]["objective"] for name in ("reference", "optimum"))
     shares = [(float(row["objective"]) - start) / (best - start) for row in rows]
     for row in rows:
         j = float(row["learned"]) - 0.4 * float(row["kl"])
         assert_allclose(float(row["objective"]), j, atol=1e-9)
         assert_allclose(float(row["regret"]), best - j, atol=1e-9)
         assert row["broken"] == ""
-    told = found["methods"]["PPO"]
-    assert_allclose(told["share_worst"], np.reshape(shares, (2, 4)).min(0))
-    assert_allclose(told["share_median"], np.reshape(shares, (2, 4)).mean(0))
+    method = report["methods"]["PPO"]
+    assert_allclose(method["share_worst"], np.reshape(shares, (2, 4)).min(0))
+    assert_allclose(method["share_median"], np.reshape(shares, (2, 4)).mean(0))
 
 
 def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder):
-    found = json.loads((folder / "comparison.json").read_text())
-    kl, best = (np.array([v[f] for v in found["frontier"]]) for f in ("kl", "learned"))
+    report = json.loads((folder / "comparison.json").read_text())
+    kl, best = (np.array([v[f] for v in report["frontier"]]) for f in ("kl", "learned"))
     assert np.all(np.diff(kl) > 0)
-    for each in found["best_of_n"]:
-        assert each["objective"] < found["optimum"]["objective"]
-        assert each["kl"] <= exact.best_of_n_kl_bound(each["n"]) + 1e-9
+    for value in report["best_of_n"]:
+        assert value["objective"] < report["optimum"]["objective"]
+        assert value["kl"] <= exact.best_of_n_kl_bound(value["n"]) + 1e-9
         # Between two of its points the frontier, being concave, is above their chord.
-        beyond = np.interp(each["kl"], kl, best)
-        assert each["learned"] <= beyond + 0.02 * (best[-1] - best[0])
-    assert_allclose(found["best_of_n"][0]["kl"], 0.0, atol=1e-9)
+        beyond = np.interp(value["kl"], kl, best)
+        assert value["learned"] <= beyond + 0.02 * (best[-1] - best[0])
+    assert_allclose(report["best_of_n"][0]["kl"], 0.0, atol=1e-9)
 
 
 def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
@@ -94,26 +95,29 @@ def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
 
 
 def test_all_methods_have_ppos_budget_beta_penalty_and_temperature():
-    dials = {"num_updates": 7, "pulls": 8, "kl_weight": 0.3, "penalty": -1.5}
-    config = RLHFConfig(**dials, temperature=0.9)
-    methods = compare.methods(config)
+    shared = {"num_updates": 7, "pulls": 8, "kl_weight": 0.3, "penalty": -1.5}
+    config = RLHFConfig(**shared, temperature=0.9)
+    methods = comparison.methods(config)
     assert methods["PPO"] == (ppo.train, config)
     assert len(methods) <= min(len(plots.COLOURS), len(plots.MARKERS))
-    for _, theirs in methods.values():
-        for name, value in (dials | {"temperature": 0.9}).items():
-            assert getattr(theirs, name) == value
+    for _, settings in methods.values():
+        for name, value in (shared | {"temperature": 0.9}).items():
+            assert getattr(settings, name) == value
 
 
 def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
-    tiny, fixed
+    tiny, fixed, policy
 ):
     """The second of two runs breaks in its second update of four."""
     keys = jax.random.split(jax.random.key(0), 2)
+    zeros = jnp.zeros(4)
+    sound = Diagnostics(*[zeros] * 6, first_ratio=zeros + 1.0)
 
     def train(key, fixed, length, config):
-        snapshots, history = ppo.train(key, fixed, length, config)
+        snapshots = jax.tree.map(lambda x: jnp.stack([x] * 4), policy)
         unlucky = jnp.all(jax.random.key_data(key) == jax.random.key_data(keys[1]))
-        gap = history.sampler_gap.at[1].add(jnp.where(unlucky, 1.0, 0.0))
+        history = History(*[zeros] * (len(History._fields) - 1), improvement=sound)
+        gap = zeros.at[1].add(jnp.where(unlucky, 1.0, 0.0))
         return snapshots, history._replace(sampler_gap=gap)
 
     config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
@@ -121,22 +125,25 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     done = []
-    runs = compare.run_method(
+    runs = comparison.run_method(
         keys, Method(train, config), fixed, tiny, problem, done.append
     )
     assert done == [1, 2]
     assert runs.updates == (1, 2, 4)
     assert runs.completions == (16, 32, 64)
     start = exact.policy_value(problem, reference)
+    moved = exact.policy_value(problem, trie.policy_log_probs(policy, tiny))
     assert runs.broken[0] == ""
-    assert start not in runs.values[0]
-    assert runs.values[1][0] != start
-    assert runs.values[1][1:] == [start, start]
+    assert runs.values == [[moved, moved, moved], [moved, start, start]]
     best = exact.policy_value(problem, exact.optimum(problem))
-    found = compare.MethodComparison((5, 6), None, start, best, [], [], {"PPO": runs})
-    (line,) = results.broken_runs(found)
+    compared = comparison.MethodComparison(
+        (5, 6), None, start, best, [start, best], [(2, start)], {"PPO": runs}
+    )
+    (line,) = comparison.broken_runs(compared)
     assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
-    assert compare.shares(found, "PPO")[1, 2] == 0.0
+    assert comparison.shares(compared, "PPO")[1, 2] == 0.0
+    rows = results.run_rows(compared)
+    assert [bool(row[-1]) for row in rows[1:]] == [False] * 3 + [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -150,13 +157,13 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         (["--ratings", "no.csv"], "cannot read no.csv: No such file or directory"),
     ],
 )
-def test_what_a_user_gets_wrong_is_one_line_before_anything_is_learned(
+def test_a_mistake_costs_one_line_before_anything_is_learned(
     flags, complaint, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(pipeline, "prepare", None)
     assert run(*(flag.format(there=tmp_path) for flag in flags)) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1, told
-    assert complaint.format(there=tmp_path) in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1, message
+    assert complaint.format(there=tmp_path) in message
     assert not any(tmp_path.iterdir())
