@@ -44,7 +44,7 @@ def prepared() -> tuple[ppo.Fixed, exact.Problem]:
     """The reference and the reward model of one seed, and the exact problem."""
     world = text.pocket_world()
     short = replace(CONFIG, ppo=replace(CONFIG.ppo, num_updates=1))
-    models = pipeline.learn(world, short, pipeline.Progress()).models
+    models = pipeline.train_models(world, short, pipeline.Progress()).models
     problem = exact.Problem(
         reference=trie.policy_log_probs(models.reference, world),
         gold=bandit.gold_scores(world, trie.ended_completions(world)),
@@ -60,8 +60,8 @@ def share(params: Transformer) -> float:
     """(J - J_ref) / (J* - J_ref), exactly."""
     _, problem = prepared()
     values = trie.policy_log_probs(params, text.pocket_world())
-    start = exact.evaluate(problem, problem.reference).objective
-    reached = exact.evaluate(problem, values).objective
+    start = exact.policy_value(problem, problem.reference).objective
+    reached = exact.policy_value(problem, values).objective
     return (reached - start) / (exact.optimal_objective(problem) - start)
 
 
@@ -80,8 +80,8 @@ def shares() -> Float[np.ndarray, "seeds"]:
     silent = pipeline.Progress()
     return np.array(
         [
-            pipeline.measure(
-                world, pipeline.learn(world, config, silent), config, silent
+            pipeline.measure_exactly(
+                world, pipeline.train_models(world, config, silent), config, silent
             ).share_to_optimum
             for config in configs
         ]

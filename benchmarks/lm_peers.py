@@ -43,7 +43,7 @@ def hugging_face(params: Transformer, room: int = 0):
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        checkpoints.save(path, params, {})
+        checkpoints.save_checkpoint(path, params, {})
         with safe_open(path, "pt") as file:
             config = GPT2Config(**json.loads(file.metadata()["description"]))
         config.resid_pdrop = config.embd_pdrop = config.attn_pdrop = 0.0
@@ -68,7 +68,7 @@ def ours(weights: dict, config) -> Transformer:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         save_file(trunk, path, {"description": json.dumps(description, default=str)})
-        return checkpoints.load(path)[0]
+        return checkpoints.load_checkpoint(path)[0]
 
 
 def fine_tuning(params, tokens, rows, compiled: bool):

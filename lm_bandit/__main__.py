@@ -40,7 +40,7 @@ from mdp.interface.progress import BarProgress
 
 
 @dataclass(frozen=True)
-class Command(pipeline.RunConfig):
+class MainCommand(pipeline.RunConfig):
     """RLHF on real human ratings, held against its exact optimum."""
 
     world: Literal["pocket", "wide"] = "pocket"  # wide: estimates, no exact optimum
@@ -53,7 +53,7 @@ class Command(pipeline.RunConfig):
 
 
 @dataclass(frozen=True)
-class Ask:
+class AskCommand:
     """What a checkpoint answers to a prompt, and what that is worth."""
 
     checkpoint: Positional[Path]  # a run's folder, or one of its .safetensors
@@ -68,17 +68,21 @@ class Ask:
 
     def run(self) -> None:
         """Load, sample, score and show."""
-        path, beside = answers.find(self.checkpoint)
-        policy, world = answers.load(path, self.ratings, Transformer)
-        scorer = answers.load(beside, self.ratings, RewardModel)[0] if beside else None
-        prompt = answers.encode(world, policy, self.prompt)
+        path, beside = answers.checkpoint_files(self.checkpoint)
+        policy, world = answers.load_for_world(path, self.ratings, Transformer)
+        scorer = (
+            answers.load_for_world(beside, self.ratings, RewardModel)[0]
+            if beside
+            else None
+        )
+        prompt = answers.encode_prompt(world, policy, self.prompt)
         how = self.count, self.temperature, self.seed
-        said = answers.ask(policy, scorer, world, prompt, *how)
-        Console().print(answers.table(self.prompt, said, scorer is not None))
+        said = answers.sampled_answers(policy, scorer, world, prompt, *how)
+        Console().print(answers.answers_table(self.prompt, said, scorer is not None))
 
 
 @dataclass(frozen=True)
-class Compare(comparison.CompareConfig):
+class CompareCommand(comparison.CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, the exact truth."""
 
     out: Path | None = None  # a new folder for runs.csv, comparison.json and .png
@@ -96,21 +100,21 @@ class Compare(comparison.CompareConfig):
         progress = BarProgress(console, pipeline.STAGES)
         try:
             with progress.bars:
-                found = comparison.compare(world, self, progress)
+                found = comparison.compare_methods(world, self, progress)
         except KeyboardInterrupt:
             console.print(f"Stopped during {progress.current}; nothing was written.")
             raise SystemExit(130) from None
-        console.print(results.table(found, progress.seconds))
+        console.print(results.comparison_table(found, progress.seconds))
         for line in results.broken_runs(found):
             console.print(line, highlight=False)
         if self.out is not None:
-            for path in results.write(self.out, found):
+            for path in results.write_comparison(self.out, found):
                 console.print(f"wrote {path}", highlight=False)
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 
 @dataclass(frozen=True)
-class Label(pipeline.RunConfig):
+class LabelCommand(pipeline.RunConfig):
     """You are the annotator: compare completions, and see a model tuned to your taste.
 
     Answer at a key press (a, b, t for a tie, s to skip, u to undo, q to quit), or by a
@@ -162,19 +166,21 @@ def rlhf(
     exactly = name == "pocket"
     try:
         with progress.bars:
-            learned = pipeline.learn(world, config, progress, people)
+            learned = pipeline.train_models(world, config, progress, people)
             if exactly:
-                truth = pipeline.measure(world, learned, config, progress)
-                found = report.build(world, learned, truth, config)
+                truth = pipeline.measure_exactly(world, learned, config, progress)
+                found = report.run_report(world, learned, truth, config)
             else:
-                measured = estimates.measure(world, learned, config, progress)
-                found = report.build_estimates(world, learned, measured, config)
+                measured = estimates.measure_by_sampling(
+                    world, learned, config, progress
+                )
+                found = report.estimated_run_report(world, learned, measured, config)
         found |= {"feedback": feedback, "seconds": progress.seconds}
-        report.write(folder, found, learned.models, world)
+        report.write_run(folder, found, learned.models, world)
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
         told = report.description(world, name, config.seed)
-        checkpoints.save(path, broken.last_good, told, overwrite=True)
+        checkpoints.save_checkpoint(path, broken.last_good, told, overwrite=True)
         raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
     except KeyboardInterrupt:
         console.print(f"Stopped during {progress.current}; nothing was written.")
@@ -192,7 +198,12 @@ def rlhf(
     )
 
 
-COMMANDS = {"ask": Ask, "compare": Compare, "label": Label, "lab": Lab}
+COMMANDS = {
+    "ask": AskCommand,
+    "compare": CompareCommand,
+    "label": LabelCommand,
+    "lab": Lab,
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -204,7 +215,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return run(command, args[1:], usage, command.__doc__)
     if any(arg.split("=")[0] in ("--data", "--corpus") for arg in args):
         return run(real_text.Command, args, "python -m lm_bandit", real_text.__doc__)
-    return run(Command, args, "python -m lm_bandit", __doc__)
+    return run(MainCommand, args, "python -m lm_bandit", __doc__)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class Answer(NamedTuple):
     learned: float | None  # of the reward model, if there is one; None if cut off
 
 
-def ask(
+def sampled_answers(
     policy: Transformer,
     scorer: RewardModel | None,
     world: World,
@@ -73,18 +73,18 @@ def ask(
     return sorted(answers, key=lambda answer: (-answer.count, -answer.log_prob))
 
 
-def find(path: Path) -> tuple[Path, Path | None]:
+def checkpoint_files(path: Path) -> tuple[Path, Path | None]:
     """The policy's file, of a run's folder or itself, and the reward model's beside."""
     file = path / "policy.safetensors" if path.is_dir() else path
     scorer = file.parent / "reward_model.safetensors"
     return file, scorer if scorer.is_file() else None
 
 
-def load(
+def load_for_world(
     path: Path, ratings: Path, kind: type
 ) -> tuple[Transformer | RewardModel, World]:
     """A model of this kind, and the world that it was made for."""
-    model, description = checkpoints.load(path)
+    model, description = checkpoints.load_checkpoint(path)
     if not isinstance(model, kind):
         got = type(model).__name__
         raise ValueError(f"{path}: expected a {kind.__name__}, got a {got}")
@@ -114,7 +114,9 @@ def _require_words(description: Mapping[str, Any], world: World) -> None:
             )
 
 
-def encode(world: World, model: Transformer, prompt: str) -> Int[np.ndarray, "P"]:
+def encode_prompt(
+    world: World, model: Transformer, prompt: str
+) -> Int[np.ndarray, "P"]:
     """The tokens of a prompt of known words, which leaves room for its completion."""
     tokens = world.encode(prompt)
     context, room = model.wpe.shape[0], world.completion_length
@@ -130,7 +132,7 @@ def encode(world: World, model: Transformer, prompt: str) -> Int[np.ndarray, "P"
     return tokens
 
 
-def table(prompt: str, answers: list[Answer], scored: bool) -> Table:
+def answers_table(prompt: str, answers: list[Answer], scored: bool) -> Table:
     """The answers, one a line."""
     shown = Table(title=f"{prompt} ...", title_justify="left", box=None)
     shown.add_column("completion")

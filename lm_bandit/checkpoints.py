@@ -21,7 +21,7 @@ the same file is never that of another model. So Hugging Face reads our files:
     model.transformer.load_state_dict(load_file(path))
 
 and we read theirs, the released GPT-2 included: where the header has no description,
-`load` looks for the `config.json` that Hugging Face puts beside the file.
+`load_checkpoint` looks for the `config.json` that Hugging Face puts beside the file.
 
 Source: Radford et al. (2019), and the names in its released code (openai/gpt-2).
 """
@@ -57,7 +57,7 @@ ARCHITECTURE = {
 PARTS = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
 
 
-def save(
+def save_checkpoint(
     path: Path,
     params: Transformer | RewardModel,
     description: Mapping[str, Any],
@@ -94,7 +94,7 @@ def save(
     write_files(path.parent, {path.name: lambda file: file.write_bytes(data)})
 
 
-def load(path: Path) -> tuple[Transformer | RewardModel, dict[str, Any]]:
+def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, Any]]:
     """The model in a file, and its description: a `RewardModel` if it has a `score`.
 
     Raises ValueError, naming the file, what was expected and what was found, where that

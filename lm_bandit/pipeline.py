@@ -65,7 +65,7 @@ class RunConfig:
         require_positive(self, "num_babble", "num_demonstrations", "num_comparisons")
 
 
-class Models(NamedTuple):
+class TrainedModels(NamedTuple):
     """What the three steps leave behind."""
 
     base: Transformer  # pretrained
@@ -87,7 +87,7 @@ class Prepared(NamedTuple):
 class Learned(NamedTuple):
     """A finished run: the models, and the measurements that needed samples only."""
 
-    models: Models
+    models: TrainedModels
     snapshots: Transformer  # the policy after each update, along a leading axis
     history: History  # one row per update
     pretraining_loss: float  # nats per word, mean of the last tenth of the updates
@@ -104,7 +104,7 @@ class Truth(NamedTuple):
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
 
 
-def learn(
+def train_models(
     world: World, config: RunConfig, progress: Progress, people: People | None = None
 ) -> Learned:
     """Steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy."""
@@ -117,7 +117,7 @@ def learn(
         policy = jax.tree.map(lambda x: jnp.asarray(x[-1]), snapshots)
     fixed = ready.fixed
     return Learned(
-        Models(ready.base, fixed.reference, fixed.reward_model, policy),
+        TrainedModels(ready.base, fixed.reference, fixed.reward_model, policy),
         snapshots,
         history,
         ready.pretraining_loss,
@@ -144,7 +144,9 @@ def prepare(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
     with progress.stage("reward model", config.reward.num_updates) as report:
-        asked = ask(pull_key, rng, world, reference, config.num_comparisons, people)
+        asked = collect_comparisons(
+            pull_key, rng, world, reference, config.num_comparisons, people
+        )
         held_out = len(asked.prompts) // 10
         seen = jax.tree.map(lambda x: x[held_out:], asked)
         unseen = jax.tree.map(lambda x: x[:held_out], asked)
@@ -158,7 +160,7 @@ def prepare(
     return Prepared(base, fixed, loss, accuracy, ppo_key)
 
 
-def ask(
+def collect_comparisons(
     key, rng, world: World, reference: Transformer, count: int, people=None
 ) -> Comparisons:
     """Up to `count` pairs of completions by the reference, judged by annotators.
@@ -179,7 +181,7 @@ def ask(
     return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 
-def measure(
+def measure_exactly(
     world: World, learned: Learned, config: RunConfig, progress: Progress
 ) -> Truth:
     """Step 4: enumerate every completion of every prompt; nothing is sampled."""
@@ -190,7 +192,7 @@ def measure(
 
     with progress.stage("exact oracle", len(updates) + 3) as report:
         completions = trie.ended_completions(world)
-        problem = pose(world, models.reference, models.reward_model, config.ppo)
+        problem = pose_problem(world, models.reference, models.reward_model, config.ppo)
         report(1)
         policies = {
             "base": enumerated(models.base),
@@ -203,11 +205,11 @@ def measure(
         for n in updates:
             if n > 0:
                 policies["ppo"] = enumerated(diagnostics.row(learned.snapshots, n - 1))
-            path.append((n, exact.evaluate(problem, policies["ppo"])))
+            path.append((n, exact.policy_value(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
             report(2 + len(path))
-        values = {name: exact.evaluate(problem, p) for name, p in policies.items()}
+        values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
         tidy = bandit.in_format(world, completions)
         in_format = {
             name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
@@ -224,7 +226,7 @@ def checkpoints_of(config: RLHFConfig) -> list[int]:
     return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
 
 
-def pose(
+def pose_problem(
     world: World, reference: Transformer, model: RewardModel, config: RLHFConfig
 ) -> exact.Problem:
     """The problem that step 3 is set, with every completion spelled out."""

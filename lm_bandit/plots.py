@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lm_bandit.alternatives.comparison import Comparison
+from lm_bandit.alternatives.comparison import MethodComparison
 from lm_bandit.oracle.exact import Value
 
 # Okabe & Ito's colours, which colour-blind readers can tell apart.
@@ -76,7 +76,7 @@ def gold_kl(
     return axes
 
 
-def run(
+def run_figure(
     frontier: Sequence[Value],
     path: Sequence[tuple[int, Value]],
     optimum: Value,
@@ -95,7 +95,7 @@ def run(
     return figure
 
 
-def estimated_run(
+def estimated_run_figure(
     updates: Sequence[int],
     means: Float[np.ndarray, "n 3"],
     errors: Float[np.ndarray, "n 3"],
@@ -126,7 +126,7 @@ def estimated_run(
     return figure
 
 
-def comparison(found: Comparison) -> Figure:
+def comparison(found: MethodComparison) -> Figure:
     """The paths of all methods under the frontier, and what is left to the optimum."""
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
@@ -140,7 +140,7 @@ def comparison(found: Comparison) -> Figure:
     return figure
 
 
-def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
+def paths(axes: Axes, found: MethodComparison, looks: Looks) -> Axes:
     """The median path over the seeds, and that of each seed, thin; all exact."""
     start, optimum = found.reference, found.optimum
     kl, best = _columns(found.frontier, "kl", "learned")
@@ -177,7 +177,7 @@ def paths(axes: Axes, found: Comparison, looks: Looks) -> Axes:
     return axes
 
 
-def regrets(axes: Axes, found: Comparison, looks: Looks) -> Axes:
+def regrets(axes: Axes, found: MethodComparison, looks: Looks) -> Axes:
     """J* - J over completions pulled: the median run, and the range of all."""
     top = found.optimum.objective
     ends = {}

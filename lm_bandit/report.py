@@ -21,7 +21,7 @@ from lm_bandit import bandit, checkpoints, plots
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.estimates import Estimate, EstimatedValue, Estimates
 from lm_bandit.oracle.exact import Value
-from lm_bandit.pipeline import Learned, Models, RunConfig, Truth
+from lm_bandit.pipeline import Learned, RunConfig, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
 from mdp.interface.files import write_files
 
@@ -34,7 +34,7 @@ ROWS = {
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
-def build(
+def run_report(
     world: World, learned: Learned, truth: Truth, config: RunConfig
 ) -> dict[str, Any]:
     """Everything that the run found, as plain numbers and strings."""
@@ -53,7 +53,7 @@ def build(
     }
 
 
-def build_estimates(
+def estimated_run_report(
     world: World, learned: Learned, found: Estimates, config: RunConfig
 ) -> dict[str, Any]:
     """The same where nothing is exact: a mean and its standard error each."""
@@ -77,7 +77,7 @@ def about(
         "pretraining_loss": learned.pretraining_loss,
         "language_entropy": babble_entropy(world, world.context),
         "reward_model_accuracy": learned.held_out_accuracy,
-        "samples": samples(world, learned, config),
+        "samples": sample_texts(world, learned, config),
         "config": {f.name: asdict(config)[f.name] for f in fields(RunConfig)}
         | {"ratings": config.ratings.name},
         "versions": {
@@ -86,7 +86,9 @@ def about(
     }
 
 
-def samples(world: World, learned: Learned, config: RunConfig) -> list[dict[str, Any]]:
+def sample_texts(
+    world: World, learned: Learned, config: RunConfig
+) -> list[dict[str, Any]]:
     """Three prompts, and three completions of each by the base, SFT and PPO models."""
     key = jax.random.key(config.seed)
     models = {name: getattr(learned.models, field) for name, field in _MODELS.items()}
@@ -110,7 +112,7 @@ def samples(world: World, learned: Learned, config: RunConfig) -> list[dict[str,
     ]
 
 
-def figure(report: dict[str, Any]) -> bytes:
+def run_picture(report: dict[str, Any]) -> bytes:
     """The run's picture as a PNG, from the numbers of its report."""
     drawing = _estimated(report) if "estimates" in report else _exact(report)
     png = io.BytesIO()
@@ -124,7 +126,7 @@ def _exact(report: dict[str, Any]):
         (row["update"], Value(*(row[name] for name in Value._fields)))
         for row in report["path"]
     ]
-    return plots.run(
+    return plots.run_figure(
         numbers,
         path,
         Value(**report["optimum"]),
@@ -140,7 +142,7 @@ def _estimated(report: dict[str, Any]):
         np.array([[row[name][what] for name in names] for row in rows])
         for what in ("mean", "standard_error")
     )
-    return plots.estimated_run([row["update"] for row in rows], means, errors)
+    return plots.estimated_run_figure([row["update"] for row in rows], means, errors)
 
 
 def values_table(report: dict[str, Any]) -> Table:
@@ -194,17 +196,21 @@ def samples_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def write(folder: Path, report: dict[str, Any], models: Models, world: World) -> None:
+def write_run(
+    folder: Path, report: dict[str, Any], models: TrainedModels, world: World
+) -> None:
     """`report.json`, `reward_kl.png` and a checkpoint of each model, all or nothing."""
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     described = description(world, report["world"], report["seed"])
     files = {
         f"{name}.safetensors": partial(
-            checkpoints.save, params=model, description={**described, "model": name}
+            checkpoints.save_checkpoint,
+            params=model,
+            description={**described, "model": name},
         )
         for name, model in models._asdict().items()
     }
-    files["reward_kl.png"] = lambda path: path.write_bytes(figure(report))
+    files["reward_kl.png"] = lambda path: path.write_bytes(run_picture(report))
     files["report.json"] = lambda path: path.write_text(text)
     write_files(folder, files)
 

@@ -56,7 +56,7 @@ class Runs(NamedTuple):
     broken: list[str]  # of each seed: what broke, or ""
 
 
-class Comparison(NamedTuple):
+class MethodComparison(NamedTuple):
     """All that was found."""
 
     seeds: tuple[int, ...]
@@ -108,12 +108,12 @@ def methods(config: RLHFConfig) -> dict[str, Method]:
     }
 
 
-def compare(
+def compare_methods(
     world: World, config: CompareConfig, progress: pipeline.Progress
-) -> Comparison:
+) -> MethodComparison:
     """Prepare the bandit once, let every method learn on it, and judge them exactly."""
     ready = pipeline.prepare(world, config, progress)
-    problem = pipeline.pose(
+    problem = pipeline.pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
@@ -121,20 +121,20 @@ def compare(
     runs = {}
     for name, method in methods(config.ppo).items():
         with progress.stage(name, len(seeds)) as report:
-            runs[name] = run(keys, method, ready.fixed, world, problem, report)
+            runs[name] = run_method(keys, method, ready.fixed, world, problem, report)
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
-    return Comparison(
+    return MethodComparison(
         seeds,
         config,
-        exact.evaluate(problem, problem.reference),
-        exact.evaluate(problem, exact.optimum(problem)),
+        exact.policy_value(problem, problem.reference),
+        exact.policy_value(problem, exact.optimum(problem)),
         exact.frontier(problem, FRONTIER),
-        [(n, exact.evaluate(merged, exact.best_of_n(merged, n))) for n in BEST_OF],
+        [(n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF],
         runs,
     )
 
 
-def run(
+def run_method(
     keys: Key[Array, "n"],
     method: Method,
     fixed: ppo.Fixed,
@@ -154,7 +154,7 @@ def run(
         return train(key, fixed, length, config)
 
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
-    start = exact.evaluate(problem, problem.reference)
+    start = exact.policy_value(problem, problem.reference)
     values, broken = [], []
     for done, key in enumerate(keys, start=1):
         snapshots, history = jax.tree.map(np.asarray, learn(key, fixed))
@@ -171,7 +171,7 @@ def run(
             if update < broke_at:
                 policy = diagnostics.row(snapshots, update - 1)
                 log_probs = trie.policy_log_probs(policy, world, config.temperature)
-                value = exact.evaluate(problem, log_probs)
+                value = exact.policy_value(problem, log_probs)
             values[-1].append(value)
         report(done)
     per_update = config.pulls * world.num_prompts
@@ -179,12 +179,12 @@ def run(
     return Runs(config, tuple(updates), pulled, values, broken)
 
 
-def shares(found: Comparison, name: str) -> Float[np.ndarray, "n C"]:
+def shares(found: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
     """(J - J_ref) / (J* - J_ref) of each run at each checkpoint."""
     start, best = found.reference.objective, found.optimum.objective
     return (objectives(found, name) - start) / (best - start)
 
 
-def objectives(found: Comparison, name: str) -> Float[np.ndarray, "n C"]:
+def objectives(found: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
     """J of each run at each checkpoint."""
     return np.array([[v.objective for v in row] for row in found.runs[name].values])

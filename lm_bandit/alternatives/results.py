@@ -19,20 +19,20 @@ import numpy as np
 from rich.table import Table
 
 from lm_bandit import plots
-from lm_bandit.alternatives.comparison import Comparison, objectives, shares
+from lm_bandit.alternatives.comparison import MethodComparison, objectives, shares
 from lm_bandit.oracle.exact import Value
 from mdp.interface.files import write_csv, write_files
 
 PACKAGES = ("bellman-to-rlhf", "numpy", "jax", "jaxlib", "optax")
 
 
-def write(folder: Path, found: Comparison) -> list[Path]:
+def write_comparison(folder: Path, found: MethodComparison) -> list[Path]:
     """All three files, whole or not at all."""
     page = plots.comparison(found)
     files = {
-        "runs.csv": lambda path: write_csv(path, rows(found)),
+        "runs.csv": lambda path: write_csv(path, run_rows(found)),
         "comparison.json": lambda path: path.write_text(
-            json.dumps(summary(found), indent=1, default=str) + "\n", "utf-8"
+            json.dumps(comparison_summary(found), indent=1, default=str) + "\n", "utf-8"
         ),
         "comparison.png": lambda path: page.savefig(
             path, dpi=150, metadata={"Software": None}
@@ -41,7 +41,7 @@ def write(folder: Path, found: Comparison) -> list[Path]:
     return write_files(folder, files)
 
 
-def rows(found: Comparison) -> list[tuple]:
+def run_rows(found: MethodComparison) -> list[tuple]:
     """A header, and a row for each checkpoint of each run."""
     table = [("method", "seed", "completions", *Value._fields, "regret", "broken")]
     for name, runs in found.runs.items():
@@ -54,7 +54,7 @@ def rows(found: Comparison) -> list[tuple]:
     return table
 
 
-def summary(found: Comparison) -> dict[str, Any]:
+def comparison_summary(found: MethodComparison) -> dict[str, Any]:
     """The statistics, and all that they depend on."""
     config = {f: x for f, x in asdict(found.config).items() if f != "out"}
     return {
@@ -82,7 +82,7 @@ def summary(found: Comparison) -> dict[str, Any]:
     }
 
 
-def table(found: Comparison, seconds: dict[str, float]) -> Table:
+def comparison_table(found: MethodComparison, seconds: dict[str, float]) -> Table:
     """What each method came to at the end of its budget; the best first."""
     shown = Table(
         title=f"Exact values, medians of {len(found.seeds)} runs; "
@@ -125,7 +125,7 @@ def table(found: Comparison, seconds: dict[str, float]) -> Table:
     return shown
 
 
-def broken_runs(found: Comparison) -> list[str]:
+def broken_runs(found: MethodComparison) -> list[str]:
     """A line for each run that broke an invariant."""
     return [
         f"{name}, seed {seed}, broke at {why}"

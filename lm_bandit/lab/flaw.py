@@ -96,7 +96,7 @@ def plant(
             flawed = opinions.standardised(on, reward + bonus * f)
             posed = opinions.problem(on, flawed, KL_WEIGHT)
             best = exact.optimum(posed)
-            values.append(exact.evaluate(posed, best))
+            values.append(exact.policy_value(posed, best))
             use.append(np.exp(best.ended[0]) @ f)
         paths.append(opinions.path(on, values))
     stacked = opinions.stack(paths)

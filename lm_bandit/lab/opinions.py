@@ -186,7 +186,9 @@ def best_of(
 ) -> Path:
     """Best-of-n for each n."""
     posed = problem(on, standardised(on, learned))
-    values = [exact.evaluate(posed, exact.best_of_n(posed, int(n))) for n in numbers]
+    values = [
+        exact.policy_value(posed, exact.best_of_n(posed, int(n))) for n in numbers
+    ]
     return path(on, values)
 
 

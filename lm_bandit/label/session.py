@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Int
 
 from lm_bandit.feedback import elicitation, lessons, linear_reward, record_files
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.feedback.record_files import Journal
 from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.label.taste import infer_taste
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import END, World
 
 COMMANDS = ("a", "b", "tie", "skip", "undo", "quit")

@@ -22,8 +22,8 @@ import numpy as np
 from lm_bandit.feedback import linear_reward
 from lm_bandit.feedback.accuracy import answer_probabilities
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.feedback.linear_reward import Posterior
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import World
 
 MIN_ANSWERS = 8  # with fewer answers nothing is learned

@@ -54,7 +54,7 @@ class Estimates(NamedTuple):
     completions: int  # samples of each policy
 
 
-def measure(
+def measure_by_sampling(
     world: World, learned: Learned, config: RunConfig, progress: Progress
 ) -> Estimates:
     """What the models of a run are worth, from SAMPLES completions of each prompt.
@@ -112,17 +112,17 @@ def estimate_value(
     gold = world.signs[:, None] * opinions.reshape(ended.shape)
     learned = np.where(ended, learned, penalty)
     return EstimatedValue(
-        gold=estimate(np.where(ended, gold, penalty)),
-        learned=estimate(learned),
-        kl_k1=estimate(k1),
-        kl_k2=estimate(k2),
-        kl_k3=estimate(k3),
-        entropy=estimate(-log_probs),
-        objective=estimate(learned - kl_weight * k1),
+        gold=stratified_estimate(np.where(ended, gold, penalty)),
+        learned=stratified_estimate(learned),
+        kl_k1=stratified_estimate(k1),
+        kl_k2=stratified_estimate(k2),
+        kl_k3=stratified_estimate(k3),
+        entropy=stratified_estimate(-log_probs),
+        objective=stratified_estimate(learned - kl_weight * k1),
     )
 
 
-def estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
+def stratified_estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
     """The mean over prompts of the mean over samples, and its standard error.
 
     SE^2 = (1 / k^2) sum_x s_x^2 / n

@@ -42,7 +42,7 @@ class Problem(NamedTuple):
     penalty: float  # instead of either score where a completion does not end
 
 
-def evaluate(problem: Problem, policy: LogProbs) -> Value:
+def policy_value(problem: Problem, policy: LogProbs) -> Value:
     """E[gold], E[learned], KL(pi || pi_ref) and J of a policy."""
     probs = LogProbs(*map(np.exp, policy))
     penalties = problem.penalty * probs.cut_off.sum(-1)
@@ -102,7 +102,7 @@ def frontier(problem: Problem, kl_weights: Float[np.ndarray, "n"]) -> list[Value
     """The best that can be had: the value of the optimum for each beta."""
     merged = problem._replace(reference=merge_cut_off(problem.reference))
     problems = [merged._replace(kl_weight=float(beta)) for beta in kl_weights]
-    return [evaluate(each, optimum(each)) for each in problems]
+    return [policy_value(each, optimum(each)) for each in problems]
 
 
 def best_of_n(problem: Problem, n: int) -> LogProbs:

@@ -54,7 +54,7 @@ def text_mdp(world: World, scores: Float[np.ndarray, "E"], penalty: float) -> md
 def text_policy(
     token_log_probs: Float[np.ndarray, "E V"],
 ) -> Float[np.ndarray, "S V"]:
-    """The language model as a policy [S, A]: one row of `trie.token_log_probs`."""
+    """The language model as a policy [S, A]: one row of `trie.node_log_probs`."""
     num_tokens = token_log_probs.shape[1]
     anything = np.full((1, num_tokens), 1.0 / num_tokens)  # where the text is over
     return np.vstack([np.exp(token_log_probs), anything])

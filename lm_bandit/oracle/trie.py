@@ -42,10 +42,10 @@ def policy_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> LogProbs:
     """Enumerate a language model: the log-probability of everything it could say."""
-    return completion_log_probs(token_log_probs(params, world, temperature))
+    return completion_log_probs(node_log_probs(params, world, temperature))
 
 
-def token_log_probs(
+def node_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> Float[np.ndarray, "k E V"]:
     """Log pi(token | prompt and prefix) at every node, in float64."""

@@ -67,7 +67,7 @@ class Stages:
         """The model of a stage, and what was measured: from its file, or made now."""
         path = self.folder / self._file(name)
         if path.exists():
-            model, told = checkpoints.load(path)
+            model, told = checkpoints.load_checkpoint(path)
             if told.get("stage") != name:
                 raise ValueError(f"{path}: expected the stage {name} of a run on text")
             self.resumed.append(name)
@@ -77,7 +77,7 @@ class Stages:
             model, measured = make(report)
         seconds = round(self.progress.seconds[title], 1)
         told = {"stage": name, "seconds": seconds, "measured": measured}
-        checkpoints.save(path, model, {**told, "tokenizer": tokenizer.FILE})
+        checkpoints.save_checkpoint(path, model, {**told, "tokenizer": tokenizer.FILE})
         return model, measured
 
     def _file(self, name):

@@ -176,8 +176,8 @@ def test_every_road_leads_towards_the_optimum(
     snapshots, history = train(jax.random.key(0), fixed, 3, config)
     diagnostics.require_sound(config.num_updates, snapshots, history, fixed.reference)
     last = diagnostics.row(snapshots, -1)
-    reached = exact.evaluate(problem, trie.policy_log_probs(last, tiny)).objective
-    start = exact.evaluate(problem, problem.reference).objective
+    reached = exact.policy_value(problem, trie.policy_log_probs(last, tiny)).objective
+    start = exact.policy_value(problem, problem.reference).objective
     share = (reached - start) / (exact.optimal_objective(problem) - start)
     assert least < share < 1.0
     clipped = float(history.improvement.clip_fraction.max())

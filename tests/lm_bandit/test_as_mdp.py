@@ -13,7 +13,7 @@ BETA, PENALTY = 0.3, -2.0
 
 @pytest.fixture(scope="module")
 def tokens(model, tiny):
-    return trie.token_log_probs(model, tiny)
+    return trie.node_log_probs(model, tiny)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_value_of_the_language_model_is_its_expected_reward(tiny, problem, t
         mdp.evaluate(text_mdp(tiny, scores, PENALTY), text_policy(log_probs))[0]
         for scores, log_probs in zip(problem.learned, tokens, strict=True)
     ]
-    expected = exact.evaluate(problem, problem.reference).learned
+    expected = exact.policy_value(problem, problem.reference).learned
     assert_allclose(np.mean(starts), expected, atol=1e-12)
 
 

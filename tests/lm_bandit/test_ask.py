@@ -20,15 +20,15 @@ def folder(tiny, fixed, policy, monkeypatch, tmp_path):
     """What a run on the tiny world leaves, under the name of the pocket world."""
     monkeypatch.setattr(ask, "named_world", lambda name, ratings: tiny)
     told = report.description(tiny, "pocket", 0)
-    checkpoints.save(tmp_path / "policy.safetensors", policy, told)
+    checkpoints.save_checkpoint(tmp_path / "policy.safetensors", policy, told)
     scorer = tmp_path / "reward_model.safetensors"
-    checkpoints.save(scorer, fixed.reward_model, told)
-    checkpoints.save(tmp_path / "bare.safetensors", policy, {})
+    checkpoints.save_checkpoint(scorer, fixed.reward_model, told)
+    checkpoints.save_checkpoint(tmp_path / "bare.safetensors", policy, {})
     words = ["<end>", "say:", "fine", "dire", "odd", "and"]
     others = {**told, "vocabulary": words}
-    checkpoints.save(tmp_path / "others.safetensors", policy, others)
+    checkpoints.save_checkpoint(tmp_path / "others.safetensors", policy, others)
     fewer = {**told, "vocabulary": words[:5]}
-    checkpoints.save(tmp_path / "fewer.safetensors", policy, fewer)
+    checkpoints.save_checkpoint(tmp_path / "fewer.safetensors", policy, fewer)
     whole = (tmp_path / "policy.safetensors").read_bytes()
     (tmp_path / "damaged.safetensors").write_bytes(whole[:-100])
     llama = whole.replace(b'\\"gpt2\\"', b'\\"gpt9\\"')
@@ -43,7 +43,7 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
 ):
     """400 samples of the second prompt, against the enumeration of everything."""
     prompt = tiny.prompts[1]
-    answers = ask.ask(policy, fixed.reward_model, tiny, prompt, 400, 0.8, 0)
+    answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 400, 0.8, 0)
     assert sum(answer.count for answer in answers) == 400
     assert len({answer.text for answer in answers}) == len(answers) > 20
     completions = trie.ended_completions(tiny)
@@ -68,7 +68,7 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
 
 def test_a_prompt_that_no_rater_saw_has_no_gold_rating(tiny, fixed, policy):
     prompt = tiny.encode("fine")
-    answers = ask.ask(policy, fixed.reward_model, tiny, prompt, 50, 1.0, 0)
+    answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 50, 1.0, 0)
     whole = [answer for answer in answers if not answer.text.endswith("...")]
     (empty,) = [answer for answer in whole if answer.text == ""]
     texts = jnp.array([prompt]), jnp.full((1, 3), END)
@@ -124,6 +124,6 @@ def test_dials_are_checked_before_anything_is_read(flags, capsys):
 
 def test_a_checkpoint_of_no_known_world_is_refused(tiny, policy, tmp_path, capsys):
     file = tmp_path / "policy.safetensors"
-    checkpoints.save(file, policy, report.description(tiny, "lunar", 0))
+    checkpoints.save_checkpoint(file, policy, report.description(tiny, "lunar", 0))
     assert run(tmp_path, "say: and") == 2
     assert "world must be pocket or wide, got lunar" in capsys.readouterr().err

@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from lm_bandit import transformer
-from lm_bandit.checkpoints import load, save
-from lm_bandit.pipeline import Models
+from lm_bandit.checkpoints import load_checkpoint, save_checkpoint
+from lm_bandit.pipeline import TrainedModels
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import TransformerConfig, hidden_states
 
@@ -43,18 +43,20 @@ def path(tmp_path):
 @pytest.fixture
 def saved(path):
     """A checkpoint of `random_model(0)`: its tensors and its header, to be damaged."""
-    save(path, random_model(0), {"world": "pocket"})
+    save_checkpoint(path, random_model(0), {"world": "pocket"})
     with safe_open(path, "numpy") as file:
         return load_file(path), file.metadata()
 
 
 def test_all_models_of_a_run_come_back_bit_for_bit(tmp_path):
     as_numpy = jax.tree.map(np.asarray, random_model(3))
-    models = Models(random_model(0), random_model(1), random_reward_model(2), as_numpy)
+    models = TrainedModels(
+        random_model(0), random_model(1), random_reward_model(2), as_numpy
+    )
     for name, model in models._asdict().items():
         file = tmp_path / "runs" / f"{name}.safetensors"
-        save(file, model, {"model": name})
-        loaded, description = load(file)
+        save_checkpoint(file, model, {"model": name})
+        loaded, description = load_checkpoint(file)
         assert description["model"] == name
         assert jax.tree.structure(loaded) == jax.tree.structure(model)
         for one, other in zip(
@@ -67,7 +69,7 @@ def test_all_models_of_a_run_come_back_bit_for_bit(tmp_path):
 def test_the_same_model_is_the_same_file(path, saved, tmp_path):
     """Byte by byte, however often it is saved (the library's own order is random)."""
     for i in range(4):
-        save(tmp_path / f"{i}.safetensors", *load(path))
+        save_checkpoint(tmp_path / f"{i}.safetensors", *load_checkpoint(path))
         assert (tmp_path / f"{i}.safetensors").read_bytes() == path.read_bytes()
 
 
@@ -118,12 +120,14 @@ def test_hugging_face_reads_ours_and_we_read_theirs(path, saved, tmp_path):
     torch.manual_seed(1)
     other = transformers.GPT2LMHeadModel(config).eval()
     other.save_pretrained(tmp_path / "theirs")
-    ours, description = load(tmp_path / "theirs" / "model.safetensors")
+    ours, description = load_checkpoint(tmp_path / "theirs" / "model.safetensors")
     assert description["architectures"] == ["GPT2LMHeadModel"]
     assert_allclose(of_ours(ours), of_theirs(other), atol=1e-5)
 
     # And the file that we write is one that `from_pretrained` accepts.
-    save(tmp_path / "theirs" / "model.safetensors", random_model(0), {}, overwrite=True)
+    save_checkpoint(
+        tmp_path / "theirs" / "model.safetensors", random_model(0), {}, overwrite=True
+    )
     again = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "theirs").eval()
     assert_allclose(of_theirs(again), of_ours(random_model(0)), atol=1e-5)
 
@@ -139,7 +143,7 @@ def test_the_layout_of_the_released_gpt_2_is_read(path, saved):
     for prefix in ("", "transformer."):
         stored = {prefix + n: x for n, x in (tensors | masks).items()}
         save_file(stored, path, {"format": "pt"})
-        params, description = load(path)
+        params, description = load_checkpoint(path)
         assert description["n_ctx"] == 5
         same = jax.tree.map(np.array_equal, params, random_model(0))
         assert jax.tree.all(same)
@@ -183,7 +187,7 @@ def test_another_architecture_is_refused(path, saved, damage, told):
     tensors, header = saved
     save_file(damage(tensors), path, header)
     with pytest.raises(ValueError, match=re.escape(f"{path}: {told}")):
-        load(path)
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_a_description_of_another_model_is_refused(path, saved, text, told):
         text = json.dumps(json.loads(header["description"]) | text)
     save_file(tensors, path, None if text is None else {"description": text})
     with pytest.raises(ValueError, match=re.escape(told)) as error:
-        load(path)
+        load_checkpoint(path)
     assert str(path) in str(error.value)
 
 
@@ -225,25 +229,25 @@ def test_a_description_of_another_model_is_refused(path, saved, text, told):
 def test_a_damaged_file_is_refused_in_one_line(path, saved, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match="expected a safetensors file") as error:
-        load(path)
+        load_checkpoint(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
 
 
 def test_no_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(ValueError, match="expected a checkpoint, got no such file"):
-        load(tmp_path / "none.safetensors")
+        load_checkpoint(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="expected a safetensors file, got"):
-        load(tmp_path)
+        load_checkpoint(tmp_path)
 
 
 def test_a_file_is_replaced_only_when_asked(path, saved):
     before = path.read_bytes()
     with pytest.raises(ValueError, match=re.escape(f"{path}: exists")):
-        save(path, random_model(1), {})
+        save_checkpoint(path, random_model(1), {})
     assert path.read_bytes() == before
-    save(path, random_model(1), {}, overwrite=True)
-    assert np.array_equal(load(path)[0].wte, random_model(1).wte)
+    save_checkpoint(path, random_model(1), {}, overwrite=True)
+    assert np.array_equal(load_checkpoint(path)[0].wte, random_model(1).wte)
 
 
 def test_what_cannot_be_saved_leaves_no_file(path):
@@ -256,7 +260,7 @@ def test_what_cannot_be_saved_leaves_no_file(path):
         (good, {"n_layer": 3}, "n_layer must be 2, got 3"),
     ]:
         with pytest.raises(ValueError, match=re.escape(f"{path}: {told}")):
-            save(path, params, description)
+            save_checkpoint(path, params, description)
     assert not any(path.parent.iterdir())
 
 
@@ -268,6 +272,6 @@ def test_an_interrupted_save_leaves_the_last_good_checkpoint(path, saved, monkey
     before = path.read_bytes()
     monkeypatch.setattr("pathlib.Path.write_bytes", half)
     with pytest.raises(KeyboardInterrupt):
-        save(path, random_model(1), {}, overwrite=True)
+        save_checkpoint(path, random_model(1), {}, overwrite=True)
     assert [*path.parent.iterdir()] == [path]
     assert path.read_bytes() == before

@@ -57,7 +57,7 @@ def test_a_run_leaves_a_report_and_a_picture(short_run):
         "reward_kl.png",
         *(f"{name}.safetensors" for name in models),
     }
-    policy, about = checkpoints.load(folder / "policy.safetensors")
+    policy, about = checkpoints.load_checkpoint(folder / "policy.safetensors")
     assert about["vocabulary"][policy.wte.shape[0] - 1] == "boring"
     assert (folder / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
     assert report["seed"] == 3
@@ -156,7 +156,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, ca
         progress.begin("reward model", 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "learn", interrupt)
+    monkeypatch.setattr(pipeline, "train_models", interrupt)
     with pytest.raises(SystemExit) as stop:
         run("--out", tmp_path)
     assert stop.value.code == 130
@@ -168,14 +168,14 @@ def test_an_interrupted_run_says_so_and_writes_nothing(monkeypatch, tmp_path, ca
 def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
-    world, models = text.pocket_world(), pipeline.Models(*[model] * 3, model)
+    world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
     with pytest.raises(OSError, match=r"report\.json"):
-        command_line.report.write(tmp_path, report, models, world)
+        command_line.report.write_run(tmp_path, report, models, world)
     # Each file is whole, and nothing else is left.
     left = {file.name for file in tmp_path.iterdir()}
     assert not any(name.startswith(".") for name in left)
     assert "report.json" in {file.name for file in tmp_path.iterdir() if file.is_dir()}
-    checkpoints.load(tmp_path / "policy.safetensors")
+    checkpoints.load_checkpoint(tmp_path / "policy.safetensors")
 
 
 def test_the_ratings_can_be_the_users_own(tmp_path):
@@ -196,6 +196,6 @@ def test_a_run_that_diverges_is_stopped_and_leaves_its_last_good_policy(
     told = capsys.readouterr().err
     assert "PPO, update 1: expected finite numbers, got nan or inf" in told
     assert [file.name for file in tmp_path.iterdir()] == ["last_good.safetensors"]
-    policy, about = checkpoints.load(tmp_path / "last_good.safetensors")
+    policy, about = checkpoints.load_checkpoint(tmp_path / "last_good.safetensors")
     assert about["world"] == "pocket"
     assert np.isfinite(policy.wte).all()

@@ -121,17 +121,19 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     done = []
-    runs = compare.run(keys, Method(train, config), fixed, tiny, problem, done.append)
+    runs = compare.run_method(
+        keys, Method(train, config), fixed, tiny, problem, done.append
+    )
     assert done == [1, 2]
     assert runs.updates == (1, 2, 4)
     assert runs.completions == (16, 32, 64)
-    start = exact.evaluate(problem, reference)
+    start = exact.policy_value(problem, reference)
     assert runs.broken[0] == ""
     assert start not in runs.values[0]
     assert runs.values[1][0] != start
     assert runs.values[1][1:] == [start, start]
-    best = exact.evaluate(problem, exact.optimum(problem))
-    found = compare.Comparison((5, 6), None, start, best, [], [], {"PPO": runs})
+    best = exact.policy_value(problem, exact.optimum(problem))
+    found = compare.MethodComparison((5, 6), None, start, best, [], [], {"PPO": runs})
     (line,) = results.broken_runs(found)
     assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
     assert compare.shares(found, "PPO")[1, 2] == 0.0

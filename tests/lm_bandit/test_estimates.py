@@ -21,7 +21,7 @@ def test_estimates_lie_within_their_standard_errors_of_the_truth(tiny, fixed, po
         penalty=-2.0,
     )
     log_probs = trie.policy_log_probs(policy, tiny)
-    value = exact.evaluate(problem, log_probs)
+    value = exact.policy_value(problem, log_probs)
     truth = {
         "gold": value.gold,
         "learned": value.learned,
@@ -53,7 +53,7 @@ def test_estimates_lie_within_their_standard_errors_of_the_truth(tiny, fixed, po
 
 def test_the_standard_error_is_that_of_the_spread_within_the_prompts():
     samples = np.array([[1.0, 3.0], [10.0, 10.0]])
-    assert estimates.estimate(samples) == (6.0, pytest.approx(0.5))
+    assert estimates.stratified_estimate(samples) == (6.0, pytest.approx(0.5))
 
 
 def test_a_wide_world_has_estimates_where_it_has_no_exact_answer(fixed):

@@ -58,7 +58,7 @@ def test_the_value_of_a_policy_is_a_sum_over_everything_it_could_say(
                 learned += np.exp(p) * (problem.learned[i, j] if ended else PENALTY) / 2
                 kl += np.exp(p) * (p - q) / 2
     expected = (gold, learned, kl, learned - BETA * kl)
-    assert_allclose(exact.evaluate(problem, log_probs), expected, rtol=1e-9)
+    assert_allclose(exact.policy_value(problem, log_probs), expected, rtol=1e-9)
     assert kl > 0
 
 
@@ -66,7 +66,7 @@ def test_the_optimum_is_worth_beta_log_z(problem):
     best = exact.optimum(problem)
     totals = np.exp(best.ended).sum(-1) + np.exp(best.cut_off).sum(-1)
     assert_allclose(totals, 1.0)
-    value = exact.evaluate(problem, best)
+    value = exact.policy_value(problem, best)
     assert_allclose(value.objective, exact.optimal_objective(problem), rtol=1e-12)
 
 
@@ -76,7 +76,7 @@ def test_regret_is_beta_times_the_divergence_from_the_optimum(tiny, policy, prob
     best = exact.optimum(problem)
     divergence = exact.kl(log_probs, best)
     regret = exact.optimal_objective(problem)
-    regret -= exact.evaluate(problem, log_probs).objective
+    regret -= exact.policy_value(problem, log_probs).objective
     assert_allclose(regret, BETA * divergence, atol=1e-9)
 
 
@@ -92,13 +92,15 @@ def test_no_policy_lies_above_the_frontier(tiny, policy, problem):
     for seed in range(5):
         noise = np.random.default_rng(seed).normal(size=(2, 31))
         nudged = exact.optimum(problem._replace(learned=problem.learned + noise))
-        value = exact.evaluate(problem, nudged)
+        value = exact.policy_value(problem, nudged)
         assert value.learned < np.interp(value.kl, kl, learned) + 1e-6
 
 
 def test_the_frontier_need_not_tell_cut_off_completions_apart(problem):
     (merged,) = exact.frontier(problem, np.array([BETA]))
-    assert_allclose(merged, exact.evaluate(problem, exact.optimum(problem)), rtol=1e-9)
+    assert_allclose(
+        merged, exact.policy_value(problem, exact.optimum(problem)), rtol=1e-9
+    )
 
 
 def random_policy(rng):
@@ -122,7 +124,7 @@ def test_what_is_left_to_gain_is_the_kl_to_the_optimum(drawn):
     problem, _ = drawn
     for seed in range(20):
         policy = random_policy(np.random.default_rng(seed))
-        value = exact.evaluate(problem, policy).objective
+        value = exact.policy_value(problem, policy).objective
         left = exact.optimal_objective(problem) - value
         assert_allclose(exact.gap(problem, policy), left, atol=1e-9)
         assert left > 0.01
@@ -164,7 +166,7 @@ def test_the_best_of_one_is_the_reference_and_of_more_is_worth_more(drawn):
     for mine, one in zip(problem.reference, exact.best_of_n(problem, 1), strict=True):
         assert_allclose(one, mine, atol=1e-12)
     worth = [
-        exact.evaluate(problem, exact.best_of_n(problem, n)).learned
+        exact.policy_value(problem, exact.best_of_n(problem, n)).learned
         for n in (1, 2, 3, 8, 64, 4096)
     ]
     assert np.all(np.diff(worth) > 0)

@@ -14,7 +14,7 @@ def test_it_is_the_gradient_of_the_sum_over_all_completions(tiny, fixed, policy)
     reference = trie.policy_log_probs(fixed.reference, tiny)
     problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     value, gradient = objective_and_gradient(policy, problem, tiny)
-    truth = exact.evaluate(problem, trie.policy_log_probs(policy, tiny))
+    truth = exact.policy_value(problem, trie.policy_log_probs(policy, tiny))
     assert_allclose(value, truth.objective, atol=1e-5)
     expected = jax.grad(exact_objective)(policy, fixed, learned, tiny)
     for mine, theirs in zip(*map(jax.tree.leaves, (gradient, expected)), strict=True):

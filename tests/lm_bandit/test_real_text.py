@@ -93,7 +93,7 @@ def test_a_run_leaves_every_stage_and_a_report(whole):
     deviation = told["reference"]["judge"]["within"]
     assert told["gain_by_judge"]["within"] == pytest.approx(gain / deviation)
     words = Tokenizer.from_file(str(whole / "tokenizer.json"))
-    policy, about = checkpoints.load(whole / "policy.safetensors")
+    policy, about = checkpoints.load_checkpoint(whole / "policy.safetensors")
     assert policy.wte.shape[0] == words.get_vocab_size() == 300
     assert about["tokenizer"] == "tokenizer.json"
 

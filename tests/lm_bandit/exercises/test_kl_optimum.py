@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose
 
-from lm_bandit.oracle.exact import evaluate, optimum
+from lm_bandit.oracle.exact import optimum, policy_value
 from tests.lm_bandit import inputs
 
 
@@ -12,9 +12,9 @@ def test_it_is_a_policy_and_none_is_better(rng):
     best = optimum(problem)
     probs = np.exp(np.concatenate(best, axis=1))
     assert_allclose(probs.sum(1), 1.0, rtol=1e-9)
-    value = evaluate(problem, best).objective
+    value = policy_value(problem, best).objective
     for _ in range(20):
-        assert evaluate(problem, inputs.policy(rng)).objective < value
+        assert policy_value(problem, inputs.policy(rng)).objective < value
 
 
 def test_what_is_earned_less_its_price_is_the_same_for_all_that_can_be_said(rng):
