@@ -31,17 +31,17 @@ def large_lake() -> MDP:
     return mdp.worlds.frozen_lake_8x8(peers.DISCOUNT)
 
 
-def own_dials(make, num_steps: int) -> ppo.PPOConfig:
+def own_dials(make, num_steps: int) -> ppo.Config:
     """The defaults, for so many steps; less exploring where a step slips by itself.
 
     On the large lake, where the goal is found once in many hundred episodes, a batch
     without it would teach nothing: larger batches, smaller steps.
     """
-    config = ppo.PPOConfig()
+    config = ppo.Config()
     if make is lake:
-        config = ppo.PPOConfig(entropy_weight=0.4)
+        config = ppo.Config(entropy_weight=0.4)
     if make is large_lake:
-        config = ppo.PPOConfig(
+        config = ppo.Config(
             num_environments=256, num_steps=32, step_size=0.05, entropy_weight=0.25
         )
     batch = config.num_environments * config.num_steps

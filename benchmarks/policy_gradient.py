@@ -35,9 +35,9 @@ GYMNASIUM_STEPS = 20_000
 
 # Each with its own dials; a module cannot be sent to another process, its name can.
 CONFIGS = {
-    "reinforce": reinforce.ReinforceConfig(),
-    "actor_critic": actor_critic.ActorCriticConfig(),
-    "ppo": ppo.PPOConfig(),
+    "reinforce": reinforce.Config(),
+    "actor_critic": actor_critic.Config(),
+    "ppo": ppo.Config(),
 }
 
 
@@ -158,7 +158,7 @@ def act_in_gymnasium(env) -> int:
 def network_ppo(world: MDP):
     """Ours with the dials of the peers, from first to last one compiled function."""
     policy = policies.mlp(world, peers.HIDDEN)
-    config = ppo.PPOConfig(
+    config = ppo.Config(
         num_updates=peers.NUM_STEPS // (peers.NUM_ENVIRONMENTS * peers.BATCH_STEPS),
         num_environments=peers.NUM_ENVIRONMENTS,
         num_steps=peers.BATCH_STEPS,

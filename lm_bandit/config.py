@@ -17,7 +17,7 @@ from mdp.interface.configs import (
     require_positive,
     sweepable,
 )
-from policy_gradient.improvement import ImproveConfig
+from policy_gradient.config import ImproveConfig
 
 
 @sweepable

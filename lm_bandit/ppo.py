@@ -34,10 +34,12 @@ from lm_bandit.generate import completion_mask, has_ended
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer, next_token_log_probs
-from mdp.interface import configs
 from policy_gradient import objectives, training
-from policy_gradient.improvement import Batch, improve
-from policy_gradient.policies import Evaluation
+from policy_gradient import ppo as finite_ppo
+from policy_gradient.diagnostics import Diagnostics
+from policy_gradient.improvement import Loss, improve
+from policy_gradient.policies import Evaluate, Evaluation
+from policy_gradient.trajectory import Batch
 
 
 class Fixed(NamedTuple):
@@ -112,12 +114,15 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
     pulls = pull(params.policy, pull_key, fixed.prompts, *how)
     batch, history = estimate(params, pulls, fixed, kl_weight, config)
     params, optimizer_state, improvement = improve(
-        (params, optimizer_state),
+        params,
+        optimizer_state,
         improve_key,
         batch,
-        partial(evaluate_completions, prompts=fixed.prompts, config=config),
+        clipped_loss(
+            partial(evaluate_completions, prompts=fixed.prompts, config=config), config
+        ),
         optimizer,
-        without_errors_of_no_critic(config),
+        config,
         pretraining_loss(fixed.texts, config),
     )
     if config.kl_target is not None:
@@ -236,8 +241,16 @@ def pretraining_loss(
     return loss
 
 
-def without_errors_of_no_critic(config: RLHFConfig) -> RLHFConfig:
-    """Without a critic, the errors of its values are not part of the loss."""
-    if config.baseline == "value":
-        return config
-    return configs.altered(config, "value_weight", 0.0)
+def clipped_loss(evaluate: Evaluate, config: RLHFConfig) -> Loss:
+    """Return PPO's loss of a batch of completions.
+
+    Source: Schulman et al. (2017), eqs. 7 and 9.
+    """
+
+    def loss(params: ActorCritic, batch: Batch) -> tuple[Scalar, Diagnostics]:
+        if config.baseline != "value":
+            # There is no critic, so that its errors are not part of the loss.
+            batch = batch._replace(value_targets=batch.values)
+        return finite_ppo.loss(params, batch, evaluate, config.entropy_weight, config)
+
+    return loss

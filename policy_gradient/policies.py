@@ -35,11 +35,15 @@ class Policy(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What training needs to know of actions at observations."""
+    """What a loss needs of actions at observations."""
 
     log_prob: Float[Array, "..."]  # log pi(a | o)
     entropy: Float[Array, "..."]  # of pi(. | o), in nats
     value: Float[Array, "..."]  # v(o)
+
+
+# (params, observations, actions) -> their evaluation, of the same leading axes
+Evaluate = Callable[[PyTree, PyTree, PyTree], Evaluation]
 
 
 class Tables(NamedTuple):
@@ -166,13 +170,17 @@ def tabulate(policy: Policy, params: PyTree, num_states: int) -> Tables:
     return Tables(*jax.vmap(policy.apply, (None, 0))(params, jnp.arange(num_states)))
 
 
-def evaluate(
-    tables: Tables, states: Int[Array, "*n"], actions: Int[Array, "*n"]
-) -> Evaluation:
-    """Log pi(a | s), the entropy of pi(. | s), and v(s), of many pairs at once."""
-    entropies = jax.vmap(objectives.entropy)(tables.log_probs)
-    log_probs = tables.log_probs[states, actions]
-    return Evaluation(log_probs, entropies[states], tables.values[states])
+def evaluator(policy: Policy, num_states: int) -> Evaluate:
+    """Return a function that evaluates actions in states, many at once."""
+
+    def evaluate(
+        params: PyTree, states: Int[Array, "*n"], actions: Int[Array, "*n"]
+    ) -> Evaluation:
+        log_probs, values = tabulate(policy, params, num_states)
+        entropies = jax.vmap(objectives.entropy)(log_probs)
+        return Evaluation(log_probs[states, actions], entropies[states], values[states])
+
+    return evaluate
 
 
 def policy_table(policy: Policy, params: PyTree, num_states: int) -> np.ndarray:

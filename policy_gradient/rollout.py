@@ -33,7 +33,7 @@ class Rollout(NamedTuple):
     """What happened, where it leads, and what the episodes that stopped had earned."""
 
     trajectory: Trajectory  # [time]
-    position: Position  # after the last row
+    position: Position | tuple[()]  # after the last row; () if it is not kept
     finished: Float[Array, "time"]  # G_0 of the episode that stopped here; else nan
 
 
@@ -130,9 +130,27 @@ def rollout_many(
     return jax.vmap(one)(keys, positions)
 
 
+def whole_episodes(
+    tables: Tables,
+    key: Key[Array, ""],
+    mdp: MDP,
+    num_episodes: int,
+    time_limit: int,
+) -> Rollout:
+    """Return the first episode of each new environment, padded and masked.
+
+    No position is left: the environments are not used again.
+    """
+    reset_key, rollout_key = jax.random.split(key)
+    positions = reset_many(reset_key, mdp, num_episodes)
+    rows = rollout_many(tables, rollout_key, positions, mdp, time_limit, time_limit)
+    first = jax.vmap(first_episode)(rows.trajectory)
+    finished = jnp.where(first.mask > 0, rows.finished, jnp.nan)
+    return Rollout(first, (), finished)
+
+
 def first_episode(trajectory: Trajectory) -> Trajectory:
-    """Mask all that comes after the first episode: whole episodes, padded."""
+    """Mask everything that comes after the first episode."""
     alive = jnp.cumprod(trajectory.continues)
-    return trajectory._replace(
-        mask=jnp.concatenate([jnp.ones_like(alive[:1]), alive])[:-1]
-    )
+    mask = jnp.concatenate([jnp.ones_like(alive[:1]), alive[:-1]])
+    return trajectory._replace(mask=mask)

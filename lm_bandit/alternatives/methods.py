@@ -34,8 +34,9 @@ from lm_bandit.diagnostics import History
 from lm_bandit.ppo import ActorCritic, Fixed, State
 from lm_bandit.transformer import Transformer
 from mdp.interface.configs import require_divisor, sweepable
-from policy_gradient.improvement import Batch, improve
+from policy_gradient.improvement import improve
 from policy_gradient.objectives import kl_estimates
+from policy_gradient.trajectory import Batch
 
 # On-policy and one gradient step per batch: the ratio is 1, and the clip never acts.
 REINFORCE = RLHFConfig(epochs=1, minibatches=1, baseline="none")
@@ -244,9 +245,15 @@ def _pull(writer, key, fixed, length, kl_weight, config, charged):
 
 def _improved(state, key, history, batch, evaluate, optimizer, config, further):
     """PPO's improvement step, with a further loss and without a critic."""
-    config = ppo.without_errors_of_no_critic(config)
     params, optimizer_state, improvement = improve(
-        state[:2], key, batch, evaluate, optimizer, config, further
+        state.params,
+        state.optimizer_state,
+        key,
+        batch,
+        ppo.clipped_loss(evaluate, config),
+        optimizer,
+        config,
+        further,
     )
     history = history._replace(improvement=improvement)
     return State(params, optimizer_state, state.kl_weight), history

@@ -28,12 +28,10 @@ from jaxtyping import Float
 import mdp
 from mdp import MDP, ControlConfig
 from mdp.checks import require
-from mdp.fast.checkpoints import learn_by_steps
+from mdp.fast.control import learn_by_steps
 from policy_gradient import actor_critic, ppo, reinforce
-from policy_gradient.actor_critic import ActorCriticConfig
-from policy_gradient.ppo import PPOConfig
-from policy_gradient.reinforce import ReinforceConfig
-from policy_gradient.training import train_many
+from policy_gradient.comparison.seeds import train_many
+from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
 
 # A user's policy may have been learned in float32.
 ROUNDING = 1e-6

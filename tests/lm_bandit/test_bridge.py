@@ -1,5 +1,7 @@
 """The bridge down: on a table of logits, PPO's step is the gradient bandit of old."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +10,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mdp.bandits import gradient_bandit_step
-from policy_gradient.improvement import Batch, ImproveConfig, improve
+from policy_gradient import ppo
+from policy_gradient.config import ImproveConfig
+from policy_gradient.improvement import improve
 from policy_gradient.policies import Evaluation
+from policy_gradient.trajectory import Batch
 
 ARMS = np.array([0.5, -1.0, 2.0, 0.0, -0.3])
 STEP_SIZE = 0.4
@@ -33,8 +38,9 @@ def test_a_one_prompt_bandit_on_a_table_of_logits_is_the_gradient_bandit(seed):
         log_probs = jax.nn.log_softmax(logits)[action]
         zero, one = jnp.zeros(1), jnp.ones(1)
         batch = Batch(zero, action, log_probs, zero, advantage, zero, one)
-        state = logits, optimizer.init(logits)
-        return improve(state, jax.random.key(0), batch, evaluate, optimizer, once)[0]
+        loss = partial(ppo.loss, evaluate=evaluate, entropy_weight=0.0, config=once)
+        key, state = jax.random.key(0), optimizer.init(logits)
+        return improve(logits, state, key, batch, loss, optimizer, once).params
 
     with jax.enable_x64(True):
         logits, preferences = jnp.zeros(len(ARMS)), np.zeros(len(ARMS))

@@ -16,7 +16,8 @@ from lm_bandit.generate import completion_log_prob
 from lm_bandit.oracle import exact, trie
 from lm_bandit.ppo import ActorCritic, Fixed
 from lm_bandit.transformer import TransformerConfig
-from policy_gradient.improvement import ImproveConfig, improve
+from policy_gradient.config import ImproveConfig
+from policy_gradient.improvement import improve
 
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
 
@@ -84,11 +85,14 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
         pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
         params = ActorCritic(policy, critic=None)
         batch, _ = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
-        state = (params, optimizer.init(params))
         evaluate = partial(
             ppo.evaluate_completions, prompts=fixed.prompts, config=CONFIG
         )
-        moved, _, diagnostics = improve(state, key, batch, evaluate, optimizer, once)
+        loss = ppo.clipped_loss(evaluate, CONFIG)
+        state = optimizer.init(params)
+        moved, _, diagnostics = improve(
+            params, state, key, batch, loss, optimizer, once
+        )
         return jax.tree.map(jnp.subtract, moved, params), diagnostics.first_ratio
 
     keys = jax.random.split(jax.random.key(2), 400)

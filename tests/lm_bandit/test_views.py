@@ -13,7 +13,6 @@ from lm_bandit.config import RLHFConfig
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.oracle import trie
 from lm_bandit.ppo import ActorCritic
-from policy_gradient import improvement
 
 # Each entry: policy gradients of the same completions, in float64.
 PLAIN = {"kl_weight": 0.4, "penalty": -2.0, "trace_decay": 1.0, "entropy_weight": 0.0}
@@ -50,8 +49,8 @@ def _gradient(fixed, policy, prompts, completions, config, by_probability):
         weights = batch.weights * probs.reshape(-1, 1) * completions.shape[1]
         batch = batch._replace(weights=weights)
     evaluate = partial(ppo.evaluate_completions, prompts=fixed.prompts, config=config)
-    loss = partial(improvement.loss, batch=batch, evaluate=evaluate, config=config)
-    gradients = jax.grad(lambda params: loss(params)[0])(params)
+    loss = ppo.clipped_loss(evaluate, config)
+    gradients = jax.grad(lambda params: loss(params, batch)[0])(params)
     return jnp.concatenate([x.ravel() for x in jax.tree.leaves(gradients)])
 
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp.fast.checkpoints import learn_by_steps
+from mdp.fast.control import learn_by_steps
 
 CONFIG = mdp.ControlConfig(
     num_episodes=900,

@@ -58,7 +58,7 @@ def test_the_network_starts_near_uniform_and_has_the_gradient_of_the_theorem(sma
 def test_a_network_learns_too(small):
     """Share of the way from the uniform policy to the optimum, on 3 of 3 seeds."""
     policy = policies.mlp(small, hidden=(16,))
-    config = ppo.PPOConfig(num_updates=60, num_environments=16, step_size=0.02)
+    config = ppo.Config(num_updates=60, num_environments=16, step_size=0.02)
 
     def learn(key):
         return ppo.train(key, small, config, policy)[0]
@@ -78,7 +78,7 @@ def test_what_is_evaluated_is_what_the_policy_says(small):
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), like)
     states, actions = jnp.array([[0, 2], [1, 1]]), jnp.array([[1, 0], [0, 2]])
-    found = policies.evaluate(policies.tabulate(policy, params, 4), states, actions)
+    found = policies.evaluator(policy, 4)(params, states, actions)
     for row in np.ndindex(2, 2):
         log_probs, value = policy.apply(params, states[row])
         probs = np.exp(log_probs)

@@ -1,5 +1,7 @@
 """PPO: its parts against definitions, the whole against the exact optimum."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,10 +10,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from policy_gradient import exact, improvement, ppo
-from policy_gradient.improvement import Batch, ImproveConfig
+from policy_gradient import exact, ppo
+from policy_gradient.config import ImproveConfig, PPOConfig
+from policy_gradient.improvement import improve, shuffled_minibatches
 from policy_gradient.policies import Evaluation, policy_table, tabular_softmax
-from policy_gradient.ppo import PPOConfig
+from policy_gradient.trajectory import Batch
 
 
 def linear(params, observations, actions):
@@ -28,9 +31,18 @@ def batch_of(observations, advantages):
 
 def run(config, batch, step_size=1e-3, key=0):
     optimizer = optax.sgd(step_size)
-    state = (jnp.zeros(()), optimizer.init(jnp.zeros(())))
-    key = jax.random.key(key)
-    return improvement.improve(state, key, batch, linear, optimizer, config)
+    return improved(jnp.zeros(()), batch, linear, optimizer, config, key)
+
+
+def improved(params, batch, evaluate, optimizer, config, key=0):
+    loss = partial(
+        ppo.loss,
+        evaluate=evaluate,
+        entropy_weight=config.entropy_weight,
+        config=config,
+    )
+    state = optimizer.init(params)
+    return improve(params, state, jax.random.key(key), batch, loss, optimizer, config)
 
 
 def test_the_first_gradient_is_that_of_the_plain_policy_gradient():
@@ -57,10 +69,7 @@ def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
     batch = batch_of(jnp.arange(size), jnp.ones(size))
     for epochs in (1, 2):
         config = ImproveConfig(epochs=epochs, minibatches=3, clip=1e9)
-        state = (params, optimizer.init(params))
-        moved, _, _ = improvement.improve(
-            state, jax.random.key(0), batch, record, optimizer, config
-        )
+        moved = improved(params, batch, record, optimizer, config).params
         # One step of ratio 1 adds 1/4; the next adds exp(1/4) / 4.
         seen.append(np.asarray(moved))
     assert_allclose(seen[0], 0.25, rtol=1e-6)
@@ -71,13 +80,9 @@ def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
     heavy = optax.sgd(1e-3, momentum=0.9)
     ends = []
     for key in range(2):
-        state = (jnp.zeros(()), heavy.init(jnp.zeros(())))
         scaled = batch_of(jnp.arange(1.0, 13.0), jnp.ones(size))
-        ends.append(
-            improvement.improve(
-                state, jax.random.key(key), scaled, linear, heavy, config
-            )[0]
-        )
+        moved = improved(jnp.zeros(()), scaled, linear, heavy, config, key)
+        ends.append(moved.params)
     assert ends[0] != ends[1]
 
 
@@ -99,10 +104,7 @@ def test_the_entropy_bonus_flattens_the_policy():
     params, optimizer = jnp.array([2.0, 0.0]), optax.sgd(0.1)
     batch = Batch(jnp.zeros(2), jnp.zeros(2, int), *jnp.zeros((4, 2)), jnp.ones(2))
     config = ImproveConfig(epochs=1, minibatches=1, entropy_weight=1.0)
-    state = (params, optimizer.init(params))
-    moved, _, _ = improvement.improve(
-        state, jax.random.key(0), batch, evaluate, optimizer, config
-    )
+    moved = improved(params, batch, evaluate, optimizer, config).params
     assert abs(moved[0] - moved[1]) < abs(params[0] - params[1])
 
 
@@ -197,11 +199,8 @@ def test_a_clipped_critic_does_not_move_far_at_once():
     for clip_values in (True, False):
         config = ImproveConfig(epochs=50, minibatches=1, clip_values=clip_values)
         optimizer = optax.sgd(0.1)
-        state = (jnp.zeros(()), optimizer.init(jnp.zeros(())))
-        key = jax.random.key(0)
-        ends.append(
-            improvement.improve(state, key, batch, evaluate, optimizer, config)[0]
-        )
+        moved = improved(jnp.zeros(()), batch, evaluate, optimizer, config)
+        ends.append(moved.params)
     # The steps are of value_weight times the error: 0.5 * 5 at first.
     assert 0.2 <= ends[0] < 0.2 + 0.25
     assert ends[1] > 4
@@ -219,7 +218,7 @@ def test_advantages_are_normalised_only_if_asked_to(three_episodes):
 @pytest.mark.parametrize("size", [12, 64, 100])
 def test_a_shuffle_is_a_permutation_of_its_own_in_every_epoch(size):
     """Over 2,000 keys each sample is first equally often (chi-squared, 99.99%)."""
-    indices = improvement.shuffled_minibatches(jax.random.key(0), size, 3, 4)
+    indices = shuffled_minibatches(jax.random.key(0), size, 3, 4)
     assert indices.shape == (12, size // 4)
     epochs = np.asarray(indices).reshape(3, size)
     assert_array_equal(np.sort(epochs), np.tile(np.arange(size), (3, 1)))
@@ -227,9 +226,7 @@ def test_a_shuffle_is_a_permutation_of_its_own_in_every_epoch(size):
     assert (epochs[1] != epochs[2]).any()
 
     keys = jax.random.split(jax.random.key(1), 2000)
-    shuffle = jax.jit(
-        jax.vmap(lambda key: improvement.shuffled_minibatches(key, size, 1, 4))
-    )
+    shuffle = jax.jit(jax.vmap(lambda key: shuffled_minibatches(key, size, 1, 4)))
     first = np.asarray(shuffle(keys))[:, 0, 0]
     counts = np.bincount(first, minlength=size)
     expected = 2000 / size

@@ -1,0 +1,97 @@
+"""Settings of every test run: workers, checks of shapes, order, and stored programs.
+
+The settings are made here, and not as options in setup.cfg, so that an environment
+without the test extras can still run tests: each extra is used if it is installed.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = ("mdp", "policy_gradient", "lm_bandit")
+EXTRAS = {
+    "xdist": "tests run in one process",
+    "nbmake": "the notebooks are not run",
+    "beartype": "shapes and types are not checked",
+}
+MISSING = {name for name in EXTRAS if importlib.util.find_spec(name) is None}
+
+# What takes longest, longest first: it starts first, so that no worker is left alone
+# with it at the end.
+LONGEST = (
+    "notebooks/09",
+    "notebooks/01",
+    "tests/test_exercise_gate.py",
+    "tests/lm_bandit/real_text",
+    "notebooks",
+    "tests/test_diagnosis_gate.py",
+)
+
+
+def cache_folder() -> str:
+    """The project's folder in the user's cache (as in mdp/interface/compilation.py).
+
+    That file is not imported here: this process may never need jax.
+    """
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return str(caches / "bellman-to-rlhf")
+
+
+# In the environment, so that workers, notebooks and other processes have them too.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache_folder())
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Tests run most programs once: to compile quickly matters more than to run quickly.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# The workers share the cores: more threads in each would only wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Many processes import the same files; to compile each file once saves ten seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+if "beartype" not in MISSING:
+    from jaxtyping import install_import_hook
+
+    install_import_hook(PACKAGES, "beartype.beartype")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Use one worker per core, and run the notebooks, if the plugins are there."""
+    option = config.option
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    has_workers = alone and config.pluginmanager.has_plugin("xdist")
+    if has_workers and option.numprocesses is None and option.dist == "no":
+        option.numprocesses, option.dist = "auto", "loadgroup"
+    # The order below is the order in which groups of tests start.
+    option.loadscopereorder = False
+    option.nbmake = True
+
+
+def pytest_report_header() -> list[str]:
+    """Say what this run leaves out."""
+    return [
+        f"{name} is not installed: {EXTRAS[name]} (pip install -e '.[test]')"
+        for name in sorted(MISSING)
+    ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow, keep the tests of a file on one worker, longest first."""
+    for item in items:
+        file = item.location[0]
+        if file.endswith(".ipynb") or item.get_closest_marker("gate"):
+            item.add_marker("slow")
+        else:
+            item.add_marker(pytest.mark.xdist_group(file))
+    slow_files = {i.location[0] for i in items if i.get_closest_marker("slow")}
+    items.sort(key=lambda item: _rank(item.location[0], slow_files))
+
+
+def _rank(file: str, slow_files: set[str]) -> tuple[int, bool]:
+    """The place of a file in the order of the run; smaller is earlier."""
+    places = [i for i, start in enumerate(LONGEST) if file.startswith(start)]
+    return (places or [len(LONGEST)])[0], file not in slow_files
