@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.feedback.annotators import People
-from lm_bandit.lab import bad_annotators
+from lm_bandit.lab import bad_annotators, plots
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,21 @@ def test_malicious_annotators_spoil_the_policy_and_crowd_bt_repairs_it(result):
     liars = result.reliability[:, : bad_annotators.MALICIOUS]
     others = result.reliability[:, bad_annotators.MALICIOUS :]
     assert liars.max() < 0.1 < 0.4 < others.min()
+
+
+@pytest.mark.slow
+def test_the_result_becomes_rows_a_table_sentences_and_a_picture(result):
+    told = bad_annotators.EXPERIMENT
+    header, *rows = told.rows(result)
+    assert header == ("about", "of", "seed", "number")
+    assert {row[0] for row in rows} == set(result._fields) - {"seeds", "comparisons"}
+    assert len(rows) == 10 * (2 + 2 + 50 + 3 + 1 + 1 + 3)
+    mean = f"{result.gold['Crowd-BT'].mean():.3g}"
+    assert ("20% malicious, Crowd-BT: gold", mean) in {
+        x[:2] for x in told.summary(result)
+    }
+    assert len(told.explanation(result)) == 3
+    assert len(plots.draw_bad_annotators(result).axes) == 3
 
 
 @pytest.mark.slow
