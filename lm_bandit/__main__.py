@@ -214,7 +214,8 @@ def main(args: Sequence[str] | None = None) -> int:
         usage = f"python -m lm_bandit {args[0]}"
         return run(command, args[1:], usage, command.__doc__)
     if any(arg.split("=")[0] in ("--data", "--corpus") for arg in args):
-        return run(real_text.Command, args, "python -m lm_bandit", real_text.__doc__)
+        command = real_text.RealTextCommand
+        return run(command, args, "python -m lm_bandit", real_text.__doc__)
     return run(MainCommand, args, "python -m lm_bandit", __doc__)
 
 
