@@ -155,7 +155,8 @@ def learn_reward(
 def ended_pairs(run: TextRun, reference: Transformer) -> Comparisons:
     """Pairs of completions of one prompt by the reference, both of which have ended."""
     length, prompts = run.config.completion_length, jnp.asarray(run.material.prompts)
-    pulls = bandit.pull_all(reference, run.keys.pull, prompts, PAIRS, length)
+    # The temperature is named for `measure.py`: one compiled program serves both.
+    pulls = bandit.pull_all(reference, run.keys.pull, prompts, PAIRS, length, 1.0)
     pairs = np.asarray(pulls.completions).reshape(-1, 2, length)
     asked = np.asarray(pulls.prompts).reshape(len(pairs), 2, -1)[:, 0]
     ended = np.asarray(has_ended(jnp.asarray(pairs))).all(-1)
