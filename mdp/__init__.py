@@ -1,6 +1,6 @@
 """Finite Markov decision processes: the first floor, where every answer is exact.
 
-An agent in state S_t takes action A_t, earns R_{t+1}, and finds itself in S_{t+1}. What
+An agent in state S_t takes action A_t, earns R_{t+1}, and arrives in S_{t+1}. What
 should it do? If the model p(s', r | s, a) is known and finite, this can be computed.
 
     >>> import mdp
@@ -9,29 +9,27 @@ should it do? If the model p(s', r | s, a) is known and finite, this can be comp
     >>> round(float(solution.values[0]), 6)  # 14/17
     0.823529
 
-Read in this order:
+Read in this order; each file uses only files above it:
 
-    model.py      MDP: p(s', r | s, a) as a table of outcomes; its two constructors
-    bellman.py    the equations: returns, backups, greedy policies
-    evaluation.py a policy's exact values by a linear solve
-    planning.py   value iteration, policy iteration, and what lies between
-    sampling.py   steps and episodes: the model seen only through what happens
-    dials.py      how far to move, how much to explore, how long to go on
-    prediction.py Monte Carlo, TD(0), n-step TD, TD(lambda): what a policy is worth
-    learner.py    what those who learn what to do have in common
-    control.py    Monte Carlo, Sarsa, expected Sarsa, Q-learning: what to do
-    bandits.py    one state: ways to explore, and the first policy gradient
-    worlds/       the toy worlds, each with its source and its exact answer
-    plots.py      values, policies, learning curves and animations as pictures
-    gym.py        to and from Gymnasium's environments
-    checks.py     what numbers must satisfy to become an MDP
-    exercises.py  check(my_function, "discounted-returns"): write the book yourself
+    checks.py      checks of the numbers that a caller hands over
+    model.py       MDP: p(s', r | s, a) as a table of outcomes; its two constructors
+    bellman.py     the equations: returns, backups, greedy policies
+    evaluation.py  the exact values of a policy by a linear solve
+    planning.py    value iteration, policy iteration, and a mixture of both
+    sampling.py    steps and episodes drawn from the model
+    configs.py     step sizes, exploration, numbers of episodes and steps
+    prediction.py  Monte Carlo, TD(0), n-step TD, TD(lambda): learn a policy's values
+    control.py     Monte Carlo, Sarsa, expected Sarsa, Q-learning: learn to act
+    bandits.py     one state: ways to explore, and the first policy gradient
+    worlds/        the toy worlds, each with its source and its exact answer
+    plots.py       values, policies, learning curves and animations as pictures
+    gym.py         conversion to and from Gymnasium's environments
+    exercises.py   check(my_function, "discounted-returns"): write the book yourself
+    __main__.py    the command line: `python -m mdp` lists, solves and learns the worlds
 
-Outside it stands what is there for speed: large.py (`solve_large`, for very many
-states), small.py (`solve_small`, also of a `stack` of thousands of worlds), and the
-twin of control.py behind `learn_many`. They compile with jax, when they are first used.
-
-On the command line, `python -m mdp` lists, solves and learns the toy worlds.
+Two rooms stand beside the book: `fast/` holds the compiled solvers and learners
+(`solve_small`, `stack`, `solve_large`, `learn_many`), and `interface/` holds files,
+configs, progress bars and command lines for all three packages.
 
 Words in the code, symbols in the docstrings:
 
@@ -44,11 +42,14 @@ Words in the code, symbols in the docstrings:
     pi                   policy                            [S, A], rows sum to 1
     G_t                  returns                           [T]
 
-Time is indexed once and for all: `rewards[t]` is R_{t+1}, what the action at t earned.
+Time has one index everywhere: `rewards[t]` is R_{t+1}, the reward of the action at t.
 
 Source: Sutton & Barto (2018), *Reinforcement Learning: An Introduction*, 2nd edition,
-chapters 3 and 4; cited as S&B.
+chapters 2 to 7 and 12.
 """
+
+from importlib import import_module
+from typing import Any
 
 from mdp import worlds
 from mdp.bandits import (
@@ -82,7 +83,6 @@ from mdp.control import (
     Learned,
     expected_sarsa,
     expected_sarsa_target,
-    learn_many,
     monte_carlo_control,
     q_learning,
     q_learning_target,
@@ -90,7 +90,6 @@ from mdp.control import (
     sarsa_target,
 )
 from mdp.evaluation import bellman_system, evaluate, reachable
-from mdp.fast.stacking import stack
 from mdp.model import MDP, from_arrays, from_outcomes, validate
 from mdp.planning import (
     Solution,
@@ -176,6 +175,8 @@ __all__ = [
     "schedule",
     "soft_backup",
     "softmax",
+    "solve_large",
+    "solve_small",
     "stack",
     "state_values",
     "take_step",
@@ -194,12 +195,22 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    """Import what needs jax when it is first asked for: jax takes half a second."""
-    if name == "solve_large":
-        from mdp.fast.large import solve_large as found
-    elif name == "solve_small":
-        from mdp.fast.small import solve_small as found
-    else:
+# These need jax, which takes half a second to import: they wait until the first use.
+_FAST = {
+    "learn_many": "control",
+    "solve_large": "large",
+    "solve_small": "small",
+    "stack": "small",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a fast solver or learner when it is first used."""
+    if name not in _FAST:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return found
+    return getattr(import_module(f"mdp.fast.{_FAST[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, those that are imported when first used among them."""
+    return __all__

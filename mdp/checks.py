@@ -1,7 +1,7 @@
-"""What numbers must satisfy before they may become an MDP.
+"""Checks of the numbers that a caller hands over: an MDP, a policy, a config.
 
-Validation sits at the border, in the constructors of `mdp.model`, and nowhere else.
-Every refusal is one line: what, where, what was expected, what came instead.
+Only the border is checked: constructors, configs and functions that take a policy from
+outside. Every error is one line: what is wrong, where, what was expected, what came.
 """
 
 import operator
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-# What a caller may hand over as an array: lists, numbers, arrays. The checks below are
-# stricter than a type could be, and answer in words.
+# A caller may hand over lists, numbers or arrays. The checks below are stricter than a
+# type could be, and their errors are sentences.
 ArrayLike = Any
 
 # Probabilities must sum to 1 this closely. Rounding to float32 is refused: at gamma = 1
@@ -23,7 +23,7 @@ SUM_TOLERANCE = 1e-8
 def require(
     fits: ArrayLike, name: str, axes: str, expected: str, got: ArrayLike
 ) -> None:
-    """Raise on the first False of `fits`, at an index whose axes have these names."""
+    """Raise ValueError at the first False of `fits`, whose axes have these names."""
     wrong = np.argwhere(~np.asarray(fits))
     if len(wrong):
         pairs = zip(axes.split(), wrong[0], strict=False)
@@ -33,15 +33,15 @@ def require(
 
 
 def require_range(
-    config: Any, name: str, lowest: float | int, highest: float | int = np.inf
+    config: Any, lowest: float | int, highest: float | int, *names: str
 ) -> None:
-    """Raise unless this field of a config is in the range, ends included."""
-    value = getattr(config, name)
-    if not lowest <= value <= highest:
-        expected = (
-            f"at least {lowest}" if highest == np.inf else f"in [{lowest}, {highest}]"
-        )
-        raise ValueError(f"{name} must be {expected}, got {value}")
+    """Raise ValueError at the first field that is not in the range, ends included."""
+    inside = f"in [{lowest}, {highest}]"
+    expected = f"at least {lowest}" if highest == np.inf else inside
+    for name in names:
+        value = getattr(config, name)
+        if not lowest <= value <= highest:
+            raise ValueError(f"{name} must be {expected}, got {value}")
 
 
 def require_distributions(
@@ -50,7 +50,7 @@ def require_distributions(
     axes: str,
     used: Bool[np.ndarray, "*batch"] | None = None,
 ) -> None:
-    """Raise unless the last axis sums to 1 where it is `used` and to 0 elsewhere."""
+    """Raise ValueError unless `used` rows sum to 1 and the others to 0."""
     require(np.isfinite(probs), name, axes, "be finite", probs)
     require(probs >= 0, name, axes, "be at least 0", probs)
     totals = probs.sum(-1)
@@ -65,7 +65,7 @@ def require_distributions(
 
 
 def numbers(value: ArrayLike, name: str) -> Float[np.ndarray, "..."]:
-    """The value as an array of float64."""
+    """Return the value as an array of float64."""
     try:
         return np.asarray(value, float)
     except (TypeError, ValueError):
@@ -73,14 +73,14 @@ def numbers(value: ArrayLike, name: str) -> Float[np.ndarray, "..."]:
 
 
 def checked_discount(discount: float) -> float:
-    """The discount, which is in [0, 1]."""
+    """Return the discount as a float; raise ValueError unless it is in [0, 1]."""
     if not 0 <= discount <= 1:
         raise ValueError(f"discount must be in [0, 1], got {discount}")
     return float(discount)
 
 
 def states_mask(states: ArrayLike, name: str, num_states: int) -> Bool[np.ndarray, "S"]:
-    """True for each of the listed states (or the one state)."""
+    """Return an array that is True for each of the listed states (or the one state)."""
     states = np.atleast_1d(np.asarray(states))
     if states.size and states.dtype.kind not in "iu":
         raise ValueError(f"{name} must list states by number, got {states.tolist()}")
@@ -94,7 +94,10 @@ def states_mask(states: ArrayLike, name: str, num_states: int) -> Bool[np.ndarra
 def distribution_over_states(
     start: ArrayLike | None, default: Bool[np.ndarray, "S"]
 ) -> Float[np.ndarray, "S"]:
-    """A state, or probabilities, as probabilities; uniform over `default` for None."""
+    """Return a start state, or a distribution, as a distribution; None is `default`.
+
+    Uniform over the states that are True in `default`, or over the others if none is.
+    """
     if start is None:
         weights = default if default.any() else ~default
         return weights / weights.sum()
@@ -109,7 +112,7 @@ def distribution_over_states(
 def checked_outcomes(
     table: Sequence | Mapping,
 ) -> tuple[dict[tuple[int, int, int], tuple[float, int, float, bool]], int]:
-    """The outcomes of a nested table by (s, a, b), and the number of states."""
+    """Return the outcomes of a nested table by (s, a, b), and the number of states."""
     rows = _numbered(table, "table")
     if not rows or len(rows) != 1 + max(rows):
         got = f"{len(rows)} of them, the last {max(rows)}" if rows else "none"
@@ -124,7 +127,7 @@ def checked_outcomes(
 
 
 def _numbered(rows: Sequence | Mapping, name: str) -> dict[int, Any]:
-    """Rows by their number, from a sequence or a dict."""
+    """Return the rows by their number, from a sequence or a dict."""
     pairs = list(rows.items() if isinstance(rows, Mapping) else enumerate(rows))
     for key, _ in pairs:
         if not isinstance(key, int | np.integer) or key < 0:
@@ -133,7 +136,7 @@ def _numbered(rows: Sequence | Mapping, name: str) -> dict[int, Any]:
 
 
 def _checked_outcome(outcome: Any, name: str) -> tuple[float, int, float, bool]:
-    """(probability, next state, reward, terminated) as plain Python numbers."""
+    """Return (probability, next state, reward, terminated) as plain Python numbers."""
     try:
         prob, next_state, reward, terminated = outcome
         return float(prob), operator.index(next_state), float(reward), bool(terminated)

@@ -1,17 +1,18 @@
-"""The model: a finite Markov decision process, written down as a table of outcomes.
+"""The model: a finite Markov decision process, stored as a table of outcomes.
 
     p(s', r | s, a)  =  Pr{ S_{t+1} = s', R_{t+1} = r  |  S_t = s, A_t = a }
 
-Everything that can follow action a in state s is a short list of *outcomes*, each with
-a probability, a next state s', a reward r and a discount. The discount is gamma, or 0
-where the outcome ends the episode: there is no other sign of an ending, so nothing that
-multiplies by the discount can look past one.
+A short list of *outcomes* describes what can follow action a in state s. Each outcome
+has a probability, a next state s', a reward r and a discount. The discount is gamma, or
+0 where the outcome ends the episode. There is no other sign of an ending: code that
+multiplies by the discount cannot look past one.
 
 States and actions are numbered from 0. A *terminal* state is a row like any other:
-whatever is done there leads back to it, earns 0 and has discount 0; its value is 0.
+every action there leads back to it, earns 0 and has discount 0. So its value is 0.
 
-Source: Sutton & Barto (2018), eq. 3.2 (the dynamics), 3.4 and 3.5 (what follows from
-it), section 3.4 (endings).  Shapes: S states, A actions, B outcomes per pair.
+Source: Sutton & Barto (2018), eq. 3.2 (the dynamics), 3.4 and 3.5 (transitions and
+expected rewards), section 3.4 (endings).
+Shapes: S states, A actions, B outcomes per pair.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,39 +32,47 @@ from mdp.checks import (
     states_mask,
 )
 
-# In `Float[Array, "S A"]` jaxtyping checks the number type and the shape of whatever
-# it is given. Any, so that one equation serves numpy arrays here and jax arrays (or
-# the tracers of jit and grad) in policy_gradient, and mdp never imports jax.
+# In `Float[Array, "S A"]` jaxtyping checks the number type and the shape. Array is Any,
+# so that one equation serves numpy arrays here and jax arrays (or the tracers of jit
+# and grad) in policy_gradient, and mdp never imports jax.
 Array = Any
+
+Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
 
 
 class MDP(NamedTuple):
-    """p(s', r | s, a) as a table of B outcomes per pair, padded with probability 0.
+    """A finite MDP: p(s', r | s, a) as a table of B outcomes for each pair (s, a).
 
-    Build one with `from_arrays` or `from_outcomes`, which check it, or fill in the
-    fields and call `validate`.
+    Pairs with fewer outcomes are padded with outcomes of probability 0. Build an MDP
+    with `from_arrays` or `from_outcomes`, which check it, or fill in the fields and
+    call `validate`.
     """
 
-    probs: Float[Array, "S A B"]  # of each outcome; 0 for padding
+    probs: Float[Array, "S A B"]  # probability of each outcome; 0 for padding
     next_states: Int[Array, "S A B"]  # s'
     rewards: Float[Array, "S A B"]  # r
     discounts: Float[Array, "S A B"]  # gamma, or 0 where the outcome ends the episode
-    available: Bool[Array, "S A"]  # may it be taken? if not, its probs are all 0
+    available: Bool[Array, "S A"]  # actions that may be taken; the others have probs 0
     start: Float[Array, "S"]  # distribution of S_0
 
     @property
     def num_states(self) -> int:
-        """S, terminal states included."""
+        """Number of states S, terminal states included."""
         return self.probs.shape[0]
 
     @property
     def num_actions(self) -> int:
-        """A, the largest number of actions in any state."""
+        """Number of actions A, the largest in any state."""
         return self.probs.shape[1]
 
     @property
     def transitions(self) -> Float[np.ndarray, "S A S"]:
-        """T(s' | s, a) = sum_r p(s', r | s, a), dense.  S&B eq. 3.4."""
+        """Transition probabilities as a dense array.
+
+            T(s' | s, a) = sum_r p(s', r | s, a)
+
+        Source: Sutton & Barto (2018), eq. 3.4.
+        """
         state, action, _ = np.indices(self.probs.shape)
         dense = np.zeros((self.num_states, self.num_actions, self.num_states))
         # Not `dense[...] += probs`: that keeps one of several outcomes with equal s'.
@@ -72,13 +81,19 @@ class MDP(NamedTuple):
 
     @property
     def expected_rewards(self) -> Float[Array, "S A"]:
-        """r(s, a) = sum_{s', r} p(s', r | s, a) r.  S&B eq. 3.5."""
+        """Expected reward of each pair.
+
+            r(s, a) = sum_{s', r} p(s', r | s, a) r
+
+        Source: Sutton & Barto (2018), eq. 3.5.
+        """
         return (self.probs * self.rewards).sum(-1)
 
     def with_discount(self, gamma: float) -> "MDP":
-        """The same MDP with another gamma; outcomes that end the episode still do.
+        """Return the MDP with another gamma; outcomes that end the episode still do.
 
-        An ending is a discount of 0, so after `with_discount(0)` every outcome is one.
+        A discount of 0 means an ending, so after `with_discount(0)` every outcome ends
+        the episode.
         """
         gamma = checked_discount(gamma)
         return self._replace(discounts=np.where(self.discounts != 0, gamma, 0.0))
@@ -93,23 +108,23 @@ def from_arrays(
     start: ArrayLike | None = None,
     available: ArrayLike | None = None,
 ) -> MDP:
-    """An MDP from dense arrays: T(s' | s, a) and rewards of s, (s, a) or (s, a, s').
+    """Return an MDP made from dense arrays of transition probabilities and rewards.
 
     Args:
         transitions: [S, A, S]; each `transitions[s, a]` is a distribution.
-        rewards: told apart by the number of axes. [S] is earned on *leaving* s by any
-            action; [S, A]; or [S, A, S], earned on the way from s to s'.
+        rewards: [S], earned on *leaving* s by any action; [S, A]; or [S, A, S], earned
+            on the way from s to s'.
         discount: gamma, in [0, 1].
         terminal: states in which the episode is over. Entering one has discount 0, and
-            their own rows are not used. (But rewards [S] must be 0 there: many a book
-            means a reward for *entering*, which takes rewards [S, A, S].)
+            their own rows are not used. Rewards [S] must be 0 there: a reward for
+            *entering* a terminal state takes rewards [S, A, S].
         start: a state, or the distribution of S_0. Default: uniform over the states
             that are not terminal.
         available: [S, A], True where the action may be taken; the rows of the others
             are not used. Default: True everywhere.
 
     Raises:
-        ValueError: what is wrong, where, what was expected and what came instead.
+        ValueError: an entry is wrong; the message names it.
     """
     transitions = numbers(transitions, "transitions")
     rewards = numbers(rewards, "rewards")
@@ -137,15 +152,15 @@ def from_arrays(
     possible = transitions > 0
     branching = max(1, possible.sum(-1).max())
     next_states = np.argsort(~possible, axis=-1, kind="stable")[..., :branching]
-    return _assemble(
-        np.take_along_axis(transitions, next_states, -1),
-        next_states,
-        np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
-        np.full(next_states.shape, checked_discount(discount)),
-        available,
-        is_terminal,
-        start,
+    mdp = MDP(
+        probs=np.take_along_axis(transitions, next_states, -1),
+        next_states=next_states,
+        rewards=np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
+        discounts=np.full(next_states.shape, checked_discount(discount)),
+        available=available,
+        start=distribution_over_states(start, default=~is_terminal),
     )
+    return _with_ends(mdp, is_terminal)
 
 
 def from_outcomes(
@@ -155,7 +170,7 @@ def from_outcomes(
     terminal: ArrayLike = (),
     start: ArrayLike | None = None,
 ) -> MDP:
-    """An MDP from lists of outcomes, as in the attribute `P` of Gymnasium's toy text.
+    """Return an MDP made from lists of outcomes, as Gymnasium's attribute `P` has them.
 
         table[s][a] = [(probability, next_state, reward, terminated), ...]
 
@@ -169,7 +184,7 @@ def from_outcomes(
             that are not terminal.
 
     Raises:
-        ValueError: what is wrong, where, what was expected and what came instead.
+        ValueError: an entry is wrong; the message names it.
     """
     discount = checked_discount(discount)
     outcomes, num_states = checked_outcomes(table)
@@ -182,13 +197,13 @@ def from_outcomes(
         rewards[s, a, b], discounts[s, a, b] = reward, 0.0 if terminated else discount
         available[s, a] = True
     is_terminal = states_mask(terminal, "terminal", num_states)
-    return _assemble(
-        probs, next_states, rewards, discounts, available, is_terminal, start
-    )
+    distribution = distribution_over_states(start, default=~is_terminal)
+    mdp = MDP(probs, next_states, rewards, discounts, available, distribution)
+    return _with_ends(mdp, is_terminal)
 
 
 def validate(mdp: MDP) -> MDP:
-    """The same MDP, or a ValueError that names the first entry that cannot be."""
+    """Return the MDP, or raise ValueError at the first entry that is wrong."""
     shape = np.shape(mdp.probs)
     if len(shape) != 3 or 0 in shape:
         raise ValueError(f"probs must have shape [S, A, B], all positive, got {shape}")
@@ -211,20 +226,19 @@ def validate(mdp: MDP) -> MDP:
     return mdp
 
 
-def _assemble(probs, next_states, rewards, discounts, available, is_terminal, start):
+def _with_ends(mdp: MDP, is_terminal: Bool[np.ndarray, "S"]) -> MDP:
     """Write the rows of terminal states, clear the padding, and check the result."""
-    state = np.arange(len(probs))[:, None, None]
+    state = np.arange(mdp.num_states)[:, None, None]
     at_end = is_terminal[:, None, None]
-    probs = np.where(at_end, np.arange(probs.shape[-1]) == 0, probs)
-    next_states = np.where(at_end | (probs == 0), state, next_states)
+    probs = np.where(at_end, np.arange(mdp.probs.shape[-1]) == 0, mdp.probs)
+    next_states = np.where(at_end | (probs == 0), state, mdp.next_states)
     enters_end = np.isin(next_states, np.flatnonzero(is_terminal))
-    mdp = MDP(
+    mdp = mdp._replace(
         probs=probs,
         next_states=next_states,
-        rewards=np.where(at_end | (probs == 0), 0.0, rewards),
-        discounts=np.where(enters_end | (probs == 0), 0.0, discounts),
-        # Where it is over, every action is the same one: stay.
-        available=available | is_terminal[:, None],
-        start=distribution_over_states(start, default=~is_terminal),
+        rewards=np.where(at_end | (probs == 0), 0.0, mdp.rewards),
+        discounts=np.where(enters_end | (probs == 0), 0.0, mdp.discounts),
+        # In a terminal state every action does the same: it stays there.
+        available=mdp.available | is_terminal[:, None],
     )
     return validate(mdp)

@@ -1,12 +1,12 @@
-"""Planning: the model is known, so the best values can be computed, not learned.
+"""Planning: solvers that compute the best values from a known model.
 
     value iteration            sweep    v(s)  <-  max_a sum p [ r + gamma v(s') ]
     policy iteration           repeat   v  <-  v_pi exactly,   pi  <-  greedy for v
     modified policy iteration  repeat   v  <-  a few sweeps towards v_pi,   pi likewise
 
-All three go round one circle: the values follow from the policy, and the policy from
-the values. They differ in how far they take the values before they improve the policy:
-one sweep, to the end, or in between. Each says how far from v* it can still be.
+All three repeat two steps: compute the values of a policy, and improve the policy by
+these values. They differ in how exact the values are before the next improvement: one
+sweep, the exact solution, or in between. Each states how far from v* it can still be.
 
 Source: Sutton & Barto (2018), sections 4.3, 4.4 and 4.6; the stopping rule is Puterman
 (1994), theorem 6.3.1.  Shapes: S states, A actions.
@@ -23,30 +23,30 @@ from mdp.model import MDP
 
 
 class Solution(NamedTuple):
-    """What a solver found, and how it got there."""
+    """The result of a solver, and the record of its sweeps."""
 
     values: Float[np.ndarray, "S"]  # v
     action_values: Float[np.ndarray, "S A"]  # q, one backup from the values
     policy: Float[np.ndarray, "S A"]  # greedy for q, splitting ties equally
     residuals: Float[np.ndarray, "sweeps"]  # largest change of a value in each sweep
-    converged: bool  # False if the sweeps ran out before the promise was kept
+    converged: bool  # False if the sweeps ran out first
 
 
 def value_iteration(
     mdp: MDP, epsilon: float = 1e-9, max_sweeps: int = 100_000
 ) -> Solution:
-    """v* by sweeps of the optimality backup, all states at once, beginning with v = 0.
+    """Return v* by sweeps of the optimality backup over all states, from v = 0.
 
         v(s)  <-  max_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ]
 
-    Stops when no value changed by more than `largest_change(mdp, epsilon)`. If gamma
+    It stops when no value changed by more than `largest_change(mdp, epsilon)`. If gamma
     < 1, `converged` then promises |values - v*| <= epsilon / 2 in every state, up to
-    the rounding of float64. If gamma = 1 nothing bounds the error by the change, and
-    `converged` says just that no value changed by more than epsilon in the last sweep.
-    Where the agent could earn for ever, or cannot but lose for ever, the values have no
+    the rounding of float64. If gamma = 1 the change does not bound the error, and
+    `converged` means only that no value changed by more than epsilon in the last sweep.
+    Where the agent could earn for ever, or must lose for ever, the values have no
     limit: the sweeps run out, and `converged` is False.
 
-    Source: S&B section 4.4.
+    Source: Sutton & Barto (2018), section 4.4; Puterman (1994), section 6.3.
     """
     stop_at = largest_change(mdp, epsilon)
     values = np.zeros(mdp.num_states)
@@ -64,16 +64,17 @@ def value_iteration(
 def value_iteration_in_place(
     mdp: MDP, epsilon: float = 1e-9, max_sweeps: int = 100_000
 ) -> Solution:
-    """v* by value iteration in one array: a state sees what this sweep found before it.
+    """Return v* by value iteration in one array: each state uses the newest values.
 
         v(s)  <-  max_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ],   s = 0, 1, ...
 
-    Known to numerical analysts as Gauss-Seidel. News travels through many states in one
-    sweep instead of one state a sweep, if it travels in their order, so fewer sweeps
-    are needed; but one state at a time is slow in Python, where `value_iteration`
-    takes all of them at once. Stops, and promises, as `value_iteration` does.
+    Numerical analysts call it Gauss-Seidel. A change can travel through many states in
+    one sweep if it travels in their order, so fewer sweeps are needed. But a loop over
+    states is slow in Python, where `value_iteration` updates all of them at once. It
+    stops, and promises, as `value_iteration` does.
 
-    Source: S&B section 4.1 ("in place") and 4.4; Puterman (1994), section 6.3.3.
+    Source: Sutton & Barto (2018), section 4.1 ("in place") and 4.4; Puterman (1994),
+    section 6.3.3.
     """
     stop_at = largest_change(mdp, epsilon)
     values = np.zeros(mdp.num_states)
@@ -94,23 +95,24 @@ def value_iteration_in_place(
 def policy_iteration(
     mdp: MDP, epsilon: float = 1e-9, max_iterations: int = 1000
 ) -> Solution:
-    """v* by evaluating a policy exactly, improving it greedily, and so on to the end.
+    """Return v* by policy iteration: evaluate exactly, improve greedily, repeat.
 
         v      <-  v_pi
         pi(s)  <-  argmax_a sum_{s', r} p(s', r | s, a) [ r + gamma v(s') ]
 
-    An action is given up only for one that is better by more than a rounding error, so
-    that ties cannot flip for ever; the values rise with every change, and there are
-    finitely many policies. When no action would gain more than epsilon (1 - gamma) / 2
-    (epsilon, where gamma = 1), `converged` promises for gamma < 1 that |values - v*| <=
-    epsilon / 2. Most often nothing at all is left to gain, and the values are v*.
+    An action is replaced only by one that is better by more than a rounding error, so
+    that ties cannot flip for ever. The values rise with every change, and there are
+    finitely many policies, so it ends. It stops when no action would gain more than
+    epsilon (1 - gamma) / 2 (epsilon, where gamma = 1). For gamma < 1, `converged` then
+    promises |values - v*| <= epsilon / 2. Usually no gain is left at all, and the
+    values are v*.
 
     `residuals` holds the largest gain that was left after each evaluation.
-    Source: S&B section 4.3.
+    Source: Sutton & Barto (2018), section 4.3; Puterman (1994), section 6.4.
 
     Raises:
-        ValueError: gamma = 1, and some state is one from which no policy ends the
-            episode, or the agent can earn for ever without ending it.
+        ValueError: gamma = 1, and from some state no policy ends the episode, or the
+            agent can earn for ever without ending it.
     """
     gamma = largest_discount(mdp)
     stop_at = epsilon * (1 - gamma) / 2 if gamma < 1 else epsilon
@@ -135,23 +137,22 @@ def policy_iteration(
 def modified_policy_iteration(
     mdp: MDP, epsilon: float = 1e-9, max_sweeps: int = 100_000, num_sweeps: int = 20
 ) -> Solution:
-    """v* by improving the policy after every few sweeps of its evaluation.
+    """Return v* by improving the policy after every few sweeps of its evaluation.
 
         pi(s)  <-  argmax_a q(s, a)
         v(s)   <-  max_a q(s, a),  and then `num_sweeps` times
         v(s)   <-  sum_{s', r} p(s', r | s, pi(s)) [ r + gamma v(s') ]
 
-    A sweep that looks at one action costs an A-th of one that looks at all, and no
-    linear system is solved. Stops, and promises, as `value_iteration` does; if gamma =
-    1 it begins with the values of a policy that ends the episode, and from there they
-    only rise. With `num_sweeps` 0 it is value iteration; with very many, policy
-    iteration.
+    A sweep over one action for each state costs 1 / A of a sweep over all actions, and
+    no linear system is solved. It stops, and promises, as `value_iteration` does. If
+    gamma = 1 it begins with the values of a policy that ends the episode, and from
+    there they only rise. With `num_sweeps` 0 it is value iteration; with very many it
+    is policy iteration.
 
-    Source: Puterman (1994), section 6.5; S&B section 4.6.
+    Source: Puterman (1994), section 6.5; Sutton & Barto (2018), section 4.6.
 
     Raises:
-        ValueError: gamma = 1, and some state is one from which no policy ends the
-            episode.
+        ValueError: gamma = 1, and from some state no policy ends the episode.
     """
     stop_at = largest_change(mdp, epsilon)
     values = np.zeros(mdp.num_states)
@@ -166,7 +167,7 @@ def modified_policy_iteration(
         converged = bool(residuals[-1] <= stop_at)
         values = new_values
         if not converged:
-            # The very best: one that ties but for 1e-8 would pull the values back down.
+            # argmax, not greedy_actions: an action that is 1e-8 worse would lower v.
             only_greedy = _restrict(mdp, q.argmax(-1))
             for _ in range(num_sweeps):
                 values = optimality_backup(only_greedy, values)
@@ -174,13 +175,13 @@ def modified_policy_iteration(
 
 
 def largest_change(mdp: MDP, epsilon: float) -> float:
-    """The change between two sweeps that puts the new values within epsilon / 2 of v*.
+    """Return the change in a sweep that puts the values within epsilon / 2 of v*.
 
         epsilon (1 - gamma) / (2 gamma)
 
-    Here gamma is the largest discount of any possible outcome. If gamma = 0 the first
-    sweep is exact, whatever it changed. If gamma = 1 there is no such bound, and
-    epsilon itself is returned. Source: Puterman (1994), theorem 6.3.1.
+    Gamma is the largest discount of any possible outcome. If gamma = 0 the first sweep
+    is exact, and the bound is infinite. If gamma = 1 there is no such bound, and the
+    result is epsilon itself. Source: Puterman (1994), theorem 6.3.1.
     """
     gamma = largest_discount(mdp)
     if gamma == 0:
@@ -191,18 +192,20 @@ def largest_change(mdp: MDP, epsilon: float) -> float:
 
 
 def largest_discount(mdp: MDP) -> float:
-    """The gamma by which a sweep shrinks errors: the largest that can happen."""
+    """Return gamma: the largest discount of any possible outcome."""
     return float(mdp.discounts.max(where=mdp.probs > 0, initial=0.0))
 
 
-def _solution(mdp, values, residuals, converged) -> Solution:
-    """The values, and all that follows from them."""
+def _solution(
+    mdp: MDP, values: Float[np.ndarray, "S"], residuals: list[float], converged: bool
+) -> Solution:
+    """Complete the values with the action values and the greedy policy."""
     q = action_values(mdp, values)
     return Solution(values, q, greedy_policy(mdp, q), np.array(residuals), converged)
 
 
 def _policy_that_ends(mdp: MDP) -> tuple[Int[np.ndarray, "S"], Float[np.ndarray, "S"]]:
-    """Actions that are sure to meet a discount below 1, and what they earn."""
+    """Return actions that are sure to meet a discount below 1, and their values."""
     ends, actions = ways_to_end(mdp)
     if not ends.all():
         raise ValueError(
@@ -215,12 +218,12 @@ def _policy_that_ends(mdp: MDP) -> tuple[Int[np.ndarray, "S"], Float[np.ndarray,
 def _evaluate_actions(
     mdp: MDP, actions: Int[np.ndarray, "S"]
 ) -> Float[np.ndarray, "S"]:
-    """v_pi of the policy that takes these actions."""
+    """Return v_pi of the policy that takes these actions."""
     only = _restrict(mdp, actions)
     ends, _ = ways_to_end(only)
     if not ends.all():
-        # Of policies that improve on one that ends, only those that earn more than
-        # nothing on their endless round do not end.
+        # The improvement of a policy that ends can only be endless if the agent earns
+        # more than 0 on an endless round.
         raise ValueError(
             "mdp must not let the agent earn for ever where gamma is 1, "
             f"got a way to do so from state {ends.argmin()}"
@@ -229,7 +232,7 @@ def _evaluate_actions(
 
 
 def _restrict(mdp: MDP, actions: Int[np.ndarray, "S"]) -> MDP:
-    """The MDP with one action left in every state: to sweep it is to evaluate them."""
+    """Return the MDP with one action left in every state; its v* is their v_pi."""
     one = (np.arange(mdp.num_states), actions)
     table = (field[one][:, None] for field in mdp[:4])
     return MDP(*table, np.ones((mdp.num_states, 1), bool), mdp.start)
@@ -238,5 +241,5 @@ def _restrict(mdp: MDP, actions: Int[np.ndarray, "S"]) -> MDP:
 def _taken(
     action_values: Float[np.ndarray, "S A"], actions: Int[np.ndarray, "S"]
 ) -> Float[np.ndarray, "S"]:
-    """q(s, pi(s)) for every state."""
+    """Return q(s, pi(s)) for every state."""
     return np.take_along_axis(action_values, actions[:, None], -1)[:, 0]

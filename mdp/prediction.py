@@ -1,4 +1,4 @@
-"""Prediction: learn what a policy is worth from what happens to those who follow it.
+"""Prediction: learn the values of a policy from episodes that follow it.
 
     v(S_t)  <-  v(S_t) + alpha [ target - v(S_t) ]
 
@@ -7,13 +7,13 @@
     n-step TD       R_{t+1} + ... + gamma^{n-1} R_{t+n} + gamma^n v(S_{t+n})
     TD(lambda)      the n-step targets of every n, weighted by (1 - lambda) lambda^{n-1}
 
-Monte Carlo waits for the end and believes only what it saw. The others put an estimate
-in the place of the rest, which is called bootstrapping: TD(0) after one step already.
-An ending has discount 0, so that nothing after it counts. Where a time limit cut the
-episode off there is no more to see, and all of them bootstrap, Monte Carlo too.
+Monte Carlo waits for the end of the episode and uses only its rewards. The others use
+an estimate in place of the later rewards, which is called bootstrapping: TD(0) does so
+after one step. An ending has discount 0, so that nothing after it counts. Where a time
+limit cut the episode off, all of them bootstrap, Monte Carlo too.
 
-Each algorithm has two functions: one that learns from one episode (`..._update`), and
-one that follows a policy through many and keeps a history.
+Each algorithm has two functions. One learns from one episode (`..._update`). The other
+follows a policy through many episodes and keeps a history.
 
 Source: Sutton & Barto (2018), sections 5.1, 6.1, 7.1 and 12.2.
 Shapes: S states, A actions, T time steps.
@@ -39,25 +39,26 @@ DEFAULT = PredictionConfig()
 
 
 class Predicted(NamedTuple):
-    """What was learned, and how."""
+    """The result of a prediction algorithm, and its history."""
 
     values: Values  # v
-    returns: Float[np.ndarray, "episodes"]  # G_0, discounted, of every episode as lived
-    lengths: Int[np.ndarray, "episodes"]  # T, the steps of every episode
+    returns: Float[np.ndarray, "episodes"]  # G_0, discounted, of every episode
+    lengths: Int[np.ndarray, "episodes"]  # T, the number of steps of every episode
     snapshots: Float[np.ndarray, "episodes+1 S"]  # v before the first, after each
 
 
-# Learns from one episode, with a step size for each of its steps.
+# A function that learns from one episode, with a step size for each of its steps.
 Update = Callable[[Values, Episode, StepSizes], Values]
 
 
 def monte_carlo(
     rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
 ) -> Predicted:
-    """v_pi from whole episodes, by `monte_carlo_update`.
+    """Learn v_pi from whole episodes, by `monte_carlo_update`.
 
     With step size 1 and decay 1, v(s) is the average of the returns that followed a
-    (first) visit to s. Source: S&B section 5.1, first-visit Monte Carlo prediction.
+    (first) visit to s. Source: Sutton & Barto (2018), section 5.1, first-visit Monte
+    Carlo prediction.
     """
     update = partial(monte_carlo_update, first_visit=config.first_visit)
     return _predict(rng, mdp, policy, config, update, config.first_visit)
@@ -66,9 +67,9 @@ def monte_carlo(
 def td_zero(
     rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
 ) -> Predicted:
-    """v_pi from single steps, by `td_zero_update`.
+    """Learn v_pi from single steps, by `td_zero_update`.
 
-    Source: S&B section 6.1, tabular TD(0) for estimating v_pi.
+    Source: Sutton & Barto (2018), section 6.1, tabular TD(0) for estimating v_pi.
     """
     return _predict(rng, mdp, policy, config, td_zero_update)
 
@@ -76,9 +77,9 @@ def td_zero(
 def n_step_td(
     rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
 ) -> Predicted:
-    """v_pi from n steps at a time, by `n_step_td_update`.
+    """Learn v_pi from n steps at a time, by `n_step_td_update`.
 
-    Source: S&B section 7.1, n-step TD for estimating v_pi.
+    Source: Sutton & Barto (2018), section 7.1, n-step TD for estimating v_pi.
     """
     update = partial(n_step_td_update, num_steps=config.num_steps)
     return _predict(rng, mdp, policy, config, update)
@@ -87,9 +88,9 @@ def n_step_td(
 def td_lambda(
     rng: Generator, mdp: MDP, policy: Policy, config: PredictionConfig = DEFAULT
 ) -> Predicted:
-    """v_pi from all numbers of steps at once, by `td_lambda_update`.
+    """Learn v_pi from all numbers of steps at once, by `td_lambda_update`.
 
-    Source: S&B section 12.2, semi-gradient TD(lambda), on a table.
+    Source: Sutton & Barto (2018), section 12.2, semi-gradient TD(lambda), on a table.
     """
     update = partial(td_lambda_update, trace_decay=config.trace_decay)
     return _predict(rng, mdp, policy, config, update)
@@ -98,12 +99,13 @@ def td_lambda(
 def monte_carlo_update(
     values: Values, episode: Episode, step_sizes: StepSizes, first_visit: bool = False
 ) -> Values:
-    """The values after an episode, each visited state having moved towards its return.
+    """Return the values after an episode; every state moves towards its return.
 
         v(S_t)  <-  v(S_t) + alpha_t [ G_t - v(S_t) ],   t = 0, 1, ..., T-1
 
-    With `first_visit`, only where S_t had not occurred before t. If the episode was cut
-    off, v(S_T) stands for what would have followed. Source: S&B eq. 6.1.
+    With `first_visit`, only where S_t has not occurred before t. If the episode was cut
+    off, v(S_T) estimates the rest of the return.
+    Source: Sutton & Barto (2018), eq. 6.1; section 5.1 for the first visits.
     """
     returns = episode_returns(episode, rest=values[episode.next_states[-1]])
     values = values.copy()
@@ -116,11 +118,12 @@ def monte_carlo_update(
 
 
 def td_zero_update(values: Values, episode: Episode, step_sizes: StepSizes) -> Values:
-    """The values after an episode, learned step by step while it went on.
+    """Return the values after an episode, with a TD(0) update at every step.
 
         v(S_t)  <-  v(S_t) + alpha_t [ R_{t+1} + gamma v(S_{t+1}) - v(S_t) ]
 
-    Each step sees the values that the steps before it have left. Source: S&B eq. 6.2.
+    Each step uses the values that the steps before it have changed.
+    Source: Sutton & Barto (2018), eq. 6.2.
     """
     values = values.copy()
     for step_size, step in zip(step_sizes, zip(*episode, strict=True), strict=True):
@@ -133,13 +136,14 @@ def td_zero_update(values: Values, episode: Episode, step_sizes: StepSizes) -> V
 def n_step_td_update(
     values: Values, episode: Episode, step_sizes: StepSizes, num_steps: int
 ) -> Values:
-    """The values after an episode, each state learned about n steps after its visit.
+    """Return the values after an episode; each state moves towards its n-step return.
 
         v(S_t)  <-  v(S_t) + alpha_t [ G_{t:t+n} - v(S_t) ]
         G_{t:t+n}  =  R_{t+1} + gamma G_{t+1:t+n},   G_{h:h} = v(S_h)
 
     n = 1 is TD(0), and an n as long as the episode is Monte Carlo. Where the episode
-    stops before t + n, the target stops there too. Source: S&B eq. 7.1 and 7.2.
+    stops before t + n, the target stops there too.
+    Source: Sutton & Barto (2018), eq. 7.1 and 7.2.
     """
     values = values.copy()
     for t, state in enumerate(episode.states):
@@ -152,15 +156,15 @@ def n_step_td_update(
 def td_lambda_update(
     values: Values, episode: Episode, step_sizes: StepSizes, trace_decay: float
 ) -> Values:
-    """The values after an episode, every error passed back along the trace of states.
+    """Return the values after an episode; every TD error changes all earlier states.
 
         delta  =  R_{t+1} + gamma v(S_{t+1}) - v(S_t)
         z(s)   <-  gamma lambda z(s)  for all s,   then   z(S_t)  <-  z(S_t) + alpha_t
         v(s)   <-  v(s) + delta z(s)  for all s
 
-    The gamma that shrinks the trace is that of the step before: the one that led from
-    there to here. Here the trace z carries the step size of each visit; S&B's does not,
-    and multiplies by alpha in the last line. Source: S&B eq. 12.5 to 12.7.
+    The gamma that shrinks the trace is the discount of the step before. Here the trace
+    z includes the step size of each visit; Sutton & Barto multiply by alpha in the last
+    line instead. Source: Sutton & Barto (2018), eq. 12.5 to 12.7.
     """
     values, trace = values.copy(), np.zeros_like(values)
     for step_size, step in zip(step_sizes, zip(*episode, strict=True), strict=True):
@@ -175,13 +179,13 @@ def td_lambda_update(
 def lambda_returns(
     values: Values, episode: Episode, trace_decay: float
 ) -> Float[np.ndarray, "T"]:
-    """What TD(lambda) moves the values towards, seen from the front: G^lambda_t.
+    """Return G^lambda_t for every t, the targets of TD(lambda) in the forward view.
 
         G^lambda_t = R_{t+1} + gamma [ (1 - lambda) v(S_{t+1}) + lambda G^lambda_{t+1} ]
 
     At the end G^lambda_T = v(S_T), which counts only if the episode was cut off. With
     lambda = 0 these are the targets of TD(0), with lambda = 1 the returns.
-    Source: S&B section 12.1.
+    Source: Sutton & Barto (2018), section 12.1.
     """
     next_values = values[episode.next_states]
     returns = np.zeros_like(episode.rewards)
@@ -194,7 +198,7 @@ def lambda_returns(
 
 
 def first_visits(states: Int[np.ndarray, "T"]) -> Bool[np.ndarray, "T"]:
-    """True where the state had not occurred in the episode before."""
+    """Return True for each step whose state has not occurred before in the episode."""
     first = np.zeros(len(states), bool)
     first[np.unique(states, return_index=True)[1]] = True
     return first
@@ -207,12 +211,12 @@ def learn_from_batch(
     step_size: float,
     num_sweeps: int,
 ) -> Values:
-    """What an update makes of the same few episodes, presented again and again.
+    """Return the values after many sweeps over the same few episodes.
 
     In each sweep all episodes start from the same values, and their changes are added.
-    With a small step size Monte Carlo comes to rest at the average returns in the data,
-    TD(0) at the exact values of the MDP that fits the data best. Source: S&B section
-    6.3, and example 6.4.
+    With a small step size Monte Carlo converges to the average returns in the data, and
+    TD(0) to the exact values of the MDP that fits the data best.
+    Source: Sutton & Barto (2018), section 6.3, and example 6.4.
     """
     for _ in range(num_sweeps):
         changes = [
@@ -231,7 +235,7 @@ def _predict(
     update: Update,
     first_visit: bool = False,
 ) -> Predicted:
-    """Follow the policy, learn from every episode, and remember how it went."""
+    """Follow the policy, learn from every episode, and keep the history."""
     values = np.full(mdp.num_states, float(config.initial_value))
     counts = np.zeros(mdp.num_states, int)
     returns, lengths, snapshots = [], [], [values]

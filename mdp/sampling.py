@@ -1,12 +1,12 @@
-"""Sampling: the model is still there, but the agent only sees what happens to it.
+"""Sampling: episodes drawn from the model, which the agent itself does not see.
 
     S_0 ~ start,   A_t ~ pi( . | S_t),   (S_{t+1}, R_{t+1}) ~ p( . , . | S_t, A_t)
 
 An episode goes on until an outcome with discount 0 ends it, or until it is *cut off*
-after so many steps. The two are not the same. After an ending nothing follows, and the
-discount of 0 says so. A cut-off is the observer's doing: in the state where it stopped
-life would have gone on, the last discount is gamma as ever, and whoever learns from the
-episode has to *bootstrap* there, that is, put an estimate in the place of what was cut.
+after a number of steps. The two differ. After an ending nothing follows, and the
+discount of 0 says so. A cut-off is a decision of the observer: the episode would have
+gone on, and the last discount is gamma. A learner must *bootstrap* there: it uses an
+estimate in place of the rewards that were cut off.
 
 Source: Sutton & Barto (2018), section 3.1; for the cut-off Pardo et al. (2018), "Time
 limits in reinforcement learning".  Shapes: S states, A actions, T time steps.
@@ -20,12 +20,12 @@ from jaxtyping import Bool, Float, Int
 from mdp.bellman import TIE_TOLERANCE, discounted_returns
 from mdp.model import MDP, Array
 
-# One number, or what stands for one in a compiled loop.
+# One number, or a tracer of one number in a compiled loop.
 Scalar = Any
 
 
 class Step(NamedTuple):
-    """What one action led to."""
+    """The result of one action."""
 
     reward: float  # R_{t+1}
     discount: float  # gamma, or 0 where this step ended the episode
@@ -48,9 +48,10 @@ def sample_episode(
     policy: Float[np.ndarray, "S A"],
     max_steps: int = 1000,
 ) -> Episode:
-    """Follow the policy from a starting state to the end.
+    """Return one episode of a policy, from a start state to its end.
 
     An episode that has not ended after `max_steps` is cut off; its last discount stays.
+    Source: Sutton & Barto (2018), section 3.1.
     """
     states, actions, steps = [], [], []
     state = draw(rng, mdp.start)
@@ -68,7 +69,9 @@ def sample_episode(
 
 
 def take_step(rng: np.random.Generator, mdp: MDP, state: int, action: int) -> Step:
-    """One outcome of the action: (S_{t+1}, R_{t+1}) ~ p( . , . | s, a).
+    """Return one outcome of the action, drawn from p(s', r | s, a).
+
+    Source: Sutton & Barto (2018), eq. 3.2.
 
     Raises:
         ValueError: the action is not available in this state.
@@ -84,11 +87,12 @@ def take_step(rng: np.random.Generator, mdp: MDP, state: int, action: int) -> St
 
 
 def episode_returns(episode: Episode, rest: float) -> Float[np.ndarray, "T"]:
-    """G_t for every t; if the episode was cut off, `rest` stands for what would follow.
+    """Return G_t for every t of an episode, with an estimate `rest` of G_T.
 
         G_t = R_{t+1} + gamma G_{t+1},   G_T = rest
 
-    After an ending `rest` does not count, since the last discount is 0.
+    `rest` counts only if the episode was cut off: after an ending the last discount is
+    0. Source: Sutton & Barto (2018), eq. 3.9; Pardo et al. (2018) for the cut-off.
     """
     rewards = episode.rewards.copy()
     rewards[-1] += episode.discounts[-1] * rest
@@ -100,14 +104,13 @@ def epsilon_greedy(
     available: Bool[Array, "*states A"],
     exploration: Scalar,
 ) -> Float[Array, "*states A"]:
-    """pi(a | s): with probability epsilon any available action, else the best one.
+    """Return pi(a | s): any available action with probability epsilon, else the best.
 
         epsilon / |A(s)| + (1 - epsilon) [ a is best ] / number of best actions
 
-    The best action is one of those that may be explored, too. Those that tie for the
-    best share its part, so that a learner who knows nothing yet tries everything.
-
-    Source: S&B section 5.4.
+    Exploration includes the best action. Actions that tie for the best share its part,
+    so that a learner tries everything at the beginning.
+    Source: Sutton & Barto (2018), section 5.4.
     """
     q = action_values
     best_value = q.max(-1, where=available, initial=-np.inf, keepdims=True)
@@ -118,13 +121,13 @@ def epsilon_greedy(
 
 
 def draw(rng: np.random.Generator, probs: Float[np.ndarray, "n"]) -> int:
-    """An index from 0 to n - 1, each with its probability.
+    """Return an index from 0 to n - 1, drawn with the given probabilities.
 
     The probabilities, laid end to end, cover the line from 0 to 1. A number drawn
     uniformly from that line falls into one of them. (Inverse transform sampling.)
     """
     ends = probs.cumsum()
-    # Times the last end, as rounding may leave it just below 1, and a point beyond it
+    # Times the last end: rounding may leave it just below 1, and a point beyond it
     # would fall into no interval, or into one of probability 0.
     point = rng.random() * ends[-1]
     return int((ends <= point).sum())

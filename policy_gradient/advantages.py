@@ -1,11 +1,11 @@
-"""How much better was it than expected?
+"""Advantages: by how much was the outcome of an action better than expected?
 
     return           G_t = R_{t+1} + gamma G_{t+1}
     TD error         delta_t = R_{t+1} + gamma v(S_{t+1}) - v(S_t)
     GAE              A_t = delta_t + gamma lambda A_{t+1}
 
-All three are one backward recursion. It stops at the end of an episode because the
-discount there is 0, and at a cut-off because `continues` is 0. With lambda = 1 the
+Returns and GAE are one backward recursion. It stops at the end of an episode because
+the discount there is 0, and at a cut-off because `continues` is 0. With lambda = 1 the
 advantage is the return minus the value; with lambda = 0 it is the TD error.
 
 Source: Sutton & Barto (2018), eqs. 3.9, 6.5, 7.1; Schulman et al. (2016), eq. 16.
@@ -19,7 +19,7 @@ from policy_gradient.trajectory import Trajectory
 
 
 def td_errors(trajectory: Trajectory) -> Float[Array, "time"]:
-    """delta_t = R_{t+1} + gamma v(S_{t+1}) - v(S_t), and v is 0 where it ended.
+    """TD errors R_{t+1} + gamma v(S_{t+1}) - v(S_t); after an ending, v is 0.
 
     Source: Sutton & Barto (2018), eq. 6.5.
     """
@@ -30,17 +30,19 @@ def td_errors(trajectory: Trajectory) -> Float[Array, "time"]:
 def generalized_advantages(
     trajectory: Trajectory, trace_decay: float | Float[Array, ""]
 ) -> Float[Array, "time"]:
-    """GAE(lambda): the TD errors, summed backwards with weight gamma lambda.
+    """GAE(lambda): the sum over k of (gamma lambda)^k delta_{t+k}, in one episode.
 
     Source: Schulman et al. (2016), eq. 16.
     """
 
-    def backward(advantage, step):
+    def backward(
+        advantage: Float[Array, ""], step: tuple[Float[Array, ""], Float[Array, ""]]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         td_error, trace = step
         advantage = td_error + trace * advantage
         return advantage, advantage
 
-    # The trace is cut wherever the next row is another episode's.
+    # The trace is cut wherever the next row belongs to another episode.
     traces = trace_decay * trajectory.discounts * trajectory.continues
     steps = (td_errors(trajectory), traces)
     start = jnp.zeros_like(traces[0])
@@ -48,8 +50,9 @@ def generalized_advantages(
 
 
 def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
-    """G_t = R_{t+1} + gamma G_{t+1}, within the episode: GAE(1) over values of 0.
+    """Returns G_t = R_{t+1} + gamma G_{t+1} within each episode.
 
+    They are GAE(1) of a critic whose values are all 0.
     Source: Sutton & Barto (2018), eq. 3.9.
     """
     zeros = jnp.zeros_like(trajectory.rewards)
@@ -59,9 +62,9 @@ def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
 
 
 def n_step_advantages(trajectory: Trajectory, n: int) -> Float[Array, "time"]:
-    """R_{t+1} + ... + gamma^n v(S_{t+n}) - v(S_t), from at most n steps each.
+    """n-step advantages R_{t+1} + ... + gamma^n v(S_{t+n}) - v(S_t).
 
-    Fewer where the episode stops or the rows end before: then the bootstrap is there.
+    Where the episode or the rows stop within n steps, the value there is used instead.
     Source: Sutton & Barto (2018), eq. 7.1.
     """
     errors = td_errors(trajectory)
@@ -70,19 +73,21 @@ def n_step_advantages(trajectory: Trajectory, n: int) -> Float[Array, "time"]:
     for _ in range(n):
         advantages = advantages + weights * errors
         weights = weights * traces
-        # What lies one step further on; beyond the last row there is nothing.
+        # Move on by one step; beyond the last row there is nothing.
         errors, traces = (jnp.append(x[1:], 0.0) for x in (errors, traces))
     return advantages
 
 
 def discounts_to_date(trajectory: Trajectory) -> Float[Array, "time"]:
-    """gamma^t, counted from the start of the episode that row t belongs to.
+    """The weight gamma^t of each row, with t counted from the start of its episode.
 
-    The policy gradient of J = E[G_0] weighs step t by it (Sutton & Barto 2018, p. 328);
-    most code leaves it out, and then follows the gradient of something else.
+    The policy gradient of J = E[G_0] weighs step t by it. Most code leaves it out, and
+    then does not follow the gradient of J. Source: Sutton & Barto (2018), p. 328.
     """
 
-    def forward(weight, step):
+    def forward(
+        weight: Float[Array, ""], step: tuple[Float[Array, ""], Float[Array, ""]]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
         discount, goes_on = step
         following = jnp.where(goes_on > 0, weight * discount, 1.0)
         return following, weight
@@ -93,8 +98,10 @@ def discounts_to_date(trajectory: Trajectory) -> Float[Array, "time"]:
 
 
 def normalize(advantages: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """Mean 0 and standard deviation 1: the step size stops depending on the rewards.
+    """Shift and scale advantages to mean 0 and standard deviation 1.
 
-    Not in the PPO paper, but in its authors' code (Huang et al. 2022, detail 7).
+    The size of a gradient step then no longer depends on the unit of the rewards. The
+    PPO paper does not have it, but its authors' code does. Source: Huang et al. (2022),
+    detail 7.
     """
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

@@ -1,8 +1,8 @@
-"""What to look at while it learns: the same few numbers for every algorithm.
+"""Numbers to watch during training; every algorithm reports the same ones.
 
-    entropy              falls as the policy makes up its mind; to 0 too soon is a fault
+    entropy              falls as the policy becomes certain; 0 too soon is a fault
     approximate KL       how far one update moved the policy
-    clip fraction        how many samples have left PPO's clip range
+    clip fraction        the share of samples whose ratio has left PPO's clip range
     explained variance   of the returns, by the critic: 1 is perfect, 0 is a constant
     gradient norm        a jump is a warning
     first ratio          pi / pi_old before the first step: 1, or there is a bug
@@ -13,15 +13,15 @@ Source: Schulman (2020), "Approximating KL divergence"; Huang et al. (2022).
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Float, Int, Scalar
 
+from policy_gradient.objectives import importance_ratio
 from policy_gradient.policies import Evaluation
-from policy_gradient.trajectory import Trajectory, masked_mean
+from policy_gradient.trajectory import Batch, masked_mean
 
 
 class Diagnostics(NamedTuple):
-    """How an update went: means over its gradient steps, but for `first_ratio`."""
+    """Measurements of one update: means over its gradient steps, but `first_ratio`."""
 
     loss: Float[Array, "..."]
     entropy: Float[Array, "..."]  # of the policy, in nats
@@ -33,9 +33,9 @@ class Diagnostics(NamedTuple):
 
 
 class History(NamedTuple):
-    """One row per update: what was sampled, then the `Diagnostics`."""
+    """One row per update: what was sampled, then its `Diagnostics`."""
 
-    steps: Int[Array, "..."]  # of the environments, so far
+    steps: Int[Array, "..."]  # of all environments, since training began
     episode_return: Float[Array, "..."]  # mean G_0 of those that stopped; nan if none
     loss: Float[Array, "..."]
     entropy: Float[Array, "..."]
@@ -46,26 +46,32 @@ class History(NamedTuple):
     first_ratio: Float[Array, "..."]
 
 
-def of_one_step(
+def measure(
     loss: Scalar,
-    gradient: PyTree,
-    before: Evaluation,
-    after: Evaluation,
-    trajectories: Trajectory,
-    targets: Float[Array, "n time"],
+    now: Evaluation,
+    batch: Batch,
+    clip: float | Scalar = float("inf"),
 ) -> Diagnostics:
-    """Of an update with one gradient step, of which nothing is clipped."""
-    mask = trajectories.mask
+    """Return the diagnostics of one gradient step; its norm is 0 until it is known.
+
+    Args:
+        loss: the loss at the present parameters.
+        now: the batch's actions, evaluated at the present parameters.
+        batch: the samples; those of weight 0 do not count.
+        clip: eps of PPO's clip range; infinite for algorithms that do not clip.
+    """
+    ratios = jnp.vectorize(importance_ratio)(now.log_prob, batch.log_probs)
+    outside = (jnp.abs(ratios - 1.0) > clip).astype(ratios.dtype)
     return Diagnostics(
         loss=loss,
-        entropy=masked_mean(before.entropy, mask),
-        approx_kl=approximate_kl(after.log_prob, trajectories.log_probs, mask),
-        clip_fraction=jnp.zeros_like(loss),
-        explained_variance=explained_variance(trajectories.values, targets, mask),
-        gradient_norm=optax.tree.norm(gradient),
-        first_ratio=masked_mean(
-            jnp.exp(before.log_prob - trajectories.log_probs), mask
+        entropy=masked_mean(now.entropy, batch.weights),
+        approx_kl=approximate_kl(now.log_prob, batch.log_probs, batch.weights),
+        clip_fraction=masked_mean(outside, batch.weights),
+        explained_variance=explained_variance(
+            batch.values, batch.value_targets, batch.weights
         ),
+        gradient_norm=jnp.zeros_like(loss),
+        first_ratio=masked_mean(ratios, batch.weights),
     )
 
 
@@ -74,7 +80,10 @@ def approximate_kl(
     old_log_probs: Float[Array, "*n"],
     mask: Float[Array, "*n"],
 ) -> Scalar:
-    """KL(pi_old || pi) from samples of pi_old: the mean of rho - 1 - log rho."""
+    """KL(pi_old || pi), estimated from samples of pi_old: mean of rho - 1 - log rho.
+
+    Source: Schulman (2020), "Approximating KL divergence", the estimator k3.
+    """
     log_ratios = log_probs - old_log_probs
     return masked_mean(jnp.exp(log_ratios) - 1.0 - log_ratios, mask)
 
@@ -84,20 +93,23 @@ def explained_variance(
 ) -> Scalar:
     """1 - Var[target - v] / Var[target]: 1 for a perfect critic, 0 for a constant one.
 
-    0 too where the targets do not vary.
+    It is also 0 where the targets do not vary.
     """
 
-    def variance(x):
+    def variance(x: Float[Array, "*n"]) -> Scalar:
         return masked_mean((x - masked_mean(x, mask)) ** 2, mask)
 
-    of_targets = variance(targets)
-    varies = of_targets > 0
-    share = variance(targets - values) / jnp.where(varies, of_targets, 1.0)
+    total = variance(targets)
+    varies = total > 0
+    share = variance(targets - values) / jnp.where(varies, total, 1.0)
     return jnp.where(varies, 1.0 - share, 0.0)
 
 
-def mean_where_known(x: Float[Array, "*n"]) -> Scalar:
-    """The mean of what is not nan, as is the return of an episode that goes on."""
-    known = ~jnp.isnan(x)
-    total = jnp.sum(jnp.where(known, x, 0.0))
-    return jnp.where(known.any(), total / jnp.maximum(known.sum(), 1), jnp.nan)
+def mean_of_finished(returns: Float[Array, "*n"]) -> Scalar:
+    """Return the mean of the entries that are not nan, or nan if there are none.
+
+    The return of an episode that has not stopped yet is nan.
+    """
+    finished = ~jnp.isnan(returns)
+    total = jnp.sum(jnp.where(finished, returns, 0.0))
+    return jnp.where(finished.any(), total / jnp.maximum(finished.sum(), 1), jnp.nan)

@@ -21,9 +21,9 @@ CALLS = {
 zeros = jnp.zeros(99)
 now = Evaluation(jnp.log(jnp.linspace(0.3, 0.9, 99)), zeros, zeros)
 old = jnp.log(jnp.linspace(0.77, 0.1, 99))
-batch = improvement.Batch(zeros, zeros, old, zeros, now.log_prob, zeros, zeros + 1)
-config = improvement.ImproveConfig(clip=1.0)
-total, measured = improvement.loss(zeros, batch, lambda *_: now, config)
+batch = Batch(zeros, zeros, old, zeros, now.log_prob, zeros, zeros + 1)
+wide = config.ImproveConfig(clip=1.0)
+total, measured = ppo.loss(zeros, batch, lambda *_: now, 0.0, wide)
 answer = measured.first_ratio""",
     "generalized_advantages": """
 rows = jnp.arange(29) / 7.0

@@ -1,40 +1,49 @@
-"""Large worlds: inexact policy iteration, made fast.  Outside the reading order.
+"""Large MDPs: inexact policy iteration, compiled.
 
     pi   <-  greedy for v
     v    <-  v + d      where  (I - gamma T_pi) d = T v - v,  solved roughly
 
 As in `mdp.planning.policy_iteration` the policy is improved greedily and then
-evaluated, but only roughly: to evaluate exactly a policy that the next round will throw
-away is wasted work. It stops on bounds for v* from above and below (see `mdp.bounds`).
+evaluated, but only roughly: an exact evaluation of a policy that the next round
+replaces is wasted work. It stops on bounds for v* from above and below
+(`small.bounds_on_error`).
 
-The table of outcomes is kept in one of two forms:
+The table of outcomes has one of two forms:
 
-- Few outcomes, as on a grid: compiled (`mdp.compiled_table`). The evaluation is by
-  BiCGSTAB: a sweep carries news one state further, where a step of BiCGSTAB fits the
-  correction to all that is known so far.
-- Many outcomes, as in a random world: a sparse matrix of scipy's, and the evaluation is
-  by sweeps, since there news is everywhere after a few of them.
+- Few outcomes, as on a grid: `CompiledTable`. The evaluation is by BiCGSTAB. A sweep
+  carries a change one state further; a step of BiCGSTAB fits the correction to all
+  changes so far.
+- Many outcomes, as in a random MDP: `SparseTable`, a sparse matrix of scipy's. The
+  evaluation is by sweeps, because there a change is everywhere after a few of them.
+
+States come last in every array of the compiled table, so that a backup reads and writes
+memory in order. A sum over outcomes that is written out, b = 0, 1, ..., and a maximum
+over actions, become one loop over the states. With states first, as in `MDP`, that loop
+takes three times as long on a grid of a million states.
 
 Source: Mrkaic (2002), "Policy iteration accelerated with Krylov methods"; Puterman
-(1994), section 6.5, for modified policy iteration.
+(1994), section 6.5, for modified policy iteration; van der Vorst (1992) for BiCGSTAB.
 Shapes: S states, A actions, B outcomes per pair.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial, reduce
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jax import lax
+from jaxtyping import Array, Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
-from mdp.bounds import bounds_on_error, one_gamma
-from mdp.fast.compiled_table import MAX_SWEEPS, compiled
+from mdp.fast.small import aligned, bounds_on_error, one_gamma
 from mdp.model import MDP
 from mdp.planning import Solution
 
-# Evaluate until this share of the change is left, or that one if no more than so many
-# states changed their action, for then the policy is here to stay.
+# Evaluate until this share of the change is left. The close one is used when at most
+# FEW_CHANGES states changed their action, because then the policy is almost final.
 ROUGHLY, CLOSELY, FEW_CHANGES = 0.05, 1e-6, 10
 
 # After so many rounds evaluate by sweeps, which are slow and sure.
@@ -43,24 +52,91 @@ PATIENCE = 40
 # Up to so many outcomes in a state it pays to write them all out and compile them.
 FEW_OUTCOMES = 64
 
+# Take at most so many steps of BiCGSTAB, or sweeps.
+MAX_STEPS = 60
+MAX_SWEEPS = 20
+
+
+class CompiledTable(NamedTuple):
+    """The MDP with states last: q(s, a) = rewards + sum_b weights v(next_states)."""
+
+    weights: Float[Array, "A B S"]  # probability times discount
+    next_states: Int[Array, "A B S"]
+    rewards: Float[Array, "A S"]  # expected; -inf where unavailable
+
+    def improve(self, values: Float[Array, "S"]) -> tuple[Callable[[], Any], Any, Any]:
+        """Return q (by a call), its maximum, and the first action that has it."""
+        return partial(_backup, self, values), *_best_of_backup(self, values)
+
+    def correction(
+        self, actions: Array, change: Array, share: float, patient: bool
+    ) -> Float[Array, "S"]:
+        """Return v_pi - v, roughly: by BiCGSTAB while patient, and then by sweeps."""
+        row = _take_rows(self.weights, self.next_states, actions)
+        if patient:
+            return _solve_roughly(*row, change, share)
+        return _add_up_sweeps(*row, change)
+
+
+class SparseTable(NamedTuple):
+    """The MDP as sparse rows of B entries, one row of gamma T for every pair."""
+
+    weights: Float[np.ndarray, "SA B"]  # times `discount`: probability times discount
+    next_states: Int[np.ndarray, "SA B"]
+    discount: float
+    rewards: Float[np.ndarray, "S A"]  # expected; -inf where unavailable
+
+    def improve(
+        self, values: Float[np.ndarray, "S"]
+    ) -> tuple[Callable[[], Any], Any, Any]:
+        """Return q (by a call), its maximum, and the first action that has it."""
+        expected = self.rows(self.weights, self.next_states) @ (self.discount * values)
+        q = self.rewards + expected.reshape(self.rewards.shape)
+        actions = q.argmax(-1)
+        return lambda: q, q[np.arange(len(q)), actions], actions
+
+    def correction(
+        self, actions: np.ndarray, change: np.ndarray, share: float, patient: bool
+    ) -> Float[np.ndarray, "S"]:
+        """Return the sum of (gamma T_pi)^k change, until new terms are nearly even."""
+        pairs = np.arange(len(actions)) * self.rewards.shape[1] + actions
+        policy = self.rows(self.weights[pairs], self.next_states[pairs])
+        step = correction = change
+        enough = share * np.ptp(change)
+        for _ in range(MAX_SWEEPS):
+            step = policy @ (self.discount * step)
+            correction = correction + step
+            if np.ptp(step) <= enough:
+                break
+        return correction
+
+    def rows(self, weights: np.ndarray, next_states: np.ndarray) -> csr_array:
+        """Return these rows as a sparse matrix."""
+        starts = np.arange(0, weights.size + 1, weights.shape[1], dtype=np.int32)
+        shape = len(weights), len(self.rewards)
+        return csr_array((weights.ravel(), next_states.ravel(), starts), shape=shape)
+
 
 def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solution:
-    """v* by inexact policy iteration: for worlds with very many states.
+    """Return v* by inexact policy iteration, for MDPs with very many states.
 
         pi(s)  <-  argmax_a q(s, a);    v  <-  roughly (I - gamma T_pi)^{-1} r_pi
 
-    Promises what `value_iteration` promises: if gamma < 1, `converged` means |values -
-    v*| <= epsilon / 2 in every state; if gamma = 1, that no value changed by more than
-    epsilon in the last backup. `values` are the maxima of `action_values`. `residuals`
-    holds the largest change in each round's backup. The first call for a new shape may
-    compile for a few seconds.
+    It promises what `value_iteration` promises: if gamma < 1, `converged` means |values
+    - v*| <= epsilon / 2 in every state; if gamma = 1, that no value changed by more
+    than epsilon in the last backup. `values` are the maxima of `action_values`.
+    `residuals` holds the largest change in each round's backup. The first call for a
+    new shape may compile for a few seconds.
+
+    Source: Mrkaic (2002); Puterman (1994), section 6.5.
     """
     _, num_actions, num_outcomes = mdp.probs.shape
-    form = compiled if num_actions * num_outcomes <= FEW_OUTCOMES else sparse
+    few = num_actions * num_outcomes <= FEW_OUTCOMES
     least, most = expected_discounts(mdp)
-    residuals, old_actions = [], -1
+    residuals: list[float] = []
+    old_actions: Any = -1
     with jax.enable_x64(True):
-        table, values = form(mdp)
+        table, values = compiled_table(mdp) if few else sparse_table(mdp)
         while True:
             q, best, actions = table.improve(values)
             change = best - values
@@ -80,7 +156,7 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
 
 
 def expected_discounts(mdp: MDP) -> tuple[float, float]:
-    """The smallest and the largest expected discount of any available pair."""
+    """Return the smallest and the largest expected discount of any available pair."""
     gamma = one_gamma(mdp.discounts)
     if gamma is not None:
         return gamma, gamma
@@ -88,43 +164,22 @@ def expected_discounts(mdp: MDP) -> tuple[float, float]:
     return expected.min(), expected.max()
 
 
-class SparseTable(NamedTuple):
-    """Gamma T as sparse rows of B entries, one row for every pair."""
-
-    weights: Float[np.ndarray, "SA B"]  # times `discount`: probability times discount
-    next_states: Int[np.ndarray, "SA B"]
-    discount: float
-    rewards: Float[np.ndarray, "S A"]  # expected; -inf where unavailable
-
-    def improve(self, values: Float[np.ndarray, "S"]):
-        """One backup: q, the best of it, and the first action that has it."""
-        expected = self.rows(self.weights, self.next_states) @ (self.discount * values)
-        q = self.rewards + expected.reshape(self.rewards.shape)
-        actions = q.argmax(-1)
-        return lambda: q, q[np.arange(len(q)), actions], actions
-
-    def correction(self, actions, change, share, patient=False):
-        """The sum of (gamma T_pi)^k change, until what is added is roughly even."""
-        pairs = np.arange(len(actions)) * self.rewards.shape[1] + actions
-        policy = self.rows(self.weights[pairs], self.next_states[pairs])
-        step = correction = change
-        enough = share * np.ptp(change)
-        for _ in range(MAX_SWEEPS):
-            step = policy @ (self.discount * step)
-            correction = correction + step
-            if np.ptp(step) <= enough:
-                break
-        return correction
-
-    def rows(self, weights, next_states) -> csr_array:
-        """These rows as a matrix of scipy's."""
-        starts = np.arange(0, weights.size + 1, weights.shape[1], dtype=np.int32)
-        shape = len(weights), len(self.rewards)
-        return csr_array((weights.ravel(), next_states.ravel(), starts), shape=shape)
+def compiled_table(mdp: MDP) -> tuple[CompiledTable, Float[Array, "S"]]:
+    """Return the compiled table, and the best reward of every state as first values."""
+    num_states, num_actions, num_outcomes = mdp.probs.shape
+    shape = (num_actions, num_outcomes, num_states)
+    weights, next_states = aligned(shape), aligned(shape, np.int32)
+    rewards = aligned((num_actions, num_states))
+    np.multiply(mdp.probs, mdp.discounts, out=np.moveaxis(weights, -1, 0))
+    np.moveaxis(next_states, -1, 0)[:] = mdp.next_states
+    np.einsum("sab,sab->sa", mdp.probs, mdp.rewards, out=rewards.T)
+    rewards.T[~mdp.available] = -np.inf
+    table = CompiledTable(*map(jnp.asarray, (weights, next_states, rewards)))
+    return table, table.rewards.max(0)
 
 
-def sparse(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
-    """The MDP as sparse rows; and the best reward of every state, to begin with."""
+def sparse_table(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
+    """Return the sparse table, and the best reward of every state as first values."""
     num_outcomes = mdp.probs.shape[-1]
     # The usual case, one gamma and no ends, needs no array of products.
     weights, discount = mdp.probs, one_gamma(mdp.discounts)
@@ -134,9 +189,121 @@ def sparse(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
     rewards[~mdp.available] = -np.inf
     table = SparseTable(
         weights.reshape(-1, num_outcomes),
-        # 32-bit from the start: else scipy looks for the largest before every product.
+        # 32-bit: scipy would look for the largest index before every product.
         mdp.next_states.astype(np.int32).reshape(-1, num_outcomes),
         discount,
         rewards,
     )
     return table, rewards.max(-1)
+
+
+@jax.jit
+def _backup(table: CompiledTable, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+    """Return q(s, a) = r(s, a) + sum_b weights(s, a, b) v(next_states(s, a, b))."""
+    return jnp.stack(_backups(table, values), -1)
+
+
+@jax.jit
+def _best_of_backup(
+    table: CompiledTable, values: Float[Array, "S"]
+) -> tuple[Float[Array, "S"], Int[Array, "S"]]:
+    """Return the largest q of every state, and the first action that has it."""
+    q = _backups(table, values)
+    best = reduce(jnp.maximum, q)
+    actions = jnp.zeros(len(values), jnp.int32)
+    for a in reversed(range(len(q))):
+        actions = jnp.where(q[a] == best, a, actions)
+    return best, actions
+
+
+def _backups(
+    table: CompiledTable, values: Float[Array, "S"]
+) -> list[Float[Array, "S"]]:
+    """Return q for each action, as a list."""
+    return [r + _expected(w, n, values) for w, n, r in zip(*table, strict=True)]
+
+
+def _expected(
+    weights: Float[Array, "B S"], next_states: Int[Array, "B S"], values: Array
+) -> Float[Array, "S"]:
+    """Return sum_b weights(s, b) v(next_states(s, b)), written out."""
+    # Without a check of the bounds, which `validate` made once.
+    return sum(
+        w * values.at[following].get(mode="promise_in_bounds")
+        for w, following in zip(weights, next_states, strict=True)
+    )
+
+
+@jax.jit
+def _take_rows(
+    weights: Float[Array, "A B S"],
+    next_states: Int[Array, "A B S"],
+    actions: Int[Array, "S"],
+) -> tuple[Float[Array, "B S"], Int[Array, "B S"]]:
+    """Return the rows of gamma T that these actions leave, in float32.
+
+    The correction's own error is corrected in the next round, and a sweep costs what it
+    reads.
+    """
+    which = jnp.broadcast_to(actions, weights.shape[1:])
+    return (
+        lax.select_n(which, *weights.astype(jnp.float32)),
+        lax.select_n(which, *next_states),
+    )
+
+
+@jax.jit
+def _add_up_sweeps(
+    weights: Float[Array, "B S"],
+    next_states: Int[Array, "B S"],
+    change: Float[Array, "S"],
+) -> Float[Array, "S"]:
+    """Return the sum of (gamma T_pi)^k change, for k = 0, 1, ..., MAX_SWEEPS."""
+
+    def sweep(_: Any, correction: Float[Array, "S"]) -> Float[Array, "S"]:
+        return change + _expected(weights, next_states, correction)
+
+    return lax.fori_loop(0, MAX_SWEEPS, sweep, change)
+
+
+@jax.jit
+def _solve_roughly(
+    weights: Float[Array, "B S"],
+    next_states: Int[Array, "B S"],
+    change: Float[Array, "S"],
+    share: Float[Array, ""],
+) -> Float[Array, "S"]:
+    """Solve (I - gamma T_pi) d = change roughly, by BiCGSTAB from d = 0.
+
+    Source: van der Vorst (1992), "Bi-CGSTAB".
+    """
+    # Scaled, so that the squares of small changes do not vanish in float32.
+    scale = abs(change).max()
+    wanted = (change / scale).astype(jnp.float32)
+
+    def system(x: Float[Array, "S"]) -> Float[Array, "S"]:
+        return x - _expected(weights, next_states, x)
+
+    def unfinished(carry: tuple) -> Array:
+        _, residual, *_, steps = carry
+        return (residual @ residual > share**2 * total) & (steps < MAX_STEPS)
+
+    def step(carry: tuple) -> tuple:
+        solution, residual, direction, rho, steps = carry
+        moved = system(direction)
+        alpha = rho / (wanted @ moved)
+        halfway = residual - alpha * moved
+        turned = system(halfway)
+        omega = (turned @ halfway) / (turned @ turned)
+        solution = solution + alpha * direction + omega * halfway
+        residual = halfway - omega * turned
+        new_rho = wanted @ residual
+        beta = new_rho / rho * alpha / omega
+        direction = residual + beta * (direction - omega * moved)
+        return solution, residual, direction, new_rho, steps + 1
+
+    total = wanted @ wanted
+    start = jnp.zeros_like(wanted), wanted, wanted, total, 0
+    solution, residual, *_ = lax.while_loop(unfinished, step, start)
+    # BiCGSTAB can break down (0 / 0); then one backup is the correction.
+    return scale * jnp.where(residual @ residual < total, solution, wanted)

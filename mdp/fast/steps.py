@@ -1,8 +1,10 @@
-"""The compiled loop behind `mdp.learn_many`: one step of every learner, over and over.
+"""One step of a learner, compiled, and mapped over many learners.
 
-This file stands outside the reading order, and has no equation of its own: the targets
-are those of `mdp.control`, the choice that of `mdp.sampling`. A step is written for one
-learner, and mapped over all of them.
+The targets are those of `mdp.control`, and the exploration is that of `mdp.sampling`.
+A step is written for one learner, and mapped over all of them.
+
+Source: Sutton & Barto (2018), sections 6.4 to 6.6.  Shapes: S states, A actions, B
+outcomes per pair.
 """
 
 from functools import partial
@@ -15,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from mdp.configs import ControlConfig, schedule
 from mdp.control import (
+    ControlAlgorithm,
     expected_sarsa,
     expected_sarsa_target,
     q_learning_target,
@@ -24,21 +27,18 @@ from mdp.control import (
 from mdp.model import MDP
 from mdp.sampling import epsilon_greedy
 
-# Steps between two looks at which learners have finished.
+# Number of steps that run compiled, between two looks at which learners have finished.
 STEPS_PER_CHUNK = 512
 
-# The most numbers that one step reads: the start, its action, the outcome, the action.
+# One step reads at most 4 random numbers: start, its action, outcome, next action.
 NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK
 
 
-class World(NamedTuple):
-    """What a step looks up: the tables of the MDP and the numbers of the config."""
+class StepTables(NamedTuple):
+    """The tables of the MDP and the numbers of the config that a step looks up."""
 
+    mdp: MDP
     ends: Float[Array, "S A B"]  # cumulative probabilities of the outcomes
-    next_states: Int[Array, "S A B"]
-    rewards: Float[Array, "S A B"]
-    discounts: Float[Array, "S A B"]
-    available: Bool[Array, "S A"]
     starts: Int[Array, "starts"]  # the states that an episode may start in
     start_ends: Float[Array, "starts"]  # their cumulative probabilities
     num_episodes: Int[Array, ""]
@@ -49,124 +49,54 @@ class World(NamedTuple):
     exploration_decay: Float[Array, ""] | None  # None where it is 0
 
 
-class Life(NamedTuple):
-    """Where a learner stands."""
+class LearnerState(NamedTuple):
+    """The state of a learner between two steps."""
 
     q: Float[Array, "S A"]
-    counts: Int[Array, "S A"]  # how often each entry was learned about
+    counts: Int[Array, "S A"]  # number of updates of each entry
     state: Int[Array, ""]
-    action: Int[Array, ""]  # that Sarsa has chosen already
-    num_read: Int[Array, ""]  # numbers read from the stream in this chunk
-    num_episodes: Int[Array, ""]  # that are over
+    action: Int[Array, ""]  # the action that Sarsa has chosen already
+    num_read: Int[Array, ""]  # random numbers read in this chunk
+    num_episodes: Int[Array, ""]  # number of finished episodes
     time: Int[Array, ""]  # steps taken in this episode
-    earned: Float[Array, ""]  # in this episode, discounted
-    reach: Float[Array, ""]  # the product of its discounts so far
+    earned: Float[Array, ""]  # discounted rewards of this episode so far
+    reach: Float[Array, ""]  # product of its discounts so far
 
 
-class Lived(NamedTuple):
-    """What one step leaves to remember."""
+class StepRecord(NamedTuple):
+    """The record of one step."""
 
-    over: Bool[Array, ""]  # did it end or cut off an episode?
-    earned: Float[Array, ""]  # in the episode up to here, discounted
-    time: Int[Array, ""]  # steps in the episode up to here
-    pair: Int[Array, ""]  # s A + a, the entry of q that was learned about
+    over: Bool[Array, ""]  # True if the step ended or cut off an episode
+    earned: Float[Array, ""]  # discounted rewards of the episode up to here
+    time: Int[Array, ""]  # steps of the episode up to here
+    pair: Int[Array, ""]  # s A + a, the entry of q that was updated
     value: Float[Array, ""]  # q(s, a) afterwards
 
 
 @partial(jax.jit, static_argnames="algorithm")
-def take_steps(world, numbers, lives, algorithm):
-    """The next steps of the learners, all lanes together."""
+def take_steps(
+    tables: StepTables,
+    numbers: Float[Array, "learners numbers"],
+    learners: LearnerState,
+    algorithm: ControlAlgorithm,
+) -> tuple[LearnerState, StepRecord]:
+    """Return the learners after STEPS_PER_CHUNK steps, and the record of each step."""
 
-    def step_together(lives, _):
-        return jax.vmap(partial(_step, world, algorithm))(numbers, lives)
+    def step_together(
+        learners: LearnerState, _: None
+    ) -> tuple[LearnerState, StepRecord]:
+        return jax.vmap(partial(_step, tables, algorithm))(numbers, learners)
 
-    lives = lives._replace(num_read=jnp.zeros_like(lives.num_read))
-    return jax.lax.scan(step_together, lives, length=STEPS_PER_CHUNK)
-
-
-def _step(world, algorithm, numbers, life):
-    """One step of one learner: the body of the loops in `mdp.control`."""
-    read, q, counts = life.num_read, life.q, life.counts
-    exploration = world.exploration
-    if world.exploration_decay is not None:
-        episode = life.num_episodes + 1
-        exploration = schedule(exploration, world.exploration_decay, episode)
-
-    def policy(state):
-        return epsilon_greedy(q[state], world.available[state], exploration)
-
-    # An episode begins.
-    fresh = life.time == 0
-    start = world.starts[_draw(world.start_ends, numbers[read])]
-    state = jnp.where(fresh, start, life.state)
-    read += fresh
-
-    # It chooses: Sarsa has done so already, unless the episode has just begun.
-    action = _draw(policy(state).cumsum(), numbers[read])
-    if algorithm is sarsa:
-        action = jnp.where(fresh, action, life.action)
-    read += fresh if algorithm is sarsa else 1
-
-    # The world answers.
-    outcome = _draw(world.ends[state, action], numbers[read])
-    reward = world.rewards[state, action, outcome]
-    discount = world.discounts[state, action, outcome]
-    next_state = world.next_states[state, action, outcome]
-    read += 1
-
-    # It learns.
-    next_action = action
-    if algorithm is sarsa:
-        next_action = _draw(policy(next_state).cumsum(), numbers[read])
-        read += 1
-        target = sarsa_target(reward, discount, q[next_state], next_action)
-    elif algorithm is expected_sarsa:
-        next_policy = policy(next_state)
-        target = expected_sarsa_target(reward, discount, q[next_state], next_policy)
-    else:
-        next_available = world.available[next_state]
-        target = q_learning_target(reward, discount, q[next_state], next_available)
-    step_size = world.step_size
-    if world.step_size_decay is not None:
-        counts = counts.at[state, action].add(1)
-        count = counts[state, action]
-        step_size = schedule(step_size, world.step_size_decay, count)
-    q = q.at[state, action].add(step_size * (target - q[state, action]))
-
-    time = life.time + 1
-    earned = life.earned + life.reach * reward
-    # Who has finished goes on unseen: as nothing is ever over, nothing is noted.
-    active = life.num_episodes < world.num_episodes
-    over = active & ((discount == 0) | (time == world.max_steps))
-    after = Life(
-        q=q,
-        counts=counts,
-        state=next_state,
-        action=next_action,
-        num_read=read,
-        num_episodes=life.num_episodes + over,
-        time=jnp.where(over, 0, time),
-        earned=jnp.where(over, 0.0, earned),
-        reach=jnp.where(over, 1.0, life.reach * discount),
-    )
-    pair = state * world.available.shape[1] + action
-    return after, Lived(over, earned, time, pair, q[state, action])
+    learners = learners._replace(num_read=jnp.zeros_like(learners.num_read))
+    return jax.lax.scan(step_together, learners, length=STEPS_PER_CHUNK)
 
 
-def _draw(ends, number):
-    """As `mdp.sampling.draw`, from the cumulative probabilities and a number."""
-    return (ends <= number * ends[-1]).sum()
-
-
-def world_tables(mdp: MDP, config: ControlConfig) -> World:
-    """The tables as the loop reads them."""
+def step_tables(mdp: MDP, config: ControlConfig) -> StepTables:
+    """Return the tables of an MDP and a config in the form that `take_steps` reads."""
     starts = np.flatnonzero(mdp.start)
-    world = World(
+    tables = StepTables(
+        mdp=mdp,
         ends=mdp.probs.cumsum(-1),
-        next_states=mdp.next_states,
-        rewards=mdp.rewards,
-        discounts=mdp.discounts,
-        available=mdp.available,
         starts=starts,
         start_ends=mdp.start.cumsum()[starts],
         num_episodes=config.num_episodes,
@@ -176,12 +106,12 @@ def world_tables(mdp: MDP, config: ControlConfig) -> World:
         exploration=config.exploration,
         exploration_decay=config.exploration_decay or None,
     )
-    return jax.tree.map(jnp.asarray, world)
+    return jax.tree.map(jnp.asarray, tables)
 
 
-def newborn_life(mdp: MDP, config: ControlConfig) -> Life:
-    """A learner before its first step."""
-    return Life(
+def new_learner(mdp: MDP, config: ControlConfig) -> LearnerState:
+    """Return a learner before its first step."""
+    return LearnerState(
         q=np.where(mdp.available, config.initial_value, 0.0),
         counts=np.zeros(mdp.available.shape, int),
         state=0,
@@ -192,3 +122,94 @@ def newborn_life(mdp: MDP, config: ControlConfig) -> Life:
         earned=0.0,
         reach=1.0,
     )
+
+
+def _step(
+    tables: StepTables,
+    algorithm: ControlAlgorithm,
+    numbers: Float[Array, "numbers"],
+    learner: LearnerState,
+) -> tuple[LearnerState, StepRecord]:
+    """Take one step of one learner, as the loops in `mdp.control` do."""
+    mdp, q = tables.mdp, learner.q
+    read, fresh = learner.num_read, learner.time == 0
+    exploration = tables.exploration
+    if tables.exploration_decay is not None:
+        episode = learner.num_episodes + 1
+        exploration = schedule(exploration, tables.exploration_decay, episode)
+
+    def policy(state: Int[Array, ""]) -> Float[Array, "A"]:
+        return epsilon_greedy(q[state], mdp.available[state], exploration)
+
+    # The random numbers are read in the order in which the plain loops draw them.
+    start = tables.starts[_draw(tables.start_ends, numbers[read])]
+    state = jnp.where(fresh, start, learner.state)
+    read += fresh
+    action = _draw(policy(state).cumsum(), numbers[read])
+    if algorithm is sarsa:  # it has chosen already, but for the first step
+        action = jnp.where(fresh, action, learner.action)
+    read += fresh if algorithm is sarsa else 1
+    outcome = (state, action, _draw(tables.ends[state, action], numbers[read]))
+    reward, discount = mdp.rewards[outcome], mdp.discounts[outcome]
+    next_state = mdp.next_states[outcome]
+    read += 1
+
+    next_action, next_q = action, q[next_state]
+    if algorithm is sarsa:
+        next_action = _draw(policy(next_state).cumsum(), numbers[read])
+        read += 1
+        target = sarsa_target(reward, discount, next_q, next_action)
+    elif algorithm is expected_sarsa:
+        target = expected_sarsa_target(reward, discount, next_q, policy(next_state))
+    else:
+        available = mdp.available[next_state]
+        target = q_learning_target(reward, discount, next_q, available)
+    learner = _updated(tables, learner, state, action, target)
+    learner = learner._replace(state=next_state, action=next_action, num_read=read)
+    pair = state * mdp.num_actions + action
+    return _counted(tables, learner, reward, discount, pair)
+
+
+def _updated(
+    tables: StepTables,
+    learner: LearnerState,
+    state: Int[Array, ""],
+    action: Int[Array, ""],
+    target: Float[Array, ""],
+) -> LearnerState:
+    """Return the learner with q(s, a) moved towards the target."""
+    q, counts, step_size = learner.q, learner.counts, tables.step_size
+    if tables.step_size_decay is not None:
+        counts = counts.at[state, action].add(1)
+        count = counts[state, action]
+        step_size = schedule(step_size, tables.step_size_decay, count)
+    q = q.at[state, action].add(step_size * (target - q[state, action]))
+    return learner._replace(q=q, counts=counts)
+
+
+def _counted(
+    tables: StepTables,
+    learner: LearnerState,
+    reward: Float[Array, ""],
+    discount: Float[Array, ""],
+    pair: Int[Array, ""],
+) -> tuple[LearnerState, StepRecord]:
+    """Return the learner with the step counted in its episode, and the record."""
+    time = learner.time + 1
+    earned = learner.earned + learner.reach * reward
+    # A learner that has finished goes on unseen: nothing it does is ever over.
+    active = learner.num_episodes < tables.num_episodes
+    over = active & ((discount == 0) | (time == tables.max_steps))
+    record = StepRecord(over, earned, time, pair, learner.q.ravel()[pair])
+    learner = learner._replace(
+        num_episodes=learner.num_episodes + over,
+        time=jnp.where(over, 0, time),
+        earned=jnp.where(over, 0.0, earned),
+        reach=jnp.where(over, 1.0, learner.reach * discount),
+    )
+    return learner, record
+
+
+def _draw(ends: Float[Array, "n"], number: Float[Array, ""]) -> Int[Array, ""]:
+    """Return an index as `mdp.sampling.draw` does, from cumulative probabilities."""
+    return (ends <= number * ends[-1]).sum()

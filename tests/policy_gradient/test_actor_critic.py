@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 
 import mdp
 from policy_gradient import actor_critic, exact
-from policy_gradient.actor_critic import ActorCriticConfig
 from policy_gradient.advantages import n_step_advantages, td_errors
+from policy_gradient.config import ActorCriticConfig
 from policy_gradient.policies import policy_table, tabular_softmax
 
 
@@ -19,12 +19,10 @@ def test_with_a_full_trace_the_target_is_the_return_as_far_as_the_rows_go(
     stacked = jax.tree.map(lambda x: x[None], three_episodes)
     full = actor_critic.estimate(stacked, ActorCriticConfig(trace_decay=1.0))
     none = actor_critic.estimate(stacked, ActorCriticConfig(trace_decay=0.0))
-    assert_allclose(
-        full.advantages[0], n_step_advantages(three_episodes, 11), rtol=1e-5
-    )
-    assert_allclose(none.advantages[0], td_errors(three_episodes), rtol=1e-6)
+    assert_allclose(full.advantages, n_step_advantages(three_episodes, 11), rtol=1e-5)
+    assert_allclose(none.advantages, td_errors(three_episodes), rtol=1e-6)
     for found in (full, none):
-        targets = found.advantages + stacked.values
+        targets = found.advantages + three_episodes.values
         assert_allclose(found.value_targets, targets, rtol=1e-6)
 
 

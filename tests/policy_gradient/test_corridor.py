@@ -7,7 +7,7 @@ import pytest
 
 import mdp
 from policy_gradient import exact, policies, reinforce
-from policy_gradient.reinforce import ReinforceConfig
+from policy_gradient.config import ReinforceConfig
 
 NUM_RUNS = 40
 BEST = 2 - np.sqrt(2)  # p(right): with these eyes, to be undecided is optimal

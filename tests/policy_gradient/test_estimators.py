@@ -12,9 +12,9 @@ from numpy.testing import assert_allclose
 import mdp
 from policy_gradient import baselines, estimators, exact, reinforce
 from policy_gradient.advantages import discounts_to_date
+from policy_gradient.config import ReinforceConfig
 from policy_gradient.enumeration import enumerate_trajectories, moments
-from policy_gradient.policies import tabular_softmax, tabulate
-from policy_gradient.reinforce import ReinforceConfig
+from policy_gradient.policies import evaluator, tabular_softmax, tabulate
 
 KINDS = [
     estimators.whole_return,
@@ -200,9 +200,9 @@ def of_reinforce(world, policy, params, every, baseline):
 def reinforce_gradient(world, policy, params, baseline, rows):
     """What reinforce.py would climb along, from these episodes."""
     config = ReinforceConfig(num_episodes=2, baseline=baseline, constant=1.5)
-    advantages = reinforce.estimate(rows, config)
+    batch = reinforce.estimate(rows, config)
     descent = jax.grad(reinforce.loss, has_aux=True)(
-        doubles(params), rows, advantages, policy, world, config
+        doubles(params), batch, evaluator(policy, world.num_states), config
     )[0]
     return -descent.preferences
 

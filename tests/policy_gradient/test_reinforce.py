@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 
 import mdp
 from policy_gradient import exact, reinforce
-from policy_gradient.policies import policy_table, tabular_softmax
-from policy_gradient.reinforce import ReinforceConfig
+from policy_gradient.advantages import discounts_to_date
+from policy_gradient.config import ReinforceConfig
+from policy_gradient.policies import evaluator, policy_table, tabular_softmax
 from policy_gradient.rollout import to_jax
 
 BASELINES = ["none", "constant", "average", "leave_one_out", "value"]
@@ -25,10 +26,10 @@ def sampled_gradients(small, params, baseline):
     policy, table = tabular_softmax(small), to_jax(small)
 
     def estimate(key):
-        rows = reinforce.collect(params, key, table, policy, config)
-        advantages = reinforce.estimate(rows, config)
+        rollout = reinforce.collect(params, key, table, policy, config)
+        batch = reinforce.estimate(rollout.trajectory, config)
         gradient, _ = jax.grad(reinforce.loss, has_aux=True)(
-            params, rows, advantages, policy, table, config
+            params, batch, evaluator(policy, 4), config
         )
         return -gradient.preferences
 
@@ -68,9 +69,12 @@ def test_leaving_an_episode_out_undoes_what_the_average_shrinks(small, random_pa
     """Of 2 episodes of one length, the average of both halves every advantage."""
     policy, table = tabular_softmax(small), to_jax(small)
     config = ReinforceConfig(num_episodes=2, time_limit=1)
-    rows = reinforce.collect(random_params, jax.random.key(5), table, policy, config)
+    rows = reinforce.collect(
+        random_params, jax.random.key(5), table, policy, config
+    ).trajectory
     others = ReinforceConfig(num_episodes=2, time_limit=1, baseline="leave_one_out")
-    shrunk, whole = reinforce.estimate(rows, config), reinforce.estimate(rows, others)
+    shrunk = reinforce.estimate(rows, config).advantages
+    whole = reinforce.estimate(rows, others).advantages
     assert_allclose(shrunk, whole / 2, rtol=1e-5)
     assert np.abs(whole).min() > 0.01
     with pytest.raises(ValueError, match=r"at least 2 .* got 1"):
@@ -86,9 +90,14 @@ def test_a_baseline_changes_the_variance(small, random_params):
     def variance(offset):
         def estimate(key):
             rows = reinforce.collect(random_params, key, table, policy, config)
-            advantages = reinforce.estimate(rows, config) + offset
+            batch = reinforce.estimate(rows.trajectory, config)
+            gamma_to_t = jax.vmap(discounts_to_date)(rows.trajectory)
+            shifted = batch.advantages + gamma_to_t * offset
             return jax.grad(reinforce.loss, has_aux=True)(
-                random_params, rows, advantages, policy, table, config
+                random_params,
+                batch._replace(advantages=shifted),
+                evaluator(policy, 4),
+                config,
             )[0].preferences
 
         keys = jax.random.split(jax.random.key(4), 100)

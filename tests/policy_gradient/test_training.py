@@ -9,10 +9,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from policy_gradient import actor_critic, exact, ppo, reinforce, training
-from policy_gradient.actor_critic import ActorCriticConfig
+from policy_gradient.comparison.seeds import train_many
+from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
 from policy_gradient.policies import policy_table, tabular_softmax
-from policy_gradient.ppo import PPOConfig
-from policy_gradient.reinforce import ReinforceConfig
 
 CHECKPOINTS = np.array([100, 1000, 2000])
 ALGORITHMS = [
@@ -28,7 +27,7 @@ def test_many_side_by_side_are_each_what_it_would_be_alone(small, algorithm, con
     """Policies, and J in float64, after the last update that fits the checkpoint."""
     keys = jax.random.split(jax.random.key(0), 3)
     make = partial(algorithm.learner, small)
-    many = training.train_many(keys, config, make, CHECKPOINTS, 100)
+    many = train_many(keys, config, make, CHECKPOINTS, 100)
     steps = np.asarray(many.history.steps)
     assert (np.diff(steps) > 0).all()
     seed, c = 1, 1
@@ -54,8 +53,8 @@ def test_a_sweep_is_each_of_its_values(small, algorithm, config):
     together = jax.tree.map(lambda *x: np.array(x, np.float32), *values)
     make = partial(algorithm.learner, small)
     checkpoints = CHECKPOINTS[:2]
-    swept = training.train_many(keys, together, make, checkpoints, 100)
-    alone = training.train_many(keys[:1], values[1], make, checkpoints, 100)
+    swept = train_many(keys, together, make, checkpoints, 100)
+    alone = train_many(keys[:1], values[1], make, checkpoints, 100)
     assert_allclose(swept.policies[1], alone.policies[0], atol=1e-4)
     assert np.abs(swept.policies[0] - swept.policies[1]).max() > 0.05
 

@@ -1,0 +1,126 @@
+"""Settings of the three algorithms, one frozen dataclass each.
+
+The files that use them call theirs `Config`. To jax a config is a tree whose leaves are
+its floats, so that a sweep over them is one `vmap`.
+
+Source: Sutton & Barto (2018), pp. 330 and 332; Schulman et al. (2017), table 3.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import optax
+from jaxtyping import Array, Float, Int
+
+from mdp.interface import configs
+from policy_gradient.baselines import Baseline
+
+
+@configs.sweepable
+@dataclass(frozen=True)
+class ReinforceConfig:
+    """REINFORCE on a finite MDP (Sutton & Barto 2018, p. 330)."""
+
+    num_updates: int = 200  # batches, with one gradient step each
+    num_episodes: int = 16  # of a batch
+    time_limit: int = 100  # steps after which an episode is cut off
+    optimizer: Literal["adam", "sgd"] = "adam"  # S&B's is sgd: theta + alpha grad
+    step_size: float = 0.05  # of the optimiser
+    baseline: Baseline = "average"
+    constant: float = 0.0  # the baseline "constant", in units of return
+    value_weight: float = 0.5  # of the squared error, for the baseline "value"
+    weigh_by_discount: bool = True  # gamma^t at step t, as J = E[G_0] has it
+
+    def __post_init__(self) -> None:
+        fields = "num_updates num_episodes time_limit step_size"
+        configs.require_positive(self, *fields.split())
+        if self.baseline == "leave_one_out" and self.num_episodes < 2:
+            raise ValueError(
+                "num_episodes must be at least 2 for the baseline leave_one_out, "
+                f"got {self.num_episodes}"
+            )
+
+    @property
+    def num_environments(self) -> None:
+        """No environment runs on from batch to batch: each starts new episodes."""
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """Return the optimiser of that name, with a constant step size."""
+        optimizers = {"adam": optax.adam, "sgd": optax.sgd}
+        return optimizers[self.optimizer](self.step_size)
+
+
+@configs.sweepable
+@dataclass(frozen=True)
+class ActorCriticConfig:
+    """Actor-critic on a finite MDP (Sutton & Barto 2018, p. 332)."""
+
+    num_updates: int = 2000  # batches, with one gradient step each
+    num_environments: int = 16  # side by side
+    num_steps: int = 8  # n, of each environment in a batch
+    time_limit: int = 200  # steps after which an episode is cut off
+    step_size: float = 0.05  # of Adam
+    trace_decay: float = 0.95  # lambda of GAE; 1 is A2C's n-step return
+    value_weight: float = 0.5  # of the critic's squared error
+    entropy_weight: float = 0.01  # of the entropy bonus, in return per nat
+
+    def __post_init__(self) -> None:
+        fields = "num_updates num_environments num_steps time_limit step_size"
+        configs.require_positive(self, *fields.split())
+        configs.require_in_unit_interval(self, "trace_decay")
+        configs.require_not_negative(self, "value_weight", "entropy_weight")
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """Return Adam, with a constant step size."""
+        return optax.adam(self.step_size)
+
+
+@configs.sweepable
+@dataclass(frozen=True)
+class ImproveConfig:
+    """PPO's use of one batch (Schulman et al. 2017, section 5 and table 3)."""
+
+    epochs: int = 4  # passes over the batch
+    minibatches: int = 4  # gradient steps per pass
+    clip: float = 0.2  # eps: the ratio's range; inf is eq. 6, without a clip
+    clip_values: bool = False  # the critic too, as in the authors' code, by eps
+    kl_limit: float = 1e9  # no step beyond it, in nats (Spinning Up has 0.015)
+    value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
+    entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
+
+    def __post_init__(self) -> None:
+        configs.require_positive(self, "epochs", "minibatches", "clip", "kl_limit")
+        configs.require_not_negative(self, "value_weight", "entropy_weight")
+
+
+@configs.sweepable
+@dataclass(frozen=True)
+class PPOConfig(ImproveConfig):
+    """PPO on a finite MDP (Schulman et al. 2017, algorithm 1)."""
+
+    num_updates: int = 200  # batches, with epochs * minibatches gradient steps each
+    num_environments: int = 64  # side by side
+    num_steps: int = 16  # of each environment in a batch
+    time_limit: int = 200  # steps after which an episode is cut off
+    step_size: float = 0.2  # of Adam, annealed to 0 linearly
+    trace_decay: float = 0.9  # lambda of GAE (Schulman et al. 2016)
+    normalize_advantages: bool = True  # over the batch, as in the authors' code
+    entropy_weight: float = 0.7  # times (share of the updates left)^2: first explore
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fields = "num_updates num_environments num_steps time_limit step_size"
+        configs.require_positive(self, *fields.split())
+        configs.require_in_unit_interval(self, "trace_decay")
+        size = self.num_environments * self.num_steps
+        configs.require_divisor("minibatches", self.minibatches, "the batch", size)
+
+    def entropy_weight_at(self, steps: Int[Array, ""]) -> Float[Array, ""]:
+        """Return the weight of the entropy bonus after that many environment steps."""
+        steps_in_all = self.num_updates * self.num_environments * self.num_steps
+        return self.entropy_weight * (1.0 - steps / steps_in_all) ** 2
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """Return Adam, with a step size that falls to 0 linearly."""
+        num_steps = self.num_updates * self.epochs * self.minibatches
+        return optax.adam(optax.linear_schedule(self.step_size, 0.0, num_steps))
