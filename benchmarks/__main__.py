@@ -18,12 +18,17 @@ SUITES = {
 
 
 def main() -> None:
-    """Run the races and exams of one suite; show and save what came of them."""
+    """Run the races and exams of one suite, show their results, and save them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("suite", choices=SUITES)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures")
-    parser.add_argument("--rounds", type=int, default=7, help="of each race (7)")
-    parser.add_argument("--only", metavar="WORD", default="", help="tasks named so")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the results")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of each race (7)")
+    parser.add_argument(
+        "--only",
+        metavar="WORD",
+        default="",
+        help="run only tasks whose name contains WORD",
+    )
     options = parser.parse_args()
     tasks = [task for task in SUITES[options.suite]() if options.only in task.name]
     if not tasks or options.rounds < 1:
@@ -37,7 +42,7 @@ def main() -> None:
 
 
 def _run(task: Race | Exam, rounds: int) -> list[Result] | list[Marks]:
-    """The results of one task, shown as soon as they are there."""
+    """Run one task, show its results, and return them."""
     if isinstance(task, Race):
         results = run_race(task, rounds)
         race.show(results)

@@ -1,7 +1,7 @@
-"""An exam: how good is what was learned? Exactly, and over several seeds.
+"""Exams: the exact performance of learned policies, over several seeds.
 
-A race says how fast a learner is, and an exam what it has learned in a given number of
-environment steps: J of its policy, by `mdp`'s linear solve, one mark for each seed.
+A race measures how fast an algorithm is. An exam measures what it learned in a given
+number of environment steps: J of its policy by the linear solve, one mark per seed.
 """
 
 import sys
@@ -16,7 +16,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Candidate:
-    """One who learns."""
+    """A learner, and how to obtain its marks."""
 
     name: str
     marks: Callable[[], Float[np.ndarray, "seeds"]]
@@ -24,7 +24,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Exam:
-    """One task, and what we promised."""
+    """One task, and the marks that ours must reach."""
 
     name: str
     ours: Candidate
@@ -35,7 +35,7 @@ class Exam:
 
 @dataclass(frozen=True)
 class Marks:
-    """What one candidate reached in one exam."""
+    """Marks of one candidate in one exam."""
 
     exam: str
     candidate: str
@@ -43,16 +43,16 @@ class Marks:
     median: float
     worst: float
     best: float
-    verdict: str  # of ours only
+    verdict: str  # for ours only
 
 
 def hold_exam(exam: Exam) -> list[Marks]:
-    """The marks of all candidates, ours first."""
+    """Return the marks of all candidates, ours first."""
     return [_marked(exam, candidate) for candidate in (exam.ours, *exam.peers)]
 
 
 def show(results: list[Marks]) -> None:
-    """A table of all exams."""
+    """Print a table of all exams."""
     table = Table(*"exam candidate seeds worst median best bar".split())
     for result in results:
         table.add_row(

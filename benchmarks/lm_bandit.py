@@ -1,4 +1,4 @@
-"""The races and exams of the third floor: a language model, written, tuned and judged.
+"""Races and exams of the third floor: a language model, its training and its results.
 
 Speed is compared on a model of d_model 128 and 4 layers with random weights, and
 learning on the pocket world. All contestants of a race have the same weights.
@@ -47,7 +47,7 @@ PPO = RLHFConfig(
 
 
 def tasks() -> tuple[Race | Exam, ...]:
-    """Speed, then what was learned."""
+    """Return the races, then the exam."""
     return (
         _fine_tuning("SFT, a token: torch.compile", 1.25, compiled=True),
         _fine_tuning("SFT, a token: torch", 1.4, compiled=False),
@@ -98,35 +98,35 @@ def tasks() -> tuple[Race | Exam, ...]:
 
 @cache
 def model() -> transformer.Transformer:
-    """The random model of the races."""
+    """Return the random model of the races."""
     return transformer.init(jax.random.key(0), VOCABULARY, TEXT, SIZE)
 
 
 def texts() -> np.ndarray:
-    """Random tokens without an end of text, nor the last one: TRL's padding."""
+    """Return random tokens without the end of text and without TRL's padding."""
     return np.random.default_rng(0).integers(1, VOCABULARY - 1, (4 * BATCH, TEXT))
 
 
 def our_fine_tuning():
-    """Compiled: all updates, from the random model on."""
+    """Return our compiled fine-tuning from the random model; it returns the losses."""
     train = jax.jit(partial(sft.train, config=FINE_TUNING))
     data = sft.as_texts(texts())
     return lambda: np.asarray(train(jax.random.key(1), model(), data)[1])
 
 
 def their_fine_tuning(compiled: bool):
-    """The same batches, in the same order."""
+    """Return the peer's fine-tuning on the same batches, in the same order."""
     return peers.fine_tuning(model(), texts(), _rows(len(texts())), compiled)
 
 
 @cache
 def expected_losses() -> Float[np.ndarray, "updates"]:
-    """Of the same model on the same batches."""
+    """Return our losses of the same model on the same batches."""
     return our_fine_tuning()()
 
 
 def pairs() -> Comparisons:
-    """Of random texts that end with their last token, a prompt and two completions."""
+    """Return comparisons of random completions that end with their last token."""
     prompts, sides = texts()[:, :PROMPT], texts()[:, PROMPT:]
     sides[:, -1] = END
     chosen, rejected = np.split(sides, 2)
@@ -134,14 +134,14 @@ def pairs() -> Comparisons:
 
 
 def our_reward_model():
-    """Compiled: all updates, from the random model and a head of zeros on."""
+    """Return our compiled reward modelling, from a head of zeros; it returns losses."""
     train = jax.jit(partial(reward_model.train, config=REWARD))
     start = reward_model.init(model())
     return lambda: np.asarray(train(jax.random.key(1), start, pairs())[1].loss)
 
 
 def their_reward_model():
-    """The same batches, in the same order."""
+    """Return the peer's reward modelling on the same batches, in the same order."""
     prompts, chosen, rejected = pairs()[:3]
     both = [np.concatenate([prompts, side], axis=1) for side in (chosen, rejected)]
     return peers.reward_modelling(model(), *both, _rows(len(prompts)))
@@ -149,12 +149,12 @@ def their_reward_model():
 
 @cache
 def expected_rewards() -> Float[np.ndarray, "updates"]:
-    """The losses of the same model on the same pairs."""
+    """Return our losses of the same model on the same pairs."""
     return our_reward_model()()
 
 
 def our_generation():
-    """Compiled: one completion of every prompt."""
+    """Return our compiled generation: one completion of every prompt."""
     pull = partial(bandit.pull_all, count=1, length=peers.NEW_TOKENS)
     prompts = jnp.asarray(texts()[:BATCH, :PROMPT])
 
@@ -167,17 +167,17 @@ def our_generation():
 
 
 def their_generation():
-    """The same prompts."""
+    """Return the peer's generation for the same prompts."""
     return peers.generation(model(), texts()[:BATCH, :PROMPT])
 
 
 def shortage(written: peers.Written) -> float:
-    """Completions of another number or length than asked for count as an error."""
+    """Return 1 if the number or the length of the completions is wrong, else 0."""
     return float(written.completions.shape != (BATCH, peers.NEW_TOKENS))
 
 
 def our_ppo():
-    """Compiled: `ITERATIONS` whole ones."""
+    """Return our compiled PPO, for `ITERATIONS` iterations."""
     prompts = jnp.asarray(texts()[: BATCH // PPO.pulls, :PROMPT])
     scores = trl_peers.random_reward_model(model())
     fixed = ppo.Fixed(prompts, model(), scores)
@@ -191,7 +191,7 @@ def our_ppo():
 
 
 def their_ppo():
-    """The same number of texts, epochs and minibatches."""
+    """Return TRL's PPO with the same number of texts, epochs and minibatches."""
     dials = {
         "per_device_train_batch_size": BATCH,
         "total_episodes": ITERATIONS * BATCH,
@@ -230,7 +230,7 @@ def _fine_tuning(name: str, bar: float, compiled: bool) -> Race:
 
 
 def _rows(count: int):
-    """The batches of ours: a fresh key for each update."""
+    """Return the rows of our batches: a new key for each update."""
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(1)))(
         jnp.arange(FINE_TUNING.num_updates)
     )

@@ -1,4 +1,4 @@
-"""What PPO learns on the pocket world: the share of the way to the exact optimum.
+"""Results of PPO on the pocket world: the share of the way to the exact optimum.
 
 Ours and TRL's start from the same reference with the same reward model. J is computed
 from the weights, outside the clock.
@@ -33,7 +33,7 @@ CONFIG = pipeline.RunConfig()
 
 
 class Path(NamedTuple):
-    """What became of one run."""
+    """Policies during one run."""
 
     progress: list[float]  # share of the run's seconds, rising to 1
     policies: list[Transformer]
@@ -41,7 +41,7 @@ class Path(NamedTuple):
 
 @cache
 def prepared() -> tuple[ppo.Fixed, exact.Problem]:
-    """The reference and the reward model of one seed, and the exact problem."""
+    """Return the reference and the reward model of one seed, and the exact problem."""
     world = text.pocket_world()
     short = replace(CONFIG, ppo=replace(CONFIG.ppo, num_updates=1))
     models = pipeline.train_models(world, short, pipeline.Progress()).models
@@ -57,7 +57,7 @@ def prepared() -> tuple[ppo.Fixed, exact.Problem]:
 
 
 def share(params: Transformer) -> float:
-    """(J - J_ref) / (J* - J_ref), exactly."""
+    """Return the exact share of the way, (J - J_ref) / (J* - J_ref)."""
     _, problem = prepared()
     values = trie.policy_log_probs(params, text.pocket_world())
     start = exact.policy_value(problem, problem.reference).objective
@@ -66,7 +66,7 @@ def share(params: Transformer) -> float:
 
 
 def runs_to_share(path: Path) -> float:
-    """Runs that fit into the seconds until the share; 1 where it was not reached."""
+    """Return how often the run fits into the seconds until SHARE; 1 if not reached."""
     for progress, policy in zip(path.progress, path.policies, strict=True):
         if share(policy) >= SHARE:
             return 1.0 / progress
@@ -74,7 +74,7 @@ def runs_to_share(path: Path) -> float:
 
 
 def shares() -> Float[np.ndarray, "seeds"]:
-    """Of the whole of RLHF, from babble on, with every seed."""
+    """Return the share of the way after all of RLHF, for each seed."""
     world = text.pocket_world()
     configs = [replace(CONFIG, seed=seed) for seed in range(NUM_SEEDS)]
     silent = pipeline.Progress()
@@ -89,7 +89,7 @@ def shares() -> Float[np.ndarray, "seeds"]:
 
 
 def our_run():
-    """Compiled: the default PPO."""
+    """Return our compiled PPO with default settings."""
     fixed, _ = prepared()
     length = text.pocket_world().completion_length
     train = jax.jit(partial(ppo.train, length=length, config=CONFIG.ppo))
@@ -105,10 +105,10 @@ def our_run():
 
 
 def their_run():
-    """TRL's PPO for `BUDGET` seconds; where it learns too slowly, ours is faster yet.
+    """Return TRL's PPO for `BUDGET` seconds.
 
-    A text's end is an action as any, and so the token that TRL pads with is another. It
-    takes the penalty off the score, where ours puts it in the place of the score.
+    The end of a text is an action, so that TRL pads with another token. TRL subtracts
+    the penalty from the score; ours replaces the score by the penalty.
     """
     import torch
     from transformers import TrainerCallback
@@ -128,7 +128,7 @@ def their_run():
     }
 
     class Keep(TrainerCallback):
-        """Copies of the policy, and the seconds at which they were made."""
+        """Keep copies of the policy, with the seconds at which they were made."""
 
         def on_train_begin(self, args, state, control, **_):
             self.began, self.kept = time.perf_counter(), []
@@ -160,4 +160,4 @@ def their_run():
 
 
 class _TimeIsUp(Exception):
-    """TRL's trainer has no other way to be stopped."""
+    """Raised to stop TRL's trainer, which offers no other way."""

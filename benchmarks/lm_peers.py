@@ -1,6 +1,6 @@
-"""Hugging Face on our model: the same weights, under GPT-2's own names.
+"""Hugging Face on our model: the same weights, under the names of GPT-2.
 
-Every peer runs on as many threads as serve it best, tried before the clock starts.
+Each peer runs on its fastest number of threads, which is found before the clock starts.
 """
 
 import json
@@ -31,7 +31,7 @@ class Written(NamedTuple):
 
 
 def hugging_face(params: Transformer, room: int = 0):
-    """Our model as a GPT2LMHeadModel; `room` more tokens that it will never say."""
+    """Return our model as a GPT2LMHeadModel; `room` adds tokens of probability 0."""
     be_quiet()
     from safetensors import safe_open
     from safetensors.torch import load_file
@@ -55,7 +55,7 @@ def hugging_face(params: Transformer, room: int = 0):
 
 
 def ours(weights: dict, config) -> Transformer:
-    """The trunk of a GPT2LMHeadModel as our model, without its last token."""
+    """Return the trunk of a GPT2LMHeadModel as our model, without its last token."""
     from safetensors.torch import save_file
 
     trunk = {
@@ -72,7 +72,7 @@ def ours(weights: dict, config) -> Transformer:
 
 
 def fine_tuning(params, tokens, rows, compiled: bool):
-    """A function that takes one optimiser step for each row of `rows`."""
+    """Return a function that takes one optimiser step for each row of `rows`."""
     import torch
 
     start = hugging_face(params)
@@ -99,7 +99,7 @@ def fine_tuning(params, tokens, rows, compiled: bool):
 
 
 def reward_modelling(params, chosen, rejected, rows):
-    """A function that takes one step of the pairwise loss for each row of `rows`."""
+    """Return a function that takes one step on the pairwise loss for each row."""
     import torch
     from transformers import GPT2ForSequenceClassification
 
@@ -134,7 +134,7 @@ def reward_modelling(params, chosen, rejected, rows):
 
 
 def generation(params, prompts):
-    """A function that samples `NEW_TOKENS` tokens for every prompt, with its cache."""
+    """Return a function that samples `NEW_TOKENS` tokens per prompt, with its cache."""
     import torch
 
     model = hugging_face(params).eval()
@@ -159,19 +159,20 @@ def generation(params, prompts):
 
 
 def _never(params: Transformer) -> Float[jax.Array, "D"]:
-    """An embedding whose logit is -30 everywhere.
+    """Return an embedding whose logit is -30 in every context.
 
-    A hidden state is g z + b, and the mean of z is 0: c / g has the product c b / g.
+    A hidden state is g z + b, and the mean of z is 0: its product with c / g is
+    c b / g.
     """
     inverse = 1.0 / params.ln_f.g
     products = inverse @ params.ln_f.b
-    if abs(products) < 1e-3:  # a new model, of which no text is read
+    if abs(products) < 1e-3:  # a new model, whose texts are not read
         return -inverse
     return -30.0 * inverse / products
 
 
 def take_fastest(run) -> None:
-    """Set torch's number of threads to what `run` is fastest with."""
+    """Set torch's number of threads to the one with which `run` is fastest."""
     import torch
 
     seconds = {}
@@ -185,6 +186,7 @@ def take_fastest(run) -> None:
 
 
 def be_quiet() -> None:
+    """Silence the warnings of transformers."""
     warnings.simplefilter("ignore")
     import transformers
 

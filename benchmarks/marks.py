@@ -1,7 +1,7 @@
-"""The marks of the second floor's exams: J of what was learned, exactly.
+"""Marks of the second floor's exams: the exact J of learned policies.
 
-Ours learns with its own dials, on tables. Stable-Baselines3 has those of the races, and
-fewer seeds, for it is slow.
+Our PPO learns with its own settings, on tables. Stable-Baselines3 has the settings of
+the races, and fewer seeds, because it is slow.
 """
 
 from dataclasses import replace
@@ -13,29 +13,30 @@ from jaxtyping import Float
 
 import mdp
 from benchmarks import ppo_peers as peers
+from benchmarks import ppo_settings as settings
 from mdp import MDP
 from policy_gradient import policies, ppo
-from policy_gradient.comparison.performances import performances
+from policy_gradient.exact import performances
 
 NUM_SEEDS = 16
 PEER_SEEDS = 3
 
 
 def lake() -> MDP:
-    """FrozenLake 4x4, where a step may slip to either side."""
-    return mdp.worlds.frozen_lake(peers.DISCOUNT)
+    """Return FrozenLake 4x4, where a step may slip to either side."""
+    return mdp.worlds.frozen_lake(settings.DISCOUNT)
 
 
 def large_lake() -> MDP:
-    """FrozenLake 8x8."""
-    return mdp.worlds.frozen_lake_8x8(peers.DISCOUNT)
+    """Return FrozenLake 8x8."""
+    return mdp.worlds.frozen_lake_8x8(settings.DISCOUNT)
 
 
-def own_dials(make, num_steps: int) -> ppo.Config:
-    """The defaults, for so many steps; less exploring where a step slips by itself.
+def our_config(make, num_steps: int) -> ppo.Config:
+    """Return our settings for that many steps, with less exploration on the lakes.
 
-    On the large lake, where the goal is found once in many hundred episodes, a batch
-    without it would teach nothing: larger batches, smaller steps.
+    On the large lake the goal is reached once in many hundred episodes. A batch without
+    the goal teaches nothing, so that batches are larger and steps smaller there.
     """
     config = ppo.Config()
     if make is lake:
@@ -50,19 +51,17 @@ def own_dials(make, num_steps: int) -> ppo.Config:
 
 @cache
 def learned(make, num_steps: int) -> Float[np.ndarray, "seeds S A"]:
-    """The policies of all seeds, with our own dials."""
-    world, config = make(), own_dials(make, num_steps)
+    """Return the policies of all seeds, learned with our own settings."""
+    world, config = make(), our_config(make, num_steps)
     keys = jax.random.split(jax.random.key(1), NUM_SEEDS)
     params, _ = jax.jit(jax.vmap(partial(ppo.train, mdp=world, config=config)))(keys)
     policy = policies.tabular_softmax(world)
-    of_one = (jax.tree.map(lambda x, i=i: x[i], params) for i in range(NUM_SEEDS))
-    return np.array(
-        [policies.policy_table(policy, p, world.num_states) for p in of_one]
-    )
+    each = (jax.tree.map(lambda x, i=i: x[i], params) for i in range(NUM_SEEDS))
+    return np.array([policies.policy_table(policy, p, world.num_states) for p in each])
 
 
 def cliff_marks(greedy: bool) -> Float[np.ndarray, "seeds"]:
-    """J on the cliff, without discounting; -13 is the best."""
+    """Return the undiscounted J on the cliff for each seed; the optimum is -13."""
     world = mdp.worlds.cliff_walking()
     tables = learned(mdp.worlds.cliff_walking, 200_000)
     if greedy:
@@ -71,12 +70,12 @@ def cliff_marks(greedy: bool) -> Float[np.ndarray, "seeds"]:
 
 
 def lake_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
-    """J of the policy as it acts, by that of the optimum."""
+    """Return J of each seed's sampling policy, divided by the optimum."""
     return shares(make(), learned(make, num_steps))
 
 
 def peer_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
-    """The same of Stable-Baselines3, with the dials of the races."""
+    """Return J of Stable-Baselines3's policies, divided by the optimum."""
     world = make()
     limit = 100 if world.num_states == 16 else 200  # Gymnasium's
     agents = (
@@ -87,6 +86,6 @@ def peer_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
 
 
 def shares(world: MDP, tables: Float[np.ndarray, "*n S A"]) -> Float[np.ndarray, "*n"]:
-    """J of each policy by that of the optimum."""
+    """Return J of each policy, divided by the optimum."""
     optimum = world.start @ mdp.policy_iteration(world, 1e-12).values
     return performances(world, tables, time_limit=200) / optimum

@@ -1,6 +1,6 @@
-"""The races of the first floor: solving known MDPs, and learning from samples.
+"""Races of the first floor: solving known MDPs, and learning from samples.
 
-Every library gets the model in the form that suits it, built before the clock starts.
+Each library gets the model in its own form, built before the clock starts.
 """
 
 from functools import cache, partial
@@ -16,7 +16,7 @@ NUM_LEARNERS = 4096
 
 
 def races() -> tuple[Race, ...]:
-    """The five tasks, with what must be reached in each."""
+    """Return the five tasks, with the required speed of each."""
     return (
         Race(
             "FrozenLake 8x8, 1e-8",
@@ -115,13 +115,13 @@ def races() -> tuple[Race, ...]:
 
 
 def lake() -> MDP:
-    """FrozenLake 8x8."""
+    """Return FrozenLake 8x8."""
     return mdp.worlds.frozen_lake_8x8(0.99)
 
 
 @cache
 def random_worlds() -> list[MDP]:
-    """A thousand dense random MDPs: from everywhere to everywhere."""
+    """Return a thousand random MDPs with dense transitions."""
     rng = np.random.default_rng(0)
     return [
         mdp.from_arrays(
@@ -132,20 +132,21 @@ def random_worlds() -> list[MDP]:
 
 
 def one_stack() -> MDP:
-    """All of them as one."""
+    """Return all random MDPs as one stack."""
     return mdp.stack(random_worlds())
 
 
 def random_world() -> MDP:
-    """Two thousand states, ten actions, twenty outcomes each."""
+    """Return a random MDP of 2000 states, 10 actions and 20 outcomes each."""
     return mdp.worlds.garnet(2000, 10, 20, seed=0, discount=0.95)
 
 
 def grid(size: int = 1000) -> MDP:
-    """A continuing grid: a move goes astray to either side one time in ten.
+    """Return a grid world without an end.
 
-    Every cell has a reward of its own, uniform in [0, 1), for each step begun in it; a
-    move off the grid leaves the agent where it is.
+    A move slips to either side with probability 0.1 each. Every cell has its own
+    reward, uniform in [0, 1), for each step that begins in it. A move off the grid
+    leaves the agent where it is.
     """
     row, column = np.divmod(np.arange(size * size), size)
     moves = [(-1, 0), (0, 1), (1, 0), (0, -1)]
@@ -167,16 +168,16 @@ def grid(size: int = 1000) -> MDP:
     )
 
 
-# What is timed.
+# The timed functions.
 
 
 def ours(solver: str, epsilon: float, model: MDP) -> np.ndarray:
-    """The values that a solver of ours finds."""
+    """Return the values by one of our solvers."""
     return getattr(mdp, solver)(model, epsilon).values
 
 
 def q_learning(world: MDP) -> int:
-    """The steps that all learners took."""
+    """Run Q-learning, and return the number of steps of all learners."""
     config = mdp.ControlConfig(
         num_episodes=peers.NUM_EPISODES, max_steps=100, num_snapshots=1
     )
@@ -185,22 +186,22 @@ def q_learning(world: MDP) -> int:
     return int(learned.lengths.sum())
 
 
-# How far from the truth.
+# Errors.
 
 
 def error(make, values: np.ndarray) -> float:
-    """The largest error of any state, from policy iteration's exact values."""
+    """Return the largest error of a state's value; policy iteration is exact."""
     return float(np.abs(values - mdp.policy_iteration(make(), 1e-12).values).max())
 
 
 def error_of_many(values: np.ndarray) -> float:
-    """The same, over all random worlds."""
+    """Return the largest error of a value in all random worlds."""
     exact = [mdp.policy_iteration(world, 1e-12).values for world in random_worlds()]
     return float(np.abs(values - exact).max())
 
 
 def error_bound(make, values: np.ndarray) -> float:
-    """The most that the error can be: here v* itself is out of reach."""
+    """Return an upper bound of the error, where v* itself is too expensive."""
     world = make()
     residual = float(mdp.bellman_residual(world, values))
     return residual / (1 - float(world.discounts.max()))

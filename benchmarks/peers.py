@@ -1,4 +1,4 @@
-"""The peers of the first floor: their models of our worlds, and how they are run."""
+"""Peers of the first floor: our worlds as models of each library, and their solvers."""
 
 import warnings
 
@@ -10,7 +10,7 @@ NUM_EPISODES = 1000  # of Q-learning, for each learner
 
 
 def sparse(world: MDP):
-    """QuantEcon's, with a sparse row for every pair."""
+    """Return QuantEcon's model, with a sparse row for every state and action."""
     from quantecon.markov import DiscreteDP
     from scipy.sparse import csr_matrix
 
@@ -26,7 +26,7 @@ def sparse(world: MDP):
 
 
 def dense(world: MDP):
-    """QuantEcon's, with arrays [S, A, S]."""
+    """Return QuantEcon's model, with arrays [S, A, S]."""
     from quantecon.markov import DiscreteDP
 
     gamma = float(world.discounts.max())
@@ -34,13 +34,13 @@ def dense(world: MDP):
 
 
 def stacked_by_action(world: MDP):
-    """What pymdptoolbox wants: [A, S, S], [S, A] and gamma."""
+    """Return pymdptoolbox's model: arrays [A, S, S] and [S, A], and gamma."""
     transitions = np.moveaxis(world.transitions, 1, 0).copy()
     return transitions, world.expected_rewards, float(world.discounts.max())
 
 
 def lists(world: MDP):
-    """What mdpsolver wants: nested lists, without zeros."""
+    """Return mdpsolver's model: nested lists without zeros."""
     import mdpsolver
 
     table = world.transitions
@@ -55,12 +55,12 @@ def lists(world: MDP):
 
 
 def quantecon(method: str, epsilon: float, model) -> np.ndarray:
-    """A method of DiscreteDP."""
+    """Solve a DiscreteDP by one of its methods, and return the values."""
     return model.solve(method=method, epsilon=epsilon, max_iter=10_000).v
 
 
 def toolbox(model) -> np.ndarray:
-    """Policy iteration, the fastest of pymdptoolbox."""
+    """Return values by policy iteration, the fastest solver of pymdptoolbox."""
     warnings.simplefilter("ignore")
     from mdptoolbox.mdp import PolicyIteration
 
@@ -70,20 +70,23 @@ def toolbox(model) -> np.ndarray:
 
 
 def mdpsolver(epsilon: float, model) -> np.ndarray:
-    """Modified policy iteration in C++, on one thread: more slow it down here."""
+    """Return values by modified policy iteration in C++.
+
+    It runs on one thread, because more threads make it slower here.
+    """
     model.solve(algorithm="mpi", tolerance=epsilon, parallel=False)
     return np.array(model.getValueVector())
 
 
 def gymnasium_lake():
-    """FrozenLake 4x4 as Gymnasium makes it."""
+    """Return FrozenLake 4x4 as Gymnasium makes it."""
     import gymnasium
 
     return gymnasium.make("FrozenLake-v1")
 
 
 def plain_loop(env) -> int:
-    """Q-learning as everyone writes it first; the steps it took."""
+    """Run Q-learning as a plain Python loop, and return its number of steps."""
     rng = np.random.default_rng(0)
     q = np.zeros((env.observation_space.n, env.action_space.n))
     steps = 0

@@ -1,7 +1,8 @@
-"""The races and exams of the second floor: acting, and learning a policy.
+"""Races and exams of the second floor: acting, and learning a policy.
 
-Every contestant of a race over PPO has the same networks and dials (see ppo_peers.py),
-and is a rival only if the policy that it learned earns nine tenths of the optimum.
+All contestants of a race over PPO have the same networks and settings, see
+ppo_settings.py. A contestant counts only if its policy reaches nine tenths of the
+optimal J.
 """
 
 from functools import partial
@@ -14,13 +15,14 @@ from jaxtyping import Array, Float, Key
 
 import mdp
 from benchmarks import ppo_peers as peers
+from benchmarks import ppo_settings as settings
 from benchmarks.exams import Candidate, Exam
 from benchmarks.marks import (
     cliff_marks,
     lake,
     lake_marks,
     large_lake,
-    own_dials,
+    our_config,
     peer_marks,
     shares,
 )
@@ -33,7 +35,7 @@ NUM_ACTORS = 4096  # environments side by side, where only acting is timed
 ACTOR_STEPS = 128  # of each
 GYMNASIUM_STEPS = 20_000
 
-# Each with its own dials; a module cannot be sent to another process, its name can.
+# By name: a module cannot be sent to another process.
 CONFIGS = {
     "reinforce": reinforce.Config(),
     "actor_critic": actor_critic.Config(),
@@ -42,7 +44,7 @@ CONFIGS = {
 
 
 def tasks() -> tuple[Race | Exam, ...]:
-    """Acting, learning, compiling; then what was learned."""
+    """Return the races over acting, learning and compiling, then the exams."""
     return (
         _acting("FrozenLake", mdp.worlds.frozen_lake, "FrozenLake"),
         _acting("CliffWalking", mdp.worlds.cliff_walking, "CliffWalking"),
@@ -114,9 +116,10 @@ def tasks() -> tuple[Race | Exam, ...]:
 
 
 def random_actors(make):
-    """Compiled: `ACTOR_STEPS` steps of `NUM_ACTORS` environments, actions uniform.
+    """Return a compiled function that takes uniform actions in many environments.
 
-    It returns states, actions and rewards; no critic is asked, for Gymnasium has none.
+    It returns states, actions and rewards of `ACTOR_STEPS` steps of `NUM_ACTORS`
+    environments. No critic is evaluated, because Gymnasium has none.
     """
     world = make()
     table, policy = to_jax(world), policies.tabular_softmax(world)
@@ -135,12 +138,12 @@ def random_actors(make):
 
 
 def act_in_jax(act) -> int:
-    """The steps that were taken."""
+    """Act once, and return the number of steps."""
     return jax.block_until_ready(act(jax.random.key(0)))[0].size
 
 
 def act_in_gymnasium(env) -> int:
-    """The same, one by one, in Gymnasium's own environment."""
+    """Take uniform actions in Gymnasium's own environment; return their number."""
     actions = np.random.default_rng(0).integers(
         env.action_space.n, size=GYMNASIUM_STEPS
     )
@@ -156,21 +159,22 @@ def act_in_gymnasium(env) -> int:
 
 
 def network_ppo(world: MDP):
-    """Ours with the dials of the peers, from first to last one compiled function."""
-    policy = policies.mlp(world, peers.HIDDEN)
+    """Return our training with the settings of the peers, as one compiled function."""
+    policy = policies.mlp(world, settings.HIDDEN)
     config = ppo.Config(
-        num_updates=peers.NUM_STEPS // (peers.NUM_ENVIRONMENTS * peers.BATCH_STEPS),
-        num_environments=peers.NUM_ENVIRONMENTS,
-        num_steps=peers.BATCH_STEPS,
-        epochs=peers.EPOCHS,
-        minibatches=peers.MINIBATCHES,
-        time_limit=peers.TIME_LIMIT,
-        step_size=peers.STEP_SIZE,
-        trace_decay=peers.TRACE_DECAY,
-        clip=peers.CLIP,
-        value_weight=peers.VALUE_WEIGHT,
-        # Ours falls to 0 with the square of what is left: the same on average.
-        entropy_weight=3 * peers.ENTROPY_WEIGHT,
+        num_updates=settings.NUM_STEPS
+        // (settings.NUM_ENVIRONMENTS * settings.BATCH_STEPS),
+        num_environments=settings.NUM_ENVIRONMENTS,
+        num_steps=settings.BATCH_STEPS,
+        epochs=settings.EPOCHS,
+        minibatches=settings.MINIBATCHES,
+        time_limit=settings.TIME_LIMIT,
+        step_size=settings.STEP_SIZE,
+        trace_decay=settings.TRACE_DECAY,
+        clip=settings.CLIP,
+        value_weight=settings.VALUE_WEIGHT,
+        # Ours falls as the square of the share of updates left: the mean is the same.
+        entropy_weight=3 * settings.ENTROPY_WEIGHT,
     )
 
     def train(key: Key[Array, ""]) -> Float[Array, "S A"]:
@@ -181,22 +185,22 @@ def network_ppo(world: MDP):
 
 
 def tabular_ppo(num_seeds: int):
-    """So many seeds side by side, as compiled, and their keys."""
+    """Return compiled training of several seeds side by side, with their keys."""
     train = jax.jit(
-        jax.vmap(partial(ppo.train, mdp=lake(), config=own_dials(lake, 200_000)))
+        jax.vmap(partial(ppo.train, mdp=lake(), config=our_config(lake, 200_000)))
     )
     return partial(train, jax.random.split(jax.random.key(0), num_seeds))
 
 
 def uncached(algorithm: str):
-    """Training by a module with its own dials, compiled anew whatever was kept."""
+    """Return training with default settings, compiled without the cache."""
     jax.config.update("jax_enable_compilation_cache", False)
     train = import_module(f"policy_gradient.{algorithm}").train
     return partial(train, jax.random.key(0), lake(), CONFIGS[algorithm])
 
 
 def shortfall(learned: peers.Learned) -> float:
-    """What the policy lacks, as a share of the optimum."""
+    """Return how far J is below the optimum, as a share of the optimum."""
     return float(1.0 - shares(lake(), learned.policy))
 
 

@@ -1,7 +1,7 @@
-"""PPO as the peers have it, on our table: the same networks, the same dials.
+"""PPO of other libraries on our worlds, with the same networks and settings.
 
-Each is prepared before the clock starts, and answers with the policy it learned, as a
-table, and the steps that it was timed for.
+Each is prepared before the clock starts. It returns the policy that it learned, as a
+table, and the number of steps that were timed.
 """
 
 import warnings
@@ -12,29 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from benchmarks import ppo_settings as settings
 from mdp import MDP
-
-# The dials of all contestants (Huang et al. 2022, table 1, but for the step size).
-NUM_STEPS = 200_704  # of the environments: 196 batches
-NUM_ENVIRONMENTS = 8
-BATCH_STEPS = 128  # of each environment
-EPOCHS = 4
-MINIBATCHES = 4
-STEP_SIZE = 2.5e-3  # of Adam, annealed to 0; rejax can only keep it constant: half
-DISCOUNT = 0.99
-TRACE_DECAY = 0.95
-CLIP = 0.2
-VALUE_WEIGHT = 0.5
-ENTROPY_WEIGHT = 0.01
-HIDDEN = (64, 64)  # tanh layers, of the policy and of the critic
-TIME_LIMIT = 100
 
 
 class Learned(NamedTuple):
-    """A contestant's answer."""
+    """The result of a contestant."""
 
     policy: Float[np.ndarray, "S A"]
-    steps: int  # what it was timed for
+    steps: int  # that were timed
 
 
 # Stable-Baselines3: torch, and environments in Python.
@@ -42,11 +28,11 @@ class Learned(NamedTuple):
 
 def stable_baselines(
     world: MDP,
-    num_steps: int = NUM_STEPS,
-    time_limit: int = TIME_LIMIT,
+    num_steps: int = settings.NUM_STEPS,
+    time_limit: int = settings.TIME_LIMIT,
     seed: int = 0,
 ):
-    """Its agent, trained already; it is timed while it learns on, for it is slow."""
+    """Return a trained agent; it is timed while it continues, because it is slow."""
     import torch
     from gymnasium.wrappers import TimeLimit
     from stable_baselines3 import PPO
@@ -58,21 +44,24 @@ def stable_baselines(
         return TimeLimit(to_gymnasium(world), time_limit)
 
     torch.set_num_threads(1)  # such small networks are slower on more
-    batch = NUM_ENVIRONMENTS * BATCH_STEPS
+    batch = settings.NUM_ENVIRONMENTS * settings.BATCH_STEPS
     agent = PPO(
         "MlpPolicy",
-        DummyVecEnv([environment] * NUM_ENVIRONMENTS),
-        learning_rate=lambda left: left * STEP_SIZE,
-        n_steps=BATCH_STEPS,
-        batch_size=batch // MINIBATCHES,
-        n_epochs=EPOCHS,
-        gamma=DISCOUNT,
-        gae_lambda=TRACE_DECAY,
-        clip_range=CLIP,
-        ent_coef=ENTROPY_WEIGHT,
-        vf_coef=VALUE_WEIGHT,
+        DummyVecEnv([environment] * settings.NUM_ENVIRONMENTS),
+        learning_rate=lambda left: left * settings.STEP_SIZE,
+        n_steps=settings.BATCH_STEPS,
+        batch_size=batch // settings.MINIBATCHES,
+        n_epochs=settings.EPOCHS,
+        gamma=settings.DISCOUNT,
+        gae_lambda=settings.TRACE_DECAY,
+        clip_range=settings.CLIP,
+        ent_coef=settings.ENTROPY_WEIGHT,
+        vf_coef=settings.VALUE_WEIGHT,
         max_grad_norm=float("inf"),
-        policy_kwargs={"net_arch": list(HIDDEN), "activation_fn": torch.nn.Tanh},
+        policy_kwargs={
+            "net_arch": list(settings.HIDDEN),
+            "activation_fn": torch.nn.Tanh,
+        },
         device="cpu",
         seed=seed,
     )
@@ -80,7 +69,7 @@ def stable_baselines(
 
 
 def stable_baselines_policy(agent) -> Float[np.ndarray, "S A"]:
-    """pi(a|s) of its network, for every state."""
+    """Return pi(a|s) of the agent's network for every state."""
     import torch
 
     states = torch.arange(int(agent.observation_space.n))
@@ -91,8 +80,8 @@ def stable_baselines_policy(agent) -> Float[np.ndarray, "S A"]:
 
 
 def stable_baselines_learns_on(agent) -> Learned:
-    """Eight batches more."""
-    steps = 8 * NUM_ENVIRONMENTS * BATCH_STEPS
+    """Train the agent on eight more batches."""
+    steps = 8 * settings.NUM_ENVIRONMENTS * settings.BATCH_STEPS
     agent.learn(steps, reset_num_timesteps=False)
     return Learned(stable_baselines_policy(agent), steps)
 
@@ -100,8 +89,8 @@ def stable_baselines_learns_on(agent) -> Learned:
 # rejax: jax and flax, environments of gymnax.
 
 
-def gymnax_world(world: MDP, time_limit: int = TIME_LIMIT):
-    """The table as an environment of gymnax; states are shown one-hot."""
+def gymnax_world(world: MDP, time_limit: int = settings.TIME_LIMIT):
+    """Return the world as an environment of gymnax, with one-hot observations."""
     from flax import struct
     from gymnax.environments import spaces
     from gymnax.environments.environment import Environment, EnvParams
@@ -148,7 +137,7 @@ def gymnax_world(world: MDP, time_limit: int = TIME_LIMIT):
 
 
 def rejax_ppo(world: MDP):
-    """Its whole training as one compiled function, and its network."""
+    """Return rejax's whole training as one compiled function."""
     # distrax, which it needs, still uses names that jax is about to drop.
     warnings.simplefilter("ignore", DeprecationWarning)
     from rejax import PPO
@@ -157,21 +146,21 @@ def rejax_ppo(world: MDP):
     algorithm = PPO.create(
         env=env,
         env_params=env.default_params,
-        agent_kwargs={"activation": "tanh", "hidden_layer_sizes": HIDDEN},
-        total_timesteps=NUM_STEPS,
-        eval_freq=NUM_STEPS,
+        agent_kwargs={"activation": "tanh", "hidden_layer_sizes": settings.HIDDEN},
+        total_timesteps=settings.NUM_STEPS,
+        eval_freq=settings.NUM_STEPS,
         skip_initial_evaluation=True,
-        num_envs=NUM_ENVIRONMENTS,
-        num_steps=BATCH_STEPS,
-        num_epochs=EPOCHS,
-        num_minibatches=MINIBATCHES,
-        learning_rate=STEP_SIZE / 2,
-        gamma=DISCOUNT,
-        gae_lambda=TRACE_DECAY,
-        clip_eps=CLIP,
-        vf_coef=VALUE_WEIGHT,
-        ent_coef=ENTROPY_WEIGHT,
-    ).replace(eval_callback=lambda *_: ())  # it is judged exactly, and not timed for it
+        num_envs=settings.NUM_ENVIRONMENTS,
+        num_steps=settings.BATCH_STEPS,
+        num_epochs=settings.EPOCHS,
+        num_minibatches=settings.MINIBATCHES,
+        learning_rate=settings.STEP_SIZE / 2,
+        gamma=settings.DISCOUNT,
+        gae_lambda=settings.TRACE_DECAY,
+        clip_eps=settings.CLIP,
+        vf_coef=settings.VALUE_WEIGHT,
+        ent_coef=settings.ENTROPY_WEIGHT,
+    ).replace(eval_callback=lambda *_: ())  # it is judged exactly, outside the timing
 
     def train(key):
         state, _ = algorithm.train(key)
@@ -189,7 +178,7 @@ def rejax_ppo(world: MDP):
 
 
 def pure_jax(world: MDP):
-    """The script in PureJaxRL's style, compiled whole."""
+    """Return the script in PureJaxRL's style as one compiled function."""
     warnings.simplefilter("ignore", DeprecationWarning)
     from benchmarks.pure_jax_ppo import make_train
 
@@ -197,6 +186,6 @@ def pure_jax(world: MDP):
 
 
 def trained_whole(train) -> Learned:
-    """From the initial parameters to the last, on the device all the way."""
+    """Run a whole compiled training."""
     table = np.asarray(train(jax.random.key(0)), np.float64)
-    return Learned(table / table.sum(-1, keepdims=True), NUM_STEPS)
+    return Learned(table / table.sum(-1, keepdims=True), settings.NUM_STEPS)

@@ -1,9 +1,11 @@
-"""PPO in the style of PureJaxRL: one script, one `train`, all of it compiled at once.
+"""PPO in the style of PureJaxRL: one script with one `train`, compiled at once.
 
-PureJaxRL (Lu et al. 2022) is no package: one copies its script. This one is written
-anew, in its shape: a flax network for both policy and critic, a `scan` over a gymnax
-environment, everything inside one function that `jit` takes whole. The dials are those
-of the race. As in it, an episode that is cut off counts as ended.
+PureJaxRL (Lu et al. 2022) is not a package: its users copy the script. This script has
+its form, but is written anew: a flax network for both policy and critic, a `scan` over
+a gymnax environment, and everything inside one function for `jit`. The settings are
+those of the race. As in PureJaxRL, an episode that is cut off counts as ended.
+
+Source: Schulman et al. (2017), algorithm 1; Huang et al. (2022).
 """
 
 from typing import NamedTuple
@@ -17,9 +19,9 @@ import optax
 from flax.linen.initializers import constant, orthogonal
 from flax.training.train_state import TrainState
 
-from benchmarks import ppo_peers as dials
+from benchmarks import ppo_settings as settings
 
-NUM_UPDATES = dials.NUM_STEPS // (dials.NUM_ENVIRONMENTS * dials.BATCH_STEPS)
+NUM_UPDATES = settings.NUM_STEPS // (settings.NUM_ENVIRONMENTS * settings.BATCH_STEPS)
 
 
 class ActorCritic(nn.Module):
@@ -29,18 +31,20 @@ class ActorCritic(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        """The distribution over actions, and the value."""
+        """Return the distribution over actions, and the value."""
         actor = critic = x
-        for size in dials.HIDDEN:
+        for size in settings.HIDDEN:
             actor = nn.tanh(_dense(size, np.sqrt(2))(actor))
         logits = _dense(self.num_actions, 0.01)(actor)
-        for size in dials.HIDDEN:
+        for size in settings.HIDDEN:
             critic = nn.tanh(_dense(size, np.sqrt(2))(critic))
         value = _dense(1, 1.0)(critic)
         return distrax.Categorical(logits=logits), jnp.squeeze(value, -1)
 
 
 class Transition(NamedTuple):
+    """One step of every environment."""
+
     done: jax.Array
     action: jax.Array
     value: jax.Array
@@ -50,13 +54,13 @@ class Transition(NamedTuple):
 
 
 def make_train(env, num_states: int):
-    """`train(key)`, which learns and returns the table of the policy."""
+    """Return `train(key)`, which trains and returns the policy as a table."""
     params = env.default_params
     network = ActorCritic(env.action_space(params).n)
 
     def anneal(count):
-        done = count // (dials.MINIBATCHES * dials.EPOCHS)
-        return dials.STEP_SIZE * (1.0 - done / NUM_UPDATES)
+        done = count // (settings.MINIBATCHES * settings.EPOCHS)
+        return settings.STEP_SIZE * (1.0 - done / NUM_UPDATES)
 
     def loss_fn(network_params, batch):
         transition, advantages, targets = batch
@@ -64,10 +68,10 @@ def make_train(env, num_states: int):
         value_loss = 0.5 * jnp.square(value - targets).mean()
         ratio = jnp.exp(pi.log_prob(transition.action) - transition.log_prob)
         advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        clipped = jnp.clip(ratio, 1 - dials.CLIP, 1 + dials.CLIP)
+        clipped = jnp.clip(ratio, 1 - settings.CLIP, 1 + settings.CLIP)
         actor_loss = -jnp.minimum(ratio * advantages, clipped * advantages).mean()
-        bonus = dials.ENTROPY_WEIGHT * pi.entropy().mean()
-        return actor_loss + dials.VALUE_WEIGHT * value_loss - bonus
+        bonus = settings.ENTROPY_WEIGHT * pi.entropy().mean()
+        return actor_loss + settings.VALUE_WEIGHT * value_loss - bonus
 
     def env_step(carry, _):
         train_state, env_state, obs, rng = carry
@@ -75,7 +79,7 @@ def make_train(env, num_states: int):
         pi, value = network.apply(train_state.params, obs)
         action = pi.sample(seed=act_rng)
         log_prob = pi.log_prob(action)
-        step_rngs = jax.random.split(step_rng, dials.NUM_ENVIRONMENTS)
+        step_rngs = jax.random.split(step_rng, settings.NUM_ENVIRONMENTS)
         next_obs, env_state, reward, done, _ = jax.vmap(env.step, (0, 0, 0, None))(
             step_rngs, env_state, action, params
         )
@@ -85,9 +89,9 @@ def make_train(env, num_states: int):
     def calculate_gae(transitions, last_value):
         def backward(carry, transition):
             gae, next_value = carry
-            alive = dials.DISCOUNT * (1.0 - transition.done)
+            alive = settings.DISCOUNT * (1.0 - transition.done)
             delta = transition.reward + alive * next_value - transition.value
-            gae = delta + alive * dials.TRACE_DECAY * gae
+            gae = delta + alive * settings.TRACE_DECAY * gae
             return (gae, transition.value), gae
 
         start = jnp.zeros_like(last_value), last_value
@@ -101,11 +105,11 @@ def make_train(env, num_states: int):
         return train_state.apply_gradients(grads=grads), None
 
     def update_step(carry, _):
-        carry, transitions = jax.lax.scan(env_step, carry, None, dials.BATCH_STEPS)
+        carry, transitions = jax.lax.scan(env_step, carry, None, settings.BATCH_STEPS)
         train_state, env_state, obs, rng = carry
         _, last_value = network.apply(train_state.params, obs)
         batch = (transitions, *calculate_gae(transitions, last_value))
-        size = dials.NUM_ENVIRONMENTS * dials.BATCH_STEPS
+        size = settings.NUM_ENVIRONMENTS * settings.BATCH_STEPS
         batch = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), batch)
 
         def update_epoch(carry, _):
@@ -114,19 +118,19 @@ def make_train(env, num_states: int):
             order = jax.random.permutation(shuffle_rng, size)
             shuffled = jax.tree.map(lambda x: jnp.take(x, order, axis=0), batch)
             minibatches = jax.tree.map(
-                lambda x: x.reshape(dials.MINIBATCHES, -1, *x.shape[1:]), shuffled
+                lambda x: x.reshape(settings.MINIBATCHES, -1, *x.shape[1:]), shuffled
             )
             train_state, _ = jax.lax.scan(update_minibatch, train_state, minibatches)
             return (train_state, rng), None
 
         (train_state, rng), _ = jax.lax.scan(
-            update_epoch, (train_state, rng), None, dials.EPOCHS
+            update_epoch, (train_state, rng), None, settings.EPOCHS
         )
         return (train_state, env_state, obs, rng), None
 
     def train(rng):
         rng, init_rng, reset_rng = jax.random.split(rng, 3)
-        reset_rngs = jax.random.split(reset_rng, dials.NUM_ENVIRONMENTS)
+        reset_rngs = jax.random.split(reset_rng, settings.NUM_ENVIRONMENTS)
         obs, env_state = jax.vmap(env.reset, (0, None))(reset_rngs, params)
         train_state = TrainState.create(
             apply_fn=network.apply,

@@ -1,8 +1,8 @@
-"""A race: contestants take turns, each in a process of its own; medians are compared.
+"""Races: contestants take turns, each in its own process; medians are compared.
 
-Only ratios within one run count, for machines are noisy: all contestants of a race are
-alive together, and run one after the other in every round, so that a slow minute is
-slow for all of them. Building the model, importing and compiling come before the clock.
+Machines are noisy, so that only ratios within one run count. All contestants of a race
+are alive together and run one after the other in every round: a slow minute is slow for
+all of them. Building the model, importing and compiling are not timed.
 """
 
 import multiprocessing
@@ -18,10 +18,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-# A round lasts at least so long: what takes a millisecond is run again and again.
+# A round lasts at least this long: short tasks are repeated within it.
 ROUND_SECONDS = 0.05
 
-# Variables that pin the kernels of linear algebra to those of an old processor.
+# Variables that limit linear algebra to the kernels of an old processor.
 PINNED = ("OPENBLAS_CORETYPE", "MKL_DEBUG_CPU_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
 
 
@@ -30,14 +30,14 @@ class Contestant:
     """One way to do the task."""
 
     name: str
-    prepare: Callable[[], Any]  # the model, in the form that this library wants
+    prepare: Callable[[], Any]  # returns the model in the form of this library
     run: Callable[[Any], Any]  # timed: from the model to the answer
     spent: bool = False  # the model remembers its solution: prepare it for every round
 
 
 @dataclass(frozen=True)
 class Race:
-    """One task, and what we promised."""
+    """One task, and the speed that ours must reach."""
 
     name: str
     ours: Contestant
@@ -48,12 +48,12 @@ class Race:
     amount: Callable[[Any], float] | None = None  # of work done: time is per unit
     memory: float | None = None  # GB that ours may add at most
     seconds: float | None = None  # that ours may take at most
-    first: float | None = None  # the same, of its first run: with compilation
+    first: float | None = None  # seconds of its first run, with compilation, at most
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one contestant did in one race."""
+    """Times of one contestant in one race."""
 
     race: str
     contestant: str
@@ -63,11 +63,11 @@ class Result:
     first: float  # seconds of the first run, which compiles
     added_gb: float  # at the peak of the first run
     ratio: float  # of its median to that of ours
-    verdict: str  # of ours only: what was required, and whether it was reached
+    verdict: str  # for ours only: the requirements, and whether they were met
 
 
 def run_race(race: Race, rounds: int) -> list[Result]:
-    """The results of one race, ours first."""
+    """Run a race, and return the results, ours first."""
     for name in PINNED:
         os.environ.pop(name, None)
     contestants = (race.ours, *race.peers)
@@ -90,7 +90,7 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         pipe.send("stop")
     errors = [race.error(answer) if race.error else None for answer in answers]
     medians = [statistics.median(record) for record in times]
-    # A peer that misses the tolerance is shown, and is no rival.
+    # A peer that misses the tolerance is shown, but not compared with.
     rivals = [
         m for m, e in list(zip(medians, errors, strict=True))[1:] if _fits(race, e)
     ]
@@ -112,8 +112,15 @@ def run_race(race: Race, rounds: int) -> list[Result]:
     ]
 
 
-def _verdict(race: Race, ratio, seconds, first, added_gb, error) -> str:
-    """What was required of ours, what came of it, and whether it was reached."""
+def _verdict(
+    race: Race,
+    ratio: float,
+    seconds: float,
+    first: float,
+    added_gb: float,
+    error: float | None,
+) -> str:
+    """Return the requirements on ours, the results, and whether they were met."""
     parts, holds = [], _fits(race, error)
     if race.bar is not None:
         parts.append(f"{ratio:.2f}x of {race.bar:g}x")
@@ -134,7 +141,7 @@ def _fits(race: Race, error: float | None) -> bool:
 
 
 def _serve(pipe, contestant: Contestant) -> None:
-    """In its own process: warm up, report the answer, then run whenever told to."""
+    """Run a contestant in its own process: once to warm up, then at each signal."""
     try:
         model = contestant.prepare()
         began = time.perf_counter()
@@ -156,7 +163,7 @@ def _serve(pipe, contestant: Contestant) -> None:
 
 
 def _answer(pipe) -> Any:
-    """What the process sent; its exceptions are raised here."""
+    """Return what the process sent, or raise its exception."""
     answer = pipe.recv()
     if isinstance(answer, Exception):
         raise answer
@@ -164,7 +171,7 @@ def _answer(pipe) -> Any:
 
 
 class _PeakMemory:
-    """The most memory that this process held while it was in the block, less before."""
+    """The peak memory of this process inside a `with` block, minus that before it."""
 
     def __enter__(self):
         self.before = self.peak = self._now()
@@ -192,7 +199,7 @@ class _PeakMemory:
 
 
 def show(results: list[Result]) -> None:
-    """A table of all races."""
+    """Print a table of all races."""
     heads = "task contestant median fastest first error added ratio bar"
     table = Table(*heads.split())
     for result in results:
@@ -211,7 +218,7 @@ def show(results: list[Result]) -> None:
 
 
 def _time(seconds: float) -> str:
-    """With a unit that suits it."""
+    """Return a time with a suitable unit."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"

@@ -23,11 +23,11 @@ def trainer(
     dials: dict,
     callbacks: tuple = (),
 ):
-    """TRL's trainer, ready to train.
+    """Return TRL's trainer, ready to train.
 
-    Its padding must not be its end of text, so that it gets one token more, which the
-    model never says. It takes the penalty of a text that does not end off the score,
-    where ours puts it in the place of the score.
+    Its padding must differ from its end of text, so that it gets one more token, with
+    probability 0. TRL subtracts the penalty of a text that does not end from the score;
+    ours replaces the score by the penalty.
     """
     be_quiet()
     import torch
@@ -101,7 +101,7 @@ def trainer(
 
 
 def random_reward_model(params: Transformer) -> RewardModel:
-    """A head that gives every completion a different score."""
+    """Return a reward model whose random head scores every completion differently."""
     model = reward_model.init(params)
     head = jax.random.normal(jax.random.key(3), model.head.shape)
     return model._replace(head=0.1 * head)

@@ -211,7 +211,7 @@ def main(args: Sequence[str] | None = None) -> int:
         command = COMMANDS[args[0]]
         return run(command, args[1:], f"{program} {args[0]}", command.__doc__ or "")
     if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
-        return run(real_text.Command, args, program, real_text.__doc__ or "")
+        return run(real_text.RealTextCommand, args, program, real_text.__doc__ or "")
     return run(MainCommand, args, program, __doc__ or "")
 
 

@@ -1,29 +1,29 @@
-"""Every trajectory of a small world, with its probability: expectations without luck.
+"""All trajectories of a small world with their probabilities: exact expectations.
 
     p(tau)  =  start(S_0)  prod_t pi(A_t | S_t) p(S_{t+1}, R_{t+1} | S_t, A_t)
 
-With all of them at hand the mean and the variance of a sampled gradient are sums, and
-not samples again: exact, for any baseline, also for one that looks at other episodes of
-the batch. It takes a world whose episodes are few and short.
+They turn the mean and the variance of a sampled gradient into sums. The sums are exact
+for any baseline, also for one that depends on other episodes of the batch. The world
+must have few and short episodes.
 
-Source: Sutton & Barto (2018), eq. 3.4; Greensmith et al. (2004) on what the variances
-should be.
+Source: Sutton & Barto (2018), section 13.3; Greensmith et al. (2004), section 4, on the
+variances.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from mdp import MDP
 from policy_gradient.policies import Tables
 from policy_gradient.trajectory import Trajectory
 
-MOST_BATCHES = 2_000_000
+MAX_BATCHES = 2_000_000
 
 
 class Enumerated(NamedTuple):
@@ -34,18 +34,21 @@ class Enumerated(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Of a gradient estimate, with the parameters in one row."""
+    """Moments of a gradient estimate, with the parameters in one row."""
 
     mean: Float[np.ndarray, "D"]
     variance: Float[np.ndarray, "D"]
 
 
 def enumerate_trajectories(mdp: MDP, tables: Tables, time_limit: int) -> Enumerated:
-    """Every episode that may happen, cut off after `time_limit` steps."""
+    """Return every episode that is possible, cut off after `time_limit` steps.
+
+    Source: Sutton & Barto (2018), section 3.1: the trajectory of eq. 3.1.
+    """
     pi = np.exp(np.asarray(tables.log_probs, np.float64))
     paths = list(_paths(mdp, pi, time_limit))
     rows = np.zeros((len(paths), time_limit), [("s", int), ("a", int), ("b", int)])
-    mask = np.zeros(rows.shape)
+    mask: Any = np.zeros(rows.shape)  # numpy's arrays in the place of jax's
     for i, (path, _) in enumerate(paths):
         rows[i, : len(path)] = path
         mask[i, : len(path)] = 1.0
@@ -74,18 +77,18 @@ def moments(
     enumerated: Enumerated,
     num_episodes: int = 1,
 ) -> Moments:
-    """The exact mean and variance of an estimate from so many independent episodes.
+    """Return the exact mean and variance of an estimate from independent episodes.
 
-    `estimate` takes trajectories [num_episodes, time] and returns a gradient. All
-    M^num_episodes batches are gone through, so that M must be small.
+    `estimate` takes trajectories [num_episodes, time] and returns a gradient. It is
+    computed for all M^num_episodes batches, so that M must be small.
 
     Raises:
         ValueError: there are more than two million batches.
     """
     M = len(enumerated.probs)
-    if M**num_episodes > MOST_BATCHES:
+    if M**num_episodes > MAX_BATCHES:
         raise ValueError(
-            f"trajectories^num_episodes must be at most {MOST_BATCHES}, "
+            f"trajectories^num_episodes must be at most {MAX_BATCHES}, "
             f"got {M}^{num_episodes}"
         )
     batches = np.indices((M,) * num_episodes).reshape(num_episodes, -1).T
@@ -93,28 +96,33 @@ def moments(
     with jax.enable_x64(True):
         trajectories = jax.tree.map(jnp.asarray, enumerated.trajectories)
 
-        def of_batch(indices):
+        def batch_estimate(
+            indices: Int[Array, "num_episodes"],
+        ) -> Float[Array, "D"]:
             gradient = estimate(jax.tree.map(lambda x: x[indices], trajectories))
             return jax.flatten_util.ravel_pytree(gradient)[0]
 
-        estimates = jax.jit(lambda all: jax.lax.map(of_batch, all, batch_size=4096))
-        found = np.asarray(estimates(batches))
-    mean = probs @ found
-    return Moments(mean, probs @ (found - mean) ** 2)
+        mapped = jax.jit(
+            lambda batches: jax.lax.map(batch_estimate, batches, batch_size=4096)
+        )
+        estimates = np.asarray(mapped(batches))
+    mean = probs @ estimates
+    return Moments(mean, probs @ (estimates - mean) ** 2)
 
 
 def _paths(
     mdp: MDP, pi: Float[np.ndarray, "S A"], time_limit: int
 ) -> Iterator[tuple[list[tuple[int, int, int]], float]]:
-    """Every list of (s, a, outcome), and its probability."""
-    begun = [([], int(s), mdp.start[s]) for s in np.flatnonzero(mdp.start)]
-    while begun:
-        path, state, prob = begun.pop()
+    """Yield every path of (state, action, outcome), and its probability."""
+    open_paths: list[tuple[list[tuple[int, int, int]], int, float]]
+    open_paths = [([], int(s), mdp.start[s]) for s in np.flatnonzero(mdp.start)]
+    while open_paths:
+        path, state, prob = open_paths.pop()
         chances = pi[state][:, None] * mdp.probs[state]
         for action, outcome in np.argwhere(chances > 0):
-            where = state, int(action), int(outcome)
-            longer, chance = [*path, where], prob * chances[action, outcome]
-            if mdp.discounts[where] == 0 or len(longer) == time_limit:
+            index = state, int(action), int(outcome)
+            longer, chance = [*path, index], prob * chances[action, outcome]
+            if mdp.discounts[index] == 0 or len(longer) == time_limit:
                 yield longer, chance
             else:
-                begun.append((longer, int(mdp.next_states[where]), chance))
+                open_paths.append((longer, int(mdp.next_states[index]), chance))

@@ -1,16 +1,16 @@
-"""Estimates of the gradient from one episode: what each action's score is weighted by.
+"""Gradient estimates from one episode: a weight for the score of each action.
 
     grad J  =  E[ sum_t weight_t grad log pi(A_t | S_t) ]
 
 The log-derivative trick gives the first of them: the probability of a whole trajectory
 is a product, its logarithm a sum, and the world's part of it does not depend on theta.
 
-    whole return       G_0              all that was earned, also before the action
+    whole return       G_0              all rewards, also those before the action
     reward to go       gamma^t G_t      an action cannot change the past: less noise
-    as most code has   G_t              without gamma^t: the gradient of something else
+    as most code has   G_t              without gamma^t: not the gradient of J
 
-Where the episode is one of another policy, b, a reward counts as much more as its
-actions so far are likelier now, and the weights are made of such rewards:
+If another policy b acted in the episode, each reward is multiplied by the importance
+ratio of the actions up to it, and the weights are made of these rewards:
 
     importance ratio   R_{t+1} prod_{k <= t} pi(A_k | S_k) / b(A_k | S_k)
 
@@ -29,27 +29,36 @@ from policy_gradient.trajectory import Trajectory
 
 
 def whole_return(trajectory: Trajectory) -> Float[Array, "time"]:
-    """G_0 for every action of the episode."""
+    """The return G_0 of the whole episode, for every action.
+
+    Source: Williams (1992); Sutton & Barto (2018), section 13.3.
+    """
     return jnp.full_like(trajectory.rewards, reward_to_go(trajectory)[0])
 
 
 def discounted_reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
-    """gamma^t G_t: what followed the action, as J = E[G_0] counts it."""
+    """The discounted return gamma^t G_t after each action, as J = E[G_0] counts it.
+
+    Source: Sutton & Barto (2018), p. 328.
+    """
     return discounts_to_date(trajectory) * reward_to_go(trajectory)
 
 
 def undiscounted_reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
-    """G_t: what followed the action, as it counts from there."""
+    """The return G_t after each action, without the weight gamma^t.
+
+    Source: Nota & Thomas (2020).
+    """
     return reward_to_go(trajectory)
 
 
 def as_if_on_policy(
     policy: Policy, params: PyTree, trajectory: Trajectory
 ) -> Trajectory:
-    """The episode of another policy, each reward times the ratio of the way to it.
+    """Return another policy's episode, with rewards times their importance ratios.
 
-    Only the actions before a reward could bring it about: so fewer factors, and less
-    noise, than with the ratio of the whole episode. For the reward to go.
+    Only the actions before a reward can cause it. Their ratio has fewer factors than
+    that of the whole episode, and less noise. It is meant for the reward to go.
     Source: Sutton & Barto (2018), eqs. 5.3 and 5.14 (per-decision).
     """
     log_probs = _log_probs(policy, params, trajectory)
@@ -64,16 +73,21 @@ def gradient(
     trajectory: Trajectory,
     weights: Float[Array, "time"],
 ) -> PyTree:
-    """sum_t weight_t grad log pi(A_t | S_t), over one episode."""
+    """Gradient estimate sum_t weight_t grad log pi(A_t | S_t) from one episode.
 
-    def objective(params):
+    Source: Sutton & Barto (2018), section 13.3.
+    """
+
+    def objective(params: PyTree) -> Float[Array, ""]:
         return jnp.sum(stop_gradient(weights) * _log_probs(policy, params, trajectory))
 
     return jax.grad(objective)(params)
 
 
-def _log_probs(policy, params, trajectory) -> Float[Array, "time"]:
-    """Log pi(A_t | S_t) of every row; 0 on padding."""
+def _log_probs(
+    policy: Policy, params: PyTree, trajectory: Trajectory
+) -> Float[Array, "time"]:
+    """Return log pi(A_t | S_t) of every row, and 0 on padding."""
     log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, trajectory.observations)
     taken = jnp.take_along_axis(log_probs, trajectory.actions[:, None], axis=1)[:, 0]
     return taken * trajectory.mask

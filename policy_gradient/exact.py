@@ -1,25 +1,26 @@
 """The truth that sampled gradients estimate: J(theta) and its gradient, exactly.
 
-A policy turns the MDP into a linear system, and its values are the solution:
+A policy turns the MDP into a linear system whose solution is its values:
 
     v_pi = r_pi + P_pi v_pi    with P_pi discounted, so    v_pi = (I - P_pi)^-1 r_pi
     J(theta) = E[G_0] = sum_s start(s) v_pi(s)
 
-Every step is differentiable, the solve too, so automatic differentiation gives the
-gradient of J without a single sample. The policy gradient theorem gives it a second
-time, with no derivative of v or of the states that are visited:
+Every step is differentiable, also the solve, so that automatic differentiation gives
+the gradient of J without a single sample. The policy gradient theorem gives the same
+gradient, without a derivative of v or of the states that are visited:
 
     grad J = sum_s d(s) sum_a pi(a | s) A(s, a) grad log pi(a | s),   A = q - v
     d(s)   = sum_t gamma^t Pr{ S_t = s }     so    d = (I - P_pi^T)^-1 start
 
-Where each state has preferences of its own, the softmax of them, it is even simpler:
+Where each state has its own preferences, the gradient by them is simpler still:
 
     dJ / dh(s, a) = d(s) pi(a | s) A(s, a)
 
-All of it in float64: at gamma = 1 the system is badly conditioned (36,000 on the
-cliff), and float32 would not do.
+All of it is computed in float64: at gamma = 1 the system is badly conditioned (36,000
+on the cliff), so that float32 is not enough.
 
 Source: Sutton & Barto (2018), eq. 4.4 as a linear system, and section 13.2.
+Shapes: S states, A actions, *n any number of policies, D parameters in one row.
 """
 
 import jax
@@ -28,75 +29,108 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree, Scalar
 
-from mdp import MDP, action_values, evaluate
+from mdp import MDP, action_values, bellman_system, evaluate, reachable
 from policy_gradient.policies import Policy, policy_table
 from policy_gradient.rollout import to_jax
 
+# An episode that is expected to last for more steps counts as one that never ends.
+LONGEST = 1e9
+
+# Stacked systems are solved in parts of at most this many entries.
+ENTRIES_AT_ONCE = 4_000_000
+
 
 def performance(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
-    """J = E[G_0] of a policy, by `mdp`'s linear solve in float64.
+    """J = E[G_0] of one policy, by the linear solve in float64.
 
-    Raises ValueError where gamma = 1 and, from some state that the policy reaches, the
-    episode never ends.
+    Source: Sutton & Barto (2018), eq. 13.4, with eq. 4.4.
+
+    Raises:
+        ValueError: gamma = 1 and, from some state that the policy reaches, the episode
+            never ends.
     """
     return float(mdp.start @ evaluate(_only_reached(mdp, policy), policy))
 
 
-def performance_within(
-    mdp: MDP, policy: Float[np.ndarray, "S A"], time_limit: int
-) -> float:
-    """E[R_1 + gamma R_2 + ...] of the first `time_limit` steps of an episode."""
-    values = np.zeros(mdp.num_states)
-    for _ in range(time_limit):
-        values = (policy * action_values(mdp, values)).sum(-1)
-    return float(mdp.start @ values)
+def performances(
+    mdp: MDP, policies: Float[np.ndarray, "*n S A"], time_limit: int
+) -> Float[np.ndarray, "*n"]:
+    """J of each policy, or J of the first `time_limit` steps if an episode never ends.
+
+    It is `performance` of many policies at once. J is nan for a policy with entries
+    that are not finite. Source: Sutton & Barto (2018), eq. 13.4, with eq. 4.4.
+    """
+    cut_off = never_ends(mdp, policies)
+    ends = np.isfinite(policies).all((-2, -1)) & ~cut_off
+    result = np.full(cut_off.shape, np.nan)
+    result[ends] = _solve_many(mdp, policies[ends], mdp.expected_rewards)
+    result[cut_off] = performances_within(mdp, policies[cut_off], time_limit)
+    return result
 
 
-def reachable(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Bool[np.ndarray, "S"]:
-    """The states that a policy visits with positive probability."""
-    possible = (policy[:, :, None] * mdp.probs > 0) & (mdp.discounts > 0)
-    reached, before = mdp.start > 0, 0
-    while before < reached.sum():
-        before = reached.sum()
-        reached[mdp.next_states[possible & reached[:, None, None]]] = True
-    return reached
+def performances_within(
+    mdp: MDP, policies: Float[np.ndarray, "n S A"], time_limit: int
+) -> Float[np.ndarray, "n"]:
+    """E[R_1 + gamma R_2 + ...] over the first `time_limit` steps, for each policy.
+
+        v  <-  r_pi + P_pi v        from v = 0, once for each step
+
+    Source: Sutton & Barto (2018), eq. 4.5.
+    """
+    result = np.zeros(len(policies))
+    weights = mdp.probs * mdp.discounts
+    for part in _parts(policies):
+        values = np.zeros((len(policies[part]), mdp.num_states))
+        for _ in range(time_limit):
+            following = (weights * values[:, mdp.next_states]).sum(-1)
+            values = (policies[part] * (mdp.expected_rewards + following)).sum(-1)
+        result[part] = values @ mdp.start
+    return result
+
+
+def never_ends(
+    mdp: MDP, policies: Float[np.ndarray, "*n S A"]
+) -> Bool[np.ndarray, "*n"]:
+    """Return True where gamma = 1 and the episode never ends, or lasts LONGEST steps.
+
+    The expected number of steps is the value of a reward of 1 in each step. It stays
+    finite because gamma is reduced by a last digit.
+    """
+    result = np.zeros(policies.shape[:-2], bool)
+    if mdp.discounts.max() == 1:
+        finite = np.isfinite(policies).all((-2, -1))
+        mortal = mdp._replace(discounts=mdp.discounts * (1 - 1e-3 / LONGEST))
+        one_a_step = np.ones(mdp.available.shape)
+        result[finite] = _solve_many(mortal, policies[finite], one_a_step) > LONGEST
+    return result
 
 
 def occupancy(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S"]:
-    """d(s) = sum_t gamma^t Pr{S_t = s}: how much each state counts for J.
+    """d(s) = sum_t gamma^t Pr{S_t = s}: the weight of each state in J.
 
-    The discounts of the way count, so that the sum over states is the expected length
-    of an episode where gamma = 1, and at most 1 / (1 - gamma) else. It is the eta of
-    Sutton & Barto (2018), eq. 9.2, with gamma in it; the on-policy distribution mu (eq.
-    9.3) is, for gamma = 1, this divided by its sum.
+    The sum over states is the expected length of an episode if gamma = 1, and at most
+    1 / (1 - gamma) otherwise. d is eta of Sutton & Barto (2018), eq. 9.2, with gamma in
+    it. If gamma = 1, their on-policy distribution mu (eq. 9.3) is d divided by its sum.
     """
-    weights = policy[:, :, None] * mdp.probs * _only_reached(mdp, policy).discounts
-    system = np.eye(mdp.num_states)
-    state, action, outcome = np.nonzero(weights)
-    to = mdp.next_states[state, action, outcome]
-    # Transposed: from next_state's row, what flows into it from each state.
-    np.subtract.at(system, (to, state), weights[state, action, outcome])
-    return np.linalg.solve(system, mdp.start)
+    reached = reachable(mdp, policy)[:, None]
+    # Transposed: row s' holds what flows into s' from each state.
+    return np.linalg.solve(bellman_system(mdp, policy * reached).T, mdp.start)
 
 
 def theorem_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
-    """The gradient of J by the policy gradient theorem; equals `performance_gradient`.
+    """Gradient of J by the policy gradient theorem; equals `performance_gradient`.
 
         grad J = sum_s d(s) sum_a pi(a | s) A(s, a) grad log pi(a | s)
 
-    Source: Sutton & Barto (2018), eq. 13.5, with d in the place of what it is
+    Source: Sutton & Barto (2018), eq. 13.5, with d in place of the mu that it is
     proportional to; Sutton et al. (2000), theorem 1, for gamma < 1.
     """
     with jax.enable_x64(True):
         states = jnp.arange(mdp.num_states)
         double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
-        table = policy_table(policy, double, mdp.num_states)
-        ended = _only_reached(mdp, table)
-        values = evaluate(ended, table)
-        advantages = action_values(ended, values) - values[:, None]
-        weights = occupancy(mdp, table)[:, None] * table * advantages
+        weights = softmax_gradient(mdp, policy_table(policy, double, mdp.num_states))
 
-        def objective(params):
+        def objective(params: PyTree) -> Scalar:
             log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, states)
             return jnp.sum(weights * log_probs)
 
@@ -104,14 +138,17 @@ def theorem_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
 
 
 def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
-    """The gradient of J with respect to the parameters, through the linear solve."""
+    """Gradient of J by the parameters, by differentiating the linear solve.
+
+    Source: Sutton & Barto (2018), eqs. 4.4 and 13.4.
+    """
     with jax.enable_x64(True):
         table, states = to_jax(mdp), jnp.arange(mdp.num_states)
         double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
 
-        def objective(params):
+        def objective(params: PyTree) -> Scalar:
             log_probs, _ = jax.vmap(policy.apply, (None, 0))(params, states)
-            return _performance(table, jnp.exp(log_probs))
+            return _differentiable_performance(table, jnp.exp(log_probs))
 
         return jax.tree.map(np.asarray, jax.jit(jax.grad(objective))(double))
 
@@ -119,10 +156,11 @@ def performance_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
 def softmax_gradient(
     mdp: MDP, policy: Float[np.ndarray, "S A"]
 ) -> Float[np.ndarray, "S A"]:
-    """The gradient d(s) pi(a | s) A(s, a) by the preferences of a tabular softmax.
+    """Gradient d(s) pi(a | s) A(s, a) of J by the preferences of a tabular softmax.
 
-    The theorem, with the score 1 - pi(a | s) at (s, a) and -pi(b | s) at its others
-    (Sutton & Barto 2018, exercise 13.3). Source: Agarwal et al. (2021), lemma C.1.
+    It is the theorem with the score of a softmax: 1 - pi(a | s) at (s, a) itself, and
+    -pi(b | s) at the other actions b (Sutton & Barto 2018, exercise 13.3). Source:
+    Agarwal et al. (2021), lemma C.1.
     """
     ended = _only_reached(mdp, policy)
     values = evaluate(ended, policy)
@@ -135,15 +173,16 @@ def fisher_information(
 ) -> Float[np.ndarray, "D D"]:
     """F = sum_s d(s) sum_a pi(a | s) score score^T, with the parameters in one row.
 
-    How much the policy changes, to second order: KL = dtheta^T F dtheta / 2, summed
-    over the states as often as they count. Source: Kakade (2001), eq. 2.
+    It measures to second order how much the policy changes: the KL divergence, summed
+    over the states with weights d, is dtheta^T F dtheta / 2. Source: Kakade (2001),
+    eq. 2.
     """
     with jax.enable_x64(True):
         double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
         row, unravel = jax.flatten_util.ravel_pytree(double)
         table = policy_table(policy, double, mdp.num_states)
 
-        def log_probs(row):
+        def log_probs(row: Float[Array, "D"]) -> Float[Array, "S A"]:
             states = jnp.arange(mdp.num_states)
             return jax.vmap(policy.apply, (None, 0))(unravel(row), states)[0]
 
@@ -153,10 +192,10 @@ def fisher_information(
 
 
 def natural_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
-    """F^-1 grad J: the steepest way up, by how much a step changes the policy.
+    """F^-1 grad J: the direction that raises J most for a given change of the policy.
 
-    Of a tabular softmax it is the advantage itself, A(s, a), in every state that is
-    visited, up to what is added to all preferences of a state. F is singular, and the
+    For a tabular softmax it is the advantage A(s, a) in every state that is visited, up
+    to a number that is added to all preferences of a state. F is singular, so the
     shortest solution is taken. Source: Kakade (2001), theorem 1.
     """
     with jax.enable_x64(True):
@@ -168,14 +207,39 @@ def natural_gradient(mdp: MDP, policy: Policy, params: PyTree) -> PyTree:
 
 
 def _only_reached(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> MDP:
-    """What a policy would do where it never comes need not make sense: end it there."""
+    """Return the MDP with an end at every state that the policy never reaches.
+
+    The policy need not make sense there: its episode need not end.
+    """
     reached = reachable(mdp, policy)
     discounts = np.where(reached[:, None, None], mdp.discounts, 0.0)
     return mdp._replace(discounts=discounts)
 
 
+def _solve_many(
+    mdp: MDP,
+    policies: Float[np.ndarray, "n S A"],
+    rewards: Float[np.ndarray, "S A"],
+) -> Float[np.ndarray, "n"]:
+    """Return start . (I - P_pi)^-1 r_pi for each policy, some of them at a time."""
+    result = np.zeros(len(policies))
+    for part in _parts(policies):
+        acting = policies[part] * reachable(mdp, policies[part])[:, :, None]
+        totals = (acting * rewards).sum(-1)
+        values = np.linalg.solve(bellman_system(mdp, acting), totals[..., None])
+        result[part] = values[..., 0] @ mdp.start
+    return result
+
+
+def _parts(policies: Float[np.ndarray, "n S A"]) -> list[slice]:
+    """Return slices of the policies whose systems fit into ENTRIES_AT_ONCE."""
+    size = max(1, ENTRIES_AT_ONCE // policies.shape[-2] ** 2)
+    return [slice(i, i + size) for i in range(0, len(policies), size)]
+
+
 @jax.jit
-def _performance(mdp: MDP, policy: Float[Array, "S A"]) -> Scalar:
+def _differentiable_performance(mdp: MDP, policy: Float[Array, "S A"]) -> Scalar:
+    """J of one policy, as `performance`, in operations that jax can differentiate."""
     size = mdp.num_states
     weights = policy[:, :, None] * mdp.probs
     rewards = jnp.sum(weights * mdp.rewards, axis=(1, 2))

@@ -26,6 +26,8 @@ from policy_gradient.policies import Evaluate
 from policy_gradient.trajectory import Batch
 
 Loss = Callable[[PyTree, Batch], tuple[Scalar, Diagnostics]]
+FurtherLoss = Callable[[PyTree, Batch, Key[Array, ""]], Scalar]
+Carry = tuple[PyTree, optax.OptState, Bool[Array, ""]]  # whether steps go on
 
 
 class Improvement(NamedTuple):
@@ -69,7 +71,7 @@ def improve(
     loss: Loss,
     optimizer: optax.GradientTransformation,
     config: ImproveConfig,
-    further_loss: Callable[[PyTree, Batch, Key[Array, ""]], Scalar] | None = None,
+    further_loss: FurtherLoss | None = None,
 ) -> Improvement:
     """Take gradient steps on shuffled minibatches, for some epochs.
 
@@ -87,16 +89,7 @@ def improve(
         further_loss: is added to the loss, but not to its diagnostics; it gets a new
             key in each gradient step.
     """
-
-    def total(
-        params: PyTree, minibatch: Batch, key: Key[Array, ""]
-    ) -> tuple[Scalar, Diagnostics]:
-        value, measured = loss(params, minibatch)
-        if further_loss is not None:
-            value += further_loss(params, minibatch, key)
-        return value, measured
-
-    Carry = tuple[PyTree, optax.OptState, Bool[Array, ""]]
+    total = loss_with_key(loss, further_loss)
 
     def descend(
         carry: Carry, step: tuple[Int[Array, "samples"], Key[Array, ""]]
@@ -116,7 +109,7 @@ def improve(
     minibatches = shuffled_minibatches(key, rows, config.epochs, config.minibatches)
     step_keys = jax.random.split(jax.random.fold_in(key, 1), len(minibatches))
     (params, optimizer_state, _), measured = jax.lax.scan(
-        descend, (params, optimizer_state, True), (minibatches, step_keys)
+        descend, (params, optimizer_state, jnp.array(True)), (minibatches, step_keys)
     )
     explained_variance = diagnostics.explained_variance(
         batch.values, batch.value_targets, batch.weights
@@ -125,6 +118,22 @@ def improve(
         explained_variance=explained_variance, first_ratio=measured.first_ratio[0]
     )
     return Improvement(params, optimizer_state, means)
+
+
+def loss_with_key(
+    loss: Loss, further_loss: FurtherLoss | None
+) -> Callable[[PyTree, Batch, Key[Array, ""]], tuple[Scalar, Diagnostics]]:
+    """Return a loss plus, if there is one, a further loss that takes a key."""
+
+    def total(
+        params: PyTree, minibatch: Batch, key: Key[Array, ""]
+    ) -> tuple[Scalar, Diagnostics]:
+        value, measured = loss(params, minibatch)
+        if further_loss is not None:
+            value += further_loss(params, minibatch, key)
+        return value, measured
+
+    return total
 
 
 def shuffled_minibatches(

@@ -98,9 +98,10 @@ def clipped_surrogate_loss(
     is a single action, which may be a whole text; a row of many numbers is a text token
     by token. `weights` is 0 on padding. Source: Schulman et al. (2017), eq. 7.
     """
-    numbers = map(jnp.ravel, (log_probs, old_log_probs, advantages))
-    surrogates = jax.vmap(clipped_surrogate, (0, 0, 0, None))(*numbers, clip)
-    return -jnp.sum(jnp.ravel(weights) * surrogates) / len(weights)
+    surrogates = jax.vmap(clipped_surrogate, (0, 0, 0, None))(
+        log_probs.ravel(), old_log_probs.ravel(), advantages.ravel(), clip
+    )
+    return -jnp.sum(weights.ravel() * surrogates) / len(weights)
 
 
 def value_loss(value: Scalar, target: Scalar) -> Scalar:

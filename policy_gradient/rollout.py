@@ -2,11 +2,13 @@
 
     A_t ~ pi(. | S_t),    S_{t+1}, R_{t+1} ~ p(. , . | S_t, A_t)
 
-An outcome is drawn straight out of the MDP's table. When an episode ends, or reaches
-the time limit and is cut off, the next row starts another from the start distribution.
+Outcomes are drawn from the MDP's table. When an episode ends, or reaches the time limit
+and is cut off, the next row begins another one from the start distribution.
 
-The policy does not change while it acts, and the states are few: it comes as tables of
-pi(a|s) and v(s), so that acting costs the same whatever network is behind them.
+The policy does not change while it acts, and the states are few. It is therefore given
+as tables of pi(a|s) and v(s): acting costs the same with any network.
+
+Source: Sutton & Barto (2018), eqs. 3.1 and 3.2.
 """
 
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from policy_gradient.trajectory import Trajectory
 
 
 class Position(NamedTuple):
-    """Where one environment stands between two rollouts."""
+    """The state of one environment between two rollouts."""
 
     state: Int[Array, ""]  # S_t
     steps: Int[Array, ""]  # steps since the episode began
@@ -30,7 +32,7 @@ class Position(NamedTuple):
 
 
 class Rollout(NamedTuple):
-    """What happened, where it leads, and what the episodes that stopped had earned."""
+    """The rows of a rollout, its last position, and the returns of its episodes."""
 
     trajectory: Trajectory  # [time]
     position: Position | tuple[()]  # after the last row; () if it is not kept
@@ -38,21 +40,21 @@ class Rollout(NamedTuple):
 
 
 def to_jax(mdp: MDP) -> MDP:
-    """The same table as jax arrays, in jax's default precision."""
+    """Return an MDP's tables as jax arrays, in jax's default precision."""
     return MDP(*map(jnp.asarray, mdp))
 
 
 def draw(uniform: Float[Array, ""], cumulative: Float[Array, "n"]) -> Int[Array, ""]:
-    """The outcome whose interval of the cumulative distribution holds `uniform`.
+    """Return the outcome whose interval of the cumulative distribution holds `uniform`.
 
-    One number in [0, 1) for each draw: they are made all at once, outside the loop.
+    Each draw takes one number in [0, 1); all are made at once, outside the loop.
     """
-    # A binary search: a taxi has 300 starts, and a look at all would take longer.
+    # A binary search: a taxi has 300 starts, and a look at all of them takes longer.
     return jnp.searchsorted(cumulative, uniform * cumulative[-1], side="right")
 
 
 def reset(uniform: Float[Array, ""], mdp: MDP) -> Position:
-    """S_0 from the start distribution."""
+    """Return the start of an episode, with S_0 from the start distribution."""
     zero = jnp.zeros_like(uniform)
     state = draw(uniform, jnp.cumsum(mdp.start))
     return Position(state, jnp.zeros((), jnp.int32), zero, jnp.ones_like(uniform))
@@ -66,18 +68,25 @@ def rollout(
     num_steps: int,
     time_limit: int,
 ) -> Rollout:
-    """`num_steps` steps of one environment, across as many episodes as they hold."""
+    """Return `num_steps` steps of one environment, across several episodes.
+
+    Source: Sutton & Barto (2018), eqs. 3.1 and 3.2.
+    """
     cumulative_policy = jnp.cumsum(jnp.exp(tables.log_probs), -1)
     cumulative_outcomes = jnp.cumsum(mdp.probs, -1)
 
-    def advance(position: Position, chances):
-        of_action, of_outcome, fresh = chances
+    def advance(
+        position: Position,
+        chances: tuple[Float[Array, ""], Float[Array, ""], Position],
+    ) -> tuple[Position, tuple[tuple[Array, ...], Float[Array, ""]]]:
+        action_uniform, outcome_uniform, fresh = chances
         state, steps, earned, weight = position
-        action = draw(of_action, cumulative_policy[state])
-        where = (state, action, draw(of_outcome, cumulative_outcomes[state, action]))
-        reward, discount = mdp.rewards[where], mdp.discounts[where]
+        action = draw(action_uniform, cumulative_policy[state])
+        outcome = draw(outcome_uniform, cumulative_outcomes[state, action])
+        index = (state, action, outcome)
+        reward, discount = mdp.rewards[index], mdp.discounts[index]
 
-        next_state, steps = mdp.next_states[where], steps + 1
+        next_state, steps = mdp.next_states[index], steps + 1
         earned, weight = earned + weight * reward, weight * discount
         continues = (discount > 0) & (steps < time_limit)
         onward = Position(next_state, steps, earned, weight)
@@ -99,7 +108,7 @@ def rollout(
         rewards=rewards,
         discounts=discounts,
         values=tables.values[states],
-        # Of the state that was reached, not of the one after a reset.
+        # The value of the state that was reached, not of the one after a reset.
         next_values=tables.values[next_states],
         continues=continues.astype(rewards.dtype),
         mask=jnp.ones_like(rewards),
@@ -108,8 +117,8 @@ def rollout(
 
 
 def reset_many(key: Key[Array, ""], mdp: MDP, num_environments: int) -> Position:
-    """As many environments, each at the start of an episode."""
-    uniforms = jax.random.uniform(key, num_environments, mdp.probs.dtype)
+    """Return the positions of several environments at the start of an episode."""
+    uniforms = jax.random.uniform(key, (num_environments,), mdp.probs.dtype)
     return jax.vmap(reset, (0, None))(uniforms, mdp)
 
 
@@ -121,9 +130,9 @@ def rollout_many(
     num_steps: int,
     time_limit: int,
 ) -> Rollout:
-    """The next steps of each environment: `Rollout` with their axis before time."""
+    """Return the next steps of each environment, with their axis before time."""
 
-    def one(key, position):
+    def one(key: Key[Array, ""], position: Position) -> Rollout:
         return rollout(tables, key, position, mdp, num_steps, time_limit)
 
     keys = jax.random.split(key, len(positions.state))
@@ -137,9 +146,9 @@ def whole_episodes(
     num_episodes: int,
     time_limit: int,
 ) -> Rollout:
-    """Return the first episode of each new environment, padded and masked.
+    """Return one whole episode of each of several new environments, padded and masked.
 
-    No position is left: the environments are not used again.
+    There is no last position, as the environments are not used again.
     """
     reset_key, rollout_key = jax.random.split(key)
     positions = reset_many(reset_key, mdp, num_episodes)

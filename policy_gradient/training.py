@@ -69,13 +69,14 @@ def make_learner(
     optimizer = config.make_optimizer()
 
     def start(key: Key[Array, ""]) -> State:
+        zero = jnp.zeros((), int)
         if config.num_environments is None:
-            params, positions = policy.init(key), ()
-        else:
-            init_key, reset_key = jax.random.split(key)
-            params = policy.init(init_key)
-            positions = reset_many(reset_key, table, config.num_environments)
-        return State(params, optimizer.init(params), jnp.zeros((), int), positions)
+            params = policy.init(key)
+            return State(params, optimizer.init(params), zero, positions=())
+        init_key, reset_key = jax.random.split(key)
+        params = policy.init(init_key)
+        positions = reset_many(reset_key, table, config.num_environments)
+        return State(params, optimizer.init(params), zero, positions)
 
     def advance(state: State, key: Key[Array, ""]) -> tuple[State, History]:
         return update(state, key, table, policy, optimizer, config)
@@ -89,7 +90,10 @@ def train(
     num_updates: int,
     report: Callable[[int, History], None] | None = None,
 ) -> tuple[PyTree, History]:
-    """Train once; returns the parameters and the history. Pure without a `report`."""
+    """Train once, and return the parameters and the history.
+
+    It is pure without a `report`.
+    """
     start_key, loop_key = jax.random.split(key)
     start = learner.start(start_key)
     state, history = loop(loop_key, start, learner.update, num_updates, report)
@@ -104,14 +108,16 @@ def loop(
     report: Callable[[int, Any], None] | None = None,
     chunk: int = CHUNK,
 ) -> tuple[PyTree, Any]:
-    """Apply `update` `num_updates` times; returns the last state and all metrics.
+    """Apply `update` `num_updates` times, and return the last state and all metrics.
 
     `report(done, metrics)` is called after each chunk with that chunk's metrics.
     """
 
     @jax.jit
-    def run(state, key, iterations):
-        def body(state, iteration):
+    def run(
+        state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
+    ) -> tuple[PyTree, Any]:
+        def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
             return update(state, jax.random.fold_in(key, iteration))
 
         return jax.lax.scan(body, state, iterations)

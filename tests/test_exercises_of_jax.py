@@ -9,8 +9,8 @@ import pytest
 
 from mdp import exercises as bridge
 from tests.exercises import check, same, show, sources
+from tests.exercises.cases import policy_gradient as cases
 from tests.exercises.manifest import exercises, find
-from tests.policy_gradient.exercises import cases, views
 
 
 def said_of(name, body):
@@ -130,7 +130,7 @@ def test_a_view_gives_the_gradient_by_what_learns_and_by_what_is_data():
 
     inputs = {"new": 2.0, "old_one": 3.0, "data": 5.0}
     inputs = {name: jnp.array(x) for name, x in inputs.items()} | {"scale": 7.0}
-    parts = views.answer_and_gradients(loss, inputs)
+    parts = cases.answer_and_gradients(loss, inputs)
     assert list(parts) == ["answer", "gradient by new", "gradient by data"]
     assert [float(part) for part in parts.values()] == [210.0, 105.0, 0.0]
 

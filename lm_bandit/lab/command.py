@@ -5,7 +5,6 @@ NAME.json   the whole result, with the versions of the packages
 NAME.png    the picture
 """
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ class Lab:
         experiment, draw = EXPERIMENTS[self.name]
         result = experiment.run(range(self.seeds))
         console.print(_table(experiment.summary(result)))
-        columns = inspect.getdoc(experiment.summary)
+        columns = " ".join((experiment.summary.__doc__ or "").split())
         for line in (columns, "", *experiment.explanation(result)):
             console.print(line, highlight=False)
         if self.out is not None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 
 Result = TypeVar("Result")
 Rows = list[tuple[Any, ...]]  # the first row is the header
@@ -69,7 +69,7 @@ def case_rows(
 
 def point_rows(
     seeds: Sequence[int],
-    points: Float[np.ndarray, "n"],
+    points: Real[np.ndarray, "n"],
     columns: Iterable[Float[np.ndarray, "S n"]],
 ) -> Iterator[tuple[int, float, list[float]]]:
     """Yield each seed, each point (such as a beta), and a number of each column."""

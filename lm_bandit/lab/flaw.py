@@ -65,9 +65,9 @@ def plant_flaws(
         answers = tabular.ask_annotators(rng, bench, comparisons)
         learned = tabular.learned_scores(bench, answers)
         rewards.append(tabular.standardise(bench, learned))
-    magic = bench.used[:, bench.column(MAGIC_WORD)]
+    counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
     flaws = {}
-    for (name, unit), f in zip(UNITS.items(), (bench.lengths, magic), strict=True):
+    for (name, unit), f in zip(UNITS.items(), counted, strict=True):
         columns = stack_seeds([use_of_flaw(bench, reward, f) for reward in rewards])
         flaws[name] = FlawUse(unit, float(bench.probs[0] @ f), **columns)
     return FlawResult(tuple(seeds), comparisons, BONUSES, flaws)

@@ -139,7 +139,7 @@ def draw_too_hard(result: TooHardResult) -> Figure:
     for each, cases in zip(axes, measures, strict=True):
         for name in (name for name in looks if name in cases):
             colour, dy = looks[name]
-            _draw_line(each, np.array(LENGTHS), cases[name], colour, name, dy)
+            _draw_line(each, np.array(LENGTHS, float), cases[name], colour, name, dy)
         each.set(xlabel="words in a completion", xticks=LENGTHS)
     return figure
 

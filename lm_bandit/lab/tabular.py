@@ -245,9 +245,7 @@ def best_of_n_path(
     """The path of best-of-n policies, one for each n in `sizes`."""
     problem = bench_problem(bench, standardise(bench, learned))
     policies = [exact.best_of_n(problem, int(n)) for n in sizes]
-    return reward_path(
-        bench, [exact.policy_value(problem, policy) for policy in policies]
-    )
+    return reward_path(bench, [exact.policy_value(problem, p) for p in policies])
 
 
 def reward_path(bench: Bench, values: list[exact.Value]) -> RewardPath:

@@ -1,43 +1,46 @@
 """RLHF on real text, from random weights to a policy that writes what people rate high.
 
     base          pretrained on all texts
-    reference     fine-tuned (SFT) to complete beginnings, and to come to an end
-    reward_model  from the scores of one half of the raters
-    judge         from those of the other half; PPO never sees it
-    policy        PPO against the reward model, at a price for every nat
+    reference     fine-tuned (SFT) to complete prompts and to end
+    reward_model  learned from the scores of one half of the raters
+    judge         learned from those of the other half; PPO never sees it
+    policy        PPO against the reward model, with a price for every nat
 
-Both reward models start from the reference, read the same texts and differ in whom they
-believe and in their batches. Each is the mean, weight by weight, of members that saw
-different batches: what one of them has learned by chance cancels, and the two models
-agree far more on what the policy writes (correlation .84 with three members, .67 with
-one), at the same accuracy. Each is normalised on the same completions by the reference:
-mean 0, and deviation 1 within a prompt.
+Both reward models start from the reference and read the same texts. They differ in
+their raters and in their batches. Each is the mean, weight by weight, of members that
+saw different batches: what one member has learned by chance cancels. The two models
+then agree far more about what the policy writes (correlation .84 with three members,
+.67 with one) and are as accurate. Each is normalised on the same completions by the
+reference: mean 0, and standard deviation 1 within a prompt.
 
 Source: Ouyang et al. (2022), figure 2; Gao et al. (2022) on judging by another model;
 Rame et al. (2024), "WARM: on the benefits of weight averaged reward models".
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
+from lm_bandit.feedback.kinds import Scores
 from lm_bandit.generate import has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material
-from lm_bandit.real_text.stages import Stages
+from lm_bandit.real_text.stages import Measured, Stages
 from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.transformer import Transformer
+from mdp.interface.progress import Report
 
 PAIRS = 64  # completions of each prompt, by two, on which a reward is normalised
+COURSE = ("score", "kl", "kl_weight", "ended", "length", "distinct")  # of PPO's history
 
 
-class Models(NamedTuple):
-    """What the steps leave behind; without feedback the first two."""
+class TextModels(NamedTuple):
+    """The models of a run; without feedback only the first two."""
 
     base: Transformer
     reference: Transformer
@@ -46,90 +49,142 @@ class Models(NamedTuple):
     policy: Transformer | None = None
 
 
-def learn(
+def train_models(
     material: Material, config: RealTextConfig, stages: Stages
-) -> tuple[Models, dict[str, Any]]:
-    """All steps that are not done yet; and the course of PPO."""
+) -> tuple[TextModels, Measured]:
+    """Train what is not trained yet; return all models, and the history of PPO."""
     keys = jax.random.split(jax.random.key(config.seed), 7)
     init_key, pretrain_key, sft_key, pull_key, reward_key, judge_key, ppo_key = keys
-
-    def pretrain(report):
-        sizes = config.vocabulary_size, config.text_length
-        start = transformer.init(init_key, *sizes, config.model)
-        texts = sft.as_texts(material.texts)
-        base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
-        return base, {"loss": _last_tenth(losses)}
-
-    steps = config.pretraining.num_updates
-    base, _ = stages.stage("base", "pretraining on all texts", steps, pretrain)
-
-    def fine_tune(report):
-        texts = sft.as_demonstrations(*material.demonstrations)
-        tuned, losses = sft.train(sft_key, base, texts, config.sft, report)
-        return tuned, {"loss": _last_tenth(losses)}
-
-    steps = config.sft.num_updates
-    reference, _ = stages.stage("reference", "SFT on completions", steps, fine_tune)
+    base, _ = stages.stage(
+        "base",
+        "pretraining on all texts",
+        config.pretraining.num_updates,
+        lambda report: pretrain(init_key, pretrain_key, material, config, report),
+    )
+    reference, _ = stages.stage(
+        "reference",
+        "SFT on completions",
+        config.sft.num_updates,
+        lambda report: fine_tune(sft_key, base, material, config, report),
+    )
     if material.answers is None:
-        return Models(base, reference), {}
+        return TextModels(base, reference), {}
 
-    updates = config.reward.num_updates
+    def learn(
+        name: str, title: str, key: Key[Array, ""], answers: Scores | Comparisons
+    ) -> RewardModel:
+        def train(report: Report) -> tuple[RewardModel, Measured]:
+            pairs = ended_pairs(reference, pull_key, material, config)
+            return learn_reward(key, reference, answers, pairs, config, report)
 
-    def believe(key, answers):
-        def train(report):
-            members, accuracies = [], []
-            for i in range(config.members):
-                model, metrics = reward_model.train(
-                    jax.random.fold_in(key, i),
-                    reward_model.init(reference),
-                    answers,
-                    config.reward,
-                    lambda done, row, i=i: report(i * updates + done, row),
-                    judges.loss,
-                )
-                members.append(model)
-                accuracies.append(_last_tenth(metrics.accuracy))
-            model = jax.tree.map(lambda *x: sum(x) / len(x), *members)
-            pairs = _pairs(reference, pull_key, material, config)
-            measured = {"batch_accuracy": float(np.mean(accuracies))}
-            return reward_model.normalize(model, pairs), measured
-
-        return train
+        steps = config.members * config.reward.num_updates
+        return stages.stage(name, title, steps, train)[0]
 
     one, other = material.answers
-    title = "reward model, half of the raters"
-    steps = config.members * updates
-    scorer, _ = stages.stage("reward_model", title, steps, believe(reward_key, one))
-    title = "judge, the other raters"
-    judge, _ = stages.stage("judge", title, steps, believe(judge_key, other))
+    scorer = learn("reward_model", "reward model, half of the raters", reward_key, one)
+    judge = learn("judge", "judge, the other raters", judge_key, other)
+    policy, course = stages.stage(
+        "policy",
+        "PPO",
+        config.ppo.num_updates,
+        lambda report: improve_policy(
+            ppo_key, reference, scorer, material, config, report
+        ),
+    )
+    return TextModels(base, reference, scorer, judge, policy), course
 
-    def improve(report):
-        fixed = ppo.Fixed(jnp.asarray(material.prompts), reference, scorer)
-        snapshots, history = ppo.train(
-            ppo_key, fixed, config.completion_length, config.ppo, report
+
+def pretrain(
+    init_key: Key[Array, ""],
+    key: Key[Array, ""],
+    material: Material,
+    config: RealTextConfig,
+    report: Report,
+) -> tuple[Transformer, Measured]:
+    """The base model, trained to predict the next token of all texts."""
+    size, length = config.vocabulary_size, config.text_length
+    start = transformer.init(init_key, size, length, config.model)
+    texts = sft.as_texts(material.texts)
+    base, losses = sft.train(key, start, texts, config.pretraining, report)
+    return base, {"loss": _last_tenth(losses)}
+
+
+def fine_tune(
+    key: Key[Array, ""],
+    base: Transformer,
+    material: Material,
+    config: RealTextConfig,
+    report: Report,
+) -> tuple[Transformer, Measured]:
+    """The reference: the base model, trained on completions only (SFT)."""
+    texts = sft.as_demonstrations(*material.demonstrations)
+    reference, losses = sft.train(key, base, texts, config.sft, report)
+    return reference, {"loss": _last_tenth(losses)}
+
+
+def learn_reward(
+    key: Key[Array, ""],
+    reference: Transformer,
+    answers: Scores | Comparisons,
+    pairs: Comparisons,
+    config: RealTextConfig,
+    report: Report,
+) -> tuple[RewardModel, Measured]:
+    """The mean of several reward models' weights, normalised on pairs of completions.
+
+    All members start from the reference; their batches differ. The pairs are the
+    reference's own samples.
+
+    Source: Rame et al. (2024): theta = 1/M sum_i theta_i; Ziegler et al. (2019),
+    section 2.2, for the normalisation.
+    """
+    updates = config.reward.num_updates
+    members, accuracies = [], []
+    for i in range(config.members):
+        member, metrics = reward_model.train(
+            jax.random.fold_in(key, i),
+            reward_model.init(reference),
+            answers,
+            config.reward,
+            lambda done, row, i=i: report(i * updates + done, row),
+            judges.loss,
         )
-        names = "score", "kl", "kl_weight", "ended", "length", "distinct"
-        course = {name: _rounded(getattr(history, name)) for name in names}
-        return diagnostics.row(snapshots, -1), course
-
-    steps = config.ppo.num_updates
-    policy, course = stages.stage("policy", "PPO", steps, improve)
-    return Models(base, reference, scorer, judge, policy), course
+        members.append(member)
+        accuracies.append(_last_tenth(metrics.accuracy))
+    mean = jax.tree.map(lambda *x: sum(x) / len(x), *members)
+    measured = {"batch_accuracy": float(np.mean(accuracies))}
+    return reward_model.normalize(mean, pairs), measured
 
 
-def _pairs(
+def improve_policy(
+    key: Key[Array, ""],
+    reference: Transformer,
+    scorer: RewardModel,
+    material: Material,
+    config: RealTextConfig,
+    report: Report,
+) -> tuple[Transformer, Measured]:
+    """The policy after PPO against the reward model, and the history of PPO."""
+    fixed = ppo.Fixed(jnp.asarray(material.prompts), reference, scorer)
+    length = config.completion_length
+    snapshots, history = ppo.train(key, fixed, length, config.ppo, report)
+    course = {
+        name: [round(float(x), 4) for x in getattr(history, name)] for name in COURSE
+    }
+    return diagnostics.row(snapshots, -1), course
+
+
+def ended_pairs(
     reference: Transformer,
     key: Key[Array, ""],
     material: Material,
     config: RealTextConfig,
 ) -> Comparisons:
-    """Pairs of completions of one prompt by the reference, which both have ended."""
+    """Pairs of completions of one prompt by the reference, both of which have ended."""
     length = config.completion_length
-    pulls = bandit.pull_all(
-        reference, key, jnp.asarray(material.prompts), PAIRS, length
-    )
-    shape = -1, 2, length
-    pairs = np.asarray(pulls.completions).reshape(shape)
+    prompts = jnp.asarray(material.prompts)
+    pulls = bandit.pull_all(reference, key, prompts, PAIRS, length)
+    pairs = np.asarray(pulls.completions).reshape(-1, 2, length)
     prompts = np.asarray(pulls.prompts).reshape(len(pairs), 2, -1)[:, 0]
     ended = np.asarray(has_ended(jnp.asarray(pairs))).all(-1)
     if not ended.any():
@@ -140,9 +195,6 @@ def _pairs(
     return Comparisons(prompts[ended], pairs[ended, 0], pairs[ended, 1])
 
 
-def _last_tenth(rows):
+def _last_tenth(rows: Float[Array, "n"]) -> float:
+    """The mean of the last tenth."""
     return float(np.mean(rows[-max(len(rows) // 10, 1) :]))
-
-
-def _rounded(rows):
-    return [round(float(x), 4) for x in rows]

@@ -37,11 +37,8 @@ NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK
 class StepTables(NamedTuple):
     """The tables of the MDP and the numbers of the config that a step looks up."""
 
+    mdp: MDP
     ends: Float[Array, "S A B"]  # cumulative probabilities of the outcomes
-    next_states: Int[Array, "S A B"]
-    rewards: Float[Array, "S A B"]
-    discounts: Float[Array, "S A B"]
-    available: Bool[Array, "S A"]
     starts: Int[Array, "starts"]  # the states that an episode may start in
     start_ends: Float[Array, "starts"]  # their cumulative probabilities
     num_episodes: Int[Array, ""]
@@ -98,11 +95,8 @@ def step_tables(mdp: MDP, config: ControlConfig) -> StepTables:
     """Return the tables of an MDP and a config in the form that `take_steps` reads."""
     starts = np.flatnonzero(mdp.start)
     tables = StepTables(
+        mdp=mdp,
         ends=mdp.probs.cumsum(-1),
-        next_states=mdp.next_states,
-        rewards=mdp.rewards,
-        discounts=mdp.discounts,
-        available=mdp.available,
         starts=starts,
         start_ends=mdp.start.cumsum()[starts],
         num_episodes=config.num_episodes,
@@ -137,14 +131,15 @@ def _step(
     learner: LearnerState,
 ) -> tuple[LearnerState, StepRecord]:
     """Take one step of one learner, as the loops in `mdp.control` do."""
-    q, read, fresh = learner.q, learner.num_read, learner.time == 0
+    mdp, q = tables.mdp, learner.q
+    read, fresh = learner.num_read, learner.time == 0
     exploration = tables.exploration
     if tables.exploration_decay is not None:
         episode = learner.num_episodes + 1
         exploration = schedule(exploration, tables.exploration_decay, episode)
 
     def policy(state: Int[Array, ""]) -> Float[Array, "A"]:
-        return epsilon_greedy(q[state], tables.available[state], exploration)
+        return epsilon_greedy(q[state], mdp.available[state], exploration)
 
     # The random numbers are read in the order in which the plain loops draw them.
     start = tables.starts[_draw(tables.start_ends, numbers[read])]
@@ -155,8 +150,8 @@ def _step(
         action = jnp.where(fresh, action, learner.action)
     read += fresh if algorithm is sarsa else 1
     outcome = (state, action, _draw(tables.ends[state, action], numbers[read]))
-    reward, discount = tables.rewards[outcome], tables.discounts[outcome]
-    next_state = tables.next_states[outcome]
+    reward, discount = mdp.rewards[outcome], mdp.discounts[outcome]
+    next_state = mdp.next_states[outcome]
     read += 1
 
     next_action, next_q = action, q[next_state]
@@ -167,11 +162,11 @@ def _step(
     elif algorithm is expected_sarsa:
         target = expected_sarsa_target(reward, discount, next_q, policy(next_state))
     else:
-        available = tables.available[next_state]
+        available = mdp.available[next_state]
         target = q_learning_target(reward, discount, next_q, available)
     learner = _updated(tables, learner, state, action, target)
     learner = learner._replace(state=next_state, action=next_action, num_read=read)
-    pair = state * tables.available.shape[1] + action
+    pair = state * mdp.num_actions + action
     return _counted(tables, learner, reward, discount, pair)
 
 

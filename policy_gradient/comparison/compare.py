@@ -1,30 +1,30 @@
-"""Compare algorithms: equal budgets, many seeds, and the exact truth to judge them by.
+"""Compare algorithms: equal budgets, many seeds, judged by exact performance.
 
     regret  =  J(pi*) - J(pi)
     score   =  max(0, (J(pi) - J_T(uniform)) / (J(pi*) - J_T(uniform)))
 
-All get as many environment steps, in worlds that start and are cut off alike. At a few
-checkpoints the policy of each run is taken, and what it is worth is computed, not
-sampled: no luck is left but that of learning. A score of 1 is that of the best there
-is, 0 that of the policy which knows nothing; so scores of different worlds are of a
-kind. J_T is what the first T steps earn, T the time limit: an episode as the learners
-meet it. On the cliff the uniform policy would fall for thousands of steps, J = -65375,
-and next to that everything is as good as the best; in 200 steps it loses 2079. What is
-worth less than that scores 0 as well.
+All algorithms get the same number of environment steps, in worlds that start and are
+cut off alike. The policy of each run is taken at a few checkpoints, and its J is
+computed, not sampled: no luck is left but that of learning. The optimum scores 1, the
+uniform policy 0, so that scores of different worlds can be averaged. J_T is the J of
+the first T steps, with T the time limit: an episode as the learners meet it. On the
+cliff the uniform policy would fall for thousands of steps, J = -65375, and next to that
+every policy would seem as good as the best; in 200 steps it loses 2079. A J below
+J_T(uniform) scores 0 as well.
 
-    >>> found = compare(["cliff", "frozenlake"], ["sarsa", "ppo"], seeds=8)
-    >>> summarize(found).overall["ppo"].value
+    >>> comparison = compare(["cliff", "frozenlake"], ["sarsa", "ppo"], seeds=8)
+    >>> summarize(comparison).overall["ppo"].value
 
-Where gamma = 1 and a policy never ends the episode, its J is that of the episode cut
-off at the time limit, and its row says so. A run that diverged is stopped; from there
-on it counts as one that knows nothing, for to leave it out would flatter.
+If gamma = 1 and a policy never ends the episode, its J is that of the episode cut off
+at the time limit, and its row says so. A run that diverged is stopped, and counts as
+the uniform policy from there on: leaving it out would overstate the algorithm.
 
 Source: Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice"; Colas
 et al. (2019), "A hitchhiker's guide to statistical comparisons of RL algorithms".
 Shapes: n runs, C checkpoints.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
@@ -35,20 +35,24 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
-from policy_gradient.comparison.contenders import Budget, Contender, Runs, UserAlgorithm
-from policy_gradient.comparison.named import REFERENCE, find_algorithm, find_world
-from policy_gradient.comparison.performances import (
-    never_ends,
-    performances,
-    performances_within,
+from policy_gradient.comparison.contenders import (
+    REFERENCE,
+    Budget,
+    Contender,
+    Runs,
+    Task,
+    UserAlgorithm,
+    find_algorithm,
+    find_world,
 )
+from policy_gradient.exact import never_ends, performances, performances_within
 
 TIME_LIMIT = 200
 NUM_CHECKPOINTS = 20
 
 
 class Reference(NamedTuple):
-    """A world, and what is known of it beforehand."""
+    """A world, with the two values of J that scores are measured by."""
 
     world: MDP
     optimum: float  # J(pi*), by value iteration
@@ -56,7 +60,7 @@ class Reference(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What the runs of an algorithm in a world are worth, exactly."""
+    """The exact performance of an algorithm's runs in a world."""
 
     sampling: Float[np.ndarray, "n C"]  # J of the policy it acts by; nan if diverged
     greedy: Float[np.ndarray, "n C"]  # J of its likeliest actions
@@ -66,7 +70,7 @@ class Judged(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All that was found, and from what."""
+    """The results of a comparison, and the settings that they depend on."""
 
     budget: Budget
     seeds: tuple[int, ...]
@@ -86,22 +90,22 @@ def compare(
     sweep: Mapping[str, Sequence[float]] | None = None,
     report: Callable[[str, str, float], None] | None = None,
 ) -> Comparison:
-    """Let every algorithm learn in every world, and judge it exactly.
+    """Train every algorithm in every world, and judge its policies exactly.
 
     Args:
         worlds: names, "file.py:name", or functions that return an MDP.
         algorithms: names, "file.py:name", or functions as in `contenders`.
-        seeds: runs of each; at least 2, as one has no spread.
+        seeds: runs of each algorithm in each world; at least 2, as one has no spread.
         steps: environment steps of each run.
         time_limit: steps after which an episode is cut off.
         num_checkpoints: at which policies are judged, evenly spaced.
         first_seed: the others follow it.
-        sweep: a field of the configs, and the values that it takes in turn.
+        sweep: one field of the configs, and the values that it takes in turn.
         report: called with world, algorithm, and the steps that all runs have done.
 
     Raises:
-        ValueError: there is no such world, algorithm or field, or a number is out of
-            range, or an algorithm returns what is no policy.
+        ValueError: there is no such world, algorithm or field; or a number is out of
+            range; or an algorithm does not return policies.
     """
     _require_at_least("seeds", seeds, 2)
     _require_at_least("steps", steps, 1)
@@ -111,37 +115,64 @@ def compare(
     parts = min(num_checkpoints, steps)
     budget = Budget(tuple(steps * (i + 1) // parts for i in range(parts)), time_limit)
     references = {
-        name: _know(name, world, time_limit) for name, world in map(find_world, worlds)
+        name: _reference(name, world, time_limit)
+        for name, world in map(find_world, worlds)
     }
     learners = [find_algorithm(a) for a in algorithms if a != REFERENCE]
     _require_distinct("worlds", worlds, references)
-    _require_distinct("algorithms", learners, {made.name for made in learners})
-    swept = {made.name: _sweep(made, sweep or {}) for made in learners}
-    every = range(first_seed, first_seed + seeds)
+    _require_distinct("algorithms", learners, {one.name for one in learners})
+    swept = {one.name: _sweep(one, sweep or {}) for one in learners}
+    all_seeds = range(first_seed, first_seed + seeds)
+    judged = _judge_all(references, learners, swept, all_seeds, budget, report)
+    configs = {name: config for one in swept.values() for name, config in one.items()}
+    return Comparison(budget, tuple(all_seeds), references, configs, judged)
 
+
+def scores(
+    reference: Reference, performance: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """Share of the way from the uniform policy to the optimum, and 0 if diverged.
+
+    Source: Agarwal et al. (2021), section 2, "normalized scores".
+    """
+    way = reference.optimum - reference.uniform
+    share = (performance - reference.uniform) / way
+    return np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
+
+
+def _judge_all(
+    references: Mapping[str, Reference],
+    learners: Sequence[Contender],
+    swept: Mapping[str, Mapping[str, Any]],
+    seeds: Sequence[int],
+    budget: Budget,
+    report: Callable[[str, str, float], None] | None,
+) -> dict[str, dict[str, Judged]]:
+    """Return the judged runs by world and algorithm."""
     stop = Event()
 
-    def learn_and_judge(world: str, made: Contender) -> dict[str, Judged]:
-        def tell(done: float) -> None:
+    def learn_and_judge(world: str, contender: Contender) -> dict[str, Judged]:
+        def report_steps(done: float) -> None:
             if stop.is_set():
                 raise InterruptedError
             if report is not None:
-                report(world, made.name, done)
+                report(world, contender.name, done)
 
-        configs, model = swept[made.name], references[world].world
-        runs = made.learn(every, model, budget, list(configs.values()), tell)
-        judged = [judge(model, of_config, time_limit) for of_config in runs]
+        configs, model = swept[contender.name], references[world].world
+        task = Task(model, seeds, list(configs.values()), budget, report_steps)
+        runs = contender.learn(task)
+        judged = [_judge(model, one, budget.time_limit) for one in runs]
         return dict(zip(configs, judged, strict=True))
 
-    # One after the other: tabular methods learn in float64, the others in float32, and
-    # jax mixes the two up where threads trace programs of both at once.
+    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
+    # One at a time: tabular methods learn in float64 and the others in float32, and jax
+    # confuses the two if threads trace programs of both at once.
     with ThreadPoolExecutor(1) as threads:
         tasks = [
-            (world, threads.submit(learn_and_judge, world, made))
+            (world, threads.submit(learn_and_judge, world, contender))
             for world in references
-            for made in learners
+            for contender in learners
         ]
-        judged = {world: {} for world in references}
         try:
             for world, task in tasks:
                 judged[world] |= task.result()
@@ -149,12 +180,10 @@ def compare(
             stop.set()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    configs = {name: c for of_one in swept.values() for name, c in of_one.items()}
-    return Comparison(budget, tuple(every), references, configs, judged)
+    return judged
 
 
-def judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
-    """What the policies of these runs are worth, exactly."""
+def _judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
     return Judged(
         performances(world, runs.sampling, time_limit),
         performances(world, runs.greedy, time_limit),
@@ -164,16 +193,8 @@ def judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
     )
 
 
-def scores(
-    reference: Reference, worth: Float[np.ndarray, "*n"]
-) -> Float[np.ndarray, "*n"]:
-    """The share of the way from the uniform policy to the optimum, or 0 if diverged."""
-    way = reference.optimum - reference.uniform
-    return np.maximum(np.nan_to_num((worth - reference.uniform) / way, nan=0.0), 0.0)
-
-
-def _know(name: str, world: MDP, time_limit: int) -> Reference:
-    """The optimum by value iteration, and where those who know nothing start."""
+def _reference(name: str, world: MDP, time_limit: int) -> Reference:
+    """Return the world with its optimum, by value iteration, and J_T(uniform)."""
     solution = mdp.value_iteration(world)
     if not solution.converged:
         raise ValueError(
@@ -181,34 +202,39 @@ def _know(name: str, world: MDP, time_limit: int) -> Reference:
             f"{len(solution.residuals)} sweeps: try gamma below 1"
         )
     uniform = mdp.uniform_policy(world)[None]
-    optimum = performances(world, solution.policy[None], time_limit)
-    start = performances_within(world, uniform, time_limit)
-    reference = Reference(world, *map(float, (*optimum, *start)))
+    reference = Reference(
+        world,
+        optimum=float(performances(world, solution.policy[None], time_limit)[0]),
+        uniform=float(performances_within(world, uniform, time_limit)[0]),
+    )
     if not reference.optimum > reference.uniform:
         limit = f"{time_limit} step{'s' * (time_limit > 1)}"
         raise ValueError(
-            f"world {name} must leave something to learn in {limit}, got "
-            f"one in which the uniform policy earns {reference.uniform:g} and the best "
-            f"is worth {reference.optimum:g}: try another world or time_limit"
+            f"world {name} must leave something to learn in {limit}, got one in which "
+            f"the uniform policy has J = {reference.uniform:g} and the optimum J = "
+            f"{reference.optimum:g}: try another world or time_limit"
         )
     return reference
 
 
-def _sweep(made: Contender, sweep: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """The configs of a contender, by the names that its runs go under."""
-    if not sweep or made.config is None:
-        return {made.name: made.config}
+def _sweep(
+    contender: Contender, sweep: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+    """Return the contender's configs, by the names under which their runs appear."""
+    if not sweep or contender.config is None:
+        return {contender.name: contender.config}
     ((field, values),) = sweep.items()
-    floats = [
-        name for name, value in vars(made.config).items() if isinstance(value, float)
-    ]
+    numbers = vars(contender.config).items()
+    floats = [name for name, value in numbers if isinstance(value, float)]
     if field not in floats:
         raise ValueError(
-            f"sweep must be over a number that {made.name} has, one of "
+            f"sweep must be over a number that {contender.name} has, one of "
             f"{', '.join(floats)}, got {field!r}"
         )
     return {
-        f"{made.name} {field}={value:g}": replace(made.config, **{field: float(value)})
+        f"{contender.name} {field}={value:g}": replace(
+            contender.config, **{field: float(value)}
+        )
         for value in values
     }
 
@@ -218,9 +244,9 @@ def _require_at_least(name: str, value: int, least: int) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
-def _require_distinct(what: str, given: Sequence, names) -> None:
-    """Raise where there is none to compare, or two go by the same name."""
+def _require_distinct(name: str, given: Sequence[Any], names: Collection[str]) -> None:
+    """Raise ValueError if nothing is given, or if two have the same name."""
     if not given:
-        raise ValueError(f"{what} must hold at least one, got none that learns")
+        raise ValueError(f"{name} must hold at least one, got none that learns")
     if len(names) < len(given):
-        raise ValueError(f"{what} must have distinct names, got {', '.join(names)}")
+        raise ValueError(f"{name} must have distinct names, got {', '.join(names)}")

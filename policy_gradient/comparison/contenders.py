@@ -1,24 +1,28 @@
-"""Who takes part in a comparison, and how each is brought to one and the same form.
+"""Algorithms and worlds that take part in a comparison, by name or from your file.
 
     learn(seed, world, checkpoints)  ->  the policies [checkpoints, S, A]
 
-That is all there is to an algorithm of your own: a function that says by what policy
-it acts after so many steps in the world. Those of this book are here in the same form,
-only that they learn for all seeds side by side:
+An algorithm of your own is such a function: it returns the policy by which it acts
+after so many steps in the world. This book's algorithms have the same form, but learn
+for all seeds side by side:
 
     q_learning, sarsa      epsilon-greedy for q (S&B sections 6.4 and 6.5)
     reinforce              without a baseline (S&B section 13.3)
-    reinforce_baseline     with a learned one, v (S&B section 13.4)
+    reinforce_baseline     with a learned baseline, v (S&B section 13.4)
     actor_critic           the critic bootstraps (S&B section 13.5)
     ppo                    the clipped surrogate (Schulman et al. 2017)
 
-Each is judged twice: by the policy that it acts by (sampling), and by the one that
-takes the likeliest actions of that (greedy).
+A name is one of those, or of `mdp.worlds`; `mine.py:coin` is the object `coin` in the
+file mine.py. Two policies of each run are judged: the one by which it acts (sampling),
+and the one that takes its likeliest actions (greedy).
 """
 
+import difflib
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -32,6 +36,9 @@ from mdp.fast.control import learn_by_steps
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.comparison.seeds import train_many
 from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
+from policy_gradient.training import Learner
+
+REFERENCE = "value_iteration"  # it takes no steps, as it knows the model
 
 # A user's policy may have been learned in float32.
 ROUNDING = 1e-6
@@ -40,97 +47,137 @@ UserAlgorithm = Callable[[int, MDP, Sequence[int]], Float[np.ndarray, "C S A"]]
 
 
 class Budget(NamedTuple):
-    """What all get the same of."""
+    """The budget that every algorithm gets."""
 
     checkpoints: tuple[int, ...]  # rising numbers of environment steps
     time_limit: int  # steps after which an episode is cut off
 
     @property
     def steps(self) -> int:
-        """In all, of one run."""
+        """Environment steps of one run."""
         return self.checkpoints[-1]
 
 
 class Runs(NamedTuple):
-    """What the runs of one algorithm in one world came to."""
+    """The policies that the runs of one algorithm in one world arrived at."""
 
     sampling: Float[np.ndarray, "n C S A"]  # by which it acts; nan once it diverged
     greedy: Float[np.ndarray, "n C S A"]
     diverged: list[str]  # when, if it did: "update 12"; or else ""
 
 
+class Task(NamedTuple):
+    """A world in which an algorithm learns, with several seeds and configs."""
+
+    world: MDP
+    seeds: Sequence[int]
+    configs: list[Any]
+    budget: Budget
+    report: Callable[[float], None]  # called with the steps that all runs have done
+
+
 @dataclass(frozen=True)
 class Contender:
-    """An algorithm by its name, and how it learns.
-
-    `learn(seeds, world, budget, configs, report)` returns the runs under each config;
-    `report` is called with the environment steps that all runs have done.
-    """
+    """An algorithm with its name, its config, and its way to learn."""
 
     name: str
-    learn: Callable[..., list[Runs]]
+    learn: Callable[[Task], list[Runs]]  # the runs under each config
     config: Any = None
 
 
-def contender(name: str, function: UserAlgorithm) -> Contender:
-    """A function of the user's, as one of the contenders."""
-    return Contender(name, partial(_by_function, name, function))
+def find_world(given: str | Callable[[], MDP]) -> tuple[str, MDP]:
+    """Return a world's name and its MDP; raise ValueError if there is no such world."""
+    if isinstance(given, str) and ":" not in given:
+        world = mdp.worlds.find(given)
+        return world.name, world.make()
+    name, made = _named(given)
+    model = made if isinstance(made, MDP) else _call(name, made)
+    if not isinstance(model, MDP):
+        raise ValueError(
+            f"world {name} must be an MDP or return one, got {type(model).__name__}"
+        )
+    return name, mdp.validate(model)
 
 
-def _by_values(algorithm, seeds, world, budget, configs, report) -> list[Runs]:
-    """Sarsa and Q-learning, one config after the other."""
+def find_algorithm(given: str | UserAlgorithm | Contender) -> Contender:
+    """Return the contender of that name; raise ValueError if there is none."""
+    if isinstance(given, Contender):
+        return given
+    if isinstance(given, str) and ":" not in given:
+        if given in BUILT_IN:
+            return BUILT_IN[given]
+        known = [*BUILT_IN, REFERENCE]
+        nearest = difflib.get_close_matches(given, known, n=3, cutoff=0.4)
+        hint = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
+        raise ValueError(
+            f"algorithm must be one of {', '.join(known)}, got {given!r}{hint}"
+        )
+    name, function = _named(given)
+    if not callable(function):
+        raise ValueError(
+            f"algorithm {name} must be a function, got {type(function).__name__}"
+        )
+    return Contender(name, partial(_learn_by_function, name, function))
+
+
+def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:
+    """Run Sarsa or Q-learning, one config after the other."""
     runs = []
-    for nth, config in enumerate(configs):
+    for i, config in enumerate(task.configs):
         q, num_episodes = learn_by_steps(
-            [np.random.default_rng(seed) for seed in seeds],
-            world,
-            replace(config, max_steps=budget.time_limit),
+            [np.random.default_rng(seed) for seed in task.seeds],
+            task.world,
+            replace(config, max_steps=task.budget.time_limit),
             algorithm,
-            budget.checkpoints,
-            lambda done, nth=nth: report((nth * budget.steps + done) / len(configs)),
+            task.budget.checkpoints,
+            partial(_report_part, task, i),
         )
         exploration = mdp.schedule(
             config.exploration, config.exploration_decay, 1 + num_episodes
         )[..., None, None]
-        available = np.broadcast_to(world.available, q.shape)
+        available = np.broadcast_to(task.world.available, q.shape)
         sampling = mdp.epsilon_greedy(q, available, exploration)
-        runs.append(_with_greedy(world, sampling, q, [""] * len(seeds)))
+        runs.append(_with_greedy(task.world, sampling, q, [""] * len(task.seeds)))
     return runs
 
 
-def _by_gradient(module, seeds, world, budget, configs, report) -> list[Runs]:
-    """Any of the three parallel files: all seeds of all configs in one `vmap`."""
-    configs = [_fit(config, budget) for config in configs]
-    stacked = jax.tree.map(lambda *values: np.repeat(values, len(seeds)), *configs)
+def _report_part(task: Task, i: int, done: float) -> None:
+    """Report the steps done with config number i, as a mean over all configs."""
+    task.report((i * task.budget.steps + done) / len(task.configs))
+
+
+def _learn_by_gradient(
+    learner: Callable[[MDP, Any], Learner], task: Task
+) -> list[Runs]:
+    """Run one of the three parallel files: all seeds of all configs in one `vmap`."""
+    num_seeds, checkpoints = len(task.seeds), np.array(task.budget.checkpoints)
+    configs = [_fit(config, task.budget) for config in task.configs]
     trained = train_many(
-        jax.vmap(jax.random.key)(np.tile(seeds, len(configs))),
-        stacked,
-        lambda config: module.learner(world, config),
-        np.array(budget.checkpoints),
-        budget.time_limit,
-        lambda done, _: report(float(done)),
+        jax.vmap(jax.random.key)(np.tile(task.seeds, len(configs))),
+        jax.tree.map(lambda *values: np.repeat(values, num_seeds), *configs),
+        lambda config: learner(task.world, config),
+        checkpoints,
+        task.budget.time_limit,
+        lambda done, _: task.report(float(done)),
     )
-    history = trained.history
+    history, policies = trained.history, trained.policies
     sound = np.isfinite(history.loss) & np.isfinite(history.gradient_norm)
     diverged = []
-    for policies, is_sound, steps in zip(
-        trained.policies, sound, history.steps, strict=True
-    ):
-        last = is_sound.argmin()
-        stopped = not is_sound.all() and steps[last] <= budget.steps
+    for run, is_sound in enumerate(sound):
+        last, steps = is_sound.argmin(), history.steps[run]
+        stopped = not is_sound.all() and steps[last] <= task.budget.steps
         if stopped:
-            policies[np.array(budget.checkpoints) >= steps[last]] = np.nan
+            policies[run, checkpoints >= steps[last]] = np.nan
         diverged.append(f"update {last + 1}" if stopped else "")
-    parts = [slice(i, i + len(seeds)) for i in range(0, len(diverged), len(seeds))]
-    policies = trained.policies
+    parts = [slice(i, i + num_seeds) for i in range(0, len(diverged), num_seeds)]
     return [
-        _with_greedy(world, policies[part], policies[part], diverged[part])
+        _with_greedy(task.world, policies[part], policies[part], diverged[part])
         for part in parts
     ]
 
 
 def _fit(config: Any, budget: Budget) -> Any:
-    """The config with the time limit of all, and PPO's step size falling in time."""
+    """Return the config with the common time limit; PPO anneals within the budget."""
     config = replace(config, time_limit=budget.time_limit)
     if isinstance(config, PPOConfig):
         batch = config.num_environments * config.num_steps
@@ -138,81 +185,115 @@ def _fit(config: Any, budget: Budget) -> Any:
     return config
 
 
-def _by_function(name, function, seeds, world, budget, configs, report) -> list[Runs]:
-    """An algorithm of the user's, seed by seed."""
+def _learn_by_function(name: str, function: UserAlgorithm, task: Task) -> list[Runs]:
+    """Run an algorithm of the user's, seed by seed; it has no config."""
     tables, diverged = [], []
-    for nth, seed in enumerate(seeds):
-        who = f"{name}, seed {seed}"
-        policies = call(who, function, seed, world, budget.checkpoints)
+    for i, seed in enumerate(task.seeds):
+        run = f"{name}, seed {seed}"
+        policies = _call(run, function, seed, task.world, task.budget.checkpoints)
         try:
             policies = np.array(policies, float)
         except (TypeError, ValueError):
-            raise ValueError(f"{who}: policies must be an array of numbers") from None
-        diverged.append(_check_policies(who, policies, world, budget))
+            raise ValueError(f"{run}: policies must be an array of numbers") from None
+        diverged.append(_check_policies(run, policies, task.world, task.budget))
         tables.append(policies)
-        report(budget.steps * (nth + 1) / len(seeds))
+        task.report(task.budget.steps * (i + 1) / len(task.seeds))
     policies = np.stack(tables)
-    return [_with_greedy(world, policies, policies, diverged)]
+    return [_with_greedy(task.world, policies, policies, diverged)]
 
 
-def call(who: str, function: Callable, *args: Any) -> Any:
-    """What a function of the user's returns; whatever goes wrong is told in one line.
+def _check_policies(
+    run: str, policies: Float[np.ndarray, "..."], world: MDP, budget: Budget
+) -> str:
+    """Raise unless the tables are policies; return when they diverged, or "".
+
+    From that checkpoint on the tables become nan.
+    """
+    expected = (len(budget.checkpoints), *world.available.shape)
+    if policies.shape != expected:
+        raise ValueError(
+            f"{run}: policies must have shape [checkpoints, S, A] = {expected}, "
+            f"got {policies.shape}"
+        )
+    finite = np.isfinite(policies).all((1, 2))
+    stop = len(finite) if finite.all() else finite.argmin()
+    policies[stop:] = np.nan
+    for i, policy in enumerate(policies[:stop]):
+        name = f"{run}: policies[{i}]"
+        totals = policy.sum(-1)
+        require(policy >= 0, name, "s a", "be at least 0", policy)
+        require(abs(totals - 1) < ROUNDING, name, "s", "sum to 1", totals)
+        possible = world.available | (policy == 0)
+        require(possible, name, "s a", "be 0: no such move", policy)
+    return "" if finite.all() else f"step {budget.checkpoints[stop]}"
+
+
+def _with_greedy(
+    world: MDP,
+    sampling: Float[np.ndarray, "n C S A"],
+    preferred: Float[np.ndarray, "n C S A"],
+    diverged: list[str],
+) -> Runs:
+    """Return the runs with the greedy policy for each q or pi; ties are split."""
+    available = np.broadcast_to(world.available, preferred.shape)
+    with np.errstate(invalid="ignore"):  # where a run diverged, nan stays nan
+        greedy = mdp.epsilon_greedy(preferred, available, exploration=0.0)
+    return Runs(sampling, greedy, diverged)
+
+
+def _named(given: str | Callable[..., Any]) -> tuple[str, Any]:
+    """Return a function's name and itself, or the object that `file.py:name` names."""
+    if not isinstance(given, str):
+        return given.__name__, given
+    path, _, name = given.rpartition(":")
+    module = _load(path)
+    if not hasattr(module, name):
+        known = [known for known in vars(module) if not known.startswith("_")]
+        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
+        raise ValueError(
+            f"{path} must define {name!r}, got a file with {', '.join(nearest)}"
+        )
+    return name, getattr(module, name)
+
+
+@cache
+def _load(path: str) -> ModuleType:
+    """Run a Python file once, and return it as a module."""
+    spec = importlib.util.spec_from_file_location("of_the_user", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path!r} must be a Python file, for example mine.py")
+    module = importlib.util.module_from_spec(spec)
+    _call(path, spec.loader.exec_module, module)
+    return module
+
+
+def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Call the user's code; any error in it becomes a ValueError of one line.
 
     The error itself, with the place where it happened, is the cause of what is raised.
     """
     try:
         return function(*args)
     except Exception as error:
-        raise ValueError(f"{who} failed: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
-def _check_policies(who: str, policies, world: MDP, budget: Budget) -> str:
-    """Raise unless the tables are policies; when they ceased to be finite, if ever."""
-    expected = (len(budget.checkpoints), *world.available.shape)
-    if policies.shape != expected:
-        raise ValueError(
-            f"{who}: policies must have shape [checkpoints, S, A] = {expected}, "
-            f"got {policies.shape}"
-        )
-    finite = np.isfinite(policies).all((1, 2))
-    stop = len(finite) if finite.all() else finite.argmin()
-    policies[stop:] = np.nan
-    for nth, policy in enumerate(policies[:stop]):
-        what = f"{who}: policies[{nth}]"
-        totals = policy.sum(-1)
-        require(policy >= 0, what, "s a", "be at least 0", policy)
-        require(abs(totals - 1) < ROUNDING, what, "s", "sum to 1", totals)
-        fits = world.available | (policy == 0)
-        require(fits, what, "s a", "be 0: no such move", policy)
-    return "" if finite.all() else f"step {budget.checkpoints[stop]}"
-
-
-def _with_greedy(world: MDP, sampling, preferred, diverged: list[str]) -> Runs:
-    """The runs, and what is greedy for the q, or the pi, of each; ties are split."""
-    available = np.broadcast_to(world.available, preferred.shape)
-    with np.errstate(invalid="ignore"):  # of a run that diverged, nan stays nan
-        greedy = mdp.epsilon_greedy(preferred, available, exploration=0.0)
-    return Runs(sampling, greedy, diverged)
+def _by_gradient(name: str, learner: Callable[..., Learner], config: Any) -> Contender:
+    return Contender(name, partial(_learn_by_gradient, learner), config)
 
 
 BUILT_IN = {
-    made.name: made
-    for made in (
-        Contender("q_learning", partial(_by_values, mdp.q_learning), ControlConfig()),
-        Contender("sarsa", partial(_by_values, mdp.sarsa), ControlConfig()),
+    contender.name: contender
+    for contender in (
         Contender(
-            "reinforce",
-            partial(_by_gradient, reinforce),
-            ReinforceConfig(baseline="none"),
+            "q_learning", partial(_learn_by_values, mdp.q_learning), ControlConfig()
         ),
-        Contender(
-            "reinforce_baseline",
-            partial(_by_gradient, reinforce),
-            ReinforceConfig(baseline="value"),
+        Contender("sarsa", partial(_learn_by_values, mdp.sarsa), ControlConfig()),
+        _by_gradient("reinforce", reinforce.learner, ReinforceConfig(baseline="none")),
+        _by_gradient(
+            "reinforce_baseline", reinforce.learner, ReinforceConfig(baseline="value")
         ),
-        Contender(
-            "actor_critic", partial(_by_gradient, actor_critic), ActorCriticConfig()
-        ),
-        Contender("ppo", partial(_by_gradient, ppo), PPOConfig()),
+        _by_gradient("actor_critic", actor_critic.learner, ActorCriticConfig()),
+        _by_gradient("ppo", ppo.learner, PPOConfig()),
     )
 }

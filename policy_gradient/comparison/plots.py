@@ -1,15 +1,16 @@
 """Pictures of a comparison: arrays in, matplotlib's Axes out; nothing is saved here.
 
-    figure               all of it on one page
-    plot_learning        what the policies were worth, step by step, under the optimum
+    comparison_page      everything on one page
+    plot_performance     J by environment steps, under the optimum
     plot_overall         the scores over all worlds, with their intervals
-    plot_improvement     how often a run of one beats a run of another
+    plot_improvement     how often a run of one algorithm beats a run of another
 
-Every algorithm keeps its colour and its marker from panel to panel, so that the list of
-names beside the scores is the key to the curves.
+Each algorithm has one colour and one marker in all panels, so that the names beside the
+scores are the legend of the curves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,34 +26,35 @@ from policy_gradient.comparison.summary import SHARE, Summary, curve
 INK, FAINT = "#333333", "#DDDDDD"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 3.6  # of a panel, in inches
-ROOM = 2  # times the largest regret at the end is shown of the way
+ROOM = 2  # the range of J that is shown, in units of the largest final regret
 COLUMNS = 3  # panels side by side at the most
 
-Look = dict[str, object]
+Look = dict[str, Any]  # matplotlib's settings of a line
 
 
-def figure(found: Comparison, summary: Summary) -> Figure:
-    """A panel for each world; below, the scores over all of them and who beats whom."""
+def comparison_page(comparison: Comparison, summary: Summary) -> Figure:
+    """Return a figure: a panel for each world, and the statistics over all below."""
     looks = _looks(summary.overall)
-    rows = -(-len(found.references) // COLUMNS)
-    columns = -(-len(found.references) // rows)
+    rows = -(-len(comparison.references) // COLUMNS)
+    columns = -(-len(comparison.references) // rows)
     below = 0.8 + 0.28 * len(looks)
     heights = [*[2.9] * rows, below]
-    page = plt.figure(
-        figsize=(WIDTH * max(2, columns) + 1.2, sum(heights)), layout="constrained"
-    )
-    page.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-    top, bottom = page.subfigures(2, height_ratios=(sum(heights[:-1]), below))
+    page = plt.figure(figsize=(WIDTH * max(2, columns) + 1.2, sum(heights)))
+    page.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
+    top, bottom = page.subfigures(
+        2, squeeze=False, height_ratios=(sum(heights[:-1]), below)
+    ).ravel()
     panels = top.subplots(rows, columns, squeeze=False).ravel()
-    for panel in panels[len(found.references) :]:
+    for panel in panels[len(comparison.references) :]:
         panel.set_axis_off()
     for panel, (world, reference) in zip(
-        panels, found.references.items(), strict=False
+        panels, comparison.references.items(), strict=False
     ):
         curves = {
-            name: curve(reference, found.judged[world][name].sampling) for name in looks
+            name: curve(reference, comparison.judged[world][name].sampling)
+            for name in looks
         }
-        plot_learning(panel, found.budget.checkpoints, curves, reference, looks)
+        plot_performance(panel, comparison.budget.checkpoints, curves, reference, looks)
         panel.set_title(world.replace("_", " "), loc="left", weight="bold")
     left, right = bottom.subplots(1, 2)
     plot_overall(left, summary.overall, summary.overall_greedy, looks)
@@ -60,14 +62,14 @@ def figure(found: Comparison, summary: Summary) -> Figure:
     return page
 
 
-def plot_learning(
+def plot_performance(
     ax: Axes,
     steps: Sequence[int],
     curves: Mapping[str, Float[np.ndarray, "3 C"]],
     reference: Reference,
     looks: Mapping[str, Look],
 ) -> Axes:
-    """J by environment steps: interquartile means, and their 95% intervals as bands."""
+    """Draw J by environment steps: interquartile means with 95% intervals as bands."""
     for name, (middle, low, high) in curves.items():
         every = max(1, len(steps) // 6)
         ax.plot(steps, middle, markevery=every, label=name, **looks[name])
@@ -95,7 +97,7 @@ def plot_overall(
     greedy: Mapping[str, Estimate],
     looks: Mapping[str, Look],
 ) -> Axes:
-    """The score of the policy that acts, with its interval, and of its best actions."""
+    """Draw the scores of the sampling policies with intervals, and of the greedy."""
     for row, (name, (value, low, high)) in enumerate(scores.items()):
         color, marker = looks[name]["color"], looks[name]["marker"]
         ax.plot([low, high], [row, row], color=color, lw=5, alpha=0.35)
@@ -105,7 +107,7 @@ def plot_overall(
     ax.set_yticks(range(len(scores)), list(scores))
     for label, name in zip(ax.get_yticklabels(), scores, strict=True):
         label.set_color(looks[name]["color"])
-        label.set_weight("bold")
+        label.set_fontweight("bold")
     ax.invert_yaxis()
     ax.set_ylim(len(scores) - 0.4, -0.6)
     ax.set_xlabel("score of sampling ( | : of greedy)")
@@ -116,7 +118,7 @@ def plot_overall(
 def plot_improvement(
     ax: Axes, names: Sequence[str], improvement: Mapping[str, Mapping[str, Estimate]]
 ) -> Axes:
-    """P(row > column): bold where the interval leaves out 1/2."""
+    """Draw P(row > column) as a table, bold where the interval leaves out 1/2."""
     size = len(names)
     table = np.full((size, size), 0.5)
     for row, x in enumerate(names):
@@ -144,8 +146,10 @@ def plot_improvement(
     return ax
 
 
-def _limits(middles: Sequence[Float[np.ndarray, "C"]], reference: Reference):
-    """The last of the way, with room below all who ended above the uniform policy."""
+def _limits(
+    middles: Sequence[Float[np.ndarray, "C"]], reference: Reference
+) -> tuple[float, float]:
+    """Return limits for J that show all runs that end above the uniform policy."""
     way = reference.optimum - reference.uniform
     regrets = [reference.optimum - middle[-1] for middle in middles]
     worst = max((regret for regret in regrets if regret < way), default=way)
@@ -153,7 +157,7 @@ def _limits(middles: Sequence[Float[np.ndarray, "C"]], reference: Reference):
     return reference.optimum - 1.05 * room, reference.optimum + 0.12 * room
 
 
-def _looks(names) -> dict[str, Look]:
+def _looks(names: Iterable[str]) -> dict[str, Look]:
     return {
         name: {
             "color": LINES[i % len(LINES)],
@@ -165,12 +169,12 @@ def _looks(names) -> dict[str, Look]:
     }
 
 
-def _thousands(steps: float, _) -> str:
+def _thousands(steps: float, _: float) -> str:
     return f"{steps / 1000:g}k" if steps else "0"
 
 
 def _plain(ax: Axes) -> Axes:
-    """A faint grid, and no more frame than is needed."""
+    """Give the axes a faint grid and only two sides of the frame."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color=FAINT, lw=0.6)
     ax.set_axisbelow(True)

@@ -14,24 +14,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from policy_gradient.comparison.performances import performances
 from policy_gradient.diagnostics import History
+from policy_gradient.exact import performances
 from policy_gradient.policies import tabulate
-from policy_gradient.training import CHUNK, Learner
+from policy_gradient.training import CHUNK, Learner, State
+
+Kept = Float[Array, "C S A"]  # pi(a|s) at the checkpoints that have been reached
 
 
 class Trained(NamedTuple):
-    """What `train_many` returns, with an axis of learners before all but checkpoints.
+    """The result of `train_many`, with an axis of runs before all but checkpoints.
 
-    The policy at a checkpoint is that after the last update whose data fit in so many
-    steps.
+    The policy at a checkpoint is the one after the last update whose data fit in that
+    many steps.
     """
 
     params: PyTree  # at the end
-    history: History  # [n, updates]; those who were done early went on
+    history: History  # [n, updates]; runs that finished early went on with the others
     checkpoints: Int[np.ndarray, "C"]  # in environment steps
     policies: Float[np.ndarray, "n C S A"]  # pi(a|s)
-    performance: Float[np.ndarray, "n C"]  # J of each, exactly
+    performance: Float[np.ndarray, "n C"]  # exact J of each policy
 
 
 def train_many(
@@ -42,33 +44,40 @@ def train_many(
     time_limit: int,
     report: Callable[[int, History], None] | None = None,
 ) -> Trained:
-    """Train n times, side by side, each for `checkpoints[-1]` environment steps.
+    """Train n runs side by side, each for `checkpoints[-1]` environment steps.
 
     Args:
-        keys: one of each learner.
-        config: its floats may be arrays [n], one of each learner.
-        learner: the algorithm on its world, for one config.
+        keys: one for each run.
+        config: its floats may be arrays [n], one entry for each run.
+        learner: returns the algorithm on its MDP, for one config.
         checkpoints: rising numbers of environment steps.
-        time_limit: see `performances`.
-        report: called with the steps that all have done, and the rows of the chunk.
+        time_limit: steps after which the J of an endless policy is cut off.
+        report: called with the steps that every run has done, and the chunk's rows.
     """
     n, num_states = len(keys), learner(config).mdp.num_states
     configs = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (n,)), config)
 
-    def pi(params, config):
+    def pi(params: PyTree, config: PyTree) -> Float[Array, "S A"]:
         return jnp.exp(tabulate(learner(config).policy, params, num_states).log_probs)
 
-    def start(key, config):
+    def start(key: Key[Array, ""], config: PyTree) -> tuple[State, Kept]:
         state = learner(config).start(key)
         return state, jnp.tile(pi(state.params, config), (len(checkpoints), 1, 1))
 
     @jax.jit
     @partial(jax.vmap, in_axes=(0, 0, 0, None))
-    def run(carry, key, config, iterations):
-        def body(carry, iteration):
+    def run(
+        carry: tuple[State, Kept],
+        key: Key[Array, ""],
+        config: PyTree,
+        iterations: Int[Array, "chunk"],
+    ) -> tuple[tuple[State, Kept], History]:
+        def body(
+            carry: tuple[State, Kept], iteration: Int[Array, ""]
+        ) -> tuple[tuple[State, Kept], History]:
             state, kept = carry
-            key_of_update = jax.random.fold_in(key, iteration)
-            state, row = learner(config).update(state, key_of_update)
+            update_key = jax.random.fold_in(key, iteration)
+            state, row = learner(config).update(state, update_key)
             fits = state.steps <= jnp.asarray(checkpoints)
             kept = jnp.where(fits[:, None, None], pi(state.params, config), kept)
             return (state, kept), row
@@ -88,11 +97,10 @@ def train_many(
     state, kept = carry
     policies = np.asarray(kept, np.float64)
     policies /= policies.sum(-1, keepdims=True)
-    world = learner(config).mdp
     return Trained(
         params=state.params,
         history=jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *rows),
         checkpoints=np.asarray(checkpoints),
         policies=policies,
-        performance=performances(world, policies, time_limit),
+        performance=performances(learner(config).mdp, policies, time_limit),
     )

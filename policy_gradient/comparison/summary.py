@@ -1,17 +1,17 @@
-"""What a comparison comes to: per world, over all worlds, and each against each.
+"""A comparison in numbers: per world, over all worlds, and pair by pair.
 
-    in a world      the interquartile mean of J, and how many steps it took to 95%
+    in a world      the interquartile mean of J, and the steps until a score of 95%
     over all        the interquartile mean of the scores
     X against Y     the probability that a run of X beats one of Y
 
-A run has come to 95% at the first checkpoint at which the policy that it acts by has
-covered so much of the way from the uniform policy to the optimum: its score. A share of
-the way, and not of the optimum itself, makes sense where values are negative.
+A score of 95% means that the policy by which a run acts has covered 95% of the way from
+the uniform policy to the optimum. A share of the way makes sense for negative values
+too; a share of the optimum itself would not.
 
 Source: Agarwal et al. (2021), "Deep RL at the edge of the statistical precipice".
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from jaxtyping import Float
 from policy_gradient.comparison.compare import Comparison, Judged, Reference, scores
 from policy_gradient.comparison.statistics import (
     Estimate,
-    middle,
+    interquartile_estimate,
     probability_of_improvement,
 )
 
@@ -27,19 +27,19 @@ SHARE = 0.95  # of the way from the uniform policy to the optimum
 
 
 class Verdict(NamedTuple):
-    """What became of one algorithm in one world, at the end of its budget."""
+    """Results of one algorithm in one world, at the end of its budget."""
 
     sampling: Estimate  # J of the policy it acts by: interquartile mean
     greedy: Estimate  # J of its likeliest actions: interquartile mean
     regret: float  # J(pi*) less the sampling one
     greedy_regret: float
-    steps: float  # the median of the steps to SHARE; inf if half never came so far
-    num_reached: int  # runs that did
+    steps: float  # the median of the steps to SHARE; inf if half never reached it
+    num_reached: int  # runs that reached SHARE
     num_diverged: int
 
 
 class Summary(NamedTuple):
-    """All verdicts, and the statistics over all worlds."""
+    """Results in each world, and the statistics over all worlds."""
 
     verdicts: dict[str, dict[str, Verdict]]  # by world and algorithm
     overall: dict[str, Estimate]  # the score of the policy it acts by; best first
@@ -47,18 +47,20 @@ class Summary(NamedTuple):
     improvement: dict[str, dict[str, Estimate]]  # [x][y]: P(X > Y)
 
 
-def summarize(found: Comparison) -> Summary:
-    """The statistics of a comparison; the same each time, bit for bit."""
+def summarize(comparison: Comparison) -> Summary:
+    """Return the statistics of a comparison; equal comparisons give equal numbers."""
+    checkpoints = comparison.budget.checkpoints
     verdicts = {
         world: {
-            name: _verdict(found.references[world], judged, found.budget.checkpoints)
-            for name, judged in of_world.items()
+            name: _verdict(comparison.references[world], one, checkpoints)
+            for name, one in judged.items()
         }
-        for world, of_world in found.judged.items()
+        for world, judged in comparison.judged.items()
     }
-    last = {name: _last_scores(found, name, "sampling") for name in found.configs}
-    greedy = {name: _last_scores(found, name, "greedy") for name in found.configs}
-    overall = {name: middle(runs, _rng()) for name, runs in last.items()}
+    names = comparison.configs
+    last = {name: _last_scores(comparison, name, "sampling") for name in names}
+    greedy = {name: _last_scores(comparison, name, "greedy") for name in names}
+    overall = {name: interquartile_estimate(last[name], _rng()) for name in names}
     ranked = sorted(overall, key=lambda name: -overall[name].value)
     improvement = {
         x: {
@@ -71,32 +73,34 @@ def summarize(found: Comparison) -> Summary:
     return Summary(
         verdicts,
         {name: overall[name] for name in ranked},
-        {name: middle(greedy[name], _rng()) for name in ranked},
+        {name: interquartile_estimate(greedy[name], _rng()) for name in ranked},
         improvement,
     )
 
 
 def curve(
-    reference: Reference, worth: Float[np.ndarray, "n C"]
+    reference: Reference, performance: Float[np.ndarray, "n C"]
 ) -> Float[np.ndarray, "3 C"]:
-    """The interquartile mean of J at each checkpoint, and the ends of its interval."""
-    estimates = [middle(runs[None], _rng()) for runs in _known(reference, worth).T]
-    return np.array(estimates).T
+    """Interquartile mean of J at each checkpoint, and the ends of its interval."""
+    runs = _without_diverged(reference, performance)
+    return np.array([interquartile_estimate(x[None], _rng()) for x in runs.T]).T
 
 
 def steps_to_share(
     reference: Reference, judged: Judged, checkpoints: tuple[int, ...]
 ) -> Float[np.ndarray, "n"]:
-    """The first checkpoint of each run at which it had come to SHARE; inf if none."""
-    come = scores(reference, judged.sampling) >= SHARE
-    first = np.array(checkpoints, float)[come.argmax(1)]
-    return np.where(come.any(1), first, np.inf)
+    """Environment steps of each run until its score was SHARE; inf if it never was."""
+    reached = scores(reference, judged.sampling) >= SHARE
+    first = np.array(checkpoints, float)[reached.argmax(1)]
+    return np.where(reached.any(1), first, np.inf)
 
 
-def _verdict(reference, judged, checkpoints) -> Verdict:
+def _verdict(
+    reference: Reference, judged: Judged, checkpoints: tuple[int, ...]
+) -> Verdict:
     sampling, greedy = (
-        middle(_known(reference, worth[:, -1:]).T, _rng())
-        for worth in (judged.sampling, judged.greedy)
+        interquartile_estimate(_without_diverged(reference, runs[:, -1:]).T, _rng())
+        for runs in (judged.sampling, judged.greedy)
     )
     steps = steps_to_share(reference, judged, checkpoints)
     return Verdict(
@@ -111,20 +115,24 @@ def _verdict(reference, judged, checkpoints) -> Verdict:
     )
 
 
-def _last_scores(found: Comparison, name: str, kind: str) -> Float[np.ndarray, "W n"]:
+def _last_scores(
+    comparison: Comparison, name: str, kind: Literal["sampling", "greedy"]
+) -> Float[np.ndarray, "W n"]:
     return np.stack(
         [
-            scores(reference, getattr(found.judged[world][name], kind)[:, -1])
-            for world, reference in found.references.items()
+            scores(reference, getattr(comparison.judged[world][name], kind)[:, -1])
+            for world, reference in comparison.references.items()
         ]
     )
 
 
-def _known(reference: Reference, worth: Float[np.ndarray, "*n"]):
-    """J, and of a run that diverged that of the policy which knows nothing."""
-    return np.where(np.isnan(worth), reference.uniform, worth)
+def _without_diverged(
+    reference: Reference, performance: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """Return J, with the uniform policy's J in the place of nan."""
+    return np.where(np.isnan(performance), reference.uniform, performance)
 
 
 def _rng() -> np.random.Generator:
-    """The draws of every bootstrap are the same: they differ by the runs alone."""
+    """Return a generator whose draws are the same for every bootstrap."""
     return np.random.default_rng(0)

@@ -8,7 +8,7 @@ from lm_bandit import transformer
 from lm_bandit.oracle.exact import LogProbs, Problem
 from lm_bandit.transformer import TransformerConfig
 from policy_gradient.trajectory import Trajectory
-from tests.policy_gradient.exercises.inputs import array, mask
+from tests.policy_gradient.inputs import array, mask
 
 __all__ = ["array", "attention", "completions", "mask", "model", "policy"]
 __all__ += ["predictions", "problem", "token_view"]

@@ -8,6 +8,12 @@ from mdp import from_arrays
 from policy_gradient.trajectory import Trajectory
 
 
+@pytest.fixture(params=range(3), ids="seed{}".format)
+def rng(request):
+    """Random numbers: three seeds, the same in every run of the tests."""
+    return np.random.default_rng(request.param)
+
+
 @pytest.fixture
 def three_episodes():
     """Eleven rows: an episode that ends, one that is cut off, one still running.

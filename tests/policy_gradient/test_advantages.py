@@ -1,4 +1,4 @@
-"""Returns, TD errors and GAE, against sums written out term by term."""
+"""TD errors, GAE, returns and their weights, against sums written out term by term."""
 
 import jax
 import jax.numpy as jnp
@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from policy_gradient import advantages
 from policy_gradient.advantages import (
     discounts_to_date,
     generalized_advantages,
     n_step_advantages,
-    reward_to_go,
 )
+from tests.policy_gradient import inputs, oracles
+from tests.policy_gradient.inputs import array
 
 EPISODES = [range(0, 4), range(4, 8), range(8, 11)]
 
@@ -29,19 +31,62 @@ def agreeing_with_itself(trajectory):
     return trajectory._replace(next_values=beyond.at[:-1].set(same))
 
 
-@pytest.mark.parametrize("trace_decay", [0.0, 0.7, 1.0])
-def test_gae_is_the_sum_of_decayed_td_errors_within_the_episode(
-    three_episodes, trace_decay
-):
-    """Schulman et al. (2016), eq. 16: sum_l (gamma lambda)^l delta_{t+l}."""
-    x = jax.tree.map(np.asarray, three_episodes)
-    td_errors = x.rewards + x.discounts * x.next_values - x.values
+mapped_td_errors = jax.jit(jax.vmap(advantages.td_errors))
 
-    def term(t, rest):
-        return sum((0.9 * trace_decay) ** (n - t) * td_errors[n] for n in rest)
 
-    got = generalized_advantages(three_episodes, trace_decay)
-    assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-6)
+def test_td_errors_are_computed_row_by_row(rng):
+    """Of two trajectories at once: callers map it, and compile it."""
+    both = [inputs.random_trajectory(rng) for _ in range(2)]
+    together = mapped_td_errors(jax.tree.map(lambda *x: jnp.stack(x), *both))
+    for trajectory, errors in zip(both, together, strict=True):
+        expected = oracles.td_errors(trajectory)
+        assert_allclose(errors, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_td_errors_ignore_the_value_after_an_ending(rng):
+    trajectory = inputs.random_trajectory(rng)
+    ended = trajectory.discounts == 0
+    other = trajectory._replace(
+        next_values=jnp.where(ended, 1e6, trajectory.next_values)
+    )
+    expected = oracles.td_errors(trajectory)
+    assert_allclose(advantages.td_errors(other), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_td_errors_of_a_correct_critic_are_0():
+    """A reward of 1 for ever is worth 1 / (1 - gamma), also where time is up."""
+    worth = 1 / (1 - 0.75)
+    trajectory = inputs.trajectory(
+        [1.0] * 9, [0.75] * 9, [1, 1, 0] * 3, [worth] * 9, [worth] * 9
+    )
+    assert_allclose(advantages.td_errors(trajectory), 0.0, atol=1e-6)
+
+
+mapped_advantages = jax.jit(jax.vmap(advantages.generalized_advantages, (0, None)))
+
+
+@pytest.mark.parametrize("trace_decay", [0.0, 0.6, 1.0])
+def test_gae_is_the_sum_of_decayed_td_errors_within_the_episode(rng, trace_decay):
+    """Of two trajectories at once: callers map it, and compile it."""
+    both = [inputs.random_trajectory(rng) for _ in range(2)]
+    together = mapped_advantages(
+        jax.tree.map(lambda *x: jnp.stack(x), *both), trace_decay
+    )
+    for trajectory, got in zip(both, together, strict=True):
+        expected = oracles.generalized_advantages(trajectory, trace_decay)
+        assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_gae_ignores_the_value_after_an_ending(rng):
+    trajectory = inputs.random_trajectory(rng)
+    ended = trajectory.discounts == 0
+    other = trajectory._replace(
+        next_values=jnp.where(ended, 1e6, trajectory.next_values)
+    )
+    with jax.disable_jit():
+        got = advantages.generalized_advantages(other, 0.8)
+    expected = oracles.generalized_advantages(trajectory, 0.8)
+    assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_gae_with_full_trace_is_return_minus_value(three_episodes):
@@ -59,14 +104,27 @@ def test_gae_with_full_trace_is_return_minus_value(three_episodes):
     assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-5)
 
 
-def test_the_reward_to_go_stops_where_the_episode_stops(three_episodes):
-    x = jax.tree.map(np.asarray, three_episodes)
+mapped_rewards_to_go = jax.jit(jax.vmap(advantages.reward_to_go))
 
-    def term(t, rest):
-        return sum(0.9 ** (n - t) * x.rewards[n] for n in rest)
 
-    got = reward_to_go(three_episodes)
-    assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-6)
+def test_reward_to_go_is_the_return_that_followed_within_the_episode(rng):
+    """Of two trajectories at once: callers map it, and compile it."""
+    both = [inputs.random_trajectory(rng) for _ in range(2)]
+    together = mapped_rewards_to_go(jax.tree.map(lambda *x: jnp.stack(x), *both))
+    for trajectory, returns in zip(both, together, strict=True):
+        expected = oracles.rewards_to_go(trajectory)
+        assert_allclose(returns, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_reward_to_go_does_not_depend_on_the_critic(rng):
+    trajectory = inputs.random_trajectory(rng)
+    other = trajectory._replace(
+        values=trajectory.values + 50.0, next_values=trajectory.next_values - 50.0
+    )
+    with jax.disable_jit():
+        returns = advantages.reward_to_go(other)
+    expected = oracles.rewards_to_go(trajectory)
+    assert_allclose(returns, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_discounts_to_date_start_again_at_one_with_every_episode(three_episodes):
@@ -91,3 +149,26 @@ def test_n_steps_are_taken_and_the_rest_is_the_value_of_where_they_led(
 
     got = n_step_advantages(consistent, n)
     assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-5)
+
+
+normalize = jax.jit(advantages.normalize)
+
+
+def test_normalized_advantages_have_mean_0_and_deviation_1(rng):
+    given = rng.normal(-9.0, 4.0, (3, 4))
+    got = np.asarray(normalize(array(given)), float)
+    assert got.shape == (3, 4)
+    assert_allclose(got.mean(), 0.0, atol=1e-5)
+    assert_allclose(got.std(), 1.0, rtol=1e-4)
+    expected = (given - np.mean(given)) / np.sqrt(np.mean((given - given.mean()) ** 2))
+    assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_normalized_advantages_do_not_depend_on_unit_or_origin(rng):
+    given = rng.normal(0.0, 1.0, (3, 4))
+    once, again = normalize(array(given)), normalize(array(30.0 * given + 5.0))
+    assert_allclose(once, again, atol=1e-4)
+
+
+def test_normalized_equal_advantages_are_0():
+    assert_allclose(normalize(array(np.full((3, 4), 2.0))), 0.0)

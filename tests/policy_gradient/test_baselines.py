@@ -1,10 +1,79 @@
-"""Baselines, over all outcomes of small experiments."""
+"""Baselines, against single rows and over all outcomes of a small experiment."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
+from policy_gradient import baselines
 from policy_gradient.baselines import leave_one_out_mean
+from tests.policy_gradient import inputs, oracles
+from tests.policy_gradient.inputs import array
+
+subtract = jax.jit(baselines.subtract)
+
+
+def test_a_constant_baseline_is_subtracted_from_every_row_that_happened(rng):
+    mask = inputs.mask(rng)
+    returns = rng.normal(2.0, 3.0, mask.shape)
+    for baseline in (-1.5, 0.0, 4.0):
+        got = np.asarray(subtract(array(returns), array(baseline), array(mask)))
+        for row, happened in np.ndenumerate(mask):
+            expected = returns[row] - baseline if happened else 0.0
+            assert_allclose(got[row], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_constant_baseline_shifts_all_advantages_equally(rng):
+    """The expected score is 0: what all rows share cancels from the gradient."""
+    mask = inputs.mask(rng)
+    returns = array(rng.normal(2.0, 3.0, mask.shape))
+    above = subtract(returns, array(0.0), array(mask))
+    below = subtract(returns, array(2.5), array(mask))
+    assert_allclose(above - below, 2.5 * mask, rtol=1e-5, atol=1e-5)
+
+
+average = jax.jit(baselines.average)
+
+
+def test_the_average_is_the_mean_of_the_rows_that_happened(rng):
+    mask = inputs.mask(rng)
+    returns = rng.normal(2.0, 3.0, mask.shape)
+    got = average(array(returns), array(mask))
+    assert got.shape == ()
+    expected = oracles.mean_return(returns, mask)
+    assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_average_ignores_padding(rng):
+    mask = inputs.mask(rng)
+    returns = rng.normal(2.0, 3.0, mask.shape)
+    got = average(array(np.where(mask, returns, 77.0)), array(mask))
+    assert_allclose(got, oracles.mean_return(returns, mask), rtol=1e-5, atol=1e-5)
+
+
+leave_one_out = jax.jit(baselines.leave_one_out)
+
+
+def test_leave_one_out_is_the_mean_of_the_other_episodes(rng):
+    mask = inputs.mask(rng)
+    returns = rng.normal(2.0, 3.0, mask.shape)
+    got = leave_one_out(array(returns), array(mask))
+    assert got.shape == (3, 1)
+    expected = [[oracles.mean_return(returns, mask, without=i)] for i in range(3)]
+    assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_leave_one_out_does_not_depend_on_the_episode_itself(rng):
+    """For this reason it is unbiased, and the mean of all is not."""
+    mask = inputs.mask(rng)
+    returns = rng.normal(2.0, 3.0, mask.shape)
+    before = leave_one_out(array(returns), array(mask))
+    for i in range(3):
+        other = returns + 50.0 * (np.arange(3) == i)[:, None]
+        after = leave_one_out(array(other), array(mask))
+        assert_allclose(after[i], before[i], rtol=1e-4, atol=1e-4)
+        assert np.all(np.delete(np.asarray(after - before), i) > 1.0)
 
 
 def test_leaving_one_out_is_unbiased_and_the_batch_mean_is_not():

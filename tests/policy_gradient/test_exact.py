@@ -1,13 +1,51 @@
-"""The exact gradient, against closed forms and finite differences."""
+"""Exact performance and its gradient, against closed forms and finite differences."""
 
 import jax
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from policy_gradient import exact
 from policy_gradient.policies import policy_table, tabular_softmax
+from tests.mdp import inputs as of_worlds
+from tests.policy_gradient import oracles
+
+
+def softmax_table(world, preferences):
+    rows = zip(preferences, world.available, strict=True)
+    return np.array([oracles.policy(*row) for row in rows])
+
+
+def test_the_softmax_gradient_is_the_slope_of_j(rng):
+    world = of_worlds.world(rng, 4, 2, 3)
+    h = rng.normal(size=world.available.shape)
+    gradient = exact.softmax_gradient(world, softmax_table(world, h))
+    for s, a in np.ndindex(h.shape):
+        small = np.zeros(h.shape)
+        small[s, a] = 1e-5
+        slope = (
+            oracles.earned(world, h + small) - oracles.earned(world, h - small)
+        ) / 2e-5
+        assert_allclose(gradient[s, a], slope, atol=1e-6)
+
+
+def test_the_softmax_gradient_sums_to_0_in_each_state(rng):
+    world = of_worlds.world(rng)
+    policy = of_worlds.policy(rng, world)
+    gradient = exact.softmax_gradient(world, policy)
+    assert_allclose(gradient.sum(-1), 0.0, atol=1e-10)
+    assert_array_equal(gradient[~world.available], 0.0)
+
+
+def test_the_softmax_gradient_of_a_bandit_is_that_of_the_gradient_bandit(rng):
+    """Pi(a) (r(a) - the average reward): Sutton & Barto (2018), section 2.8."""
+    rewards, policy = rng.normal(size=3), rng.dirichlet(np.ones(3))
+    table = [[[(1.0, 1, reward, True)] for reward in rewards], []]
+    bandit = mdp.from_outcomes(table, 0.9, terminal=[1])
+    bandit = bandit._replace(start=np.array([1.0, 0.0]))
+    gradient = exact.softmax_gradient(bandit, np.array([policy, [1.0, 0.0, 0.0]]))
+    assert_allclose(gradient[0], policy * (rewards - policy @ rewards), atol=1e-12)
 
 
 @pytest.fixture
@@ -165,3 +203,89 @@ def test_the_fisher_information_is_the_curvature_of_the_divergence(
     row = np.concatenate([step.ravel(), np.zeros(4)])
     fisher = exact.fisher_information(small, policy, params)
     assert divergence == pytest.approx(row @ fisher @ row / 2, rel=1e-3)
+
+
+def first_rewards(world, policy, num_steps):
+    """Discounted rewards of the first steps: the distribution of S_t pushed forward."""
+    here, total = world.start, 0.0
+    for _ in range(num_steps):
+        outcomes = here[:, None, None] * policy[:, :, None] * world.probs
+        total += (outcomes * world.rewards).sum()
+        here = np.zeros(world.num_states)
+        np.add.at(here, world.next_states, outcomes * world.discounts)
+    return total
+
+
+def random_policies(world, n=5, concentration=1.0):
+    rng = np.random.default_rng(0)
+    shape = n, world.num_states
+    policies = rng.dirichlet(np.full(world.num_actions, concentration), shape)
+    policies *= world.available
+    return policies / policies.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 4_000_000])
+def test_together_they_are_worth_what_each_is_worth_alone(small, at_once, monkeypatch):
+    monkeypatch.setattr(exact, "ENTRIES_AT_ONCE", at_once)
+    for world in (small, mdp.worlds.frozen_lake()):
+        policies = random_policies(world).reshape(5, 1, *world.available.shape)
+        expected = [[exact.performance(world, policy[0])] for policy in policies]
+        found = exact.performances(world, policies, time_limit=10)
+        assert_allclose(found, expected, rtol=1e-12)
+        assert not exact.never_ends(world, policies).any()
+
+
+def test_what_never_ends_is_worth_what_it_earns_until_it_is_cut_off():
+    """Into the cliff at every step, and back to the start: -100 each time."""
+    cliff = mdp.worlds.cliff_walking()
+    right = np.tile(np.eye(4)[1], (1, 48, 1))
+    assert exact.never_ends(cliff, right).all()
+    assert exact.performances(cliff, right, time_limit=7) == -700
+
+
+def test_up_to_the_time_limit_agrees_with_the_loop():
+    cliff = mdp.worlds.cliff_walking()
+    circles = np.eye(4)[random_policies(cliff).argmax(-1)]
+    assert exact.never_ends(cliff, circles).all()
+    expected = [first_rewards(cliff, policy, 30) for policy in circles]
+    found = exact.performances(cliff, circles, time_limit=30)
+    assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_the_uniform_policy_is_soon_cut_off_on_the_cliff():
+    cliff = mdp.worlds.cliff_walking()
+    policy = mdp.uniform_policy(cliff)
+    expected = first_rewards(cliff, policy, 200)
+    found = exact.performances_within(cliff, policy[None], 200)
+    assert_allclose(found, expected, rtol=1e-12)
+    assert round(expected) == -2079, "as compare.py says"
+    assert round(exact.performance(cliff, policy)) == -65375, "as compare.py says"
+
+
+def test_many_policies_may_do_anything_where_they_never_come():
+    cliff = mdp.worlds.cliff_walking()
+    best = mdp.value_iteration(cliff).policy
+    best[0] = [0, 0, 0, 1]  # for ever against the wall, in a corner off the way
+    assert not exact.never_ends(cliff, best[None])[0]
+    found = exact.performances(cliff, best[None], time_limit=5)
+    assert found[0] == pytest.approx(-13, abs=1e-12)
+
+
+@pytest.mark.parametrize(("chance", "is_never"), [(1e-6, False), (1e-12, True)])
+def test_an_end_that_hardly_ever_comes_counts_as_none(chance, is_never):
+    """Of a step that ends with probability p there are 1 / p to expect."""
+    world = mdp.from_outcomes(
+        [[[(1.0, 0, -1.0, False)], [(1.0, 0, -1.0, True)]]], discount=1.0
+    )
+    policy = np.array([[[1 - chance, chance]]])
+    assert exact.never_ends(world, policy)[0] == is_never
+    expected = -50 if is_never else -1 / chance
+    found = exact.performances(world, policy, time_limit=50)
+    assert found[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_what_is_not_finite_is_worth_nan_and_spoils_no_other(small):
+    policies = random_policies(small)
+    policies[1, 2, 0] = np.nan
+    found = exact.performances(small, policies, time_limit=10)
+    assert list(np.isnan(found)) == [False, True, False, False, False]

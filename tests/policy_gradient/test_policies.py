@@ -1,27 +1,71 @@
-"""Policies: softmaxes of preferences, wherever these come from."""
+"""Policies: softmaxes of preferences, against exponentials and slopes one at a time."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from policy_gradient import exact, policies, ppo
+from policy_gradient.policies import softmax_log_probs, softmax_score
+from tests.policy_gradient import inputs, oracles
+from tests.policy_gradient.inputs import array
 
 
-def test_the_score_is_the_gradient_of_the_log_probability(small):
-    preferences = jnp.array([0.3, 5.0, -1.0])
-    available = jnp.array([True, False, True])
-
-    for action in (0, 2):
-        slope = jax.grad(
-            lambda h, a=action: policies.softmax_log_probs(h, available)[a]
-        )(preferences)
-        score = policies.softmax_score(preferences, available, jnp.array(action))
-        assert_allclose(score, slope, atol=1e-6)
-    probs = np.exp(policies.softmax_log_probs(preferences, available))
-    assert probs[1] == 0.0
+def test_the_softmax_is_of_exponentials_of_the_available_actions(rng):
+    case = inputs.preferences(rng)
+    probs = jnp.exp(softmax_log_probs(**case))
+    assert_allclose(probs, oracles.policy(**case), rtol=1e-5)
     assert_allclose(probs.sum(), 1.0, rtol=1e-6)
+    assert_array_equal(probs[~case["available"]], 0.0)
+
+
+def test_the_softmax_depends_on_differences_of_preferences_only(rng):
+    case = inputs.preferences(rng)
+    available = case["available"]
+    there = softmax_log_probs(**case)[available]
+    for shift in (100.0, -100.0):
+        shifted = softmax_log_probs(case["preferences"] + shift, available)
+        assert_allclose(shifted[available], there, atol=1e-4)
+
+
+def test_the_softmax_is_finite_where_an_action_is_not_available(rng):
+    """Its probability is 0, and 0 times its log-probability is not nan."""
+    case = inputs.preferences(rng)
+    log_probs = softmax_log_probs(**case)
+    assert np.isfinite(jnp.sum(jnp.exp(log_probs) * log_probs))
+
+
+def test_the_softmax_can_be_mapped_and_compiled():
+    preferences = array([[0.0, 1.0, 2.0, 3.0], [1.0, -1.0, 0.0, 9.0]])
+    available = jnp.array([[True, True, True, True], [True, True, False, False]])
+    log_probs = jax.jit(jax.vmap(softmax_log_probs))(preferences, available)
+    for row, *case in zip(log_probs, preferences, available, strict=True):
+        assert_allclose(jnp.exp(row), oracles.policy(*case), rtol=1e-5)
+
+
+# Of every action: callers map it, and compile it.
+scores_of = jax.jit(jax.vmap(softmax_score, (None, None, 0)))
+
+
+def test_the_score_is_the_slope_of_the_log_probability(rng):
+    case = inputs.preferences(rng)
+    scores = scores_of(*case.values(), jnp.arange(4))
+    h, available = (np.asarray(x, float) for x in case.values())
+    for action in np.flatnonzero(available):
+        for other in range(4):
+            small = 1e-5 * np.eye(4)[other]
+            up, down = (oracles.policy(h + d, available) for d in (small, -small))
+            slope = (np.log(up[action]) - np.log(down[action])) / 2e-5
+            assert_allclose(scores[action, other], slope, atol=1e-4)
+
+
+def test_the_mean_score_is_0(rng):
+    """So whatever does not look at the action may be subtracted from its return."""
+    case = inputs.preferences(rng)
+    scores = scores_of(*case.values(), jnp.arange(4))
+    policy = oracles.policy(**case)
+    assert_allclose(policy @ np.asarray(scores), 0.0, atol=1e-5)
 
 
 def test_a_linear_policy_with_a_feature_for_each_pair_is_the_table(small):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit.world import World
+from tests.exercises.cases.policy_gradient import with_gradients
 from tests.lm_bandit.inputs import array
-from tests.policy_gradient.exercises.views import with_gradients
 
 FAR = np.array([-100.0, 0.0, 100.0])  # where exp overflows, or log finds a 0
 

@@ -1,0 +1,281 @@
+"""Inputs of the exercises on policy gradients, and views of their answers.
+
+The inputs of an exercise come smallest first. The first can be checked by hand, and
+the last leave nothing out. Where a case is a pair, its second entry is how far two
+right answers may differ.
+
+A view takes a function and its inputs, by name, and returns what is compared: the
+answer, or parts that are derived from it, each with a name.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.mdp import inputs as of_worlds
+from tests.policy_gradient import inputs
+from tests.policy_gradient.inputs import array
+
+
+def preferences(seed):
+    rng = np.random.default_rng(seed)
+    yield {"preferences": array(0.0, 0.0), "available": jnp.array([True, True])}
+    yield {"preferences": array(1.0, -1.0), "available": jnp.array([True, True])}
+    for _ in range(2):
+        yield inputs.preferences(rng)
+    # What exp makes of this is too large for seven digits.
+    available = jnp.array([True, True, True, False])
+    yield {"preferences": array(100.0, 99.0, 98.0, 0.0), "available": available}
+
+
+def preferences_and_actions(seed):
+    rng = np.random.default_rng(seed)
+    even = {"preferences": array(0.0, 0.0), "available": jnp.array([True, True])}
+    yield even | {"action": jnp.array(1)}
+    for _ in range(3):
+        case = inputs.preferences(rng)
+        possible = np.flatnonzero(case["available"])
+        yield case | {"action": jnp.array(int(rng.choice(possible)))}
+
+
+def worlds_and_policies(seed):
+    rng = np.random.default_rng(seed)
+    # From 0 to 1 or to the end: two decisions, of which the second comes less often.
+    small = of_worlds.small_world()._replace(start=np.array([1.0, 0.0, 0.0]))
+    half = np.array([[0.5, 0.5], [0.0, 1.0], [0.5, 0.5]])
+    yield {"mdp": small, "policy": half}
+    for size in ((3, 2, 3), (6, 3, 4)):
+        world = of_worlds.world(rng, *size)
+        yield {"mdp": world, "policy": of_worlds.policy(rng, world)}
+
+
+def trajectories(seed):
+    rng = np.random.default_rng(seed)
+    yield {"trajectory": inputs.trajectory([3.0], [0.5], [1.0], [2.0])}
+    # It ends; it is cut off; and then both, in the middle.
+    for discounts, continues in (([0.5, 0.0], [1, 0]), ([0.5, 0.5], [0, 1])):
+        yield {
+            "trajectory": inputs.trajectory([2.0, -4.0], discounts, continues, [1, 6])
+        }
+    yield {"trajectory": inputs.random_trajectory(rng)}
+
+
+def trajectories_and_traces(seed):
+    traces = (0.5, 0.5, 0.5, 0.8)
+    for case, trace_decay in zip(trajectories(seed), traces, strict=True):
+        yield case | {"trace_decay": trace_decay}
+
+
+def episodes(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "log_probs": array([[-1.0, -2.0]]),
+        "advantages": array([[3.0, -1.0]]),
+        "weights": array([[1.0, 1.0]]),
+    }
+    for _ in range(2):
+        yield inputs.episodes(rng)
+
+
+def returns_of_episodes(seed):
+    rng = np.random.default_rng(seed)
+    # The second episode is one step long; the 9 behind it is padding.
+    yield {
+        "returns": array([[4.0, 2.0], [-3.0, 9.0]]),
+        "mask": array([[1.0, 1.0], [1.0, 0.0]]),
+    }
+    for _ in range(2):
+        mask = inputs.mask(rng)
+        returns = rng.normal(2.0, 3.0, mask.shape)
+        yield {"returns": array(returns), "mask": array(mask)}
+
+
+def returns_and_a_constant(seed):
+    for case, baseline in zip(returns_of_episodes(seed), (1.0, -2.5, 3.5), strict=True):
+        returns, mask = case.values()
+        yield {"returns": returns, "baseline": array(baseline), "mask": mask}
+
+
+def values_and_targets(seed):
+    rng = np.random.default_rng(seed)
+    yield {"value": array(5.0), "target": array(2.0)}
+    for value, target in ((1.0, 3.0), *rng.normal(0.0, 3.0, (2, 2))):
+        yield {"value": array(value), "target": array(target)}
+
+
+def log_probs_then_and_now(seed):
+    for case in ratios_and_advantages(seed):
+        yield {name: case[name] for name in ("log_prob", "old_log_prob")}
+
+
+def ratios_and_advantages_unclipped(seed):
+    for case in ratios_and_advantages(seed):
+        yield {name: value for name, value in case.items() if name != "clip"}
+
+
+def ratios_and_advantages(seed):
+    """On both sides of the clip range and within, with advantages of both signs."""
+    rng = np.random.default_rng(seed)
+    yield _at_ratio(2.0, 0.25, 2.0, 0.25)
+    yield _at_ratio(2.0, 0.25, -2.0, 0.25)
+    yield _at_ratio(0.5, 0.5, 2.0, 0.25)
+    yield _at_ratio(0.5, 0.5, -2.0, 0.25)
+    for ratio, sign in ((1.1, 1.0), (0.9, -1.0), (1.6, -1.0), (0.6, 1.0)):
+        near = ratio * rng.uniform(0.97, 1.03)
+        advantage = sign * rng.uniform(0.5, 3.0)
+        yield _at_ratio(near, rng.uniform(0.1, 0.5), advantage, 0.2)
+
+
+def rows_of_actions(seed):
+    """Texts as one action each, and token by token."""
+    rng = np.random.default_rng(seed)
+    for ratio, advantage in ((2.0, 1.0), (2.0, -1.0), (0.5, 1.0), (0.5, -1.0)):
+        yield {
+            "log_probs": array([[np.log(0.25 * ratio)]]),
+            "old_log_probs": array([[np.log(0.25)]]),
+            "advantages": array([[advantage]]),
+            "weights": array([[1.0]]),
+            "clip": 0.25,
+        }
+    # Two tokens that go opposite ways: together they are as likely as before.
+    yield {
+        "log_probs": array([np.log([0.5, 0.25])]),
+        "old_log_probs": array([np.log([0.25, 0.5])]),
+        "advantages": array([[3.0, 3.0]]),
+        "weights": array([[1.0, 1.0]]),
+        "clip": 0.25,
+    }
+    for _ in range(2):
+        yield inputs.rows_then_and_now(rng) | {"clip": 0.2}
+
+
+def batches_of_advantages(seed):
+    rng = np.random.default_rng(seed)
+    # Those who put the small number elsewhere are right as well.
+    yield {"advantages": array(-1.0, 3.0)}, 1e-4
+    yield {"advantages": array(rng.normal(2.0, 3.0, (3, 4)))}, 1e-4
+    yield {"advantages": array(rng.normal(-9.0, 0.2, (3, 4)))}, 1e-4
+    yield {"advantages": array(2.0, 2.0)}, 1e-4
+
+
+def shuffles(seed):
+    for size, epochs, minibatches in ((24, 2, 4), (24, 3, 2)):
+        yield {
+            "key": jax.random.key(seed),
+            "size": size,
+            "epochs": epochs,
+            "minibatches": minibatches,
+        }
+
+
+def log_policies(seed):
+    rng = np.random.default_rng(seed)
+    yield {"log_probs": array(np.log([0.5, 0.5]))}
+    yield {"log_probs": array(np.log([0.25, 0.75]))}
+    yield {"log_probs": inputs.log_policy(rng)}
+    # An action that is never taken, as policies write it.
+    yield {"log_probs": array(0.0, -1e9)}
+
+
+def log_probs_and_references(seed):
+    rng = np.random.default_rng(seed)
+    yield {"log_prob": array(-1.0), "reference_log_prob": array(-2.0)}
+    yield {"log_prob": array(-2.0), "reference_log_prob": array(-1.0)}
+    for log_prob, reference in -rng.uniform(0.2, 3.0, (3, 2)):
+        yield {"log_prob": array(log_prob), "reference_log_prob": array(reference)}
+
+
+def _at_ratio(ratio, old, advantage, clip):
+    return {
+        "log_prob": array(np.log(ratio * old)),
+        "old_log_prob": array(np.log(old)),
+        "advantage": array(advantage),
+        "clip": clip,
+    }
+
+
+def uncompiled(function: Callable, inputs: dict) -> Any:
+    """The answer, every loop of jax run step by step: that is sooner done."""
+    with jax.disable_jit():
+        return function(*inputs.values())
+
+
+def answer_and_gradient(function: Callable, inputs: dict) -> dict:
+    """The answer, and its gradient by the first array: by what learns."""
+    return with_gradients(function, inputs, 1)
+
+
+def answer_and_gradients(function: Callable, inputs: dict) -> dict:
+    """The answer, and its gradient by the first two arrays: one learns, one is data.
+
+    Nobody differentiates by what is old: the policy that acted is gone.
+    """
+    return with_gradients(function, inputs, 2)
+
+
+def log_policy(function: Callable, inputs: dict) -> dict:
+    """Log-probabilities where there are any; else any number will do, if finite."""
+    answer = function(*inputs.values())
+    if np.shape(answer) != np.shape(inputs["preferences"]):
+        return {"log-probabilities": answer}
+    there, answer = np.asarray(inputs["available"]), np.asarray(answer)
+    finite = np.where(np.isfinite(answer), answer, np.nan)
+    return {
+        "log-probabilities": np.where(there, finite, np.float32(0.0)),
+        "probability of what is not available": np.asarray(
+            np.exp(answer[~there]).sum()
+        ),
+        "all finite": bool(np.isfinite(answer).all()),
+    }
+
+
+def shuffle_properties(function: Callable, inputs: dict) -> dict:
+    """What every good shuffle has in common; the numbers are up to chance."""
+    key, size, epochs, minibatches = inputs.values()
+    answer = function(key, size, epochs, minibatches)
+    steps = (epochs * minibatches, size // minibatches)
+    if np.shape(answer) != steps:
+        return {"shape of the answer": np.shape(answer)}
+    rows = np.asarray(answer).reshape(epochs, size)
+    again, other = (
+        np.asarray(function(a_key, size, epochs, minibatches))
+        for a_key in (key, jax.random.key(99))
+    )
+    in_order = (rows == np.arange(size)).all(1)
+    return {
+        "shape of the answer": steps,
+        "whole numbers": bool(rows.dtype.kind == "i"),
+        "every sample once an epoch": bool((np.sort(rows) == np.arange(size)).all()),
+        "every sample as often as any other": bool(
+            len(set(np.bincount(rows.reshape(-1), minlength=size))) == 1
+        ),
+        "epochs left as they were": int(in_order.sum()),
+        "different orders": len({tuple(row) for row in rows}),
+        "the same key, the same order": bool((again == np.asarray(answer)).all()),
+        "another key, another order": bool((other != np.asarray(answer)).any()),
+    }
+
+
+def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
+    """The answer, and its gradients by so many arrays, but not by what is old."""
+    parts = {"answer": function(*inputs.values())}
+    if np.shape(parts["answer"]) != ():
+        return parts
+    arrays = [name for name, value in inputs.items() if isinstance(value, jax.Array)]
+    names = [name for name in arrays if not name.startswith("old_")][:most]
+
+    def answer(*values):
+        return function(*(inputs | dict(zip(names, values, strict=True))).values())
+
+    values = [inputs[name] for name in names]
+    # What is printed on the way has been printed once.
+    with contextlib.redirect_stdout(io.StringIO()):
+        gradients = jax.grad(answer, range(len(names)))(*values)
+    for name, gradient in zip(names, gradients, strict=True):
+        parts[f"gradient by {name}"] = gradient
+    return parts
