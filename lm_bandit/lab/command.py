@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
@@ -30,7 +29,7 @@ from mdp.interface.command_line import write_and_name
 from mdp.interface.files import csv_text, json_text, png_bytes, versions
 
 # Each experiment by its name, and the function that draws its result.
-EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], Figure]]] = {
+EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
     "overoptimisation": (overoptimisation.EXPERIMENT, plots.draw_overoptimisation),
     "flaw": (flaw.EXPERIMENT, plots.draw_flaw),
     "annotators": (bad_annotators.EXPERIMENT, plots.draw_bad_annotators),
