@@ -8,8 +8,10 @@ import pytest
 
 from tests.exercises import check, oracle, sources
 from tests.exercises.manifest import ROOT, find
+from tests.exercises.worker import Worker
 
 RETURNS = find("discounted-returns")
+WORKER = Worker()
 
 RIGHT = """
     total = rewards * 0.0
@@ -28,7 +30,7 @@ def said_of(body, exercise=RETURNS, above="import numpy as np", name=None):
     body = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     source = f"{above}\n\ndef {name}({arguments}):\n{body}\n"
     candidate = sources.Candidate(source, exercise.name, "workbook/mine.py")
-    return check.check(exercise, candidate, exercise.name)
+    return check.check(exercise, candidate, exercise.name, WORKER)
 
 
 def test_a_right_answer_passes_with_helpers_and_imports_of_its_own():
@@ -122,7 +124,7 @@ def test_a_wrong_name_and_a_wrong_signature():
     assert "there is discounted_return" in verdict.text
     source = "def discounted_returns(rewards):\n    return rewards\n"
     candidate = sources.Candidate(source, "discounted_returns", "workbook/mine.py")
-    verdict = check.check(RETURNS, candidate)
+    verdict = check.check(RETURNS, candidate, worker=WORKER)
     assert "takes (rewards), and should take (rewards, discounts)" in verdict.text
 
 

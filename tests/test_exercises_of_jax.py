@@ -11,6 +11,9 @@ from mdp import exercises as bridge
 from tests.exercises import check, same, show, sources
 from tests.exercises.cases import policy_gradient as cases
 from tests.exercises.manifest import exercises, find
+from tests.exercises.worker import Worker
+
+WORKER = Worker()
 
 
 def said_of(name, body):
@@ -19,7 +22,7 @@ def said_of(name, body):
     body = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     source = sources.new_file(exercise).replace(f"    {sources.TODO}\n", body + "\n")
     candidate = sources.Candidate(source, exercise.name, "workbook/mine.py")
-    return check.check(exercise, candidate, exercise.name)
+    return check.check(exercise, candidate, exercise.name, WORKER)
 
 
 @pytest.mark.parametrize("exercise", exercises().values(), ids=exercises())
@@ -74,7 +77,7 @@ def clipped_surrogate(log_prob, old_log_prob, advantage, clip):
     return right + 0 * wrong
 """
     candidate = sources.Candidate(source, exercise.name, "workbook/mine.py")
-    said = check.check(exercise, candidate).text
+    said = check.check(exercise, candidate, worker=WORKER).text
     assert said.startswith(
         "Inside `jax.jit`, `jax.vmap` and `jax.grad` an array has no"
     )
