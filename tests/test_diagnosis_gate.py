@@ -135,7 +135,7 @@ def test_who_asks_for_the_last_bit_is_too_strict(sick):
         ("{call}\nassert random.random() < 0.5", "a matter of luck"),
         (
             "{call}\nif abs(answer - {right}) > 1e-3: answer[7]",
-            "breaks instead",
+            "breaks instead of",
         ),
         ("import inspect\nassert inspect", "looks at the text of the function"),
     ],
@@ -187,7 +187,7 @@ def test_from_start_to_the_solution(tmp_path, monkeypatch, capsys):
     assert commands.main(["start", "what-is-wrong-3"]) == 0
     assert (desk / "what_is_wrong_3.png").read_bytes().startswith(b"\x89PNG")
     assert commands.main(["check"]) == 1
-    assert "as it was when you began" in capsys.readouterr().out
+    assert "no lines of yours yet" in capsys.readouterr().out
     file = desk / "what_is_wrong_3.py"
     empty = file.read_text()
     file.write_text(empty.replace('fault = ""', 'fault = "entropy-sign"'))
