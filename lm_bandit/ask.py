@@ -1,14 +1,17 @@
-"""Asking a checkpoint: what a model in a file answers to a prompt, and how surely.
+"""Ask a checkpoint: sample its answers to a prompt, with their log-probabilities.
 
     log pi(y | x) = sum_t log pi(y_t | x, y_<t)
 
-A file holds numbers for tokens; which words these are, its description says. So words
-that are not the world's are refused: they would be read as others.
+A file holds numbers for tokens; its description says which words these are. A
+checkpoint with other words than the world's is refused, because its tokens would be
+read as other words.
+
+Source: Radford et al. (2019), eq. 1, for log pi(y | x).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,21 +19,24 @@ import numpy as np
 from jaxtyping import Int
 from rich.table import Table
 
-from lm_bandit import bandit, checkpoints, reward_model
+from lm_bandit import bandit, reward_model
+from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World, named_world
 
+Model = TypeVar("Model", Transformer, RewardModel)
+
 
 class Answer(NamedTuple):
-    """One completion of a prompt, and what is thought of it."""
+    """One completion of a prompt, and its scores."""
 
     text: str
-    count: int  # of the samples, how many say it
+    count: int  # of the samples that are this completion
     log_prob: float  # log pi(y|x), of all its tokens
-    gold: float | None  # of the raters; None where it was cut off or nobody was asked
-    learned: float | None  # of the reward model, if there is one; None if cut off
+    gold: float | None  # by the raters; None if cut off, or without raters
+    learned: float | None  # by the reward model; None if cut off, or without a model
 
 
 def sampled_answers(
@@ -42,49 +48,59 @@ def sampled_answers(
     temperature: float,
     seed: int,
 ) -> list[Answer]:
-    """The different completions among `count` samples, the most frequent first.
+    """Return the different completions among `count` samples, the most frequent first.
 
-    What raters want is known of the world's own prompts; others have no gold rating.
+    The raters judge answers to the world's own prompts only; to others the gold rating
+    is None.
     """
-    key, length = jax.random.key(seed), world.completion_length
+    length = world.completion_length
     pulls = bandit.pull_all(
-        policy, key, jnp.asarray(prompt)[None], count, length, temperature
+        policy,
+        jax.random.key(seed),
+        jnp.asarray(prompt)[None],
+        count,
+        length,
+        temperature,
     )
-    written, counts = np.unique(
+    texts, counts = np.unique(
         np.asarray(pulls.completions[0]), axis=0, return_counts=True
     )
-    prompts = jnp.broadcast_to(jnp.asarray(prompt), (len(written), len(prompt)))
-    log_probs = completion_log_prob(policy, prompts, jnp.asarray(written), temperature)
-    ended = (written == END).any(-1)
-    gold = learned = [None] * len(written)
+    prompts = jnp.broadcast_to(jnp.asarray(prompt), (len(texts), len(prompt)))
+    log_probs = completion_log_prob(policy, prompts, jnp.asarray(texts), temperature)
+    ended = (texts == END).any(-1)
+    gold: list[float | None] = [None] * len(texts)
+    learned = list(gold)
     if prompt.tolist() in world.prompts.tolist():
         which = world.prompts.tolist().index(prompt.tolist())
-        gold = bandit.gold_scores(world, written)[which].tolist()
+        gold = bandit.gold_scores(world, texts)[which].tolist()
     if scorer is not None:
-        learned = reward_model.score(scorer, prompts, jnp.asarray(written)).tolist()
+        learned = reward_model.score(scorer, prompts, jnp.asarray(texts)).tolist()
     answers = [
         Answer(
-            world.decode(y), int(n), float(log_prob), *(scores if is_whole else _CUT)
+            text=world.decode(texts[i]),
+            count=int(counts[i]),
+            log_prob=float(log_probs[i]),
+            gold=gold[i] if ended[i] else None,
+            learned=learned[i] if ended[i] else None,
         )
-        for y, n, log_prob, is_whole, *scores in zip(
-            written, counts, log_probs, ended, gold, learned, strict=True
-        )
+        for i in range(len(texts))
     ]
     return sorted(answers, key=lambda answer: (-answer.count, -answer.log_prob))
 
 
 def checkpoint_files(path: Path) -> tuple[Path, Path | None]:
-    """The policy's file, of a run's folder or itself, and the reward model's beside."""
-    file = path / "policy.safetensors" if path.is_dir() else path
-    scorer = file.parent / "reward_model.safetensors"
-    return file, scorer if scorer.is_file() else None
+    """Return the policy's file, and that of the reward model beside it if there is one.
+
+    `path` is the folder of a run, or the policy's file itself.
+    """
+    policy = path / "policy.safetensors" if path.is_dir() else path
+    scorer = policy.parent / "reward_model.safetensors"
+    return policy, scorer if scorer.is_file() else None
 
 
-def load_for_world(
-    path: Path, ratings: Path, kind: type
-) -> tuple[Transformer | RewardModel, World]:
-    """A model of this kind, and the world that it was made for."""
-    model, description = checkpoints.load_checkpoint(path)
+def load_for_world(path: Path, ratings: Path, kind: type[Model]) -> tuple[Model, World]:
+    """Return a model of this kind from a file, and the world that it was made for."""
+    model, description = load_checkpoint(path)
     if not isinstance(model, kind):
         got = type(model).__name__
         raise ValueError(f"{path}: expected a {kind.__name__}, got a {got}")
@@ -97,7 +113,7 @@ def load_for_world(
 
 
 def _require_words(description: Mapping[str, Any], world: World) -> None:
-    """Refuse a checkpoint whose tokens are not the words of the world."""
+    """Raise ValueError where the tokens of a checkpoint are not the world's words."""
     words, ours = description.get("vocabulary"), world.vocabulary
     if not isinstance(words, list):
         raise ValueError("expected a vocabulary in the description, got none")
@@ -117,7 +133,7 @@ def _require_words(description: Mapping[str, Any], world: World) -> None:
 def encode_prompt(
     world: World, model: Transformer, prompt: str
 ) -> Int[np.ndarray, "P"]:
-    """The tokens of a prompt of known words, which leaves room for its completion."""
+    """Return the tokens of a prompt; raise ValueError where it cannot be completed."""
     tokens = world.encode(prompt)
     context, room = model.wpe.shape[0], world.completion_length
     if len(tokens) == 0:
@@ -133,16 +149,13 @@ def encode_prompt(
 
 
 def answers_table(prompt: str, answers: list[Answer], scored: bool) -> Table:
-    """The answers, one a line."""
-    shown = Table(title=f"{prompt} ...", title_justify="left", box=None)
-    shown.add_column("completion")
+    """Return a table of answers, one a line; `scored` adds the learned scores."""
+    table = Table(title=f"{prompt} ...", title_justify="left", box=None)
+    table.add_column("completion")
     heads = ["times", "log-probability", "gold rating"]
     for head in heads + ["learned score"] * scored:
-        shown.add_column(head, justify="right")
+        table.add_column(head, justify="right")
     for text, count, log_prob, *scores in answers:
         numbers = ("" if x is None else f"{x:.2f}" for x in scores[: 1 + scored])
-        shown.add_row(text, f"{count}", f"{log_prob:.2f}", *numbers)
-    return shown
-
-
-_CUT = None, None
+        table.add_row(text, f"{count}", f"{log_prob:.2f}", *numbers)
+    return table

@@ -9,11 +9,11 @@
     h.0.mlp.c_fc.weight [D, 4 D]          h.0.mlp.c_fc.bias [4 D]
     h.0.mlp.c_proj.weight [4 D, D]        h.0.mlp.c_proj.bias [D]
     h.1. ...
-    score.weight [1, D]                   score.bias [1]         (models that score)
+    score.weight [1, D]                   score.bias [1]         (reward models)
 
 The file cannot execute code, and holds float32 bit for bit. Its header holds the
-description, as JSON with the fields of GPT-2's own config: a description that stands in
-the same file is never that of another model. So Hugging Face reads our files:
+description of the model, as JSON with the fields of GPT-2's own config, so that a model
+and its description cannot be mixed up. Hugging Face's library reads our files:
 
     with safe_open(path, "pt") as file:
         config = GPT2Config(**json.loads(file.metadata()["description"]))
@@ -24,6 +24,7 @@ and we read theirs, the released GPT-2 included: where the header has no descrip
 `load_checkpoint` looks for the `config.json` that Hugging Face puts beside the file.
 
 Source: Radford et al. (2019), and the names in its released code (openai/gpt-2).
+Shapes: V tokens in the vocabulary, C tokens of context, width D.
 """
 
 import json
@@ -40,11 +41,11 @@ from safetensors.numpy import save as serialize
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer, TransformerConfig, init
 from lm_bandit.world import END
-from mdp.interface.files import write_files
+from mdp.interface.files import parse_json, write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
-# What GPT-2's config leaves open, and our transformer does not.
+# The choices that GPT-2's config leaves open, and our transformer does not.
 ARCHITECTURE = {
     "model_type": "gpt2",
     "activation_function": "gelu_new",
@@ -63,11 +64,11 @@ def save_checkpoint(
     description: Mapping[str, Any],
     overwrite: bool = False,
 ) -> None:
-    """Write a model and what there is to say of it; the file appears when complete.
+    """Write a model and its description; the file appears when it is complete.
 
     The sizes of the model are added to the description. Raises ValueError where the
-    file exists (unless it is to be overwritten), where the description contradicts the
-    model, or where a number is not a finite float32.
+    file exists (without `overwrite`), where the description contradicts the model, or
+    where a number is not a finite float32.
     """
     if path.exists() and not overwrite:
         raise ValueError(f"{path}: exists, and is replaced only with overwrite=True")
@@ -90,15 +91,15 @@ def save_checkpoint(
         "format": "pt",  # Hugging Face's word for the layout; it refuses files without
         "description": json.dumps({**ends, **description, **own}),
     }
-    data = _in_order(serialize(tensors, header))
-    write_files(path.parent, {path.name: lambda file: file.write_bytes(data)})
+    write_files(path.parent, {path.name: _in_order(serialize(tensors, header))})
 
 
 def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, Any]]:
-    """The model in a file, and its description: a `RewardModel` if it has a `score`.
+    """Return the model in a file, and its description.
 
-    Raises ValueError, naming the file, what was expected and what was found, where that
-    is anything but a whole GPT-2 of finite float32 numbers.
+    The model is a `RewardModel` if the file holds a `score`. Raises ValueError, which
+    names the file, what was expected and what was found, where the file is anything but
+    a whole GPT-2 of finite float32 numbers.
     """
     try:
         file = safe_open(path, framework="numpy")
@@ -136,14 +137,14 @@ def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, An
 
 
 def _sizes(trunk: Transformer) -> dict[str, int]:
-    """The sizes of a model, as GPT-2's config calls them."""
+    """Return the sizes of a model, under the names of GPT-2's config."""
     (vocabulary, width), context = trunk.wte.shape, trunk.wpe.shape[0]
     layers, _, _, heads, _ = trunk.h.c_attn.w.shape
     return dict(zip(SIZES, (vocabulary, context, width, layers, heads), strict=True))
 
 
 def _shapes(sizes: Mapping[str, Any], scores: bool) -> dict[str, tuple[int, ...]]:
-    """The name and shape of every tensor in a file."""
+    """Return the name and shape of every tensor in a file."""
     V, C, D, L, _ = (sizes[name] for name in SIZES)
     weights = ((D,), (D, 3 * D), (D, D), (D,), (D, 4 * D), (4 * D, D))
     shapes = {"wte.weight": (V, D), "wpe.weight": (C, D)}
@@ -156,7 +157,7 @@ def _shapes(sizes: Mapping[str, Any], scores: bool) -> dict[str, tuple[int, ...]
 
 
 def _named(trunk: Transformer) -> dict[str, Any]:
-    """Every tensor under its name, layer by layer, in our own shapes."""
+    """Return every tensor under its name, layer by layer, in our own shapes."""
     named = {"wte.weight": trunk.wte, "wpe.weight": trunk.wpe}
     for part, (weights, biases) in zip(PARTS, trunk.h, strict=True):
         for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
@@ -168,7 +169,10 @@ def _named(trunk: Transformer) -> dict[str, Any]:
 def _stacked(
     tensors: Mapping[str, np.ndarray], sizes: Mapping[str, Any]
 ) -> Transformer:
-    """The inverse of `_named`: layers stacked, heads apart."""
+    """Return the model of named tensors, layers stacked and heads apart.
+
+    It is the inverse of `_named`.
+    """
     V, C, D, L, H = (sizes[name] for name in SIZES)
     kinds = [f"{part}.{kind}" for part in PARTS for kind in ("weight", "bias")]
     leaves = [
@@ -188,7 +192,7 @@ def _stacked(
 
 
 def _in_order(data: bytes) -> bytes:
-    """The same file with its header sorted: the same model is the same bytes."""
+    """Return a safetensors file with its header sorted: equal models, equal bytes."""
     start = 8 + int.from_bytes(data[:8], "little")
     header = json.dumps(json.loads(data[8:start]), sort_keys=True).encode()
     header += b" " * (-len(header) % 8)  # the tensors stay aligned
@@ -196,41 +200,36 @@ def _in_order(data: bytes) -> bytes:
 
 
 def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
-    """The description in the header, or in the file beside, once it holds together."""
-    if "description" in header:
-        where, text = f"{path}: description", header["description"]
-    else:
-        where = path.parent / "config.json"
+    """Return the description, from the header or a file beside, once it is checked."""
+    source = f"{path}: description"
+    text = header.get("description")
+    if text is None:
+        beside = path.parent / "config.json"
         try:
-            text = where.read_text("utf-8")
+            source, text = str(beside), beside.read_text("utf-8")
         except OSError:
             raise ValueError(
                 f"{path}: expected a description in the header or a config.json "
                 "beside the file, got neither"
             ) from None
-    try:
-        description = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{where} must be JSON, got {error}") from None
-    if not isinstance(description, dict):
-        raise ValueError(f"{where} must be a JSON object, got {text[:40]}")
+    description = parse_json(text, source)
     for name in SIZES:
         size = description.get(name)
         if type(size) is not int or size < 1:
-            raise ValueError(f"{where}: {name} must be a positive integer, got {size}")
+            raise ValueError(f"{source}: {name} must be a positive integer, got {size}")
     for name, value in {"format_version": FORMAT_VERSION, **ARCHITECTURE}.items():
-        _require(description.get(name, value), value, f"{where}: {name}")
-    if description["n_embd"] % description["n_head"]:
-        D, H = description["n_embd"], description["n_head"]
-        raise ValueError(f"{where}: n_head must divide n_embd = {D}, got {H}")
+        _require(description.get(name, value), value, f"{source}: {name}")
+    D, H = description["n_embd"], description["n_head"]
+    if D % H:
+        raise ValueError(f"{source}: n_head must divide n_embd = {D}, got {H}")
     return description
 
 
-def _require(got: Any, expected: Any, what: str) -> None:
+def _require(got: Any, expected: Any, name: str) -> None:
     if got != expected:
-        raise ValueError(f"{what} must be {expected}, got {got}")
+        raise ValueError(f"{name} must be {expected}, got {got}")
 
 
-def _require_finite(tensor: np.ndarray, what: str) -> None:
+def _require_finite(tensor: np.ndarray, name: str) -> None:
     if bad := tensor.size - np.isfinite(tensor).sum():
-        raise ValueError(f"{what} must be finite, got {bad} values that are not")
+        raise ValueError(f"{name} must be finite, got {bad} values that are not")

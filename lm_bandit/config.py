@@ -1,7 +1,7 @@
-"""Every dial of PPO for RLHF, with where it comes from and what is usual.
+"""Every setting of PPO for RLHF, with its source and its usual values.
 
-A dial that is at its default takes nothing away from the plain page: `ppo.py` with one
-completion as one action, a leave-one-out baseline and a fixed beta.
+The defaults are the plainest method: one completion is one action, the baseline is
+leave-one-out, and beta is fixed. Every other value of a field adds something to it.
 """
 
 from dataclasses import dataclass
@@ -25,18 +25,30 @@ from policy_gradient.config import ImproveConfig
 class TuningConfig:
     """Settings that PPO and its alternatives share: budget, beta and the optimizer."""
 
-    num_updates: int = 120  # batches
-    pulls: int = 64  # completions of each prompt in a batch (512 in all are usual)
-    epochs: int = 4  # Ziegler et al. (2019) too; 3 to 10 in Schulman et al. (2017)
-    minibatches: int = 2  # of each epoch; usually 1 to 8
-    kl_weight: float = 0.07  # beta; 0.01 to 0.2 are usual (0.02: Ouyang et al. 2022)
-    penalty: float = -4.0  # instead of the score where nothing ends (2019, section 2.3)
-    temperature: float = 1.0  # of sampling *and* scoring; 0.7 in Ziegler et al. (2019)
-    step_size: float = 4e-3  # peak; 1e-5 and less for large models
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"  # linear in 2017
-    warm_up: float = 0.3  # share of the steps in which the step size rises: with a fast
-    # start the policy forgets completions that are rare and good; usually less
-    max_gradient_norm: float = 0.5  # longer ones are cut to it (Huang et al. 2022: 0.5)
+    # Number of batches.
+    num_updates: int = 120
+    # Completions of each prompt in a batch; 512 in all are usual.
+    pulls: int = 64
+    # Passes over a batch; 4 in Ziegler et al. 2019, up to 10 in Schulman et al. 2017.
+    epochs: int = 4
+    # Gradient steps in a pass; usually 1 to 8.
+    minibatches: int = 2
+    # beta, the price of a nat of KL, in reward; usually 0.01 to 0.2 (0.02 in Ouyang et
+    # al. 2022).
+    kl_weight: float = 0.07
+    # Reward instead of the score where a completion does not end (Ziegler et al. 2019).
+    penalty: float = -4.0
+    # Temperature of sampling *and* scoring; 0.7 in Ziegler et al. (2019), 1 is usual.
+    temperature: float = 1.0
+    # Step size of Adam at its peak; 1e-5 and less for large models.
+    step_size: float = 4e-3
+    # Course of the step size after its peak; linear in Schulman et al. (2017).
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    # Share of the gradient steps in which the step size rises; usually 0 to 0.1. With a
+    # fast start the policy loses completions that are rare and good.
+    warm_up: float = 0.3
+    # Norm to which longer gradients are cut; 0.5 in Huang et al. (2022).
+    max_gradient_norm: float = 0.5
 
     def __post_init__(self) -> None:
         names = "num_updates epochs minibatches step_size max_gradient_norm"
@@ -47,12 +59,18 @@ class TuningConfig:
         require_divisor("minibatches", self.minibatches, "pulls", self.pulls)
 
     def optimizer(self) -> optax.GradientTransformation:
-        """Adam on gradients that are cut, with the schedule of the step size."""
+        """Return Adam on cut gradients, with the schedule of the step size.
+
+        Source: Kingma & Ba (2015); Pascanu et al. (2013), algorithm 1, for the cut.
+        """
         cut = optax.clip_by_global_norm(self.max_gradient_norm)
         return optax.chain(cut, optax.adam(self.step_size_at))
 
     def step_size_at(self, step: int | Int[Array, ""]) -> Float[Array, ""]:
-        """From 0 up to the peak, and from there on as the schedule says."""
+        """Step size at a gradient step: it rises linearly to the peak, and then falls.
+
+        Source: Loshchilov & Hutter (2017), eq. 5, for the cosine.
+        """
         share = step / (self.num_updates * self.epochs * self.minibatches)
         left = jnp.clip((1.0 - share) / (1.0 - self.warm_up), 0.0, 1.0)
         falling = {
@@ -69,29 +87,35 @@ class TuningConfig:
 class RLHFConfig(TuningConfig, ImproveConfig):
     """PPO on the prompts, by Adam."""
 
-    clip: float = 0.13  # of a whole completion's ratio; 0.2 is usual for a token's
-
-    # The action, and what it earns.
-    view: Literal["completion", "token"] = "completion"  # tokens: Ziegler et al. (2019)
-    over_tokens: Literal["sum", "sequence_mean", "token_mean"] = "sum"  # see views.py
-    kl_at: Literal["tokens", "end"] = (
-        "tokens"  # where it is charged: Ouyang's are tokens
-    )
-    kl_target: float | None = None  # nats; adapts beta (Ziegler et al. 2019: 6 to 10)
-    kl_gain: float = 0.1  # of that controller (Ziegler et al. 2019, section 2.2)
-    reward_scaling: Literal["none", "scale", "whiten"] = (
-        "none"  # keep, or remove, the mean
-    )
-
-    # What it is compared with.
+    # eps of the clip, for the ratio of a whole completion; 0.2 is usual for a token's.
+    clip: float = 0.13
+    # The action: a whole completion, or a token (Ziegler et al. 2019).
+    view: Literal["completion", "token"] = "completion"
+    # Weight of a token in the loss: see `views.token_weights`.
+    over_tokens: Literal["sum", "sequence_mean", "token_mean"] = "sum"
+    # Tokens that pay for the KL: each its own share (Ouyang et al. 2022), or the last.
+    kl_at: Literal["tokens", "end"] = "tokens"
+    # KL in nats to which beta is adapted; 6 to 10 in Ziegler et al. (2019).
+    kl_target: float | None = None
+    # Gain of that controller, per update; 0.1 in Ziegler et al. (2019), section 2.2.
+    kl_gain: float = 0.1
+    # Divide rewards by their deviation ("scale"), after removing the mean ("whiten").
+    reward_scaling: Literal["none", "scale", "whiten"] = "none"
+    # Expected return to compare with: leave_one_out in Ahmadian et al. (2024), value (a
+    # critic) in Ziegler et al. (2019).
     baseline: Literal["none", "constant", "average", "leave_one_out", "value"] = (
-        "leave_one_out"  # Ahmadian et al. (2024); a critic: Ziegler et al. (2019)
+        "leave_one_out"
     )
-    baseline_value: float = 0.0  # of the constant one
-    trace_decay: float = 0.95  # lambda of GAE with a critic (Ouyang et al. 2022)
-    value_weight: float = 0.1  # of a critic's error (Ziegler et al. 2019)
-    normalize_advantages: bool = False  # "whitening": usual with a critic (2019, code)
-    pretraining_weight: float | None = None  # gamma of obj(phi); 27.8 in Ouyang et al.
+    # The constant baseline, in reward.
+    baseline_value: float = 0.0
+    # lambda of GAE, with a critic; 0.95 in Ouyang et al. (2022).
+    trace_decay: float = 0.95
+    # Weight of the critic's squared error in the loss; 0.1 in Ziegler et al. (2019).
+    value_weight: float = 0.1
+    # Give advantages mean 0 and deviation 1 in a batch; usual with a critic.
+    normalize_advantages: bool = False
+    # gamma, the weight of the pretraining loss; 27.8 in Ouyang et al. (2022).
+    pretraining_weight: float | None = None
 
     def __post_init__(self) -> None:
         TuningConfig.__post_init__(self)

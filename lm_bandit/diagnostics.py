@@ -1,23 +1,25 @@
-"""What a run must never do, and what to look at while it learns.
+"""Invariants that every run must keep, and the numbers to watch while it learns.
 
-Four things hold in every sound run, whatever is learned. Each is checked in every
-update, on one completion of each prompt, and a run that breaks one is stopped:
+Four things hold in every sound run, whatever the policy learns. Each update checks them
+on one completion of each prompt, and a run that breaks one is stopped:
 
-    sampler = scorer       log pi(y|x) while writing y equals log pi(y|x) read off it
+    sampler = scorer       log pi(y|x) while writing y equals log pi(y|x) of reading it
     first ratio = 1        before the first gradient step pi is pi_old
     the end is the end     what stands after it changes no log-probability, no score
     KL = KL                the sampled KL is the exact one, where that is known
 
-They break when temperature is used to sample but not to score, when padding counts,
-when log-probabilities are recomputed or off by one token. What the rest means:
+They break when temperature is used to sample but not to score, when padding counts, or
+when log-probabilities are recomputed or off by one token. Other symptoms and causes:
 
-    KL rises, reward does not      beta is too low, or the reward model is being fooled
+    KL rises, reward does not      beta is too low, or the policy exploits the reward
+                                   model's errors
     entropy falls to 0 at once     step size or epochs too large
     completions get ever shorter   or longer: the reward model likes the length
     few distinct completions       the policy has collapsed onto one answer
 
 Source: Schulman (2020), "Approximating KL divergence"; Huang et al. (2024), "The N
 implementation details of RLHF with PPO".
+Shapes: k prompts, n completions of each, C tokens of a completion.
 """
 
 from typing import NamedTuple
@@ -25,10 +27,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
 
 from lm_bandit import reward_model
-from lm_bandit.bandit import Pulls
+from lm_bandit.bandit import Pulls, Scored
 from lm_bandit.generate import completion_mask, has_ended, token_log_probs
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
@@ -43,27 +45,27 @@ STANDARD_ERRORS = 6.0
 
 
 class History(NamedTuple):
-    """One row per update, of its batch: means over completions, or as is said."""
+    """Numbers of each update, means over the completions of its batch."""
 
-    score: Float[Array, "..."]  # learned, penalties included
+    score: Float[Array, "..."]  # learned reward, penalties included
     kl: Float[Array, "..."]  # k1: KL(pi || pi_ref), in nats per completion
     kl_k2: Float[Array, "..."]  # summed over the tokens; biased
-    kl_k3: Float[Array, "..."]
+    kl_k3: Float[Array, "..."]  # summed over the tokens; unbiased, never negative
     kl_error: Float[Array, "..."]  # standard error of `kl`
     objective: Float[Array, "..."]  # score - beta KL
     ended: Float[Array, "..."]  # share of completions that end within the limit
     length: Float[Array, "..."]  # tokens, the end of text included
     distinct: Float[Array, "..."]  # share of the batch that is not a repetition
     sampler_gap: Float[Array, "..."]  # largest |sampled - scored| log-probability: 0
-    padding_gap: Float[Array, "..."]  # largest change when padding is scribbled on: 0
-    kl_weight: Float[Array, "..."]  # beta, as it was charged
+    padding_gap: Float[Array, "..."]  # largest change when the padding is changed: 0
+    kl_weight: Float[Array, "..."]  # beta, in this update
     improvement: Diagnostics  # entropy, ratio, clip fraction, gradient norm ...
 
 
 class BrokenRun(ArithmeticError):
-    """A run that did what no run may do, and at which update (the first is 1).
+    """An error that says which invariant a run broke, and at which update (from 1).
 
-    `last_good` are the parameters before it.
+    `last_good` are the parameters before that update.
     """
 
     def __init__(self, update: int, message: str, last_good: PyTree | None = None):
@@ -76,38 +78,42 @@ def measure_pulls(
     policy: Transformer,
     scorer: RewardModel,
     pulls: Pulls,
-    references: Float[Array, "k n C"],
-    scores: Float[Array, "k n"],
+    scored: Scored,
     kl_weight: Scalar,
     temperature: float | Scalar,
 ) -> History:
-    """What a batch shows before it is used; `references` are log pi_ref of tokens."""
+    """Return the numbers of a batch.
+
+    `improvement` is 0: it is known only after the gradient steps.
+    Source: Schulman (2020) for the three estimates of the KL.
+    """
     completions = pulls.completions
-    of_each = jax.vmap(jax.vmap(jax.vmap(kl_estimates)))
+    estimate_kl = jax.vmap(jax.vmap(jax.vmap(kl_estimates)))
     # On the padding both log-probabilities are 0, and so is each estimate.
-    k1, k2, k3 = (x.sum(-1) for x in of_each(pulls.log_probs, references))
+    k1, k2, k3 = (x.sum(-1) for x in estimate_kl(pulls.log_probs, scored.references))
     sampler_gap, padding_gap = _gaps(policy, scorer, pulls, temperature)
     return History(
-        score=scores.mean(),
+        score=scored.scores.mean(),
         kl=k1.mean(),
         kl_k2=k2.mean(),
         kl_k3=k3.mean(),
         kl_error=k1.std() / k1.size**0.5,
-        objective=jnp.mean(scores - kl_weight * k1),
+        objective=jnp.mean(scored.scores - kl_weight * k1),
         ended=has_ended(completions).mean(),
         length=completion_mask(completions).sum(-1).mean(),
         distinct=share_distinct(completions),
         sampler_gap=sampler_gap,
         padding_gap=padding_gap,
         kl_weight=kl_weight,
-        improvement=None,
+        improvement=Diagnostics(*[jnp.zeros(())] * len(Diagnostics._fields)),
     )
 
 
 def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
-    """The number of different answers, by that of all; 1 where none comes twice.
+    """Number of different answers divided by that of all; 1 where none comes twice.
 
-    Completions are told apart by a 32-bit hash of their tokens and their prompt.
+    Two completions are equal where a 32-bit hash of their tokens and prompt is equal.
+    Source: Knuth (1998), section 6.4, for the multiplier.
     """
     k, n, length = completions.shape
     codes = jnp.broadcast_to(jnp.arange(k, dtype=jnp.uint32)[:, None], (k, n))
@@ -117,62 +123,69 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
     return (1 + jnp.sum(in_order[1:] != in_order[:-1])) / codes.size
 
 
-def _gaps(policy, scorer, pulls, temperature) -> tuple[Scalar, Scalar]:
-    """|sampled - scored|, and what scribbling on the padding changes; the largest."""
+def _gaps(
+    policy: Transformer,
+    scorer: RewardModel,
+    pulls: Pulls,
+    temperature: float | Scalar,
+) -> tuple[Scalar, Scalar]:
+    """Return the largest |sampled - scored|, and the largest effect of the padding."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
-    scribbled = jnp.where(completion_mask(completions) > 0, completions, END + 1)
-    both = jnp.stack([completions, scribbled])
+    changed = jnp.where(completion_mask(completions) > 0, completions, END + 1)
+    both = jnp.stack([completions, changed])
     prompts = jnp.broadcast_to(prompts, (2, *prompts.shape))
     log_probs = token_log_probs(policy, prompts, both, temperature)
     scores = reward_model.score(scorer, prompts, both)
-    moved = jnp.abs(log_probs[1] - log_probs[0]).max(-1)
-    moved += jnp.abs(scores[1] - scores[0])
+    effect = jnp.abs(log_probs[1] - log_probs[0]).max(-1)
+    effect += jnp.abs(scores[1] - scores[0])
     padded = has_ended(completions)  # one that was cut off has neither end nor score
-    padding_gap = jnp.max(jnp.where(padded, moved, 0.0))
+    padding_gap = jnp.max(jnp.where(padded, effect, 0.0))
     return jnp.abs(log_probs[0] - sampled).max(), padding_gap
 
 
 def require_sound(
-    done: int, snapshots: Transformer, rows: History, before: Transformer
+    done: int, snapshots: Transformer, history: History, before: Transformer
 ) -> None:
     """Raise `BrokenRun` at the first update that broke an invariant.
 
     Args:
-        done: updates that have been made, `rows` being of the last of them.
-        snapshots: the policy's parameters after each update of `rows`.
-        rows: one row per update.
-        before: the parameters before the first of these.
+        done: number of updates so far; `history` has the last of them.
+        snapshots: the policy's parameters after each update of `history`.
+        history: one row per update.
+        before: the parameters before the first of these updates.
     """
-    rows = jax.tree.map(np.asarray, rows)
-    first = done - len(rows.score)
-    finite = _rows_finite(rows) & _rows_finite(snapshots)
-    promises = {
-        "expected finite numbers, got nan or inf": ~finite,
-        "the sampler and the scorer must agree on log pi(y|x)": ~(
-            rows.sampler_gap < TOLERANCE
+    history = jax.tree.map(np.asarray, history)
+    improvement = history.improvement
+    finite = _rows_finite(history) & _rows_finite(snapshots)
+    ratio_gap = np.abs(improvement.first_ratio - 1.0)
+    sound = {
+        "expected finite numbers, got nan or inf": finite,
+        "the sampler and the scorer must agree on log pi(y|x)": (
+            history.sampler_gap < TOLERANCE
         ),
-        "nothing after the end of a text may count": ~(rows.padding_gap < TOLERANCE),
-        "the ratio pi / pi_old must be 1 before the first gradient step": ~(
-            np.abs(rows.improvement.first_ratio - 1.0) < TOLERANCE
+        "nothing after the end of a text may count": history.padding_gap < TOLERANCE,
+        "the ratio pi / pi_old must be 1 before the first gradient step": (
+            ratio_gap < TOLERANCE
         ),
     }
-    for promise, broken in promises.items():
-        if broken.any():
-            i = int(np.argmax(broken))
+    for message, kept in sound.items():
+        if not kept.all():
+            i = int(np.argmin(kept))
             numbers = (
-                f"loss {rows.improvement.loss[i]:.3g}, "
-                f"sampler gap {rows.sampler_gap[i]:.2g}, "
-                f"padding gap {rows.padding_gap[i]:.2g}, "
-                f"first ratio {rows.improvement.first_ratio[i]:.6g}"
+                f"loss {improvement.loss[i]:.3g}, "
+                f"sampler gap {history.sampler_gap[i]:.2g}, "
+                f"padding gap {history.padding_gap[i]:.2g}, "
+                f"first ratio {improvement.first_ratio[i]:.6g}"
             )
-            good = before if i == 0 else row(snapshots, i - 1)
-            raise BrokenRun(first + i + 1, f"{promise} ({numbers})", good)
+            last_good = before if i == 0 else row(snapshots, i - 1)
+            update = done - len(history.score) + i + 1
+            raise BrokenRun(update, f"{message} ({numbers})", last_good)
 
 
 def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
-    """Raise `BrokenRun` where the KL of a batch is not that of the policy it is from.
+    """Raise `BrokenRun` where the sampled KL is far from the exact one.
 
-    `exact_kl` is of the policy after so many updates, which writes the next batch.
+    `exact_kl` is of the policy after `made` updates, which writes the next batch.
     """
     kl, error = float(history.kl[made]), float(history.kl_error[made])
     if not abs(kl - exact_kl) <= STANDARD_ERRORS * error + TOLERANCE:
@@ -183,8 +196,8 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
         )
 
 
-def _rows_finite(tree: PyTree) -> np.ndarray:
-    """Whether each row of the leaves is finite, bool [rows]."""
+def _rows_finite(tree: PyTree) -> Bool[np.ndarray, "rows"]:
+    """Return whether each row of all leaves is finite."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
     return np.all(
         [np.isfinite(leaf).reshape(len(leaf), -1).all(-1) for leaf in leaves], axis=0
@@ -192,5 +205,5 @@ def _rows_finite(tree: PyTree) -> np.ndarray:
 
 
 def row(tree: PyTree, i: int) -> PyTree:
-    """One row of every leaf."""
+    """Return row i of every leaf: one update of a history, or one snapshot."""
     return jax.tree.map(lambda x: x[i], tree)

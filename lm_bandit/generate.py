@@ -1,19 +1,23 @@
-"""Completions: sampling them, and how probable the model finds them.
+"""Completions: how they are sampled, and their probability under the model.
 
     log pi(y | x) = sum_t log pi(y_t | x, y_<t),   t up to and including the end of text
 
 A completion is an array of a fixed length. It ends with the first `END`; what stands
-after that is padding (`END` again) and counts nowhere. One without `END` was cut off.
+after that is padding (`END` again) and counts nowhere. A completion without `END` was
+cut off by the length limit.
 
-Many completions share a prompt: it is `read` once, and they go on from its cache. All
-functions take one text or a batch of them, *b.
+Many completions share a prompt. The model reads each prompt once (`read_prompts`), and
+every completion continues from that cache. All functions take one text, or a batch *b.
+
+Source: Radford et al. (2019), section 2; Ziegler et al. (2019), section 2.
+Shapes: P tokens of a prompt, C of a completion, D the model's width, V tokens in all.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, Scalar
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit.transformer import (
     Cache,
@@ -28,45 +32,57 @@ from lm_bandit.world import END
 
 
 def completion_mask(completion: Int[Array, "*b C"]) -> Float[Array, "*b C"]:
-    """1 on the tokens up to and including the first `END`, 0 on the padding."""
+    """1 on the tokens up to and including the first `END`, 0 on the padding.
+
+    Source: Huang et al. (2024), the details on padding.
+    """
     is_end = (completion == END).astype(jnp.int32)
     ends_before = jnp.cumsum(is_end, axis=-1) - is_end
     return (ends_before == 0).astype(float)
 
 
 def has_ended(completion: Int[Array, "*b C"]) -> Bool[Array, "*b"]:
-    """Whether the completion holds an `END`; if not, the length limit cut it off."""
+    """True where the completion holds an `END`; else the length limit cut it off."""
     return jnp.any(completion == END, axis=-1)
 
 
 def at_last_token(
     x: Float[Array, "*b C"], completion: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
-    """The entry at the first `END`; of what was cut off, that at its last token."""
+    """Return the entry of x at the first `END`, or at the last token if cut off.
+
+    Source: Ziegler et al. (2019), section 2.1, on the reward of a whole sample.
+    """
     last = completion_mask(completion).sum(-1).astype(int) - 1
     return at_tokens(x, last)
 
 
+def at_tokens(
+    log_probs: Float[Array, "*b V"], tokens: Int[Array, "*b"]
+) -> Float[Array, "*b"]:
+    """Return the entry of each given token, along the last axis."""
+    return jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
+
+
 class Context(NamedTuple):
-    """Prompts that have been read, and room to go on from each."""
+    """Prompts that the model has read, with room to continue each."""
 
     hidden: Float[Array, "*b D"]  # at the last token of the prompt
     cache: Cache
+
+    def rows(self, which: Int[Array, "n"]) -> "Context":
+        """Return the context of prompt number which[i] for each row i."""
+        return jax.tree.map(lambda x: x[which], self)
 
 
 def read_prompts(
     params: Transformer, prompts: Int[Array, "*b P"], length: int
 ) -> Context:
-    """Read prompts once, to be followed by completions of `length` tokens."""
+    """Read prompts once, with room for completions of `length` tokens."""
     *batch, size = prompts.shape
     cache = empty_cache(params, size + length, tuple(batch))
     hidden, cache = forward(params, prompts, cache)
     return Context(hidden[..., -1, :], cache)
-
-
-def gather_contexts(context: Context, which: Int[Array, "n"]) -> Context:
-    """The context of prompt number which[i], for each i: many share a prompt."""
-    return jax.tree.map(lambda x: x[which], context)
 
 
 def sample(
@@ -76,34 +92,34 @@ def sample(
     length: int,
     temperature: float | Scalar = 1.0,
 ) -> tuple[Int[Array, "*b C"], Float[Array, "*b C"]]:
-    """A completion of at most `length` tokens for each prompt, token by token.
+    """Sample a completion of at most `length` tokens for each prompt, token by token.
 
-    And the log-probability of each token, by the policy at this temperature.
+        y_t  ~  pi(. | x, y_<t)
+
+    Returns the tokens and their log-probabilities, at this temperature.
+    Source: Radford et al. (2019), section 2.
     """
     start = context.cache.room - length
 
-    def draw(key, hidden, ended):
-        logits = next_token_logits(params, hidden)
-        return draw_tokens(key, logits, ended, temperature)
-
-    def extend(state, step):
+    def extend(state: PyTree, step: PyTree) -> tuple[PyTree, PyTree]:
         tokens, cache, ended = state
         key, position = step
         hidden, cache = forward(params, tokens[..., None], cache, position)
-        tokens, log_probs = draw(key, hidden[..., 0, :], ended)
+        logits = next_token_logits(params, hidden[..., 0, :])
+        tokens, log_probs = draw_tokens(key, logits, ended, temperature)
         return (tokens, cache, ended | (tokens == END)), (tokens, log_probs)
 
-    first_key, *keys = jax.random.split(key, length)
-    first = draw(first_key, context.hidden, jnp.zeros(context.hidden.shape[:-1], bool))
+    keys = jax.random.split(key, length)
+    logits = next_token_logits(params, context.hidden)
+    no_end = jnp.zeros(logits.shape[:-1], bool)
+    first = draw_tokens(keys[0], logits, no_end, temperature)
     state = first[0], context.cache, first[0] == END
-    if not keys:
-        return tuple(x[..., None] for x in first)
-    steps = jnp.stack(keys), start + jnp.arange(length - 1)
-    _, rest = jax.lax.scan(extend, state, steps)
-    return tuple(
+    _, rest = jax.lax.scan(extend, state, (keys[1:], start + jnp.arange(length - 1)))
+    tokens, log_probs = (
         jnp.moveaxis(jnp.concatenate([one[None], more]), 0, -1)
         for one, more in zip(first, rest, strict=True)
     )
+    return tokens, log_probs
 
 
 def draw_tokens(
@@ -112,9 +128,12 @@ def draw_tokens(
     ended: Bool[Array, "*b"],
     temperature: float | Scalar,
 ) -> tuple[Int[Array, "*b"], Float[Array, "*b"]]:
-    """The next token of each text, and its log-probability; `END` and 0 after the end.
+    """Draw the next token of each text; return it with its log-probability.
 
-    Who draws at a temperature has the log-probabilities of that temperature.
+        y  ~  softmax(logits / temperature),       END and 0 where the text has ended
+
+    Log-probabilities are those of the sampling temperature.
+    Source: Holtzman et al. (2020), eq. 4.
     """
     log_probs = tempered(logits, temperature)
     tokens = jnp.where(ended, END, jax.random.categorical(key, log_probs))
@@ -124,17 +143,13 @@ def draw_tokens(
 def prefix_states(
     params: Transformer, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b C D"]:
-    """Hidden states *before* each token: that of the prompt, and all but the last."""
+    """Hidden states *before* each token: the prompt's, then those of all but the last.
+
+    The state before a token predicts it.
+    """
     start = context.cache.room - completions.shape[-1]
     rest, _ = forward(params, completions[..., :-1], context.cache, start)
     return jnp.concatenate([context.hidden[..., None, :], rest], axis=-2)
-
-
-def at_tokens(
-    log_probs: Float[Array, "*b V"], tokens: Int[Array, "*b"]
-) -> Float[Array, "*b"]:
-    """The entry of each token."""
-    return jnp.take_along_axis(log_probs, tokens[..., None], axis=-1)[..., 0]
 
 
 def token_log_probs(
@@ -143,7 +158,10 @@ def token_log_probs(
     completions: Int[Array, "*b C"],
     temperature: float | Scalar = 1.0,
 ) -> Float[Array, "*b C"]:
-    """Log pi(y_t | x, y_<t) of each token of the completion; 0 on the padding."""
+    """Log pi(y_t | x, y_<t) of each token of the completion; 0 on the padding.
+
+    Source: Radford et al. (2019), eq. 1.
+    """
     context = read_prompts(params, prompts, completions.shape[-1])
     return log_probs_after(params, context, completions, temperature)
 
@@ -154,8 +172,10 @@ def log_probs_after(
     completions: Int[Array, "*b C"],
     temperature: float | Scalar = 1.0,
 ) -> Float[Array, "*b C"]:
-    """The same, of prompts that have been read."""
-    # The state before a token predicts it: labels and logits are off by one.
+    """Log-probability of each completion token, given prompts that have been read.
+
+    Source: Radford et al. (2019), eq. 1.
+    """
     hidden = prefix_states(params, context, completions)
     log_probs = next_token_log_probs(params, hidden, temperature)
     return at_tokens(log_probs, completions) * completion_mask(completions)
@@ -167,5 +187,8 @@ def completion_log_prob(
     completion: Int[Array, "*b C"],
     temperature: float | Scalar = 1.0,
 ) -> Float[Array, "*b"]:
-    """Log pi(completion | prompt): a sum over its tokens, the padding left out."""
+    """Log pi(y | x) = sum_t log pi(y_t | x, y_<t), over the tokens up to the end.
+
+    Source: Radford et al. (2019), eq. 1.
+    """
     return token_log_probs(params, prompt, completion, temperature).sum(-1)

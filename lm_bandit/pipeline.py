@@ -1,16 +1,22 @@
-"""The whole of RLHF, from babble to a tuned policy, and how far it got.
+"""The whole of RLHF, from random weights to a tuned policy, and how far it got.
 
     1. pretrain on the language at large; fine-tune on demonstrations (SFT)
     2. sample pairs from the SFT model, ask people, train the reward model
-    3. PPO against the reward model, on a leash to the SFT model
-    4. enumerate everything, and hold the result against the exact optimum
+    3. PPO against the reward model, at a price for each nat away from the SFT model
+    4. enumerate everything, and compare the result with the exact optimum
 
-Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle.
+Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle; a
+world that is too large for it is measured by samples.
+
+    progress = Progress()
+    learned = train_models(world, config, progress)                 # steps 1 to 3
+    truth = measure_exactly(world, learned, config, progress)       # step 4
 
 Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouyang et
 al. (2022), figure 2.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +24,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
 from lm_bandit import world as text
@@ -25,7 +32,8 @@ from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
-from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle import estimates, exact, trie
+from lm_bandit.oracle.estimates import EstimatedValue
 from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import Transformer, TransformerConfig
@@ -33,7 +41,7 @@ from lm_bandit.world import World
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
 
-# The stages of a run, and what a progress bar calls them.
+# The stages of a run, and their titles beside a progress bar.
 STAGES = {
     "pretraining": "pretraining on babble",
     "SFT": "SFT on demonstrations",
@@ -42,17 +50,23 @@ STAGES = {
     "exact oracle": "exact oracle, every completion",
     "estimates": "estimates from samples",
 }
+SAMPLES = 2048  # completions of each prompt, for estimates
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """One run of RLHF on the pocket world."""
 
-    seed: int = 0  # of everything random: the same seed gives the same report
-    ratings: Path = text.WORD_RATINGS  # CSV: a word and ten ratings from -4 to 4 a line
-    num_babble: int = 16384  # texts to pretrain on
-    num_demonstrations: int = 4096  # completions written by people, for SFT
-    num_comparisons: int = 16384  # pairs judged by annotators; a tenth is held out
+    # Seed of all random numbers: the same seed gives the same report.
+    seed: int = 0
+    # CSV file with a word and ten ratings from -4 to 4 in each line.
+    ratings: Path = text.WORD_RATINGS
+    # Number of texts for pretraining.
+    num_babble: int = 16384
+    # Number of completions written by people, for SFT.
+    num_demonstrations: int = 4096
+    # Number of pairs that annotators compare; a tenth of them is held out.
+    num_comparisons: int = 16384
     model: TransformerConfig = field(default_factory=TransformerConfig)
     pretraining: LanguageConfig = field(default_factory=LanguageConfig)
     sft: LanguageConfig = field(
@@ -61,12 +75,12 @@ class RunConfig:
     reward: RewardConfig = field(default_factory=RewardConfig)
     ppo: RLHFConfig = field(default_factory=RLHFConfig)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_positive(self, "num_babble", "num_demonstrations", "num_comparisons")
 
 
 class TrainedModels(NamedTuple):
-    """What the three steps leave behind."""
+    """The models of a run."""
 
     base: Transformer  # pretrained
     reference: Transformer  # after SFT
@@ -75,17 +89,17 @@ class TrainedModels(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What steps 1 and 2 leave behind: all that step 3 needs."""
+    """The results of steps 1 and 2: all that step 3 needs."""
 
     base: Transformer  # pretrained
     fixed: ppo.Fixed  # prompts, reference, reward model, pretraining texts
     pretraining_loss: float
     held_out_accuracy: float
-    key: jax.Array  # for step 3
+    key: Key[Array, ""]  # for step 3
 
 
 class Learned(NamedTuple):
-    """A finished run: the models, and the measurements that needed samples only."""
+    """The results of steps 1 to 3: the models, and measurements from samples."""
 
     models: TrainedModels
     snapshots: Transformer  # the policy after each update, along a leading axis
@@ -95,7 +109,7 @@ class Learned(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """The same run as the oracle sees it: every number is exact."""
+    """The exact values of a run, by the oracle."""
 
     problem: exact.Problem
     values: dict[str, exact.Value]  # of base, reference, ppo and optimum
@@ -104,10 +118,27 @@ class Truth(NamedTuple):
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
 
 
+class Estimates(NamedTuple):
+    """The values of a run, estimated from samples."""
+
+    values: dict[str, EstimatedValue]  # of base, reference and ppo
+    path: list[tuple[int, EstimatedValue]]  # (update, value) along PPO
+    completions: int  # samples of each policy
+
+
 def train_models(
     world: World, config: RunConfig, progress: Progress, people: People | None = None
 ) -> Learned:
-    """Steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy."""
+    """Run steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy.
+
+    Source: Ouyang et al. (2022), figure 2.
+
+    Args:
+        world: the language, the prompts and the ratings.
+        config: the settings of all steps.
+        progress: is told of each stage.
+        people: the annotators; by default the raters of the words.
+    """
     ready = prepare(world, config, progress, people)
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
@@ -116,19 +147,16 @@ def train_models(
         snapshots = jax.tree.map(np.asarray, snapshots)
         policy = jax.tree.map(lambda x: jnp.asarray(x[-1]), snapshots)
     fixed = ready.fixed
+    models = TrainedModels(ready.base, fixed.reference, fixed.reward_model, policy)
     return Learned(
-        TrainedModels(ready.base, fixed.reference, fixed.reward_model, policy),
-        snapshots,
-        history,
-        ready.pretraining_loss,
-        ready.held_out_accuracy,
+        models, snapshots, history, ready.pretraining_loss, ready.held_out_accuracy
     )
 
 
 def prepare(
     world: World, config: RunConfig, progress: Progress, people: People | None = None
 ) -> Prepared:
-    """Steps 1 and 2: pretrain, fine-tune, learn the reward (from these people)."""
+    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people."""
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -144,29 +172,35 @@ def prepare(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
     with progress.stage("reward model", config.reward.num_updates) as report:
-        asked = collect_comparisons(
+        pairs = collect_comparisons(
             pull_key, rng, world, reference, config.num_comparisons, people
         )
-        held_out = len(asked.prompts) // 10
-        seen = jax.tree.map(lambda x: x[held_out:], asked)
-        unseen = jax.tree.map(lambda x: x[:held_out], asked)
-        model, _ = reward_model.train(
+        held_out = len(pairs.prompts) // 10
+        seen = jax.tree.map(lambda x: x[held_out:], pairs)
+        unseen = jax.tree.map(lambda x: x[:held_out], pairs)
+        scorer, _ = reward_model.train(
             reward_key, reward_model.init(reference), seen, config.reward, report
         )
-        model = reward_model.normalize(model, seen)
-        accuracy = reward_model.pair_accuracy(model, unseen)
-    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, model, texts)
+        scorer = reward_model.normalize(scorer, seen)
+        accuracy = reward_model.pair_accuracy(scorer, unseen)
+    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
     return Prepared(base, fixed, loss, accuracy, ppo_key)
 
 
 def collect_comparisons(
-    key, rng, world: World, reference: Transformer, count: int, people=None
+    key: Key[Array, ""],
+    rng: np.random.Generator,
+    world: World,
+    reference: Transformer,
+    count: int,
+    people: People | None = None,
 ) -> Comparisons:
-    """Up to `count` pairs of completions by the reference, judged by annotators.
+    """Return up to `count` pairs of completions by the reference, judged by people.
 
-    Both of a pair answer the same prompt. Equal completions, and those that were cut
-    off, are not shown to anybody: a quarter more pairs are drawn than are asked about.
+    Both completions of a pair answer the same prompt. Equal completions, and those that
+    were cut off, are shown to nobody: a quarter more pairs are drawn than are shown.
+    Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.3.
     """
     k, length = world.num_prompts, world.completion_length
     drawn = -(-5 * count // (4 * k))  # pairs of each prompt
@@ -184,33 +218,30 @@ def collect_comparisons(
 def measure_exactly(
     world: World, learned: Learned, config: RunConfig, progress: Progress
 ) -> Truth:
-    """Step 4: enumerate every completion of every prompt; nothing is sampled."""
-    updates, models = checkpoints_of(config.ppo), learned.models
-
-    def enumerated(params):
-        return trie.policy_log_probs(params, world, config.ppo.temperature)
-
+    """Run step 4: enumerate every completion of every prompt, and value each model."""
+    updates, models = evaluated_updates(config.ppo), learned.models
     with progress.stage("exact oracle", len(updates) + 3) as report:
-        completions = trie.ended_completions(world)
         problem = pose_problem(world, models.reference, models.reward_model, config.ppo)
         report(1)
         policies = {
-            "base": enumerated(models.base),
+            "base": trie.policy_log_probs(models.base, world, config.ppo.temperature),
             "reference": problem.reference,
             "ppo": problem.reference,
             "optimum": exact.optimum(problem),
         }
         report(2)
         path = []
-        for n in updates:
+        for n, policy in _policies_along(updates, learned):
             if n > 0:
-                policies["ppo"] = enumerated(diagnostics.row(learned.snapshots, n - 1))
+                policies["ppo"] = trie.policy_log_probs(
+                    policy, world, config.ppo.temperature
+                )
             path.append((n, exact.policy_value(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
             report(2 + len(path))
         values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
-        tidy = bandit.in_format(world, completions)
+        tidy = bandit.in_format(world, trie.ended_completions(world))
         in_format = {
             name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
             for name, p in policies.items()
@@ -221,19 +252,65 @@ def measure_exactly(
     return Truth(problem, values, in_format, path, gained / possible)
 
 
-def checkpoints_of(config: RLHFConfig) -> list[int]:
-    """The updates after which the policy is judged; after 0 it is the reference."""
+def measure_by_sampling(
+    world: World, learned: Learned, config: RunConfig, progress: Progress
+) -> Estimates:
+    """Estimate the value of each model from SAMPLES completions of each prompt.
+
+    All policies get the same key: one that does not move keeps its samples.
+    """
+    updates, models = evaluated_updates(config.ppo), learned.models
+    key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
+
+    def estimated(params: Transformer) -> EstimatedValue:
+        return estimates.estimate_value(
+            params,
+            key,
+            models.reference,
+            models.reward_model,
+            world,
+            SAMPLES,
+            config.ppo.kl_weight,
+            config.ppo.penalty,
+            config.ppo.temperature,
+        )
+
+    with progress.stage("estimates", len(updates) + 1) as report:
+        values = {"base": estimated(models.base)}
+        report(1)
+        path = []
+        for n, policy in _policies_along(updates, learned):
+            path.append((n, estimated(policy)))
+            report(1 + len(path))
+    values |= {"reference": path[0][1], "ppo": path[-1][1]}
+    return Estimates(values, path, SAMPLES * world.num_prompts)
+
+
+def evaluated_updates(config: RLHFConfig) -> list[int]:
+    """Return the updates after which the policy is valued; after 0 it is pi_ref."""
     return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
 
 
 def pose_problem(
-    world: World, reference: Transformer, model: RewardModel, config: RLHFConfig
+    world: World, reference: Transformer, scorer: RewardModel, config: RLHFConfig
 ) -> exact.Problem:
-    """The problem that step 3 is set, with every completion spelled out."""
+    """Return the problem that step 3 has to solve, with every completion spelled out.
+
+    Source: Ziegler et al. (2019), eq. 2.
+    """
     return exact.Problem(
         reference=trie.policy_log_probs(reference, world, config.temperature),
         gold=bandit.gold_scores(world, trie.ended_completions(world)),
-        learned=trie.learned_scores(model, world),
+        learned=trie.learned_scores(scorer, world),
         kl_weight=config.kl_weight,
         penalty=config.penalty,
     )
+
+
+def _policies_along(
+    updates: list[int], learned: Learned
+) -> Iterator[tuple[int, Transformer]]:
+    """Yield the policy after each of these updates of PPO."""
+    for n in updates:
+        snapshot = diagnostics.row(learned.snapshots, n - 1)
+        yield n, snapshot if n > 0 else learned.models.reference

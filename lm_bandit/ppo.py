@@ -1,20 +1,22 @@
-"""The third step of RLHF: PPO against the reward model, on a leash.
+"""The third step of RLHF: PPO against the reward model, with a penalty on the KL.
 
     J(pi) = E_{x, y ~ pi}[ r(x, y) - beta log(pi(y|x) / pi_ref(y|x)) ]
           = E[r] - beta KL(pi || pi_ref)
 
-The reward of a completion is what the reward model says of it, less beta times how
-much likelier the policy makes it than the frozen reference, the SFT model, does. Three
-policies are about: the one that is learned, the *old* one that wrote the batch (for the
-ratio), and the *reference* (for the price).
+The reward of a completion is its score by the reward model, less beta times the log of
+how much more likely it is under the policy than under the frozen reference, the SFT
+model. There are three policies: the one that learns, the *old* one that wrote the batch
+(for the ratio), and the *reference* (for the penalty).
 
 By default a completion is one action, and the baseline is the mean reward of the
 *other* completions of the same prompt: unbiased, with nothing to learn. Everything else
-that RLHF is known to use is a field of `RLHFConfig`. The improvement step is that of
+that RLHF is known to use is a field of `RLHFConfig`. The gradient steps are those of
 `policy_gradient.improvement`.
 
 Source: Ziegler et al. (2019), eq. 2; Stiennon et al. (2020), section 3.4; Ouyang et al.
 (2022), eq. 2 with gamma = 0; Schulman et al. (2017).
+Shapes: k prompts of P tokens, n pulls of each, completions of C tokens; a batch has
+k n rows, each with T actions: C tokens, or one completion.
 """
 
 from collections.abc import Callable
@@ -24,26 +26,26 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int, Key, Scalar
+from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit import diagnostics, generate, reward_model, rewards, sft, views
-from lm_bandit.bandit import Pulls, pull
-from lm_bandit.config import RLHFConfig
+from lm_bandit.bandit import Pulls, Scored, pull
+from lm_bandit.config import RLHFConfig, TuningConfig
 from lm_bandit.diagnostics import History
-from lm_bandit.generate import completion_mask, has_ended
+from lm_bandit.generate import at_tokens, completion_mask, has_ended, read_prompts
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer, next_token_log_probs
 from policy_gradient import objectives, training
 from policy_gradient import ppo as finite_ppo
 from policy_gradient.diagnostics import Diagnostics
-from policy_gradient.improvement import Loss, improve
-from policy_gradient.policies import Evaluate, Evaluation
-from policy_gradient.trajectory import Batch
+from policy_gradient.improvement import improve
+from policy_gradient.policies import Evaluation
+from policy_gradient.trajectory import Batch, Trajectory
 
 
 class Fixed(NamedTuple):
-    """What PPO does not change."""
+    """Everything that PPO does not change."""
 
     prompts: Int[Array, "k P"]
     reference: Transformer  # pi_ref, the SFT model
@@ -52,7 +54,7 @@ class Fixed(NamedTuple):
 
 
 class ActorCritic(NamedTuple):
-    """All that PPO changes."""
+    """The parameters that PPO changes."""
 
     policy: Transformer
     critic: RewardModel | None  # v of prefixes, where the baseline is a learned value
@@ -72,55 +74,62 @@ def train(
     length: int,
     config: RLHFConfig,
     report: Callable[[int, History], None] | None = None,
-    another: Callable | None = None,
 ) -> tuple[Transformer, History]:
-    """PPO, or `another` update, from the reference on; at most `length` tokens each.
+    """Train by PPO from the reference on, with completions of at most `length` tokens.
 
     Returns the policy's parameters after every update (a leading axis) and the history.
-    Pure without a `report`; with one, invariants that break stop the run: see
+    Pure without a `report`; with one, a run that breaks an invariant stops: see
     `diagnostics.require_sound`.
+    Source: Schulman et al. (2017), algorithm 1; Ziegler et al. (2019), section 2.2.
     """
     with_critic = config.baseline == "value"
     params = ActorCritic(fixed.reference, fixed.reward_model if with_critic else None)
     optimizer = config.optimizer()
     state = State(params, optimizer.init(params), jnp.asarray(config.kl_weight, float))
 
-    def advance(state_and_fixed, key):
-        state, fixed = state_and_fixed
-        step = another or update
-        state, history = step(state, key, fixed, length, optimizer, config)
+    def advance(
+        carry: tuple[State, Fixed], key: Key[Array, ""]
+    ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
+        state, fixed = carry
+        state, history = update(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.params.policy, history)
 
-    good = fixed.reference
+    last_good = fixed.reference
 
-    def watch(done, rows):
-        nonlocal good
+    def check(done: int, rows: tuple[Transformer, History]) -> None:
+        nonlocal last_good
         snapshots, history = rows
-        diagnostics.require_sound(done, snapshots, history, good)
-        good = diagnostics.row(snapshots, -1)
+        diagnostics.require_sound(done, snapshots, history, last_good)
+        last_good = diagnostics.row(snapshots, -1)
         report(done, history)
 
     _, (snapshots, history) = training.loop(
-        key, (state, fixed), advance, config.num_updates, report and watch
+        key, (state, fixed), advance, config.num_updates, report and check
     )
     return snapshots, history
 
 
-def update(state, key, fixed, length, optimizer, config) -> tuple[State, History]:
-    """One iteration: pull, reward, compare with the baseline, improve."""
+def update(
+    state: State,
+    key: Key[Array, ""],
+    fixed: Fixed,
+    length: int,
+    optimizer: optax.GradientTransformation,
+    config: RLHFConfig,
+) -> tuple[State, History]:
+    """One iteration of PPO: pull, estimate, improve."""
     params, optimizer_state, kl_weight = state
     pull_key, improve_key = jax.random.split(key)
-    how = config.pulls, length, config.temperature
-    pulls = pull(params.policy, pull_key, fixed.prompts, *how)
+    pulls = pull(
+        params.policy, pull_key, fixed.prompts, config.pulls, length, config.temperature
+    )
     batch, history = estimate(params, pulls, fixed, kl_weight, config)
-    params, optimizer_state, improvement = improve(
+    improved = improve(
         params,
         optimizer_state,
         improve_key,
         batch,
-        clipped_loss(
-            partial(evaluate_completions, prompts=fixed.prompts, config=config), config
-        ),
+        partial(loss, prompts=fixed.prompts, config=config),
         optimizer,
         config,
         pretraining_loss(fixed.texts, config),
@@ -129,8 +138,8 @@ def update(state, key, fixed, length, optimizer, config) -> tuple[State, History
         kl_weight = rewards.adapted_kl_weight(
             kl_weight, history.kl, config.kl_target, config.kl_gain
         )
-    state = State(params, optimizer_state, kl_weight)
-    return state, history._replace(improvement=improvement)
+    state = State(improved.params, improved.optimizer_state, kl_weight)
+    return state, history._replace(improvement=improved.diagnostics)
 
 
 def estimate(
@@ -140,51 +149,109 @@ def estimate(
     kl_weight: Scalar,
     config: RLHFConfig,
 ) -> tuple[Batch, History]:
-    """What the pulls earned, and how much better that is than the baseline."""
+    """Score the pulls, compute their rewards, and compare these with the baseline.
+
+    Source: Ziegler et al. (2019), eq. 2; Schulman et al. (2017), algorithm 1.
+    """
+    scored = score_pulls(params.critic, pulls, fixed, config)
+    trajectories = reward_pulls(pulls, scored, kl_weight, config)
+    batch = compare_pulls(pulls.completions, trajectories, config)
+    history = diagnostics.measure_pulls(
+        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+    )
+    return batch, history
+
+
+def score_pulls(
+    critic: RewardModel | None, pulls: Pulls, fixed: Fixed, config: TuningConfig
+) -> Scored:
+    """Return log pi_ref, the learned reward and the critic's values of each pull.
+
+    Source: Ziegler et al. (2019), section 2.2; Stiennon et al. (2020), section 3.4.
+    """
     k, n, length = pulls.completions.shape
     which = jnp.repeat(jnp.arange(k), n)
     completions = pulls.completions.reshape(k * n, length)
-
-    def read(model):
-        return generate.gather_contexts(
-            generate.read_prompts(model, fixed.prompts, length), which
-        )
-
+    reference, scorer = fixed.reference, fixed.reward_model
+    context = read_prompts(reference, fixed.prompts, length).rows(which)
     references = generate.log_probs_after(
-        fixed.reference, read(fixed.reference), completions, config.temperature
+        reference, context, completions, config.temperature
     )
-    scorer = fixed.reward_model
-    scores = reward_model.score_after(scorer, read(scorer.trunk), completions)
+    context = read_prompts(scorer.trunk, fixed.prompts, length).rows(which)
+    scores = reward_model.score_after(scorer, context, completions)
     scores = jnp.where(has_ended(completions), scores, config.penalty)
-    values = jnp.zeros_like(references)
-    if params.critic is not None:
-        context = read(params.critic.trunk)
-        values = reward_model.prefix_values(params.critic, context, completions)
-
-    def view(prompt, completion, log_probs, references, score, values):
-        mask = completion_mask(completion)
-        earned = rewards.token_rewards(
-            score, log_probs - references, mask, kl_weight, config.kl_at == "end"
-        )
-        tokens = views.as_tokens(prompt, completion, log_probs, earned, values)
-        return views.as_bandit(tokens) if config.view == "completion" else tokens
-
-    references, scores, values = (
-        x.reshape(k, n, *x.shape[1:]) for x in (references, scores, values)
+    values = critic_values(critic, which, completions, fixed.prompts)
+    return Scored(
+        references=references.reshape(k, n, length),
+        scores=scores.reshape(k, n),
+        values=values.reshape(k, n, length),
     )
-    x = jax.vmap(jax.vmap(view))(*pulls, references, scores, values)
-    x = x._replace(rewards=rewards.scaled(x.rewards, x.mask, config.reward_scaling))
-    x, advantages = rewards.compare_with_baseline(x, config)
+
+
+def reward_pulls(
+    pulls: Pulls, scored: Scored, kl_weight: Scalar, config: RLHFConfig
+) -> Trajectory:
+    """Return each pull as a trajectory of tokens, or of one action, with its rewards.
+
+        R = r - beta log(pi / pi_ref)
+
+    Source: Ziegler et al. (2019), eq. 2.
+    """
+    mask = completion_mask(pulls.completions)
+    for_each_token = partial(
+        rewards.token_rewards, kl_weight=kl_weight, at_end=config.kl_at == "end"
+    )
+    earned = jax.vmap(jax.vmap(for_each_token))(
+        scored.scores, pulls.log_probs - scored.references, mask
+    )
+    trajectories = jax.vmap(jax.vmap(views.as_tokens))(
+        pulls.prompts, pulls.completions, pulls.log_probs, earned, scored.values
+    )
+    if config.view == "completion":
+        trajectories = jax.vmap(jax.vmap(views.as_bandit))(trajectories)
+    scaled = rewards.scaled(
+        trajectories.rewards, trajectories.mask, config.reward_scaling
+    )
+    return trajectories._replace(rewards=scaled)
+
+
+def compare_pulls(
+    completions: Int[Array, "k n C"], trajectories: Trajectory, config: RLHFConfig
+) -> Batch:
+    """Return one batch of all pulls, with advantages over the baseline.
+
+    Source: Ahmadian et al. (2024), section 3; Schulman et al. (2016) with a critic.
+    """
+    k, n, length = completions.shape
+    trajectories, advantages = rewards.compare_with_baseline(trajectories, config)
     advantages, targets = rewards.advantages_and_targets(
-        advantages, x.values, x.mask, config.normalize_advantages
+        advantages, trajectories.values, trajectories.mask, config.normalize_advantages
     )
-    of_steps = x.log_probs, x.values, advantages, targets, x.mask
-    *of_steps, mask = (y.reshape(k * n, -1) for y in of_steps)
-    weights = views.token_weights(mask, config.over_tokens)
-    history = diagnostics.measure_pulls(
-        params.policy, scorer, pulls, references, scores, kl_weight, config.temperature
+
+    rows = partial(jnp.reshape, shape=(k * n, -1))
+    return Batch(
+        observations=jnp.repeat(jnp.arange(k), n),  # the number of the prompt
+        actions=completions.reshape(k * n, length),
+        log_probs=rows(trajectories.log_probs),
+        values=rows(trajectories.values),
+        advantages=rows(advantages),
+        value_targets=rows(targets),
+        weights=views.token_weights(rows(trajectories.mask), config.over_tokens),
     )
-    return Batch(which, completions, *of_steps, weights), history
+
+
+def loss(
+    params: ActorCritic, batch: Batch, prompts: Int[Array, "k P"], config: RLHFConfig
+) -> tuple[Scalar, Diagnostics]:
+    """PPO's loss of a batch of completions: the one of the second floor.
+
+    Source: Schulman et al. (2017), eqs. 7 and 9.
+    """
+    if params.critic is None:  # the values are a baseline: they have no error
+        zeros = jnp.zeros_like(batch.values)
+        batch = batch._replace(values=zeros, value_targets=zeros)
+    evaluate = partial(evaluate_completions, prompts=prompts, config=config)
+    return finite_ppo.loss(params, batch, evaluate, config.entropy_weight, config)
 
 
 def evaluate_completions(
@@ -196,61 +263,60 @@ def evaluate_completions(
 ) -> Evaluation:
     """Log-probability, entropy and value of each token, or of each completion.
 
-    Row i answers prompt number which[i]: each prompt is read once. The entropies of the
-    tokens' distributions add up to an estimate of the completion's (the chain rule), as
-    their log-probabilities do to its own.
+    Row i answers prompt number which[i]. A completion's log-probability is the sum over
+    its tokens; the sum of their entropies estimates its entropy.
+    Source: Cover & Thomas (2006), theorem 2.2.1, the chain rule of the entropy.
     """
-
-    def read(model):
-        context = generate.read_prompts(model, prompts, completions.shape[1])
-        return generate.gather_contexts(context, which)
-
-    hidden = generate.prefix_states(params.policy, read(params.policy), completions)
-    log_probs = next_token_log_probs(params.policy, hidden, config.temperature)
+    context = read_prompts(params.policy, prompts, completions.shape[1]).rows(which)
+    hidden = generate.prefix_states(params.policy, context, completions)
+    all_log_probs = next_token_log_probs(params.policy, hidden, config.temperature)
     mask = completion_mask(completions)
-    taken = generate.at_tokens(log_probs, completions) * mask
-    entropies = jax.vmap(jax.vmap(objectives.entropy))(log_probs) * mask
-    values = jnp.zeros_like(taken)
-    if params.critic is not None:
-        context = read(params.critic.trunk)
-        values = reward_model.prefix_values(params.critic, context, completions) * mask
+    log_probs = at_tokens(all_log_probs, completions) * mask
+    entropies = jax.vmap(jax.vmap(objectives.entropy))(all_log_probs) * mask
+    values = critic_values(params.critic, which, completions, prompts)
     if config.view == "token":
-        return Evaluation(taken, entropies, values)
-    totals = (x.sum(1, keepdims=True) for x in (taken, entropies))
-    return Evaluation(*totals, values[:, :1])
+        return Evaluation(log_probs, entropies, values)
+    log_prob, entropy = (x.sum(1, keepdims=True) for x in (log_probs, entropies))
+    return Evaluation(log_prob, entropy, values[:, :1])
+
+
+def critic_values(
+    critic: RewardModel | None,
+    which: Int[Array, "rows"],
+    completions: Int[Array, "rows C"],
+    prompts: Int[Array, "k P"],
+) -> Float[Array, "rows C"]:
+    """Critic's value of the prefix before each token; 0 on padding, or with no critic.
+
+    Source: Ziegler et al. (2019), section 2.2.
+    """
+    mask = completion_mask(completions)
+    if critic is None:
+        return jnp.zeros_like(mask)
+    context = read_prompts(critic.trunk, prompts, completions.shape[1]).rows(which)
+    return reward_model.prefix_values(critic, context, completions) * mask
 
 
 def pretraining_loss(
     texts: Texts | None, config: RLHFConfig
 ) -> Callable[[ActorCritic, Batch, Key[Array, ""]], Scalar] | None:
-    """Gamma times the loss on as many pretraining texts as a minibatch has rows.
+    """Return gamma times the loss on as many pretraining texts as a minibatch has rows.
 
-    Source: Ouyang et al. (2022), eq. 2: the last term of obj(phi), so that the model
-    forgets less of the language at large.
+    With it the model forgets less of the language at large.
+    Source: Ouyang et al. (2022), eq. 2, the last term of obj(phi).
     """
-    if config.pretraining_weight is None:
+    weight = config.pretraining_weight
+    if weight is None:
         return None
     if texts is None:
         raise ValueError("pretraining_weight is given, but there are no texts")
 
-    def loss(params, minibatch, key):
-        rows = jax.random.randint(key, minibatch.weights[:, 0].shape, 0, len(texts[0]))
-        some = jax.tree.map(lambda x: x[rows], texts)
-        return config.pretraining_weight * sft.loss(params.policy, some)
+    def texts_loss(
+        params: ActorCritic, minibatch: Batch, key: Key[Array, ""]
+    ) -> Scalar:
+        count = len(minibatch.weights)
+        rows = jax.random.randint(key, (count,), 0, len(texts.tokens))
+        drawn = jax.tree.map(lambda x: x[rows], texts)
+        return weight * sft.loss(params.policy, drawn)
 
-    return loss
-
-
-def clipped_loss(evaluate: Evaluate, config: RLHFConfig) -> Loss:
-    """Return PPO's loss of a batch of completions.
-
-    Source: Schulman et al. (2017), eqs. 7 and 9.
-    """
-
-    def loss(params: ActorCritic, batch: Batch) -> tuple[Scalar, Diagnostics]:
-        if config.baseline != "value":
-            # There is no critic, so that its errors are not part of the loss.
-            batch = batch._replace(value_targets=batch.values)
-        return finite_ppo.loss(params, batch, evaluate, config.entropy_weight, config)
-
-    return loss
+    return texts_loss

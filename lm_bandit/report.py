@@ -1,11 +1,13 @@
-"""What a run leaves behind: a report, one figure, its models, tables for the terminal.
+"""The results of a run: a report, one picture, the models, tables for the terminal.
+
+    report.json          everything that was measured, and the config
+    reward_kl.png        PPO's path in the plane of KL and reward
+    NAME.safetensors     a checkpoint of each model, for `python -m lm_bandit ask`
 
 Everything but `seconds` is a function of the config, so the same seed gives the same
 report. Files appear whole or not at all.
 """
 
-import io
-import json
 from dataclasses import asdict, fields
 from functools import partial
 from importlib.metadata import version
@@ -17,117 +19,130 @@ import jax.numpy as jnp
 import numpy as np
 from rich.table import Table
 
-from lm_bandit import bandit, checkpoints, plots
+from lm_bandit import bandit, plots
+from lm_bandit.checkpoints import save_checkpoint
 from lm_bandit.oracle import exact
-from lm_bandit.oracle.estimates import Estimate, EstimatedValue, Estimates
+from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
-from lm_bandit.pipeline import Learned, RunConfig, TrainedModels, Truth
+from lm_bandit.pipeline import Estimates, Learned, RunConfig, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
-from mdp.interface.files import write_files
+from mdp.interface.files import Content, json_text, plain, png_bytes, write_files
 
-ROWS = {
+TITLES = {
     "base": "pretrained",
     "reference": "SFT (the reference)",
     "ppo": "PPO",
     "optimum": "exact optimum",
 }
+WRITERS = {"base": "base", "SFT": "reference", "PPO": "policy"}  # of the samples
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 def run_report(
     world: World, learned: Learned, truth: Truth, config: RunConfig
 ) -> dict[str, Any]:
-    """Everything that the run found, as plain numbers and strings."""
+    """Return everything that an enumerated run found, as plain numbers and strings."""
     ended, cut_off = truth.problem.reference
-    frontier = exact.frontier(truth.problem, FRONTIER)
     return {
-        **about(world, learned, config, "pocket"),
-        **{name: value._asdict() for name, value in truth.values.items()},
+        **_about(world, learned, config, "pocket"),
+        **plain(truth.values),
         "share_to_optimum": truth.share_to_optimum,
         "completions": ended.size + cut_off.size,
         "ended": ended.size,
         "cut_off": cut_off.size,
         "share_in_format": truth.in_format,
         "path": [{"update": n, **value._asdict()} for n, value in truth.path],
-        "frontier": [value._asdict() for value in frontier],
+        "frontier": plain(exact.frontier(truth.problem, FRONTIER)),
     }
 
 
 def estimated_run_report(
-    world: World, learned: Learned, found: Estimates, config: RunConfig
+    world: World, learned: Learned, sampled: Estimates, config: RunConfig
 ) -> dict[str, Any]:
-    """The same where nothing is exact: a mean and its standard error each."""
+    """Return everything that a sampled run found, each with its standard error."""
     return {
-        **about(world, learned, config, "wide"),
+        **_about(world, learned, config, "wide"),
         "estimates": {
-            "completions": found.completions,
-            **{name: _plain(value) for name, value in found.values.items()},
-            "path": [{"update": n, **_plain(value)} for n, value in found.path],
+            "completions": sampled.completions,
+            **plain(sampled.values),
+            "path": [{"update": n, **plain(value)} for n, value in sampled.path],
         },
     }
 
 
-def about(
+def _about(
     world: World, learned: Learned, config: RunConfig, name: str
 ) -> dict[str, Any]:
-    """What there is to say of a run on any world."""
+    """Return the entries that a report has in every world."""
+    settings = {field.name: asdict(config)[field.name] for field in fields(RunConfig)}
+    packages = "bellman-to-rlhf", "jax", "numpy", "optax"
     return {
         "world": name,
         "seed": config.seed,
         "pretraining_loss": learned.pretraining_loss,
         "language_entropy": babble_entropy(world, world.context),
         "reward_model_accuracy": learned.held_out_accuracy,
-        "samples": sample_texts(world, learned, config),
-        "config": {f.name: asdict(config)[f.name] for f in fields(RunConfig)}
-        | {"ratings": config.ratings.name},
-        "versions": {
-            name: version(name) for name in ("bellman-to-rlhf", "jax", "numpy", "optax")
-        },
+        "samples": sample_texts(world, learned.models, config.seed),
+        "config": settings | {"ratings": config.ratings.name},
+        "versions": {package: version(package) for package in packages},
     }
 
 
 def sample_texts(
-    world: World, learned: Learned, config: RunConfig
+    world: World, models: TrainedModels, seed: int
 ) -> list[dict[str, Any]]:
-    """Three prompts, and three completions of each by the base, SFT and PPO models."""
-    key = jax.random.key(config.seed)
-    models = {name: getattr(learned.models, field) for name, field in _MODELS.items()}
-    completions = {
-        name: np.asarray(
-            bandit.pull_all(
-                model, key, jnp.asarray(world.prompts), 3, world.completion_length
-            ).completions
-        )
-        for name, model in models.items()
-    }
-    chosen = [0, 1, world.num_prompts - 1]
+    """Return three prompts, with three completions by the base, SFT and PPO models."""
+    prompts, length = jnp.asarray(world.prompts), world.completion_length
+    written = []
+    for name, field in WRITERS.items():
+        model = getattr(models, field)
+        pulls = bandit.pull_all(model, jax.random.key(seed), prompts, 3, length)
+        written.append((name, np.asarray(pulls.completions)))
     return [
         {
             "prompt": world.decode(world.prompts[i]).removesuffix(" ..."),
-            **{
-                name: [world.decode(c) for c in completions[name][i]] for name in models
-            },
+            **{name: [world.decode(y) for y in texts[i]] for name, texts in written},
         }
-        for i in chosen
+        for i in (0, 1, world.num_prompts - 1)
     ]
 
 
-def run_picture(report: dict[str, Any]) -> bytes:
-    """The run's picture as a PNG, from the numbers of its report."""
-    drawing = _estimated(report) if "estimates" in report else _exact(report)
-    png = io.BytesIO()
-    drawing.savefig(png, format="png", dpi=150, metadata={"Software": None})
-    return png.getvalue()
+def write_run(
+    folder: Path, report: dict[str, Any], models: TrainedModels, world: World
+) -> None:
+    """Write the report, its picture and a checkpoint of each model, all or nothing."""
+    description = checkpoint_description(world, report["world"], report["seed"])
+    files: dict[str, Content] = {
+        f"{name}.safetensors": partial(
+            save_checkpoint, params=model, description={**description, "model": name}
+        )
+        for name, model in models._asdict().items()
+    }
+    files["reward_kl.png"] = png_bytes(run_picture(report))
+    files["report.json"] = json_text(report)
+    write_files(folder, files)
 
 
-def _exact(report: dict[str, Any]):
-    numbers = [Value(**row) for row in report["frontier"]]
+def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]:
+    """Return the description that `ask` needs of a checkpoint."""
+    return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
+
+
+def run_picture(report: dict[str, Any]) -> plots.Figure:
+    """Draw the picture of a run from the numbers of its report."""
+    if "estimates" in report:
+        rows = report["estimates"]["path"]
+        columns = [[row[name] for name in ("kl_k1", "learned", "gold")] for row in rows]
+        means = np.array([[x["mean"] for x in row] for row in columns])
+        errors = np.array([[x["standard_error"] for x in row] for row in columns])
+        updates = [row["update"] for row in rows]
+        return plots.estimated_run_figure(updates, means, errors)
     path = [
         (row["update"], Value(*(row[name] for name in Value._fields)))
         for row in report["path"]
     ]
     return plots.run_figure(
-        numbers,
+        [Value(**row) for row in report["frontier"]],
         path,
         Value(**report["optimum"]),
         report["config"]["ppo"]["kl_weight"],
@@ -135,24 +150,14 @@ def _exact(report: dict[str, Any]):
     )
 
 
-def _estimated(report: dict[str, Any]):
-    rows = report["estimates"]["path"]
-    names = "kl_k1", "learned", "gold"
-    means, errors = (
-        np.array([[row[name][what] for name in names] for row in rows])
-        for what in ("mean", "standard_error")
-    )
-    return plots.estimated_run_figure([row["update"] for row in rows], means, errors)
-
-
 def values_table(report: dict[str, Any]) -> Table:
-    """SFT, PPO and the exact optimum, side by side."""
+    """Return the exact values of the base, SFT, PPO and optimal policies."""
     table = Table(title="Exact values, over every completion of every prompt")
     table.add_column("policy")
     for name in ("gold reward", "learned reward", "KL (nats)", "J", "share of the way"):
         table.add_column(name, justify="right")
     start, best = report["reference"]["objective"], report["optimum"]["objective"]
-    for name, title in ROWS.items():
+    for name, title in TITLES.items():
         value = Value(**report[name])
         share = (value.objective - start) / (best - start)
         table.add_row(
@@ -165,10 +170,10 @@ def values_table(report: dict[str, Any]) -> Table:
 
 
 def estimates_table(report: dict[str, Any]) -> Table:
-    """Base, SFT and PPO by samples; each number with its standard error."""
-    found = report["estimates"]
+    """Return the estimated values of three policies, with their standard errors."""
+    sampled = report["estimates"]
     table = Table(
-        title=f"Estimates (± standard error), {found['completions']:,} sampled "
+        title=f"Estimates (± standard error), {sampled['completions']:,} sampled "
         "completions each; no exact optimum is known"
     )
     table.add_column("policy")
@@ -177,51 +182,22 @@ def estimates_table(report: dict[str, Any]) -> Table:
         table.add_column(head, justify="right")
     columns = "gold", "learned", "kl_k1", "entropy", "objective"
     for name in ("base", "reference", "ppo"):
-        numbers = [Estimate(**found[name][column]) for column in columns]
+        numbers = [Estimate(**sampled[name][column]) for column in columns]
         style = "bold" if name == "ppo" else None
         table.add_row(
-            ROWS[name], *(f"{x:.3f} ± {se:.3f}" for x, se in numbers), style=style
+            TITLES[name],
+            *(f"{x:.3f} ± {error:.3f}" for x, error in numbers),
+            style=style,
         )
     return table
 
 
 def samples_table(report: dict[str, Any]) -> Table:
-    """What the three models write, side by side."""
+    """Return the texts that three models write, side by side."""
     table = Table(title="Samples (... where the length limit cut a completion off)")
-    for name in ("prompt", *_MODELS):
+    for name in ("prompt", *WRITERS):
         table.add_column(name)
     for row in report["samples"]:
-        table.add_row(row["prompt"], *("\n".join(row[name]) for name in _MODELS))
+        table.add_row(row["prompt"], *("\n".join(row[name]) for name in WRITERS))
         table.add_section()
     return table
-
-
-def write_run(
-    folder: Path, report: dict[str, Any], models: TrainedModels, world: World
-) -> None:
-    """`report.json`, `reward_kl.png` and a checkpoint of each model, all or nothing."""
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
-    described = description(world, report["world"], report["seed"])
-    files = {
-        f"{name}.safetensors": partial(
-            checkpoints.save_checkpoint,
-            params=model,
-            description={**described, "model": name},
-        )
-        for name, model in models._asdict().items()
-    }
-    files["reward_kl.png"] = lambda path: path.write_bytes(run_picture(report))
-    files["report.json"] = lambda path: path.write_text(text)
-    write_files(folder, files)
-
-
-def description(world: World, name: str, seed: int) -> dict[str, Any]:
-    """What a checkpoint says of itself: `ask` reads it."""
-    return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
-
-
-def _plain(value: EstimatedValue) -> dict[str, dict[str, float]]:
-    return {name: each._asdict() for name, each in value._asdict().items()}
-
-
-_MODELS = {"base": "base", "SFT": "reference", "PPO": "policy"}

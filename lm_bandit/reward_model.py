@@ -1,47 +1,41 @@
-"""A reward model: a number for a completion, learned from which of two was preferred.
+"""A reward model: a number for a completion, learned from people's comparisons.
 
     P(chosen > rejected) = sigmoid(r(x, chosen) - r(x, rejected))     (Bradley & Terry)
     loss = - log sigmoid(r(x, chosen) - r(x, rejected))
 
 The trunk starts as the SFT model and a linear head reads its hidden state at the
-end-of-text token. Comparisons fix r only up to a constant per prompt, and its scale is
-that of the annotators' agreement: `normalize` makes it 0 on average and 1 in standard
-deviation over the completions of a prompt by the reference, so that a nat costs beta of
-these deviations whatever the constants are.
+end-of-text token. Comparisons determine r only up to a constant per prompt, and its
+scale depends on how often annotators agree. `normalize` sets both: over the reference's
+completions r has mean 0, and standard deviation 1 within a prompt. So beta is a price
+per nat in units of that deviation.
 
 Source: Bradley & Terry (1952); Ziegler et al. (2019), section 2.1 and eq. 1 (for four
 completions); Stiennon et al. (2020), section 3.4; Ouyang et al. (2022), section 3.5.
+Shapes: P tokens of a prompt, C of a completion; D the width of the trunk.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit import generate
 from lm_bandit.generate import Context
+from lm_bandit.sft import AdamConfig, Model, minimise
 from lm_bandit.transformer import Transformer, forward
-from mdp.interface.configs import require_positive
-from policy_gradient import training
-
-Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
-class RewardConfig:
+class RewardConfig(AdamConfig):
     """Training on comparisons, by Adam with a step size annealed to 0."""
 
-    num_updates: int = 800
-    batch_size: int = 64  # pairs
-    step_size: float = 1e-3
-
-    def __post_init__(self):
-        require_positive(self, "num_updates", "batch_size", "step_size")
+    num_updates: int = 800  # gradient steps
+    batch_size: int = 64  # pairs in a gradient step
+    step_size: float = 1e-3  # of Adam, at the start; 1e-5 is usual for large models
 
 
 class Comparisons(NamedTuple):
@@ -55,27 +49,32 @@ class Comparisons(NamedTuple):
 
 
 class RewardModel(NamedTuple):
+    """A transformer with a linear head; r = hidden . head + bias."""
+
     trunk: Transformer
     head: Float[Array, "D"]
     bias: Scalar
 
 
 class RewardMetrics(NamedTuple):
-    """One row per update, of its batch."""
+    """Metrics of one batch; training returns a row per update."""
 
     loss: Float[Array, "..."]
     accuracy: Float[Array, "..."]  # share of pairs whose chosen side scores higher
 
 
 def init(trunk: Transformer) -> RewardModel:
-    """The trunk as it is, and a head that gives every completion 0."""
+    """Return a reward model that gives every completion 0, on this trunk."""
     return RewardModel(trunk, jnp.zeros(trunk.wte.shape[1]), jnp.zeros(()))
 
 
 def score(
     model: RewardModel, prompts: Int[Array, "*b P"], completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
-    """r(x, y), read at the first end-of-text token; of completions that have ended."""
+    """r(x, y), read at the first end-of-text token; valid for completions that ended.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
     context = generate.read_prompts(model.trunk, prompts, completions.shape[-1])
     return score_after(model, context, completions)
 
@@ -83,7 +82,10 @@ def score(
 def score_after(
     model: RewardModel, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b"]:
-    """The same, of prompts that have been read by the trunk."""
+    """r(x, y) of each completion, given prompts that the trunk has read.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
     length = completions.shape[-1]
     positions = jnp.broadcast_to(jnp.arange(float(length)), completions.shape)
     # Not the last position: what follows the first end of text is padding.
@@ -96,16 +98,16 @@ def score_after(
 def prefix_values(
     model: RewardModel, context: Context, completions: Int[Array, "*b C"]
 ) -> Float[Array, "*b C"]:
-    """The head read *before* each token of a completion: a critic, q-hat of prefixes.
+    """Value of each prefix: the head's output *before* each token, used as a critic.
 
     The value at t has read the prompt and y_<t, not y_t: a baseline that sees the
-    action which it is subtracted from makes the gradient biased.
+    action makes the gradient biased. Source: Ziegler et al. (2019), section 2.2.
     """
     return apply_head(model, generate.prefix_states(model.trunk, context, completions))
 
 
 def apply_head(model: RewardModel, hidden: Float[Array, "*n D"]) -> Float[Array, "*n"]:
-    """The head, on the hidden state at an end-of-text token."""
+    """Output of the linear head on hidden states: hidden . head + bias."""
     return hidden @ model.head + model.bias
 
 
@@ -116,17 +118,16 @@ def score_pairs(
     """r(x, chosen) and r(x, rejected), in one pass over both; a prompt is read once."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
     context = generate.read_prompts(model.trunk, pairs.prompts, completions.shape[-1])
-    of_both = generate.gather_contexts(
-        context, jnp.tile(jnp.arange(len(pairs.prompts)), 2)
-    )
-    chosen, rejected = jnp.split(score_after(model, of_both, completions), 2)
+    twice = context.rows(jnp.tile(jnp.arange(len(pairs.prompts)), 2))
+    chosen, rejected = jnp.split(score_after(model, twice, completions), 2)
     return chosen, rejected
 
 
 def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
-    """The same order of completions; mean 0, and deviation 1 within a prompt.
+    """Return the model with scores of mean 0, and deviation 1 within a prompt.
 
-    The pairs are the reference's own samples (Ziegler et al. 2019, section 2.2).
+    The order of completions stays. The pairs are samples of the reference.
+    Source: Ziegler et al. (2019), section 2.1.
     """
     mean, deviation = mean_and_deviation(*score_pairs(model, pairs))
     bias = (model.bias - mean) / deviation
@@ -136,33 +137,51 @@ def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
 def mean_and_deviation(
     first: Float[Array, "n"], second: Float[Array, "n"]
 ) -> tuple[Scalar, Scalar]:
-    """The mean of all scores, and their deviation within a prompt.
+    """Mean of all scores, and their standard deviation within a prompt.
 
         deviation^2 = 1/2 mean of (r(x, y) - r(x, y'))^2
 
     Both sides of a pair answer one prompt, so half of their mean squared difference is
-    the variance within a prompt; the spread between prompts means nothing and is not
-    counted.
+    the variance within a prompt. The spread between prompts has no meaning and is not
+    counted. Source: Ziegler et al. (2019), section 2.1, for the normalisation.
     """
     deviation = jnp.sqrt(jnp.mean((first - second) ** 2) / 2.0)
     return 0.5 * (first.mean() + second.mean()), deviation
 
 
 def pair_accuracy(model: RewardModel, pairs: Comparisons) -> float:
-    """The share of pairs whose chosen completion scores higher; ties are left out."""
+    """Share of pairs whose chosen completion scores higher; ties are left out."""
     chosen, rejected = score_pairs(model, pairs)
     counted = True if pairs.tied is None else jnp.logical_not(pairs.tied)
     return float(jnp.mean(chosen > rejected, where=counted))
 
 
 def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]:
-    """The pairwise loss of a batch, and what is to be seen of it."""
+    """Pairwise loss of a batch, with its metrics. A tie is half a win for each side.
+
+    Source: Stiennon et al. (2020), section 3.4.
+    """
     chosen, rejected = score_pairs(model, batch)
     if batch.tied is None:
         value = pairwise_loss(chosen, rejected)
     else:
         value = soft_pairwise_loss(chosen, rejected, jnp.asarray(batch.tied))
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
+
+
+def train(
+    key: Key[Array, ""],
+    model: Model,
+    answers: PyTree,
+    config: RewardConfig,
+    report: Callable[[int, PyTree], None] | None = None,
+    loss: Callable[..., tuple[Scalar, PyTree]] = loss,
+) -> tuple[Model, PyTree]:
+    """Minimise a loss on random batches of answers, by default comparisons.
+
+    `feedback.crowd` has losses for all kinds of answers. See `sft.minimise`.
+    """
+    return minimise(key, model, answers, loss, config, report)
 
 
 def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
@@ -180,55 +199,17 @@ def soft_pairwise_loss(
     margin: float = 0.0,
     smoothing: float = 0.0,
 ) -> Scalar:
-    """The pairwise loss where an answer need not be taken at its word.
+    """Pairwise loss with ties, a margin and smoothed labels.
 
         - t log sigmoid(d) - (1 - t) log sigmoid(-d),    d = r(chosen) - r(rejected) - m
 
-    A tie is half a win for each side (t = 1/2, m = 0). Of the other answers t is
-    1 - smoothing, which keeps d from growing beyond log(t / (1 - t)); and they ask for
-    a margin m between the two.
+    A tie is half a win for each side (t = 1/2, m = 0). For other answers t is
+    1 - smoothing, which keeps d from growing beyond log(t / (1 - t)), and m is the
+    margin. Source: Touvron et al. (2023, "Llama 2"), eq. 2, for the margin; Szegedy et
+    al. (2016), section 7, for smoothing.
     """
-    shares = jnp.where(tied, 0.5, 1.0 - smoothing)
+    targets = jnp.where(tied, 0.5, 1.0 - smoothing)
     differences = chosen - rejected - jnp.where(tied, 0.0, margin)
     for_chosen = jax.nn.log_sigmoid(differences)
     for_rejected = jax.nn.log_sigmoid(-differences)
-    return -jnp.mean(shares * for_chosen + (1.0 - shares) * for_rejected)
-
-
-def train(
-    key: Key[Array, ""],
-    model: Model,
-    answers: PyTree,
-    config: RewardConfig,
-    report: Callable[[int, PyTree], None] | None = None,
-    loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]] = loss,
-) -> tuple[Model, PyTree]:
-    """Minimise a loss on random batches of answers, by default comparisons.
-
-    Args:
-        key: of the batches.
-        model: whatever the loss is to be minimised over.
-        answers: arrays of n rows; a batch is some of their rows.
-        config: of the optimiser.
-        report: called with the updates done and the metrics of the last of them.
-        loss: of a model on a batch, and its metrics; `crowd.py` has those of all kinds.
-    """
-    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
-    optimizer = optax.adam(schedule)
-
-    def update(state, key):
-        model, optimizer_state, answers = state
-        size = (config.batch_size,)
-        rows = jax.random.randint(key, size, 0, len(answers.prompts))
-        batch = jax.tree.map(lambda x: x[rows], answers)
-        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-        model = optax.apply_updates(model, updates)
-        return (model, optimizer_state, answers), metrics
-
-    data = jax.tree.map(jnp.asarray, answers)
-    state = (model, optimizer.init(model), data)
-    (model, _, _), metrics = training.loop(
-        key, state, update, config.num_updates, report
-    )
-    return model, metrics
+    return -jnp.mean(targets * for_chosen + (1.0 - targets) * for_rejected)

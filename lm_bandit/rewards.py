@@ -1,17 +1,18 @@
-"""What a completion earned, and whether that is more than was to be expected.
+"""The reward of a completion, and its advantage over the expected reward.
 
     R(x, y) = r(x, y) - beta sum_t ( log pi(y_t | x, y_<t) - log pi_ref(y_t | x, y_<t) )
 
-the score of the reward model, less the price of leaving the reference. The score comes
-with the last token; the price with each token, or with the last.
+This is the score of the reward model less the price of leaving the reference. The score
+comes with the last token; the price with each token, or with the last.
 
     A = R - b        b: a constant, a mean over completions of the same prompt, a critic
 
-A completion becomes likelier when it earned more than the baseline, less likely when
-it earned less.
+A completion becomes more likely when its reward is above the baseline b, and less
+likely when it is below.
 
 Source: Ziegler et al. (2019), eq. 2 and section 2.2; Stiennon et al. (2020), section
 3.4; Ouyang et al. (2022), section 3.5; Ahmadian et al. (2024) for leave-one-out.
+Shapes: k prompts, n completions of each, C tokens, T actions of a completion (C or 1).
 """
 
 import jax
@@ -31,10 +32,11 @@ def token_rewards(
     kl_weight: float | Scalar,
     at_end: bool = False,
 ) -> Float[Array, "C"]:
-    """-beta log(pi / pi_ref) for each token, and the score on the last that counts.
+    """-beta log(pi / pi_ref) for each token, and the score on the last token.
 
     `log_ratios` are data: those of the policy that wrote the text. With `at_end` the
-    last token pays for all of them. The padding gets nothing.
+    last token pays for all of them. The padding gets 0.
+    Source: Ziegler et al. (2019), eq. 2; Ouyang et al. (2022), section 3.5.
     """
     penalties = kl_weight * log_ratios * mask
     last = mask * (1.0 - jnp.append(mask[1:], 0.0))
@@ -46,7 +48,7 @@ def token_rewards(
 def adapted_kl_weight(
     kl_weight: Scalar, kl: Scalar, target: float, gain: float | Scalar
 ) -> Scalar:
-    """beta, up by at most a fifth of the gain where the KL is above the target.
+    """Next beta: larger where the KL is above the target.
 
         e = clip((KL - target) / target, -1/5, 1/5),     beta <- beta (1 + K e)
 
@@ -59,7 +61,12 @@ def adapted_kl_weight(
 def compare_with_baseline(
     trajectories: Trajectory, config: RLHFConfig
 ) -> tuple[Trajectory, Float[Array, "k n T"]]:
-    """Advantages over the baseline, and the trajectories with its values in them."""
+    """Return trajectories whose values are the baseline, and advantages over it.
+
+        A = R - b,    or GAE with a critic
+
+    Source: Williams (1992), section 4; Schulman et al. (2016), eq. 16.
+    """
     if config.baseline == "value":
         gae = jax.vmap(jax.vmap(generalized_advantages, (0, None)), (0, None))
         return trajectories, gae(trajectories, config.trace_decay)
@@ -73,12 +80,12 @@ def compare_with_baseline(
 def expected_returns(
     returns: Float[Array, "k n"], baseline: str, constant: float | Scalar = 0.0
 ) -> Float[Array, "k n"]:
-    """What was to be expected of each of n completions of k prompts.
+    """Expected return of each of n completions of k prompts, by a baseline.
 
     none             0
-    constant         one number, the same for ever
-    average          the mean over all completions of its own prompt, itself among them
-    leave_one_out    the mean over the *others* of its own prompt: without bias
+    constant         one number for all
+    average          the mean over all completions of its prompt, itself among them
+    leave_one_out    the mean over the *others* of its prompt: without bias
 
     Source: Ahmadian et al. (2024), section 3; Kool et al. (2019), section 3.
     """
@@ -95,12 +102,12 @@ def advantages_and_targets(
     mask: Float[Array, "*n"],
     whiten: bool = False,
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-    """The advantages for the policy, whitened or not, and the targets for the critic.
+    """Advantages for the policy, whitened or not, and targets for the critic.
 
         V_target = V + A
 
-    in the units of the rewards: of the advantages *before* they are whitened. Source:
-    Huang et al. (2022), details 7 and 9 of PPO; Ziegler et al. (2019), code.
+    The targets are in the units of the rewards: they use the advantages *before* these
+    are whitened. Source: Huang et al. (2022), details 7 and 9 of PPO.
     """
     targets = values + advantages
     if whiten:
@@ -109,16 +116,16 @@ def advantages_and_targets(
 
 
 def scaled(
-    x: Float[Array, "*n"], mask: Float[Array, "*n"], how: str
+    x: Float[Array, "*n"], mask: Float[Array, "*n"], scaling: str
 ) -> Float[Array, "*n"]:
-    """Numbers with deviation 1 over the batch: "whiten" takes their mean away too.
+    """Return numbers with deviation 1 over the batch; "whiten" makes their mean 0 too.
 
-    Of rewards only the scale may go ("scale"): with the mean their sign would go, and
-    with it what the penalty was for. Source: Ziegler et al. (2019), code; Huang et al.
+    Rewards keep their mean ("scale"): without it their sign would change, and the
+    penalty could become a reward. "none" returns x as it is. Source: Huang et al.
     (2024), detail on `whiten` with `shift_mean`.
     """
-    if how == "none":
+    if scaling == "none":
         return x
     mean = masked_mean(x, mask)
     deviation = jnp.sqrt(masked_mean((x - mean) ** 2, mask)) + 1e-8
-    return mask * ((x - mean) if how == "whiten" else x) / deviation
+    return mask * ((x - mean) if scaling == "whiten" else x) / deviation

@@ -2,23 +2,24 @@
 
     loss = - sum_t w_t log pi(y_t | y_<t) / sum_t w_t
 
-Pretraining reads texts of every kind and learns them all (w = 1). Supervised fine-
-tuning is behavioural cloning: it reads demonstrations of the task and learns the
-completions alone (w = 0 on the prompt), up to and including the end-of-text token. It
-learns what answers look like; what makes one *better* than another it is never told.
+Pretraining reads texts of every kind and learns all their tokens (w = 1). Supervised
+fine-tuning is behavioural cloning: it reads demonstrations of the task and learns only
+the completions (w = 0 on the prompt), up to and including the end-of-text token. The
+model learns the format of an answer; nothing tells it which answer is *better*.
 
 Source: Radford et al. (2019); Ouyang et al. (2022), section 3.5.
+Shapes: n texts of T tokens; P tokens of a prompt, C of a completion; V tokens in all.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Key, Scalar
+from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
@@ -26,65 +27,76 @@ from lm_bandit.world import END, World, word_frequencies
 from mdp.interface.configs import require_positive
 from policy_gradient import training
 
+Model = TypeVar("Model")
+
 
 @dataclass(frozen=True)
-class LanguageConfig:
-    """Next-token training, by Adam with a step size annealed to 0."""
+class AdamConfig:
+    """Training by Adam on random batches, with a step size annealed to 0."""
 
-    num_updates: int = 300
-    batch_size: int = 128  # texts
-    step_size: float = 5e-3
+    num_updates: int
+    batch_size: int
+    step_size: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_positive(self, "num_updates", "batch_size", "step_size")
 
 
+@dataclass(frozen=True)
+class LanguageConfig(AdamConfig):
+    """Next-token training, by Adam with a step size annealed to 0."""
+
+    num_updates: int = 300  # gradient steps
+    batch_size: int = 128  # texts in a gradient step
+    step_size: float = 5e-3  # of Adam, at the start; 1e-5 to 1e-3 for larger models
+
+
 class Texts(NamedTuple):
+    """Texts to learn from."""
+
     tokens: Int[Array, "n T"]
     weights: Float[Array, "n T"]  # 1 on tokens to be learned, 0 on prompts and padding
 
 
 def as_texts(tokens: Int[np.ndarray, "n T"]) -> Texts:
-    """Whole texts to be learned, up to and including their end."""
-    return Texts(jnp.asarray(tokens), jax.vmap(completion_mask)(jnp.asarray(tokens)))
+    """Return whole texts, to be learned up to and including their end."""
+    return Texts(jnp.asarray(tokens), completion_mask(jnp.asarray(tokens)))
 
 
 def as_demonstrations(
     prompts: Int[np.ndarray, "n P"], completions: Int[np.ndarray, "n C"]
 ) -> Texts:
-    """Prompts to be read and completions to be learned."""
+    """Return prompts that are only read, with completions that are learned."""
     tokens = jnp.concatenate([prompts, completions], axis=1)
-    weights = jax.vmap(completion_mask)(jnp.asarray(completions))
+    weights = completion_mask(jnp.asarray(completions))
     return Texts(tokens, jnp.concatenate([jnp.zeros(prompts.shape), weights], axis=1))
 
 
 def demonstrations(
     rng: np.random.Generator, world: World, count: int, care: float = 0.5
 ) -> tuple[Int[np.ndarray, "count P"], Int[np.ndarray, "count C"]]:
-    """Prompts, and what hurried people write: "<word>" or "<word> and <word>".
+    """Return prompts with completions of hurried people: "<word>", "<word> and <word>".
 
-    With probability `care` a writer means a word to answer the prompt: it is one that a
-    rater, drawn at random, rated with the sign asked for. Otherwise it is any word.
+    With probability `care` a writer answers the prompt: the word is one to which a
+    rater, drawn at random, gave the sign asked for. Otherwise it is any word.
     """
     (and_,) = world.encode("and")
     which = rng.integers(world.num_prompts, size=count)
-    words = (
-        _words(rng, world, world.signs[which], care),
-        _words(rng, world, world.signs[which], care),
-    )
+    first, second = (_words(rng, world, world.signs[which], care) for _ in range(2))
     completions = np.full((count, world.completion_length), END)
-    completions[:, 0] = words[0]
+    completions[:, 0] = first
     two = rng.random(count) < 0.5
-    completions[two, 1], completions[two, 2] = and_, words[1][two]
+    completions[two, 1], completions[two, 2] = and_, second[two]
     return world.prompts[which], completions
 
 
-def _words(rng, world, signs, care):
-    """One word for each sign asked for."""
+def _words(
+    rng: np.random.Generator, world: World, signs: Int[np.ndarray, "count"], care: float
+) -> Int[np.ndarray, "count"]:
+    """Draw one word for each sign asked for."""
     likes = (signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
-    weights = word_frequencies(world) * np.where(
-        rng.random((len(signs), 1)) < care, likes, 1.0
-    )
+    careful = rng.random((len(signs), 1)) < care
+    weights = word_frequencies(world) * np.where(careful, likes, 1.0)
     cumulative = np.cumsum(weights, axis=1)
     uniforms = rng.random((len(signs), 1)) * cumulative[:, -1:]
     return world.rated[(uniforms > cumulative).sum(1)]
@@ -97,30 +109,62 @@ def train(
     config: LanguageConfig,
     report: Callable[[int, Scalar], None] | None = None,
 ) -> tuple[Transformer, Float[Array, "updates"]]:
-    """Minimise the loss on random batches; returns the parameters and the losses."""
+    """Minimise the loss on random batches; return the parameters and the losses."""
+
+    def batch_loss(params: Transformer, batch: Texts) -> tuple[Scalar, Scalar]:
+        value = loss(params, batch)
+        return value, value
+
+    return minimise(key, params, texts, batch_loss, config, report)
+
+
+def minimise(
+    key: Key[Array, ""],
+    model: Model,
+    data: PyTree,
+    loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]],
+    config: AdamConfig,
+    report: Callable[[int, PyTree], None] | None = None,
+) -> tuple[Model, PyTree]:
+    """Minimise a loss by Adam on random batches; return the model and the metrics.
+
+    Source: Kingma & Ba (2015), algorithm 1.
+
+    Args:
+        key: draws the batches.
+        model: the parameters over which the loss is minimised.
+        data: arrays of n rows; a batch is some of their rows.
+        loss: maps a model and a batch to the loss and the metrics of that batch.
+        config: the optimizer's settings.
+        report: called with the updates done and the metrics of the last of them.
+    """
     schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
     optimizer = optax.adam(schedule)
+    num_rows = len(jax.tree.leaves(data)[0])
 
-    def update(state, key):
-        params, optimizer_state, texts = state
-        rows = jax.random.randint(key, (config.batch_size,), 0, len(texts.tokens))
-        batch = jax.tree.map(lambda x: x[rows], texts)
-        value, gradient = jax.value_and_grad(loss)(params, batch)
+    def update(state: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        model, optimizer_state, data = state
+        rows = jax.random.randint(key, (config.batch_size,), 0, num_rows)
+        batch = jax.tree.map(lambda x: x[rows], data)
+        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-        params = optax.apply_updates(params, updates)
-        return (params, optimizer_state, texts), value
+        return (optax.apply_updates(model, updates), optimizer_state, data), metrics
 
-    state = (params, optimizer.init(params), texts)
-    (params, _, _), losses = training.loop(
+    state = (model, optimizer.init(model), jax.tree.map(jnp.asarray, data))
+    (model, _, _), metrics = training.loop(
         key, state, update, config.num_updates, report
     )
-    return params, losses
+    return model, metrics
 
 
 def loss(params: Transformer, texts: Texts) -> Scalar:
-    """The cross-entropy of a model on texts."""
+    """Cross-entropy of a model on texts, in nats per learned token.
+
+    Source: Radford et al. (2019), section 2; Ouyang et al. (2022), section 3.5.
+    """
     hidden = hidden_states(params, texts.tokens[:, :-1])
-    return cross_entropy(next_token_log_probs(params, hidden), *texts)
+    log_probs = next_token_log_probs(params, hidden)
+    return cross_entropy(log_probs, texts.tokens, texts.weights)
 
 
 def cross_entropy(
@@ -128,10 +172,11 @@ def cross_entropy(
     tokens: Int[Array, "n T"],
     weights: Float[Array, "n T"],
 ) -> Scalar:
-    """Minus the log-probability in nats, a mean over the learned tokens of the batch.
+    """- sum_t w_t log pi(y_t | y_<t) / sum_t w_t, over the learned tokens of the batch.
 
     log_probs[:, t] are those of every token that could follow tokens[:, t].
+    Source: Radford et al. (2018), eq. 1.
     """
-    # The first token is predicted by none.
+    # The first token has no prediction.
     of_targets = at_tokens(log_probs, tokens[:, 1:])
     return -jnp.sum(of_targets * weights[:, 1:]) / jnp.sum(weights[:, 1:])

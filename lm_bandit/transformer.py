@@ -1,17 +1,17 @@
-"""A decoder-only transformer, GPT-2's architecture, of one sequence or a batch.
+"""A decoder-only transformer with the architecture of GPT-2.
 
     x = wte[tokens] + wpe[positions]
-    for each block:   x += attention(ln_1(x));   x += mlp(ln_2(x))
+    for each block:   x = x + attention(ln_1(x));   x = x + mlp(ln_2(x))
     hidden = ln_f(x),   logits = hidden @ wte.T
 
-Pre-norm, learned positions, GELU, an output layer tied to the token embedding. The
-blocks are stacked along a leading axis and read one after the other. Parameters have
-GPT-2's own names; `checkpoints.py` reads and writes them as Hugging Face stores them.
+It has pre-norm, learned positions, GELU, and an output layer tied to the token
+embedding. Parameters have GPT-2's own names; `checkpoints.py` reads and writes them in
+Hugging Face's format.
 
 One function serves training, sampling and the exact enumeration: `forward` reads n new
-tokens after `start` tokens whose keys and values are already in the cache. It is to be
-read for one sequence; leading axes *batch are as many of them, with which a CPU
-multiplies larger matrices than with `vmap`.
+tokens after `start` tokens whose keys and values are already in the cache. Read it for
+one sequence. Leading axes *batch hold more sequences: a CPU multiplies one large matrix
+faster than the many small ones of `vmap`.
 
 Source: Vaswani et al. (2017); Radford et al. (2019), section 2.3.
 Shapes: V tokens in the vocabulary, D = H heads x K, L blocks, C positions of context.
@@ -30,29 +30,33 @@ from mdp.interface.configs import require_divisor, require_positive
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """The size of a model."""
+    """Size of a model."""
 
-    num_layers: int = 2
-    num_heads: int = 2
-    d_model: int = 32  # width; a multiple of num_heads
+    num_layers: int = 2  # blocks; 12 in the smallest GPT-2
+    num_heads: int = 2  # attention heads of a block; 12 in the smallest GPT-2
+    d_model: int = 32  # width, a multiple of num_heads; 768 in the smallest GPT-2
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_positive(self, "num_layers", "num_heads", "d_model")
         require_divisor("num_heads", self.num_heads, "d_model", self.d_model)
 
 
 class LayerNorm(NamedTuple):
+    """Gain and bias of a layer normalisation."""
+
     g: Float[Array, "... D"]  # gain
     b: Float[Array, "... D"]  # bias
 
 
 class Linear(NamedTuple):
+    """Weights and biases of an affine map, x w + b."""
+
     w: Float[Array, "..."]
     b: Float[Array, "..."]
 
 
 class Block(NamedTuple):
-    """One layer; in `Transformer.h`, all of them with a leading axis L."""
+    """Parameters of one block; `Transformer.h` stacks all L along a leading axis."""
 
     ln_1: LayerNorm
     c_attn: Linear  # w [D, 3, H, K]: queries, keys and values
@@ -63,6 +67,8 @@ class Block(NamedTuple):
 
 
 class Transformer(NamedTuple):
+    """All parameters of the language model."""
+
     wte: Float[Array, "V D"]  # token embedding, and the output layer
     wpe: Float[Array, "C D"]  # position embedding
     h: Block  # the blocks, stacked
@@ -70,9 +76,10 @@ class Transformer(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """Keys and values of the tokens read so far, by position, of each block.
+    """Keys and values of the tokens read so far, in each block.
 
-    Not stacked: to write one token, all blocks would be copied.
+    A tuple with an entry per block: writing one token into a stacked array would copy
+    all blocks.
     """
 
     keys: tuple[Float[Array, "*batch H C K"], ...]
@@ -80,15 +87,19 @@ class Cache(NamedTuple):
 
     @property
     def room(self) -> int:
-        """Tokens that fit."""
+        """The number of tokens that fit into the cache, C."""
         return self.keys[0].shape[-2]
+
+
+# Keys and values of one block.
+Memory = tuple[Float[Array, "*batch H C K"], Float[Array, "*batch H C K"]]
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
 def init(
     key: Key[Array, ""], vocabulary_size: int, context: int, config: TransformerConfig
 ) -> Transformer:
-    """Random parameters: weights N(0, 1 / fan-in), residual ones scaled by 1/sqrt(2L).
+    """Return random parameters: N(0, 1 / fan-in), scaled by 1 / sqrt(2 L) in residuals.
 
     Source: Radford et al. (2019), section 2.3, for the residual scale.
     """
@@ -96,37 +107,34 @@ def init(
     K = D // H
     wte_key, wpe_key, attn_key, proj_key, fc_key, mlp_key = jax.random.split(key, 6)
 
-    def normal(key, shape, scale):
+    def normal(key: Key[Array, ""], scale: float, *shape: int) -> Float[Array, "..."]:
         return scale * jax.random.normal(key, shape)
 
-    def norm(*shape):
+    def norm(*shape: int) -> LayerNorm:
         return LayerNorm(jnp.ones(shape), jnp.zeros(shape))
 
     residual = (2 * L) ** -0.5
+    attn = normal(attn_key, D**-0.5, L, D, 3, H, K)
+    attn_proj = normal(proj_key, residual * D**-0.5, L, H, K, D)
+    fc = normal(fc_key, D**-0.5, L, D, 4 * D)
+    mlp_proj = normal(mlp_key, residual * (4 * D) ** -0.5, L, 4 * D, D)
     return Transformer(
-        wte=normal(wte_key, (vocabulary_size, D), D**-0.5),
-        wpe=normal(wpe_key, (context, D), 0.1 * D**-0.5),
+        wte=normal(wte_key, D**-0.5, vocabulary_size, D),
+        wpe=normal(wpe_key, 0.1 * D**-0.5, context, D),
         h=Block(
             ln_1=norm(L, D),
-            c_attn=Linear(
-                normal(attn_key, (L, D, 3, H, K), D**-0.5), jnp.zeros((L, 3, H, K))
-            ),
-            attn_c_proj=Linear(
-                normal(proj_key, (L, H, K, D), residual * D**-0.5), jnp.zeros((L, D))
-            ),
+            c_attn=Linear(attn, jnp.zeros((L, 3, H, K))),
+            attn_c_proj=Linear(attn_proj, jnp.zeros((L, D))),
             ln_2=norm(L, D),
-            c_fc=Linear(normal(fc_key, (L, D, 4 * D), D**-0.5), jnp.zeros((L, 4 * D))),
-            mlp_c_proj=Linear(
-                normal(mlp_key, (L, 4 * D, D), residual * (4 * D) ** -0.5),
-                jnp.zeros((L, D)),
-            ),
+            c_fc=Linear(fc, jnp.zeros((L, 4 * D))),
+            mlp_c_proj=Linear(mlp_proj, jnp.zeros((L, D))),
         ),
         ln_f=norm(D),
     )
 
 
 def require_room(params: Transformer, num_tokens: int) -> None:
-    """Refuse texts that are longer than the model's context.
+    """Raise ValueError where a text is longer than the model's context.
 
     An index beyond the last position would not fail in jax: it is read as the last.
     """
@@ -139,11 +147,22 @@ def require_room(params: Transformer, num_tokens: int) -> None:
 
 
 def empty_cache(params: Transformer, length: int, batch: tuple[int, ...] = ()) -> Cache:
-    """Room for `length` tokens; what is not yet written is never attended to."""
+    """Return a cache with room for `length` tokens; unwritten places are not read."""
     require_room(params, length)
     L, _, _, H, K = params.h.c_attn.w.shape
     zeros = jnp.zeros((*batch, H, length, K), params.wte.dtype)
     return Cache((zeros,) * L, (zeros,) * L)
+
+
+def hidden_states(
+    params: Transformer, tokens: Int[Array, "*batch n"]
+) -> Float[Array, "*batch n D"]:
+    """Hidden states of a whole sequence; the state at t has read tokens 0 .. t.
+
+    Source: Radford et al. (2019), section 2.3.
+    """
+    *batch, length = tokens.shape
+    return forward(params, tokens, empty_cache(params, length, tuple(batch)))[0]
 
 
 def forward(
@@ -155,55 +174,38 @@ def forward(
 ) -> tuple[Float[Array, "*batch m D"], Cache]:
     """Hidden states of the tokens at start .. start + n - 1, and the new cache.
 
-    Or `only` that of one token of each text: the last block is spared the others.
+    With `only`, the last block computes one token's state per text: the one at this
+    index among the n. Source: Radford et al. (2019), section 2.3.
     """
     positions = start + jnp.arange(tokens.shape[-1])
     x = params.wte[tokens] + params.wpe[positions]
-
-    after = []
-    for i, of_block in enumerate(zip(*cache, strict=True)):
+    memories = []
+    for i, memory in enumerate(zip(*cache, strict=True)):
         block = jax.tree.map(lambda w, i=i: w[i], params.h)
-        attended, written = _attention(block, _norm(block.ln_1, x), of_block, start)
-        x = x + attended
+        normed = layer_norm(block.ln_1, x)
+        memory = _remember(block, normed, memory, start)
+        x = x + attention(block, normed, memory, start)
         if only is not None and i == len(cache.keys) - 1:
             x = jnp.take_along_axis(x, only[..., None, None], axis=-2)
-        x = x + _mlp(block, _norm(block.ln_2, x))
-        after.append(written)
-    return _norm(params.ln_f, x), Cache(*zip(*after, strict=True))
+        x = x + mlp(block, layer_norm(block.ln_2, x))
+        memories.append(memory)
+    return layer_norm(params.ln_f, x), Cache(*zip(*memories, strict=True))
 
 
-def hidden_states(
-    params: Transformer, tokens: Int[Array, "*batch n"]
+def attention(
+    block: Block,
+    x: Float[Array, "*batch n D"],
+    memory: Memory,
+    start: int | Int[Array, ""],
 ) -> Float[Array, "*batch n D"]:
-    """Hidden states of a whole sequence; the one at t has read tokens 0 .. t."""
-    *batch, length = tokens.shape
-    return forward(params, tokens, empty_cache(params, length, tuple(batch)))[0]
+    """Self-attention of n tokens to those up to themselves, by H heads side by side.
 
-
-def next_token_log_probs(
-    params: Transformer,
-    hidden: Float[Array, "*n D"],
-    temperature: float | Scalar = 1.0,
-) -> Float[Array, "*n V"]:
-    """Log pi(. | the tokens read so far); below temperature 1 the likely is likelier.
-
-    A policy *has* a temperature: who samples at one must score at the same.
+    Source: Vaswani et al. (2017), section 3.2.2.
     """
-    return tempered(next_token_logits(params, hidden), temperature)
-
-
-def next_token_logits(
-    params: Transformer, hidden: Float[Array, "*n D"]
-) -> Float[Array, "*n V"]:
-    """What the output layer, tied to the embedding, says of every token."""
-    return hidden @ params.wte.T
-
-
-def tempered(
-    logits: Float[Array, "*n V"], temperature: float | Scalar
-) -> Float[Array, "*n V"]:
-    """Log pi(a) = logit_a / temperature - log sum_b exp(logit_b / temperature)."""
-    return jax.nn.log_softmax(logits / temperature)
+    keys, values = memory
+    by_head = causal_attention(_project(block, x, QUERY), keys, values, start)
+    mixed = jnp.swapaxes(by_head, -3, -2).reshape(x.shape)
+    return linear(block.attn_c_proj, mixed)
 
 
 def causal_attention(
@@ -214,7 +216,8 @@ def causal_attention(
 ) -> Float[Array, "*b n K"]:
     """softmax(q k^T / sqrt(K)) v, over the keys up to each query's own position.
 
-    The queries are those of the tokens at start .. start + n - 1.
+    The queries belong to the tokens at start .. start + n - 1.
+    Source: Vaswani et al. (2017), eq. 1 and section 3.2.3.
     """
     scores = queries @ keys.mT / keys.shape[-1] ** 0.5  # [..., n, C]
     own = start + jnp.arange(queries.shape[-2])
@@ -222,29 +225,90 @@ def causal_attention(
     return jax.nn.softmax(jnp.where(visible, scores, -jnp.inf)) @ values
 
 
-def _attention(block, x, cache, start):
-    """Self-attention of n new tokens over the cache, in which they are written."""
-    # Three products, not one to be taken apart: a quarter faster on a CPU.
-    thirds = (Linear(block.c_attn.w[:, i], block.c_attn.b[i]) for i in range(3))
-    queries, keys, values = (jnp.swapaxes(_linear(w, x), -3, -2) for w in thirds)
-    write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=-2)
-    keys, values = write(cache[0], keys), write(cache[1], values)
-    mixed = causal_attention(queries, keys, values, start)
-    mixed = jnp.swapaxes(mixed, -3, -2).reshape(x.shape)
-    return _linear(block.attn_c_proj, mixed), (keys, values)
+def mlp(block: Block, x: Float[Array, "*batch n D"]) -> Float[Array, "*batch n D"]:
+    """A hidden layer of 4 D units, GELU(x w_1 + b_1) w_2 + b_2, for each token alone.
+
+    Source: Vaswani et al. (2017), eq. 2; Hendrycks & Gimpel (2016) for GELU.
+    """
+    return linear(block.mlp_c_proj, jax.nn.gelu(linear(block.c_fc, x)))
 
 
-def _mlp(block, x):
-    return _linear(block.mlp_c_proj, jax.nn.gelu(_linear(block.c_fc, x)))
+def layer_norm(
+    norm: LayerNorm, x: Float[Array, "*n D"], epsilon: float = 1e-5
+) -> Float[Array, "*n D"]:
+    """Layer normalisation: g (x - mean) / sqrt(variance + epsilon) + b, per token.
 
-
-def _linear(linear, x):
-    """All tokens as rows of one matrix: the gradient takes half the time, on a CPU."""
-    rows = x.reshape(-1, x.shape[-1])
-    matrix = linear.w.reshape(rows.shape[1], -1)
-    return (rows @ matrix).reshape(*x.shape[:-1], *linear.b.shape) + linear.b
-
-
-def _norm(norm, x, epsilon=1e-5):
+    Source: Ba et al. (2016), eqs. 3 and 4.
+    """
     x = x - x.mean(-1, keepdims=True)
     return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + epsilon) * norm.g + norm.b
+
+
+def next_token_log_probs(
+    params: Transformer,
+    hidden: Float[Array, "*n D"],
+    temperature: float | Scalar = 1.0,
+) -> Float[Array, "*n V"]:
+    """Log pi(. | the tokens read so far), at a temperature; below 1 it is less random.
+
+    The temperature is part of the policy: sampling and scoring must use the same one.
+    """
+    return tempered(next_token_logits(params, hidden), temperature)
+
+
+def next_token_logits(
+    params: Transformer, hidden: Float[Array, "*n D"]
+) -> Float[Array, "*n V"]:
+    """Logits of the output layer, which is tied to the embedding: hidden @ wte.T.
+
+    Source: Press & Wolf (2017), section 3, on tied embeddings.
+    """
+    return hidden @ params.wte.T
+
+
+def tempered(
+    logits: Float[Array, "*n V"], temperature: float | Scalar
+) -> Float[Array, "*n V"]:
+    """Log pi(a) = logit_a / temperature - log sum_b exp(logit_b / temperature).
+
+    Source: Ackley et al. (1985), section 2; Sutton & Barto (2018), section 2.8.
+    """
+    return jax.nn.log_softmax(logits / temperature)
+
+
+# What follows is arranged for speed on a CPU.
+
+QUERY, KEY, VALUE = range(3)
+
+
+def _remember(
+    block: Block,
+    x: Float[Array, "*batch n D"],
+    memory: Memory,
+    start: int | Int[Array, ""],
+) -> Memory:
+    """Write the keys and values of n new tokens into the cache of one block."""
+    write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=-2)
+    keys, values = _project(block, x, KEY), _project(block, x, VALUE)
+    return write(memory[0], keys), write(memory[1], values)
+
+
+def _project(
+    block: Block, x: Float[Array, "*batch n D"], part: int
+) -> Float[Array, "*batch H n K"]:
+    """Queries, keys or values of all heads.
+
+    Three products are a quarter faster on a CPU than one that is split in three.
+    """
+    weights = Linear(block.c_attn.w[:, part], block.c_attn.b[part])
+    return jnp.swapaxes(linear(weights, x), -3, -2)
+
+
+def linear(layer: Linear, x: Float[Array, "*n D"]) -> Float[Array, "..."]:
+    """Affine map of each token: x w + b.
+
+    All tokens become the rows of one matrix: on a CPU this halves the gradient's time.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    matrix = layer.w.reshape(rows.shape[1], -1)
+    return (rows @ matrix).reshape(*x.shape[:-1], *layer.b.shape) + layer.b

@@ -5,14 +5,15 @@
 
 Both are `Trajectory`s of the same text, so that one set of objectives serves both. In
 the token view the score comes with the last token, the one that ends the text. Returns
-do not fade: gamma = 1.
+are not discounted: gamma = 1.
 
 The two views have the same expected gradient when whole returns are used and the terms
-of a completion are *summed*: log pi(y|x) is the sum of its tokens'. A mean over tokens
-in its place weighs short completions more, and is another objective.
+of a completion are *summed*: log pi(y|x) is the sum over its tokens. A mean over tokens
+would give short completions more weight, and is another objective.
 
 Source: Ziegler et al. (2019), eq. 2; Stiennon et al. (2020), section 3.4; Ouyang et al.
 (2022), section 3.5; Ahmadian et al. (2024), section 3, on the two views.
+Shapes: P tokens of a prompt, C of a completion, padding included.
 """
 
 import jax.numpy as jnp
@@ -30,9 +31,10 @@ def as_tokens(
     rewards: Float[Array, "C"],
     values: Float[Array, "C"],
 ) -> Trajectory:
-    """The token view: the episode is over with its last token, ended or cut off.
+    """Return the token view: one step per token; the episode ends with the last one.
 
-    One that was cut off has been paid its penalty: nothing is bootstrapped beyond it.
+    A completion that was cut off has received its penalty: it does not bootstrap.
+    Source: Ahmadian et al. (2024), section 3.
     """
     mask = completion_mask(completion)
     goes_on = jnp.append(mask[1:], 0.0)
@@ -50,9 +52,14 @@ def as_tokens(
 
 
 def as_bandit(tokens: Trajectory) -> Trajectory:
-    """The bandit view of a token view: one step, from the prompt to the whole text."""
+    """Return the bandit view of a token view: one step, from the prompt to the text.
 
-    def total(x):
+        log pi(y | x) = sum_t log pi(y_t | x, y_<t),      R = sum_t R_t
+
+    Source: Ahmadian et al. (2024), section 3.
+    """
+
+    def total(x: Float[Array, "C"]) -> Float[Array, "1"]:
         return jnp.sum(x * tokens.mask, keepdims=True)
 
     zero = jnp.zeros(1)
@@ -72,7 +79,7 @@ def as_bandit(tokens: Trajectory) -> Trajectory:
 def prefixes(
     prompt: Int[Array, "P"], completion: Int[Array, "C"]
 ) -> Int[Array, "C P+C"]:
-    """The state before each token: the text so far, and `END` where there is none."""
+    """Return the state before each token: the text so far, then `END` as padding."""
     text = jnp.concatenate([prompt, completion])
     written = prompt.shape[0] + jnp.arange(completion.shape[0])
     return jnp.where(jnp.arange(text.shape[0]) < written[:, None], text, END)
@@ -81,11 +88,13 @@ def prefixes(
 def token_weights(
     mask: Float[Array, "rows C"], over_tokens: str
 ) -> Float[Array, "rows C"]:
-    """What each token counts in the sum over its row, of which a mean is taken.
+    """Weight of each token in the sum over its row; the loss is a mean over the rows.
 
     sum             1                      log pi of a completion: the policy gradient
     sequence_mean   1 / its length         each completion counts alike (GRPO)
     token_mean      1 / the mean length    each token counts alike (as in TRL's PPO)
+
+    Source: Shao et al. (2024), eq. 3, for the mean over a sequence.
     """
     if over_tokens == "sum":
         return mask

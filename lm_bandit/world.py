@@ -5,18 +5,20 @@ Half of the prompts ask for praise and half for complaint, so that the prompt ma
     praise: the film was      ->  superb and charming
     complaint: the film was   ->  boring
 
-The ratings are those of VADER, the sentiment lexicon of Hutto & Gilbert (2014): ten
-people rated each word from -4 (extremely negative) to 4 (extremely positive).
+The ratings come from VADER, the sentiment lexicon of Hutto & Gilbert (2014): ten people
+rated each word from -4 (extremely negative) to 4 (extremely positive).
 `data/word_ratings.csv` has their raw ratings of 266 adjectives, taken from the package
 vaderSentiment 3.3.2 (MIT licence, copyright 2016 C.J. Hutto). The lexicon does not say
-who gave which rating: column 1 of two words need not be the same person. Some raters
-erred ("awful" has one +4), and some words divide them ("audacious").
+who gave which rating: column 1 of two words need not be the same person. Some ratings
+are mistakes ("awful" has one +4), and some words divide people ("audacious").
 
 Source: Hutto, C.J. & Gilbert, E.E. (2014). VADER: A Parsimonious Rule-based Model for
 Sentiment Analysis of Social Media Text. ICWSM-14.
+Shapes: k prompts of P tokens, V words in the vocabulary, R = 10 raters.
 """
 
 import csv
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +31,7 @@ END = 0  # the end-of-text token of every vocabulary here
 WORD_RATINGS = Path(__file__).parent / "data" / "word_ratings.csv"
 RATERS = 10
 
-# From common to rare, as the babble uses them.
+# From common to rare: the order in which the language uses them.
 POCKET_WORDS = (
     "good bad nice boring okay funny dull weird awful hilarious horrible wonderful "
     "charming tragic dreadful superb pathetic laughable flawless audacious"
@@ -38,7 +40,7 @@ SUBJECTS = "film food date trip".split()
 
 
 class World(NamedTuple):
-    """A vocabulary, k prompts, and what people think of the words."""
+    """A vocabulary, k prompts, and people's ratings of the words."""
 
     vocabulary: tuple[str, ...]  # token i is written vocabulary[i]; token 0 ends a text
     prompts: Int[np.ndarray, "k P"]  # tokens
@@ -48,11 +50,12 @@ class World(NamedTuple):
 
     @property
     def num_prompts(self) -> int:
+        """The number of prompts, k."""
         return len(self.prompts)
 
     @property
     def context(self) -> int:
-        """Tokens of a prompt and its completion together."""
+        """The number of tokens of a prompt and its completion together."""
         return self.prompts.shape[1] + self.completion_length
 
     @property
@@ -61,7 +64,7 @@ class World(NamedTuple):
         return np.flatnonzero(self.ratings.any(-1))
 
     def encode(self, text: str) -> Int[np.ndarray, "n"]:
-        """Tokens of a text of known words, split at white space."""
+        """Return the tokens of a text of known words, split at white space."""
         unknown = [word for word in text.split() if word not in self.vocabulary]
         if unknown:
             known = [
@@ -74,35 +77,36 @@ class World(NamedTuple):
         return np.array([self.vocabulary.index(w) for w in text.split()], np.int32)
 
     def decode(self, tokens: Int[np.ndarray, "n"]) -> str:
-        """The text up to the end-of-text token; an ellipsis where that never came."""
+        """Return the text up to its end; an ellipsis marks a text that was cut off."""
         words = [self.vocabulary[token] for token in tokens]
-        if self.vocabulary[0] in words:
-            return " ".join(words[: words.index(self.vocabulary[0])])
+        if self.vocabulary[END] in words:
+            return " ".join(words[: words.index(self.vocabulary[END])])
         return " ".join([*words, "..."])
 
 
 def pocket_world(ratings: Path = WORD_RATINGS) -> World:
-    """8 prompts, 29 words and an end of text, completions of at most 4 tokens.
+    """Return the small world: 8 prompts, 30 tokens, completions of at most 4 tokens.
 
     25,260 completions of each prompt end; 707,281 do not. Raises ValueError where the
     file of ratings is malformed, or does not rate one of the words.
     """
-    return _world(POCKET_WORDS, 4, _ratings_of(POCKET_WORDS, ratings))
+    return _world(POCKET_WORDS, 4, _ratings_of_pocket_words(ratings))
 
 
 def wide_world(ratings: Path = WORD_RATINGS) -> World:
-    """The same prompts, every rated word, completions of at most 8 tokens.
+    """Return the large world: the same prompts, every rated word, up to 8 tokens.
 
-    The pocket's words come first, then the others as the file has them. There are far
-    too many completions to enumerate: what they are worth is estimated (estimates.py).
+    The pocket world's words come first, then the others in the order of the file. There
+    are far too many completions to enumerate, so that values are estimated from samples
+    (`oracle.estimates`).
     """
-    people = _ratings_of(POCKET_WORDS, ratings)
+    people = _ratings_of_pocket_words(ratings)
     others = (word for word in people if word not in POCKET_WORDS)
     return _world((*POCKET_WORDS, *others), 8, people)
 
 
 def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
-    """The pocket or the wide world, as a command line or a checkpoint names it."""
+    """Return the world that a command line or a checkpoint calls "pocket" or "wide"."""
     if name == "pocket":
         return pocket_world(ratings)
     if name == "wide":
@@ -110,64 +114,65 @@ def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
     raise ValueError(f"world must be pocket or wide, got {name}")
 
 
-def _ratings_of(words, ratings):
-    """The file of ratings, which must hold these words."""
+def _ratings_of_pocket_words(path: Path) -> dict[str, Float[np.ndarray, "R"]]:
+    """Read a file of ratings, which must rate every word of the pocket world."""
     try:
-        people = read_word_ratings(ratings)
+        people = read_word_ratings(path)
     except OSError as error:
-        raise ValueError(f"cannot read {ratings}: {error.strerror}") from None
-    missing = [word for word in words if word not in people]
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    missing = [word for word in POCKET_WORDS if word not in people]
     if missing:
-        raise ValueError(f"{ratings.name}: expected ratings of {missing}, got none")
+        raise ValueError(f"{path.name}: expected ratings of {missing}, got none")
     return people
 
 
-def _world(words, completion_length, people):
-    """The eight prompts, and these words to complete them with."""
+def _world(
+    words: Iterable[str],
+    completion_length: int,
+    people: Mapping[str, Float[np.ndarray, "R"]],
+) -> World:
+    """Return the eight prompts with a vocabulary of these words."""
     glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
     vocabulary = ("<end>", *glue, *words)
+    prompts = [
+        [vocabulary.index(word) for word in (wish, "the", subject, "was")]
+        for wish in ("praise:", "complaint:")
+        for subject in SUBJECTS
+    ]
     unrated = np.zeros(RATERS)
-    world = World(
+    return World(
         vocabulary,
-        prompts=np.zeros((0, 4), np.int32),
+        prompts=np.array(prompts, np.int32),
         signs=np.repeat([1, -1], len(SUBJECTS)),
         ratings=np.array([people.get(word, unrated) for word in vocabulary]),
         completion_length=completion_length,
     )
-    prompts = [
-        f"{wish}: the {subject} was"
-        for wish in ("praise", "complaint")
-        for subject in SUBJECTS
-    ]
-    return world._replace(prompts=np.array([world.encode(p) for p in prompts]))
 
 
-def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, np.ndarray]:
-    """Word -> its ten raw ratings, by Hutto & Gilbert's raters (2014, MIT licence).
+def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, "R"]]:
+    """Return each word's ten raw ratings, by Hutto & Gilbert's raters (2014).
 
     Raises ValueError, naming file and line, where a line is not a word and ten whole
     numbers from -4 to 4, or a word comes twice.
     """
-    expected = f"expected a word and {RATERS} whole numbers from -4 to 4"
-    people: dict[str, np.ndarray] = {}
+    people: dict[str, Float[np.ndarray, "R"]] = {}
     with open(path, newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), start=1):
             if number == 1:
                 continue
-            where = f"{path.name}, line {number}"
+            where = f"{path.name}, line {number}: expected"
             try:
                 word, *numbers = row
                 ratings = np.array([int(x) for x in numbers], np.float64)
             except ValueError:
-                raise ValueError(
-                    f"{where}: {expected}, got {','.join(row)!r}"
-                ) from None
+                word, ratings = "", np.zeros(0)
             if not word or ratings.shape != (RATERS,) or np.abs(ratings).max() > 4:
-                raise ValueError(f"{where}: {expected}, got {','.join(row)!r}")
-            if word in people:
                 raise ValueError(
-                    f"{where}: expected each word once, got {word!r} again"
+                    f"{where} a word and {RATERS} whole numbers from -4 to 4, "
+                    f"got {','.join(row)!r}"
                 )
+            if word in people:
+                raise ValueError(f"{where} each word once, got {word!r} again")
             people[word] = ratings
     if not people:
         raise ValueError(f"{path.name}: expected at least one word, got none")
@@ -178,8 +183,9 @@ def language(world: World) -> Float[np.ndarray, "V V"]:
     """P(next word | word) of the world's language at large, a Markov chain.
 
     Any subject, any opinion, any length: "the film was good and weird and the date was
-    bad ...". A text starts from the row of `END`: half of them begin like a prompt, but
-    nobody keeps to what it asks. Four opinions in five are followed by more.
+    bad ...". A text starts from the row of `END`. Half of the texts begin like a
+    prompt, but their words do not depend on it. Four opinions in five are followed by
+    more.
     """
     praise, complaint, the, was, and_ = world.encode("praise: complaint: the was and")
     subjects, opinions = world.encode(" ".join(SUBJECTS)), world.rated
@@ -195,9 +201,9 @@ def language(world: World) -> Float[np.ndarray, "V V"]:
 
 
 def word_frequencies(world: World) -> Float[np.ndarray, "n"]:
-    """How often the language uses each rated word: in proportion to 1 / (rank + 2.7).
+    """Relative frequency of each rated word, in proportion to 1 / (rank + 2.7).
 
-    The Zipf-Mandelbrot law, with Mandelbrot's constant for English.
+    Source: the Zipf-Mandelbrot law, Mandelbrot (1953), with his constant for English.
     """
     weights = 1.0 / (1 + np.arange(len(world.rated)) + 2.7)
     return weights / weights.sum()
@@ -206,7 +212,7 @@ def word_frequencies(world: World) -> Float[np.ndarray, "n"]:
 def babble(
     rng: np.random.Generator, world: World, count: int, length: int
 ) -> Int[np.ndarray, "count length"]:
-    """Texts of the language at large, cut off at `length`, padded with `END`."""
+    """Return random texts of the language, cut off at `length`, padded with `END`."""
     cumulative = np.cumsum(language(world), axis=1)
     texts = np.full((count, length), END)
     tokens = np.full(count, END)
@@ -220,16 +226,19 @@ def babble(
 
 
 def babble_entropy(world: World, length: int) -> float:
-    """The entropy of the next word in nats, mean over the words of `babble`.
+    """Entropy of the next word in nats, a mean over the words of `babble`.
+
+        H = E[ - sum_w p(w | w') log p(w | w') ],    w' the word before
 
     No model of the language can have a lower cross-entropy than this.
+    Source: Shannon (1948), section 7, on the entropy of a Markov source.
     """
     chain = language(world)
-    surprises = -np.sum(chain * np.log(np.where(chain > 0, chain, 1.0)), axis=1)
-    at, total, words = np.zeros(len(chain)), 0.0, 0.0
-    at[END] = 1.0  # the distribution of the word before, while the text goes on
+    entropies = -np.sum(chain * np.log(np.where(chain > 0, chain, 1.0)), axis=1)
+    before, total, words = np.zeros(len(chain)), 0.0, 0.0
+    before[END] = 1.0  # the distribution of the word before, while the text goes on
     for _ in range(length):
-        total, words = total + at @ surprises, words + at.sum()
-        at = at @ chain
-        at[END] = 0.0
+        total, words = total + before @ entropies, words + before.sum()
+        before = before @ chain
+        before[END] = 0.0
     return total / words

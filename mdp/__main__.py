@@ -1,23 +1,25 @@
 """The command line: python -m mdp worlds | solve WORLD | learn WORLD.
 
-Thin: it reads the command, calls the library, and shows what came of it. With --out the
-same is written to files, each under its name only when it is complete.
+Thin: it reads the command, calls the library, and shows the results. With --out it also
+writes them to files, which appear only when they are all complete.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
 import mdp
-from mdp.interface.command_line import run
-from mdp.interface.files import write_csv, write_files
+from mdp.interface.command_line import run, write_and_name
+from mdp.interface.files import Content, csv_text, png_bytes
+from mdp.interface.progress import BarProgress
 from mdp.worlds import WORLDS, World, acted_in
 from mdp.worlds.world import cells
 
@@ -37,7 +39,6 @@ MOST_ROWS = 24  # of a table on the screen; the file has them all
 MOST_FRAMES = 20  # of an animation
 
 console = Console()
-Writers = dict[str, Callable[[Path], object]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Worlds:
     world: Positional[str | None] = None  # the one whose page to show
 
     def run(self) -> None:
-        """Print a line for each world, or one docstring."""
+        """Print a line for each world, or the docstring of one."""
         if self.world is not None:
             page = mdp.worlds.find(self.world).make.__doc__
             console.print(page, markup=False, highlight=False)
@@ -66,11 +67,11 @@ class Solve:
 
     world: Positional[str]  # its name, as listed by `python -m mdp worlds`
     method: Literal[*METHODS] = "value_iteration"  # how to solve it
-    discount: float | None = None  # gamma in [0, 1]; as the world has it, unless given
+    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
     out: Path | None = None  # a directory for a table, pictures and an animation
 
     def run(self) -> None:
-        """Print what was found, and write it if asked to."""
+        """Print the solution, and write it if --out is given."""
         world, model = _make(self.world, self.discount)
         solution = METHODS[self.method](model)
         if not solution.converged:
@@ -78,56 +79,61 @@ class Solve:
                 f"{world.name} must have finite values, got some that still change "
                 f"after {len(solution.residuals)} sweeps: try a --discount below 1"
             )
-        shown = acted_in(model)
-        values = np.where(shown, solution.values, np.nan)
-        policy = np.where(shown[:, None], solution.policy, 0.0)
-        _show_solution(world, values, policy)
         start = f"value of the start {model.start @ solution.values:.6g}"
+        # Values of nan and rows of zeros are left out of tables and pictures.
+        shown = acted_in(model)
+        solution = solution._replace(
+            values=np.where(shown, solution.values, np.nan),
+            policy=np.where(shown[:, None], solution.policy, 0.0),
+        )
+        _show_solution(world, solution)
         console.print(f"{self.method}: {len(solution.residuals)} rounds, {start}")
         if self.out is not None:
-            _write(self.out, self._files(world, model, values, policy, solution))
+            write_and_name(console, self.out, self._files(world, model, solution))
 
-    def _files(self, world, model, values, policy, solution) -> Writers:
-        # Only here, as it takes a while to import.
+    def _files(
+        self, world: World, model: mdp.MDP, solution: mdp.Solution
+    ) -> dict[str, Content]:
+        # Only here, because it takes a while to import.
         from mdp import plots
 
-        names = world.actions, world.drawing, world.states
-        picture = plots.draw_solution(values, policy, *names)[0]
+        picture, _ = plots.draw_solution(
+            solution.values, solution.policy, world.actions, world.drawing, world.states
+        )
         residuals = plots.plot_residuals({self.method: solution.residuals})
-        table = [("state", "value", "best actions"), *_rows(world, values, policy)]
-        files = {
-            f"{world.name}.csv": lambda path: write_csv(path, table),
-            f"{world.name}.png": _saver(picture),
-            f"{world.name}_residuals.png": _saver(residuals),
+        table = [("state", "value", "best actions"), *_rows(world, solution)]
+        files: dict[str, Content] = {
+            f"{world.name}.csv": csv_text(table),
+            f"{world.name}.png": png_bytes(picture.figure),
+            f"{world.name}_residuals.png": png_bytes(residuals.figure),
         }
         if world.drawing:
             sweeps = [np.zeros(model.num_states)]
             while len(sweeps) <= min(MOST_FRAMES, len(solution.residuals)):
                 sweeps.append(mdp.optimality_backup(model, sweeps[-1]))
-            sweeps = np.where(np.isnan(values), np.nan, sweeps)
-            files[f"{world.name}_sweeps.html"] = lambda path: path.write_text(
-                plots.animate_sweeps(sweeps, world.drawing).to_jshtml(), "utf-8"
-            )
+            shown = np.where(np.isnan(solution.values), np.nan, sweeps)
+            page = plots.animate_sweeps(shown, world.drawing).to_jshtml()
+            files[f"{world.name}_sweeps.html"] = page
         return files
 
 
 @dataclass(frozen=True)
 class Learn:
-    """Learn what to do in a world from samples, and compare with the exact optimum."""
+    """Learn to act in a world from samples, and compare with the exact optimum."""
 
     world: Positional[str]  # its name, as listed by `python -m mdp worlds`
-    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")  # who learns
-    seeds: int = 20  # independent learners of each
+    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")  # to run
+    seeds: int = 20  # independent learners for each algorithm
     seed: int = 0  # of the random numbers of all of them
     window: int = 20  # episodes over which returns are averaged in the picture
-    discount: float | None = None  # gamma in [0, 1]; as the world has it, unless given
+    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
     out: Path | None = None  # a directory for the returns and their picture
     control: Annotated[mdp.ControlConfig, OmitArgPrefixes] = field(
         default_factory=mdp.ControlConfig
     )
 
     def run(self) -> None:
-        """Print how far each algorithm came, and write the curves if asked to."""
+        """Print the returns of each algorithm, and write the curves if asked to."""
         most = self.control.num_episodes
         if not 1 <= self.window <= most:
             raise ValueError(f"--window must be in 1..{most}, got {self.window}")
@@ -137,41 +143,51 @@ class Learn:
         solution = mdp.policy_iteration(model)
         optimum = float(model.start @ solution.values)
         returns, rows = {}, []
-        for name in self.algorithms:
-            with console.status(f"{name}: {self.seeds} learners"):
-                returns[name] = mdp.learn_many(
-                    np.random.default_rng(self.seed),
-                    model,
-                    self.control,
-                    ALGORITHMS[name],
-                    self.seeds,
-                ).returns
-            last = returns[name][:, -self.window :].mean(1)
-            error = 1.96 * last.std(ddof=1) / np.sqrt(len(last)) if len(last) > 1 else 0
-            rows.append((name, f"{last.mean():.4g} ± {error:.2g}", f"{optimum:.4g}"))
+        progress = BarProgress(console)
+        with progress.shown():
+            for name in self.algorithms:
+                with progress.stage(name, self.seeds) as report:
+                    rng, algorithm = np.random.default_rng(self.seed), ALGORITHMS[name]
+                    learned = mdp.learn_many(
+                        rng, model, self.control, algorithm, self.seeds
+                    )
+                    report(self.seeds)
+                returns[name] = learned.returns
+                last = learned.returns[:, -self.window :].mean(1)
+                error = (
+                    1.96 * last.std(ddof=1) / np.sqrt(len(last)) if len(last) > 1 else 0
+                )
+                rows.append(
+                    (name, f"{last.mean():.4g} ± {error:.2g}", f"{optimum:.4g}")
+                )
         recent = f"return, last {self.window} episodes"
         _show(Table("algorithm", recent, "optimum", box=None), rows)
         if self.out is not None:
-            _write(self.out, self._files(world, returns, optimum))
+            write_and_name(console, self.out, self._files(world, returns, optimum))
 
-    def _files(self, world, returns, optimum) -> Writers:
-        # Only here, as it takes a while to import.
+    def _files(
+        self,
+        world: World,
+        returns: dict[str, Float[np.ndarray, "learners episodes"]],
+        optimum: float,
+    ) -> dict[str, Content]:
+        # Only here, because it takes a while to import.
         from mdp import plots
 
         curves = plots.plot_learning(returns, optimum, self.window)
         curves.set_title(f"{world.name}, {self.seeds} learners each")
-        rows = [("algorithm", "learner", "episode", "return")]
-        for name, lived in returns.items():
-            for learner, episode in np.ndindex(lived.shape):
-                rows.append((name, learner, episode + 1, lived[learner, episode]))
+        rows: list[tuple] = [("algorithm", "learner", "episode", "return")]
+        for name, table in returns.items():
+            for (learner, episode), value in np.ndenumerate(table):
+                rows.append((name, learner, episode + 1, value))
         return {
-            f"{world.name}_learning.csv": lambda path: write_csv(path, rows),
-            f"{world.name}_learning.png": _saver(curves),
+            f"{world.name}_learning.csv": csv_text(rows),
+            f"{world.name}_learning.png": png_bytes(curves.figure),
         }
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run a command; 0, or 2 after one clear line on what cannot be done."""
+    """Run a command; return 0, or 2 after one line about a mistake."""
     commands = Worlds | Solve | Learn
     return run(commands, args, "python -m mdp", "Finite MDPs, solved and learned.")
 
@@ -182,45 +198,37 @@ def _make(name: str, discount: float | None) -> tuple[World, mdp.MDP]:
     return world, model if discount is None else model.with_discount(discount)
 
 
-def _rows(world: World, values, policy) -> list[tuple[str, str, str]]:
-    """State, value and best actions, by name, of every state that is acted in."""
+def _rows(world: World, solution: mdp.Solution) -> list[tuple[str, str, str]]:
+    """Return state, value and best actions, by name, for every finite value."""
+    values = solution.values
     names = world.states or [str(s) for s in range(len(values))]
-    best = [" ".join(compress(world.actions, row)) for row in policy > 0]
-    acted = np.flatnonzero(np.isfinite(values))
+    best = [" ".join(compress(world.actions, row)) for row in solution.policy > 0]
+    acted = np.flatnonzero(np.isfinite(values)).tolist()
     return [(names[s], f"{values[s]:.6g}", best[s]) for s in acted]
 
 
-def _show_solution(world: World, values, policy) -> None:
-    """The values and the best actions, laid out as the grid is, or state by state."""
+def _show_solution(world: World, solution: mdp.Solution) -> None:
+    """Print the values and the best actions, as a small grid or state by state."""
     if world.drawing and len(world.drawing[0]) <= 12:
-        numbers = [f"{value:.4g}" for value in values]
-        arrows = ["".join(compress(world.actions, row)) for row in policy > 0]
+        numbers = [f"{value:.4g}" for value in solution.values]
+        arrows = ["".join(compress(world.actions, row)) for row in solution.policy > 0]
         for texts in (numbers, arrows):
             grid = [list(letters) for letters in world.drawing]
             for (row, column), s in cells(world.drawing).items():
-                if np.isfinite(values[s]):
+                if np.isfinite(solution.values[s]):
                     grid[row][column] = texts[s]
             _show(Table.grid(padding=(0, 2)), grid)
         return
-    rows = _rows(world, values, policy)
+    rows = _rows(world, solution)
     _show(Table("state", "value", "best actions", box=None), rows[:MOST_ROWS])
     if len(rows) > MOST_ROWS:
         console.print(f"... and {len(rows) - MOST_ROWS} more: see --out DIR")
 
 
-def _show(table: Table, rows: Iterable[Sequence[str]]) -> None:
+def _show(table: Table, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table, "", highlight=False)
-
-
-def _saver(axes) -> Callable[[Path], object]:
-    return lambda path: axes.figure.savefig(path, dpi=150)
-
-
-def _write(directory: Path, files: Writers) -> None:
-    for path in write_files(directory, files):
-        console.print(f"wrote {path}", highlight=False)
 
 
 if __name__ == "__main__":

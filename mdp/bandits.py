@@ -1,4 +1,4 @@
-"""Bandits: k arms and a single state. What is left is to explore, and to exploit.
+"""Bandits: k arms and a single state, where the agent must explore and exploit.
 
     action values    Q(A)  <-  Q(A) + alpha [ R - Q(A) ],   then choose by Q:
         epsilon-greedy    the best arm, or with probability epsilon any
@@ -7,12 +7,12 @@
     preferences      H(a)  <-  H(a) + alpha (R - baseline) ( [a = A] - pi(a) ),
         gradient          then draw from pi = softmax(H)
 
-The last one learns a policy and no values. It is gradient ascent on the expected reward
-by samples, and the ancestor of everything on the two floors above this one: REINFORCE
-is the same line for many states, and so is the tuning of a language model.
+The last one learns a policy and no values. It is stochastic gradient ascent on the
+expected reward, and the ancestor of all algorithms on the two floors above: REINFORCE
+is the same line for many states, and for the tuning of a language model.
 
-Every function here plays many runs side by side, each with arms of its own, as an
-average over runs is what shows which way of playing is better.
+Every function here plays many runs side by side, each with arms of its own. Only an
+average over runs shows which algorithm is better.
 
 Source: Sutton & Barto (2018), chapter 2.  Shapes: N runs, A arms, T steps.
 """
@@ -27,26 +27,29 @@ from jaxtyping import Bool, Float, Int
 from mdp.configs import schedule
 from mdp.sampling import epsilon_greedy
 
+Estimates = Float[np.ndarray, "N A"]
+Counts = Int[np.ndarray, "N A"]
+
 
 @dataclass(frozen=True)
 class BanditConfig:
-    """How to play by action values, epsilon-greedily or by UCB."""
+    """Numbers of the algorithms with action values: epsilon-greedy and UCB."""
 
     num_steps: int = 1000
     step_size: float = 1.0  # alpha, at the first pull of an arm
     step_size_decay: float = 1.0  # alpha shrinks as 1 / n^decay: with 1, Q averages
     exploration: float = 0.1  # epsilon-greedy: epsilon
-    initial_value: float = 0.0  # of Q; optimistic if it is above all rewards
-    confidence: float = 2.0  # UCB: c, the weight of not knowing
+    initial_value: float = 0.0  # Q of every arm at the beginning; optimistic if high
+    confidence: float = 2.0  # UCB: c, the weight of the uncertainty
 
 
 @dataclass(frozen=True)
 class GradientBanditConfig:
-    """How to play by preferences."""
+    """Numbers of the gradient bandit, which learns preferences."""
 
     num_steps: int = 1000
     step_size: float = 0.1  # alpha
-    baseline: bool = True  # compare a reward with the average of those before it?
+    baseline: bool = True  # compare a reward with the average of earlier ones?
 
 
 DEFAULT = BanditConfig()
@@ -54,12 +57,12 @@ GRADIENT_DEFAULT = GradientBanditConfig()
 
 
 class Played(NamedTuple):
-    """What was pulled and earned, and what is believed in the end."""
+    """The history of many runs, and what each has learned in the end."""
 
     actions: Int[np.ndarray, "N T"]  # A_t
-    rewards: Float[np.ndarray, "N T"]  # R_t, what the pull at t earned
-    optimal: Bool[np.ndarray, "N T"]  # was A_t the best arm?
-    estimates: Float[np.ndarray, "N A"]  # Q or, of the gradient bandit, H
+    rewards: Float[np.ndarray, "N T"]  # R_t, the reward of the pull at t
+    optimal: Bool[np.ndarray, "N T"]  # True where A_t was the best arm
+    estimates: Float[np.ndarray, "N A"]  # Q, or H for the gradient bandit
 
 
 def ten_armed_testbed(
@@ -68,10 +71,11 @@ def ten_armed_testbed(
     num_arms: int = 10,
     mean: float = 0.0,
 ) -> Float[np.ndarray, "N A"]:
-    """What the arms are worth in each run: q*(a) ~ N(mean, 1).
+    """Return the expected reward of each arm in each run, drawn from N(mean, 1).
 
-    A pull of arm a then earns R ~ N(q*(a), 1). Of ten arms the best is worth mean +
-    1.5388 on average. Source: S&B section 2.3; for figure 2.5 the mean is 4.
+    A pull of arm a then earns R ~ N(q*(a), 1). The best of ten arms has q* = mean +
+    1.5388 on average. Source: Sutton & Barto (2018), section 2.3; figure 2.5 uses mean
+    4.
     """
     return rng.normal(mean, 1.0, (num_runs, num_arms))
 
@@ -81,15 +85,16 @@ def epsilon_greedy_bandit(
     arms: Float[np.ndarray, "N A"],
     config: BanditConfig = DEFAULT,
 ) -> Played:
-    """Pull the arm that seems best, or with probability epsilon any.
+    """Play epsilon-greedily: the arm with the largest estimate, or at times any arm.
 
     With `exploration` 0, `initial_value` 5 and a constant step size of 0.1 this is the
-    optimistic player: disappointed by every arm it tries, it soon has tried them all.
-    Source: S&B section 2.4, a simple bandit algorithm; section 2.6 for the optimism.
+    optimistic algorithm: every arm it tries falls below 5, so it soon has tried all.
+    Source: Sutton & Barto (2018), section 2.4, a simple bandit algorithm; section 2.6
+    for optimistic initial values.
     """
     available = np.ones(arms.shape, bool)
 
-    def policy(estimates, counts, t):
+    def policy(estimates: Estimates, counts: Counts, t: int) -> Estimates:
         return epsilon_greedy(estimates, available, config.exploration)
 
     return _play_by_values(rng, arms, config, policy)
@@ -100,12 +105,12 @@ def ucb_bandit(
     arms: Float[np.ndarray, "N A"],
     config: BanditConfig = DEFAULT,
 ) -> Played:
-    """Pull the arm that could be best, given how little is known about it.
+    """Play by UCB: the arm with the largest upper confidence bound.
 
-    Source: S&B section 2.7.
+    Source: Sutton & Barto (2018), section 2.7.
     """
 
-    def policy(estimates, counts, t):
+    def policy(estimates: Estimates, counts: Counts, t: int) -> Estimates:
         scores = ucb_scores(estimates, counts, t, config.confidence)
         best = scores == scores.max(-1, keepdims=True)
         return best / best.sum(-1, keepdims=True)
@@ -118,10 +123,11 @@ def gradient_bandit(
     arms: Float[np.ndarray, "N A"],
     config: GradientBanditConfig = GRADIENT_DEFAULT,
 ) -> Played:
-    """Learn how much to prefer each arm, and pull by softmax(H).
+    """Play by softmax(H), and learn the preferences H by stochastic gradient ascent.
 
-    The baseline is the average of the rewards before this one; at the first step it is
-    that reward itself, from which nothing can be learned yet. Source: S&B section 2.8.
+    The baseline is the average of the earlier rewards. At the first step it is the
+    reward itself, so that this step changes nothing.
+    Source: Sutton & Barto (2018), section 2.8.
     """
     preferences = np.zeros(arms.shape)
     baseline = np.zeros(len(arms))
@@ -145,9 +151,12 @@ def ucb_scores(
     t: int,
     confidence: float,
 ) -> Float[np.ndarray, "*runs A"]:
-    """How good each arm might be: Q(a) + c sqrt( ln t / N(a) ), infinite if N(a) = 0.
+    """Return the upper confidence bound of each arm; infinite if N(a) = 0.
 
-    N(a) counts the pulls of a before this one, the t-th of all. Source: S&B eq. 2.10.
+        Q(a) + c sqrt( ln t / N(a) )
+
+    N(a) counts the pulls of a before this one, which is the t-th of all.
+    Source: Sutton & Barto (2018), eq. 2.10.
     """
     bonus = confidence * np.sqrt(np.log(t) / np.maximum(counts, 1))
     return np.where(counts == 0, np.inf, estimates + bonus)
@@ -160,12 +169,12 @@ def gradient_bandit_step(
     baseline: Float[np.ndarray, "*runs"],
     step_size: float,
 ) -> Float[np.ndarray, "*runs A"]:
-    """The preferences after a pull: for the arm, if it earned more than the baseline.
+    """Return the preferences after a pull: an arm above the baseline gains.
 
         H(a)  <-  H(a) + alpha (R - baseline) ( [a = A] - pi(a) ),   pi = softmax(H)
 
-    On average over A and R this is alpha times the gradient of the expected reward,
-    whatever the baseline. Source: S&B eq. 2.12.
+    On average over A and R the step is alpha times the gradient of the expected reward,
+    for any baseline. Source: Sutton & Barto (2018), eq. 2.12.
     """
     num_arms = preferences.shape[-1]
     chosen = actions[..., None] == np.arange(num_arms)
@@ -174,7 +183,7 @@ def gradient_bandit_step(
 
 
 def softmax(preferences: Float[np.ndarray, "*runs A"]) -> Float[np.ndarray, "*runs A"]:
-    """pi(a) = exp H(a) / sum_b exp H(b).  S&B eq. 2.11."""
+    """Return pi(a) = exp H(a) / sum_b exp H(b). Source: S&B (2018), eq. 2.11."""
     # Only differences matter, and exp of a large number overflows.
     weights = np.exp(preferences - preferences.max(-1, keepdims=True))
     return weights / weights.sum(-1, keepdims=True)
@@ -185,7 +194,7 @@ def pull(
     arms: Float[np.ndarray, "N A"],
     policy: Float[np.ndarray, "N A"],
 ) -> tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N"]]:
-    """An arm drawn from the policy of each run, and R ~ N(q*(A), 1)."""
+    """Return an arm A drawn from the policy of each run, and R ~ N(q*(A), 1)."""
     ends = policy.cumsum(-1)
     points = rng.random((len(arms), 1)) * ends[:, -1:]
     actions = (ends <= points).sum(-1)
@@ -196,9 +205,14 @@ def _play_by_values(
     rng: np.random.Generator,
     arms: Float[np.ndarray, "N A"],
     config: BanditConfig,
-    policy: Callable[..., Float[np.ndarray, "N A"]],
+    policy: Callable[[Estimates, Counts, int], Estimates],
 ) -> Played:
-    """Choose by the estimates Q and the counts N, and learn Q."""
+    """Play by a policy of the estimates Q and the counts N, and learn Q.
+
+        Q(A)  <-  Q(A) + alpha [ R - Q(A) ]
+
+    Source: Sutton & Barto (2018), eq. 2.5.
+    """
     runs = np.arange(len(arms))
     estimates = np.full(arms.shape, float(config.initial_value))
     counts = np.zeros(arms.shape, int)
@@ -213,7 +227,11 @@ def _play_by_values(
     return _played(arms, history, estimates)
 
 
-def _played(arms, history, estimates) -> Played:
-    """The history with runs before steps, and whether the best arm was pulled."""
+def _played(
+    arms: Float[np.ndarray, "N A"],
+    history: list[tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N"]]],
+    estimates: Float[np.ndarray, "N A"],
+) -> Played:
+    """Return the history with runs before steps, and where the best arm was pulled."""
     actions, rewards = (np.stack(field, axis=1) for field in zip(*history, strict=True))
     return Played(actions, rewards, actions == arms.argmax(-1)[:, None], estimates)

@@ -33,15 +33,15 @@ def require(
 
 
 def require_range(
-    config: Any, name: str, lowest: float | int, highest: float | int = np.inf
+    config: Any, lowest: float | int, highest: float | int, *names: str
 ) -> None:
-    """Raise ValueError unless a field of a config is in the range, ends included."""
-    value = getattr(config, name)
-    if not lowest <= value <= highest:
-        expected = (
-            f"at least {lowest}" if highest == np.inf else f"in [{lowest}, {highest}]"
-        )
-        raise ValueError(f"{name} must be {expected}, got {value}")
+    """Raise ValueError at the first field that is not in the range, ends included."""
+    inside = f"in [{lowest}, {highest}]"
+    expected = f"at least {lowest}" if highest == np.inf else inside
+    for name in names:
+        value = getattr(config, name)
+        if not lowest <= value <= highest:
+            raise ValueError(f"{name} must be {expected}, got {value}")
 
 
 def require_distributions(

@@ -1,12 +1,12 @@
-"""To and from Gymnasium: solve its worlds exactly, and train its agents on ours.
+"""Conversion to and from Gymnasium: solve its worlds, train its agents on ours.
 
     lake = from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.99)
     env = to_gymnasium(mdp.worlds.gambler())
 
-Gymnasium keeps gamma with the agent; here it stands in the table. Going there it is
-left behind, coming back it is asked for. What passes both ways is `terminated`, a
-discount of 0. A time limit is no ending: `TimeLimit` cuts an episode off, and the MDP
-of a wrapped environment is that of the environment inside.
+Gymnasium leaves gamma to the agent; here it is in the table. So `from_gymnasium` takes
+a discount, and `to_gymnasium` drops it. Both directions keep `terminated`, a discount
+of 0. A time limit is no ending: `TimeLimit` cuts an episode off, and the MDP of a
+wrapped environment is that of the environment inside.
 
 Needs the extra: pip install "bellman-to-rlhf[gym]".
 """
@@ -28,22 +28,23 @@ except ModuleNotFoundError as missing:
 
 
 def from_gymnasium(env: gymnasium.Env, discount: float) -> MDP:
-    """The MDP of an environment that carries its table of outcomes as `P`.
+    """Return the MDP of an environment that carries its table of outcomes as `P`.
 
-    So do FrozenLake, CliffWalking and Taxi, in all their variants but one: a fickle
-    passenger changes her mind by a rule that is not in the table.
+    FrozenLake, CliffWalking and Taxi have one, in all their variants but one: a fickle
+    passenger changes her destination by a rule that is not in the table.
 
-    The table says which *outcomes* end the episode, and not which states are terminal.
-    A state is taken to be so if others lead to it, always by an outcome that ends the
-    episode, and no episode starts in it: nobody acts there, and its own row (Gymnasium
-    lets one walk out of the cliff's goal) becomes that of a terminal state.
+    The table says which *outcomes* end the episode, but not which states are terminal.
+    A state counts as terminal if other states lead to it, always by an outcome that
+    ends the episode, and no episode starts in it. No agent acts there, so its own row
+    (in Gymnasium one can walk out of the cliff's goal) becomes that of a terminal
+    state.
 
     Args:
         env: wrapped or not; wrappers are taken off.
         discount: gamma, in [0, 1].
 
     Raises:
-        ValueError: there is no such table, or it is not the truth.
+        ValueError: there is no such table, or it leaves out a rule of the world.
     """
     env = env.unwrapped
     name = type(env).__name__
@@ -52,20 +53,20 @@ def from_gymnasium(env: gymnasium.Env, discount: float) -> MDP:
     if getattr(env, "fickle_passenger", False):
         raise ValueError(
             "env must be described by its table P, got a Taxi with fickle_passenger, "
-            "whose change of mind is not in it"
+            "whose change of destination is not in it"
         )
     start = getattr(env, "initial_state_distrib", None)
-    # Where it may start is not known, a terminal state cannot be told. Nothing is lost:
-    # what ends the episode has discount 0 all the same.
+    # Without start states, terminal states cannot be recognised. Nothing is lost: an
+    # outcome that ends the episode has discount 0 anyway.
     terminal = () if start is None else _never_acted_in(env.P, start)
     return from_outcomes(env.P, discount, terminal=terminal, start=start)
 
 
 def to_gymnasium(mdp: MDP) -> "TabularEnv":
-    """The MDP as an environment, for agents written for Gymnasium.
+    """Return the MDP as an environment, for agents written for Gymnasium.
 
     Raises:
-        ValueError: outcomes have several discounts, which Gymnasium has no place for.
+        ValueError: outcomes have several discounts; Gymnasium has no place for them.
     """
     return TabularEnv(mdp)
 
@@ -75,17 +76,17 @@ class TabularEnv(gymnasium.Env):
 
     `P` and `initial_state_distrib` are named as in Gymnasium's own tabular
     environments. `info["action_mask"]` is 1 for the actions that are available, and
-    fits `action_space.sample(mask)`. An agent that does not look at it may take any
-    action: one that is not available does what the first available one does, so that
-    nothing can be won or lost by it, and v* is the same.
+    fits `action_space.sample(mask)`. An agent may ignore the mask: an action that is
+    not available does the same as the first available one, so that v* is unchanged.
 
-    It never truncates; for a task that goes on for ever, wrap it in
+    It never truncates. For a task that goes on for ever, wrap it in
     `gymnasium.wrappers.TimeLimit`.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own convention)
 
     def __init__(self, mdp: MDP) -> None:
+        """Check the discounts, and declare the spaces of states and actions."""
         discounts = np.unique(mdp.discounts[(mdp.probs > 0) & (mdp.discounts > 0)])
         if len(discounts) > 1:
             got = ", ".join(f"{discount:g}" for discount in discounts)
@@ -98,11 +99,11 @@ class TabularEnv(gymnasium.Env):
 
     @property
     def P(self) -> dict[int, dict[int, list[tuple[float, int, float, bool]]]]:
-        """The table as Gymnasium writes it; actions that are not available are absent.
+        """Table of outcomes in Gymnasium's form, without unavailable actions.
 
         P[s][a] = [(probability, next_state, reward, terminated), ...]
         """
-        table = {s: {} for s in range(self.mdp.num_states)}
+        table: dict[int, dict] = {s: {} for s in range(self.mdp.num_states)}
         for s, a in np.argwhere(self.mdp.available):
             row = zip(*(field[s, a].tolist() for field in self.mdp[:4]), strict=True)
             table[int(s)][int(a)] = [
@@ -142,7 +143,7 @@ class TabularEnv(gymnasium.Env):
 def _never_acted_in(
     table: dict, start: Float[np.ndarray, "S"]
 ) -> Int[np.ndarray, "terminal"]:
-    """The states that others lead to, but only to end the episode, and no start."""
+    """Return the states that are only ever entered by an end of the episode."""
     outcomes, num_states = checked_outcomes(table)
     ends, acted_in = np.zeros((2, num_states), bool)
     acted_in[: len(start)] = np.asarray(start) > 0

@@ -37,6 +37,8 @@ from mdp.checks import (
 # and grad) in policy_gradient, and mdp never imports jax.
 Array = Any
 
+Outcome = tuple[float, int, float, bool]  # probability, next state, reward, terminated
+
 
 class MDP(NamedTuple):
     """A finite MDP: p(s', r | s, a) as a table of B outcomes for each pair (s, a).
@@ -150,15 +152,15 @@ def from_arrays(
     possible = transitions > 0
     branching = max(1, possible.sum(-1).max())
     next_states = np.argsort(~possible, axis=-1, kind="stable")[..., :branching]
-    return _assemble(
-        np.take_along_axis(transitions, next_states, -1),
-        next_states,
-        np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
-        np.full(next_states.shape, checked_discount(discount)),
-        available,
-        is_terminal,
-        start,
+    mdp = MDP(
+        probs=np.take_along_axis(transitions, next_states, -1),
+        next_states=next_states,
+        rewards=np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
+        discounts=np.full(next_states.shape, checked_discount(discount)),
+        available=available,
+        start=distribution_over_states(start, default=~is_terminal),
     )
+    return _with_ends(mdp, is_terminal)
 
 
 def from_outcomes(
@@ -195,9 +197,9 @@ def from_outcomes(
         rewards[s, a, b], discounts[s, a, b] = reward, 0.0 if terminated else discount
         available[s, a] = True
     is_terminal = states_mask(terminal, "terminal", num_states)
-    return _assemble(
-        probs, next_states, rewards, discounts, available, is_terminal, start
-    )
+    distribution = distribution_over_states(start, default=~is_terminal)
+    mdp = MDP(probs, next_states, rewards, discounts, available, distribution)
+    return _with_ends(mdp, is_terminal)
 
 
 def validate(mdp: MDP) -> MDP:
@@ -224,28 +226,19 @@ def validate(mdp: MDP) -> MDP:
     return mdp
 
 
-def _assemble(
-    probs: Float[np.ndarray, "S A B"],
-    next_states: Int[np.ndarray, "S A B"],
-    rewards: Float[np.ndarray, "S A B"],
-    discounts: Float[np.ndarray, "S A B"],
-    available: Bool[np.ndarray, "S A"],
-    is_terminal: Bool[np.ndarray, "S"],
-    start: ArrayLike | None,
-) -> MDP:
+def _with_ends(mdp: MDP, is_terminal: Bool[np.ndarray, "S"]) -> MDP:
     """Write the rows of terminal states, clear the padding, and check the result."""
-    state = np.arange(len(probs))[:, None, None]
+    state = np.arange(mdp.num_states)[:, None, None]
     at_end = is_terminal[:, None, None]
-    probs = np.where(at_end, np.arange(probs.shape[-1]) == 0, probs)
-    next_states = np.where(at_end | (probs == 0), state, next_states)
+    probs = np.where(at_end, np.arange(mdp.probs.shape[-1]) == 0, mdp.probs)
+    next_states = np.where(at_end | (probs == 0), state, mdp.next_states)
     enters_end = np.isin(next_states, np.flatnonzero(is_terminal))
-    mdp = MDP(
+    mdp = mdp._replace(
         probs=probs,
         next_states=next_states,
-        rewards=np.where(at_end | (probs == 0), 0.0, rewards),
-        discounts=np.where(enters_end | (probs == 0), 0.0, discounts),
+        rewards=np.where(at_end | (probs == 0), 0.0, mdp.rewards),
+        discounts=np.where(enters_end | (probs == 0), 0.0, mdp.discounts),
         # In a terminal state every action does the same: it stays there.
-        available=available | is_terminal[:, None],
-        start=distribution_over_states(start, default=~is_terminal),
+        available=mdp.available | is_terminal[:, None],
     )
     return validate(mdp)

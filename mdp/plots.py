@@ -1,48 +1,150 @@
-"""Pictures: arrays in, matplotlib's Axes out. Showing and saving is up to the caller.
+"""Pictures: arrays in, matplotlib's Axes out. The caller shows or saves them.
 
     draw_values, draw_policy, draw_path    on a grid: heat map, arrows, a line
     animate_sweeps                         a heat map, sweep by sweep
-    plot_values, plot_policy               of states of any kind
-    draw_solution                          values and policy together, as fits
-    plot_residuals, plot_learning          how a solver settles, how learners learn
+    plot_values, plot_policy               by state, for any kind of states
+    draw_solution                          values and policy together
+    plot_residuals, plot_learning          residuals of solvers, returns of learners
 
-The first four are in mdp.worlds.plots. As there, a value of NaN and a row of zeros in a
-policy stand for a state that is of no concern.
+A grid is given by its `drawing`, a letter a cell, # for a wall (see mdp.worlds.world).
+A value of NaN, and a row of zeros in a policy, mark a state that is left out.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 
-from mdp.worlds.plots import (
-    EDGE,
-    INK,
-    animate_sweeps,
-    draw_path,
-    draw_policy,
-    draw_values,
-    number_format,
-)
-from mdp.worlds.world import Drawing
+from mdp.worlds.world import MOVES, WALL, Cell, Drawing, cells
 
-__all__ = [
-    "animate_sweeps",
-    "draw_path",
-    "draw_policy",
-    "draw_solution",
-    "draw_values",
-    "plot_learning",
-    "plot_policy",
-    "plot_residuals",
-    "plot_values",
-]
+# The heat map keeps its order for every kind of eye, and in grey.
+COLORMAP, ARROWS, PATH = "viridis", "#0072B2", "#D55E00"
+INK, EDGE, OVER, STONE = "#22222a", "#c9c9c6", "#e6e6e3", "#4a4a55"
 
-# Okabe & Ito (2008), "Color universal design": told apart by every kind of eye.
+# Okabe & Ito (2008), "Color universal design": every kind of eye can tell them apart.
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", (0, (3, 1, 1, 1, 1, 1)))
+
+# More cells than this have no room for numbers: a colour bar shows the values.
+MOST_NUMBERS = 130
+
+
+def draw_values(
+    values: Float[np.ndarray, "S"],
+    drawing: Drawing,
+    ax: Axes | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+) -> Axes:
+    """Draw values as a heat map with numbers; `limits` fix the ends of its scale."""
+    ax = _grid(drawing, ax)
+    known = values[np.isfinite(values)]
+    low, high = limits or (known.min(), known.max())
+    norm = Normalize(low, high if high > low else low + 1)
+    heat = np.full((len(drawing), len(drawing[0])), np.nan)
+    for cell, state in cells(drawing).items():
+        heat[cell] = values[state]
+    image = ax.imshow(heat, norm=norm, cmap=COLORMAP, zorder=0)
+    many = heat.size > MOST_NUMBERS
+    if many:
+        ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    written = _number_format(np.array([*known, low, high]))
+    for cell, state in cells(drawing).items():
+        if np.isnan(values[state]):
+            _leave_out(ax, drawing, cell)
+        elif not many:
+            ink = INK if norm(values[state]) > 0.6 else "white"
+            _write(ax, cell, written.format(values[state] + 0.0), ink)
+            _letter(ax, drawing, cell, ink)
+    return ax
+
+
+def draw_policy(
+    policy: Float[np.ndarray, "S A"],
+    drawing: Drawing,
+    actions: Sequence[str],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a policy as arrows, longer where more probable; other actions by name."""
+    ax = _grid(drawing, ax)
+    arrows = []
+    for cell, state in cells(drawing).items():
+        taken = np.flatnonzero(policy[state]).tolist()
+        if not taken:
+            _leave_out(ax, drawing, cell)
+            continue
+        _letter(ax, drawing, cell, INK)
+        names = "/".join(actions[a] for a in taken if actions[a] not in MOVES)
+        if names:
+            _write(ax, cell, names, INK, "medium" if len(drawing) < 12 else "x-small")
+        for action in taken:
+            if actions[action] in MOVES:
+                down, right = MOVES[actions[action]]
+                length = 0.42 * policy[state, action] / policy[state].max()
+                # A single arrow is centred; several that tie meet in the middle.
+                tail = -0.8 * length if len(taken) == 1 else 0.0
+                x, y = cell[1] + tail * right, cell[0] + tail * down
+                arrows.append((x, y, (length - tail) * right, (length - tail) * down))
+    if arrows:
+        ax.quiver(
+            *np.transpose(arrows),
+            color=ARROWS,
+            zorder=3,
+            width=0.05,
+            headwidth=3.4,
+            headlength=3.2,
+            headaxislength=3,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            units="xy",
+        )
+    return ax
+
+
+def draw_path(
+    states: Int[np.ndarray, "T"], drawing: Drawing, ax: Axes | None = None
+) -> Axes:
+    """Draw the path through these states, from a ring to a dot."""
+    aside = 0.0 if ax is None else 0.27
+    cell_of = {state: cell for cell, state in cells(drawing).items()}
+    if ax is None:
+        ax = _grid(drawing, None)
+        for cell in cell_of.values():
+            _letter(ax, drawing, cell, INK)
+    rows, columns = aside + np.transpose([cell_of[int(state)] for state in states])
+    style: dict[str, Any] = {"color": PATH, "zorder": 4, "markersize": 12, "lw": 3}
+    ax.plot(columns, rows, solid_joinstyle="round", **style)
+    ax.plot(columns[:1], rows[:1], "o", mfc="white", mew=3, **style)
+    ax.plot(columns[-1:], rows[-1:], "o", **style)
+    return ax
+
+
+def animate_sweeps(
+    sweeps: Float[np.ndarray, "sweeps S"], drawing: Drawing, seconds: float = 0.4
+) -> FuncAnimation:
+    """Return an animation of the values on a grid, sweep by sweep, on one scale.
+
+    `.to_jshtml()` returns a page with buttons: `IPython.display.HTML` shows it in a
+    notebook, and written to a file it plays in any browser.
+    """
+    # A layout computed anew for every frame would take time, and tremble.
+    figure, place = plt.figure(figsize=_size(drawing)), (0.02, 0.02, 0.96, 0.89)
+    limits = (np.nanmin(sweeps), np.nanmax(sweeps))
+
+    def frame(sweep: int) -> None:
+        figure.clear()
+        ax = draw_values(sweeps[sweep], drawing, figure.add_axes(place), limits=limits)
+        ax.set_title(f"after {sweep} sweep{'s' * (sweep != 1)}")
+
+    # Closed: otherwise a notebook would show its last frame once more.
+    plt.close(figure)
+    return FuncAnimation(figure, frame, len(sweeps), interval=1000 * seconds)
 
 
 def plot_values(
@@ -50,7 +152,7 @@ def plot_values(
     states: Sequence[str] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """A point for each state and estimate, over the states' numbers or names."""
+    """Plot a point for each state and estimate, over the states' numbers or names."""
     ax = _plain(ax, "state", "value")
     for i, (name, estimate) in enumerate(values.items()):
         few = len(estimate) <= 50
@@ -61,8 +163,12 @@ def plot_values(
         ax.legend(frameon=False)
     elif len(estimate) <= 12:
         known = np.flatnonzero(np.isfinite(estimate))
-        written = number_format(estimate[known])
-        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        written = _number_format(estimate[known])
+        place: dict[str, Any] = {
+            "xytext": (0, 8),
+            "textcoords": "offset points",
+            "ha": "center",
+        }
         for state in known:
             point = (state, estimate[state])
             ax.annotate(written.format(estimate[state]), point, **place)
@@ -76,7 +182,7 @@ def plot_policy(
     states: Sequence[str] = (),
     ax: Axes | None = None,
 ) -> Axes:
-    """A dot for each action that is taken, the larger the more often."""
+    """Plot a dot for each action that is taken, larger where it is more probable."""
     ax = _plain(ax, "state", "action")
     state, action = np.nonzero(policy)
     room = min(8000 / len(policy), 2000 / len(actions), 120)
@@ -96,7 +202,7 @@ def draw_solution(
     drawing: Drawing = (),
     states: Sequence[str] = (),
 ) -> tuple[Axes, Axes]:
-    """Values and policy in one figure: on the grid, or else state by state."""
+    """Draw values and policy in one figure: on the grid, or else state by state."""
     if drawing:
         height, width = len(drawing), len(drawing[0])
         stacked = width > 1.5 * height
@@ -118,10 +224,10 @@ def draw_solution(
 def plot_residuals(
     residuals: Mapping[str, Float[np.ndarray, "_"]], ax: Axes | None = None
 ) -> Axes:
-    """The largest change of a value in each sweep, by solver, on a logarithmic scale.
+    """Plot the largest change of a value in each sweep, by solver, on a log scale.
 
-    A straight line is a constant factor a sweep. Sweeps that changed nothing have no
-    place on it.
+    A straight line means a constant factor in each sweep. Sweeps that changed nothing
+    are left out.
     """
     ax = _plain(ax, "sweep", "largest change of a value")
     for i, (name, changes) in enumerate(residuals.items()):
@@ -138,15 +244,16 @@ def plot_learning(
     window: int = 1,
     ax: Axes | None = None,
 ) -> Axes:
-    """The mean return by episode and algorithm, and the exact optimum as a line.
+    """Plot the mean return by episode and algorithm, and the exact optimum as a line.
 
     Each learner's return is averaged over `window` episodes up to this one. The bands
     are 1.96 standard errors of the mean over learners to either side: 95% confidence.
     """
     ax = _plain(ax, "episode", f"return, mean of {window} episodes")
     means = [[] if optimum is None else [optimum]]
-    for i, (name, lived) in enumerate(returns.items()):
-        recent = np.lib.stride_tricks.sliding_window_view(lived, window, 1).mean(-1)
+    for i, (name, rewards) in enumerate(returns.items()):
+        windows = np.lib.stride_tricks.sliding_window_view(rewards, window, 1)
+        recent = windows.mean(-1)
         episode = np.arange(window, window + recent.shape[1])
         means.append(recent.mean(0))
         ax.plot(episode, means[-1], label=name, **_line(i))
@@ -158,7 +265,7 @@ def plot_learning(
             )
     if optimum is not None:
         ax.axhline(optimum, color=INK, ls=":", label=f"optimum {optimum:.4g}")
-    # The first, blind episodes would press all the rest against the upper edge.
+    # The first, bad episodes would press all the rest against the upper edge.
     low, high = np.quantile(np.concatenate(means), [0.05, 1])
     margin = 0.06 * (high - low) or 1.0
     ax.set_ylim(low - margin, high + margin)
@@ -166,8 +273,60 @@ def plot_learning(
     return ax
 
 
+def _grid(drawing: Drawing, ax: Axes | None) -> Axes:
+    """Draw empty cells and filled walls, with the origin in the top left corner."""
+    height, width = len(drawing), len(drawing[0])
+    if ax is None:
+        ax = plt.subplots(figsize=_size(drawing), layout="constrained")[1]
+    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
+    ax.set_aspect("equal")
+    ax.hlines(np.arange(height + 1) - 0.5, -0.5, width - 0.5, color=EDGE, lw=0.8)
+    ax.vlines(np.arange(width + 1) - 0.5, -0.5, height - 0.5, color=EDGE, lw=0.8)
+    for row, column in np.ndindex(height, width):
+        if drawing[row][column] == WALL:
+            _fill(ax, (row, column), STONE)
+    return ax
+
+
+def _size(drawing: Drawing) -> tuple[float, float]:
+    """Return the size of a figure, in inches."""
+    height, width = len(drawing), len(drawing[0])
+    cell = min(0.85, 9 / max(height, width))
+    return cell * width + 0.4, cell * height + 0.6
+
+
+def _fill(ax: Axes, cell: Cell, color: str) -> None:
+    ax.add_patch(plt.Rectangle((cell[1] - 0.5, cell[0] - 0.5), 1, 1, color=color))
+
+
+def _write(ax: Axes, cell: Cell, text: str, ink: str, size: str = "medium") -> None:
+    ax.text(cell[1], cell[0], text, color=ink, size=size, ha="center", va="center")
+
+
+def _letter(ax: Axes, drawing: Drawing, cell: Cell, ink: str) -> None:
+    """Write the letter of a cell, if it has one, in its corner."""
+    letter = drawing[cell[0]][cell[1]].strip(".")
+    if letter:
+        x, y = cell[1] - 0.42, cell[0] - 0.4
+        ax.text(x, y, letter, color=ink, va="top", size="small")
+
+
+def _leave_out(ax: Axes, drawing: Drawing, cell: Cell) -> None:
+    """Draw a cell that is left out: grey, with only its letter."""
+    _fill(ax, cell, OVER)
+    _write(ax, cell, drawing[cell[0]][cell[1]].strip("."), INK, "large")
+
+
+def _number_format(values: Float[np.ndarray, "_"]) -> str:
+    """Return a format: no decimals for whole numbers, three figures for others."""
+    if np.allclose(values, values.round(), atol=1e-6):
+        return "{:.0f}"
+    places = 2 - int(np.floor(np.log10(np.abs(values).max())))
+    return f"{{:.{min(max(places, 0), 3)}f}}"
+
+
 def _plain(ax: Axes | None, x: str, y: str) -> Axes:
-    """Axes with labels and a faint grid, and no more frame than they need."""
+    """Return axes with labels and a faint grid."""
     if ax is None:
         ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")[1]
     ax.set(xlabel=x, ylabel=y)
@@ -177,11 +336,11 @@ def _plain(ax: Axes | None, x: str, y: str) -> Axes:
 
 
 def _name_states(ax: Axes, states: Sequence[str]) -> None:
-    """Names on the axis of states, if they are few enough to be read."""
+    """Write names on the axis of states, if they are few enough to be read."""
     if 0 < len(states) <= 20:
         ax.set_xticks(range(len(states)), states)
 
 
-def _line(i: int) -> dict:
-    """The look of the i-th line: neighbours differ in colour and in dashes."""
+def _line(i: int) -> dict[str, Any]:
+    """Return the style of the i-th line: neighbours differ in colour and in dashes."""
     return {"color": LINES[i % len(LINES)], "ls": DASHES[i % len(DASHES)], "lw": 1.8}

@@ -1,23 +1,25 @@
-"""PPO and its alternatives on one bandit: equal budgets, many seeds, the exact truth.
+"""PPO and its alternatives on one bandit: equal budgets, many seeds, exact values.
 
     share   =  (J(pi) - J_ref) / (J* - J_ref)        regret  =  J* - J(pi)
 
-One reference and one reward model are shared by all. What a seed changes is the
-training: which completions are pulled, and in which minibatches they are used. Every
-method pulls as many completions; the work that it does with them differs, and so the
-seconds do. At a few checkpoints the policy of each run is taken and enumerated.
+All methods share one reference and one reward model. A seed changes the training only:
+which completions are pulled, and in which minibatches they are used. Every method pulls
+as many completions; the work that it does with them differs, and so do the seconds. At
+a few checkpoints the policy of each run is enumerated.
 
 All have the beta, the penalty and the budget of PPO's config, and the same optimizer.
-The step size of each is the one of .001, .003 and .01 (for DPO also .0003) whose worst
-share of three seeds, none of them among those of the comparison, was the best; the
-other dials are those of its paper. PPO's are those of the main job.
+The step size of each is chosen from .001, .003 and .01 (for DPO also .0003): the one
+with the best worst share of three seeds, none of which is a seed of the comparison. The
+other settings are those of each method's paper. PPO's are those of the main job.
 
-A run that broke stays in: from there on it counts as one that never left the
-reference, for to leave it out would flatter.
+A run that broke stays in: from there on it counts as one that never left the reference.
+Leaving it out would overstate the method.
+
+Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -26,38 +28,41 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from lm_bandit import diagnostics, pipeline, ppo
-from lm_bandit.alternatives import methods as alternatives
-from lm_bandit.alternatives.methods import DPOConfig, ExpertConfig
-from lm_bandit.config import RLHFConfig
+from lm_bandit.alternatives import dpo, expert_iteration, grpo
+from lm_bandit.alternatives.dpo import DPOConfig
+from lm_bandit.alternatives.expert_iteration import ExpertConfig
+from lm_bandit.alternatives.grpo import GRPOConfig
+from lm_bandit.config import RLHFConfig, TuningConfig
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
 from lm_bandit.world import World
+from mdp.interface.progress import Progress, Report
 
-CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # of the updates
+CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
-BEST_OF = tuple(2**i for i in range(11))  # n of best-of-n
+BEST_OF = tuple(2**i for i in range(11))  # values of n
 
 
 class Method(NamedTuple):
-    """An algorithm with the signature of `ppo.train`, and its dials."""
+    """An algorithm and its settings."""
 
-    train: Callable
-    config: RLHFConfig
+    train: Callable[..., tuple]  # of (key, fixed, length, config), as `ppo.train`
+    config: TuningConfig
 
 
 class Runs(NamedTuple):
-    """What became of one method, seed by seed."""
+    """The results of one method, seed by seed."""
 
-    config: RLHFConfig
+    config: TuningConfig
     updates: tuple[int, ...]  # at the checkpoints
     completions: tuple[int, ...]  # pulled until then, by each run
     values: list[list[Value]]  # [seeds][checkpoints], exact
-    broken: list[str]  # of each seed: what broke, or ""
+    broken: list[str]  # for each seed the invariant that broke, or ""
 
 
 class MethodComparison(NamedTuple):
-    """All that was found."""
+    """The results of all methods, and the values to compare them with."""
 
     seeds: tuple[int, ...]
     config: pipeline.RunConfig
@@ -70,30 +75,35 @@ class MethodComparison(NamedTuple):
 
 @dataclass(frozen=True)
 class CompareConfig(pipeline.RunConfig):
-    """The shared start, PPO's dials, and how many runs."""
+    """The shared start, PPO's settings, and how many runs."""
 
-    ppo: RLHFConfig = field(  # its budget and beta are everybody's
-        default_factory=lambda: RLHFConfig(pulls=16)
-    )
-    seeds: int = 8  # runs of each method
-    first_seed: int = 0  # the others follow it
+    # The settings of PPO; its budget, beta and penalty are those of all methods.
+    ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
+    # Number of runs of each method.
+    seeds: int = 8
+    # Seed of the first run; the others follow it.
+    first_seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.seeds < 2:
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
         if self.first_seed < 0:
             raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
-        methods(self.ppo)  # or refuse now what one of them cannot do
+        methods(self.ppo)  # refuses now what one of them cannot do
 
 
 def methods(config: RLHFConfig) -> dict[str, Method]:
-    """PPO and its alternatives, with PPO's budget, beta and penalty."""
+    """Return PPO and its alternatives, with PPO's budget, beta and penalty.
+
+    REINFORCE (Williams 1992) and RLOO (Ahmadian et al. 2024) are PPO with one gradient
+    step for each batch: the ratio is 1, and the clip never acts.
+    """
     names = "num_updates pulls kl_weight penalty temperature".split()
     shared = {name: getattr(config, name) for name in names}
-    reinforce = replace(alternatives.REINFORCE, **shared, step_size=3e-3)
-    rloo = replace(alternatives.RLOO, **shared, step_size=1e-2)
-    grpo = replace(alternatives.GRPO, **shared, step_size=1e-2)
+    one_step = shared | {"epochs": 1, "minibatches": 1}
+    reinforce = RLHFConfig(**one_step, baseline="none", step_size=3e-3)
+    rloo = RLHFConfig(**one_step, baseline="leave_one_out", step_size=1e-2)
     expert = ExpertConfig(**shared, step_size=1e-2)
     offline = DPOConfig(**shared, writer="reference", step_size=3e-3)
     online = DPOConfig(**shared, writer="policy", step_size=1e-3)
@@ -101,17 +111,17 @@ def methods(config: RLHFConfig) -> dict[str, Method]:
         "PPO": Method(ppo.train, config),
         "RLOO": Method(ppo.train, rloo),
         "REINFORCE": Method(ppo.train, reinforce),
-        "GRPO": Method(alternatives.grpo, grpo),
-        "expert iteration": Method(alternatives.expert_iteration, expert),
-        "DPO": Method(alternatives.dpo, offline),
-        "online DPO": Method(alternatives.dpo, online),
+        "GRPO": Method(grpo.train, GRPOConfig(**shared, step_size=1e-2)),
+        "expert iteration": Method(expert_iteration.train, expert),
+        "DPO": Method(dpo.train, offline),
+        "online DPO": Method(dpo.train, online),
     }
 
 
 def compare_methods(
-    world: World, config: CompareConfig, progress: pipeline.Progress
+    world: World, config: CompareConfig, progress: Progress
 ) -> MethodComparison:
-    """Prepare the bandit once, let every method learn on it, and judge them exactly."""
+    """Prepare the bandit once, train every method on it, and value them exactly."""
     ready = pipeline.prepare(world, config, progress)
     problem = pipeline.pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
@@ -123,14 +133,17 @@ def compare_methods(
         with progress.stage(name, len(seeds)) as report:
             runs[name] = run_method(keys, method, ready.fixed, world, problem, report)
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
+    best_of_n = [
+        (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
+    ]
     return MethodComparison(
-        seeds,
-        config,
-        exact.policy_value(problem, problem.reference),
-        exact.policy_value(problem, exact.optimum(problem)),
-        exact.frontier(problem, FRONTIER),
-        [(n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF],
-        runs,
+        seeds=seeds,
+        config=config,
+        reference=exact.policy_value(problem, problem.reference),
+        optimum=exact.policy_value(problem, exact.optimum(problem)),
+        frontier=exact.frontier(problem, FRONTIER),
+        best_of_n=best_of_n,
+        runs=runs,
     )
 
 
@@ -140,51 +153,64 @@ def run_method(
     fixed: ppo.Fixed,
     world: World,
     problem: Problem,
-    report: Callable[[int], None],
+    report: Report,
 ) -> Runs:
-    """Train once with each key, by one program, and enumerate the checkpoints.
+    """Train once with each key, by one program, and value the checkpoints exactly.
 
-    `report` is called with the number of runs that are done and judged.
+    `report` is called with the number of runs that are finished.
     """
-    train, config = method
-    length = world.completion_length
+    config, length = method.config, world.completion_length
 
     @jax.jit
-    def learn(key, fixed):
-        return train(key, fixed, length, config)
+    def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
+        return method.train(key, fixed, length, config)
 
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.policy_value(problem, problem.reference)
-    values, broken = [], []
+    values: list[list[Value]] = []
+    broken: list[str] = []
     for done, key in enumerate(keys, start=1):
-        snapshots, history = jax.tree.map(np.asarray, learn(key, fixed))
-        broke_at, why = np.inf, ""
+        snapshots, history = jax.tree.map(np.asarray, train(key, fixed))
+        broke_at, message = config.num_updates + 1, ""
         try:
-            made = config.num_updates
-            diagnostics.require_sound(made, snapshots, history, fixed.reference)
+            diagnostics.require_sound(
+                config.num_updates, snapshots, history, fixed.reference
+            )
         except BrokenRun as error:
-            broke_at, why = error.update, str(error)
-        broken.append(why)
-        values.append([])
+            broke_at, message = error.update, str(error)
+        path = []
         for update in updates:
             value = start
             if update < broke_at:
                 policy = diagnostics.row(snapshots, update - 1)
                 log_probs = trie.policy_log_probs(policy, world, config.temperature)
                 value = exact.policy_value(problem, log_probs)
-            values[-1].append(value)
+            path.append(value)
+        values.append(path)
+        broken.append(message)
         report(done)
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, tuple(updates), pulled, values, broken)
 
 
-def shares(found: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
-    """(J - J_ref) / (J* - J_ref) of each run at each checkpoint."""
-    start, best = found.reference.objective, found.optimum.objective
-    return (objectives(found, name) - start) / (best - start)
+def shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
+    """Return (J - J_ref) / (J* - J_ref) of each run at each checkpoint."""
+    start, best = results.reference.objective, results.optimum.objective
+    return (objectives(results, name) - start) / (best - start)
 
 
-def objectives(found: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
-    """J of each run at each checkpoint."""
-    return np.array([[v.objective for v in row] for row in found.runs[name].values])
+def objectives(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
+    """Return J of each run at each checkpoint."""
+    paths = results.runs[name].values
+    return np.array([[value.objective for value in path] for path in paths])
+
+
+def broken_runs(results: MethodComparison) -> list[str]:
+    """Return a line of text for each run that broke an invariant."""
+    return [
+        f"{name}, seed {seed}, broke at {message}"
+        for name, runs in results.runs.items()
+        for seed, message in zip(results.seeds, runs.broken, strict=True)
+        if message
+    ]

@@ -1,39 +1,72 @@
-"""Labels, taken straight to the policy: no reward model in between (KTO).
+"""KTO: labels of single completions tune the policy, without a reward model.
 
     h(x, y) = beta log( pi(y|x) / pi_ref(y|x) )     the policy as its own reward model
-    z       = beta KL(pi || pi_ref)                 the standard, for all completions
+    z       = beta KL(pi || pi_ref)                 the standard for all completions
     loss    = mean of  1 - sigmoid(h - z)  where the label is okay,
                        1 - sigmoid(z - h)  where it is not
 
-Each completion stands alone: nobody has to write two, or compare them. As in people's
-judgement (Kahneman & Tversky 1992), what is gained counts less the more one has, and
-gain and loss are felt against a standard. The KL is estimated from the batch, on each
-prompt with the completion of the next, and is not differentiated.
+Each completion stands alone: nobody has to write two of them, or to compare. As in
+people's judgement (Kahneman & Tversky 1992), a gain counts less the more one has, and
+gains and losses are measured against a standard. The KL is estimated from the batch, on
+each prompt with the completion of the next one, and is not differentiated.
 
-    loss = partial(kto.loss, reference=reference, kl_weight=0.1)
-    policy, _ = reward_model.train(key, reference, labels, config, loss=loss)
+    policy, losses = kto.train(key, reference, labels, kto.KTOConfig())
 
 Source: Ethayarajh et al. (2024), "KTO: Model alignment as prospect theoretic
 optimization", section 4.1, with both weights lambda at 1.
 """
 
+from dataclasses import dataclass
+from functools import partial
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Scalar
+from jaxtyping import Array, Bool, Float, Int, Key, Scalar
 
+from lm_bandit import reward_model
 from lm_bandit.feedback.kinds import Labels
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.reward_model import RewardConfig
 from lm_bandit.transformer import Transformer
+from mdp.interface.configs import require_positive
+
+
+@dataclass(frozen=True)
+class KTOConfig(RewardConfig):
+    """Settings of KTO: random batches of labels, by Adam with a falling step size."""
+
+    kl_weight: float = 0.1  # beta
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "kl_weight")
+
+
+def train(
+    key: Key[Array, ""],
+    reference: Transformer,
+    labels: Labels,
+    config: KTOConfig,
+) -> tuple[Transformer, Float[Array, "updates"]]:
+    """Tune the reference on labels; return the policy and the loss of each update."""
+    batch_loss = partial(loss, reference=reference, kl_weight=config.kl_weight)
+    return reward_model.train(key, reference, labels, config, loss=batch_loss)
 
 
 def loss(
-    policy: Transformer, batch: Labels, reference: Transformer, kl_weight: float
+    policy: Transformer,
+    batch: Labels,
+    reference: Transformer,
+    kl_weight: float | Scalar,
 ) -> tuple[Scalar, Scalar]:
-    """Of a batch of labels; what `reward_model.train` minimises, with the reference."""
+    """Return KTO's loss on a batch of labels, twice: to minimise and to report.
 
-    def log_ratios(completions):
-        ours = completion_log_prob(policy, batch.prompts, completions)
-        return ours - completion_log_prob(reference, batch.prompts, completions)
+    Source: Ethayarajh et al. (2024), section 4.1, eqs. 7-8.
+    """
+
+    def log_ratios(completions: Int[Array, "n C"]) -> Float[Array, "n"]:
+        log_probs = completion_log_prob(policy, batch.prompts, completions)
+        return log_probs - completion_log_prob(reference, batch.prompts, completions)
 
     mismatched = log_ratios(jnp.roll(batch.completions, -1, axis=0))
     kl = jax.lax.stop_gradient(jnp.maximum(mismatched.mean(), 0.0))
@@ -47,6 +80,10 @@ def kto_loss(
     kl: Scalar,
     kl_weight: float | Scalar,
 ) -> Scalar:
-    """Mean of 1 - sigmoid(+-beta (log(pi / pi_ref) - KL))."""
+    """Return the mean of 1 - sigmoid(h - z), or of 1 - sigmoid(z - h) where not okay.
+
+    h - z = beta (log(pi / pi_ref) - KL) is the gain over the standard.
+    Source: Ethayarajh et al. (2024), section 4.1, eqs. 7-8.
+    """
     gained = kl_weight * (log_ratios - kl)
     return jnp.mean(jax.nn.sigmoid(jnp.where(okay, -gained, gained)))

@@ -1,115 +1,135 @@
-"""Annotators who lie, poison and err: what it does to the policy, and what repairs it.
+"""Annotators who lie, poison or err: what happens to the policy, and what repairs it.
 
-    malicious   a fifth of fifty annotators know what people like and say the opposite;
-                the others are half-hearted, and answer every second time at random
-    poisoned    2% of the pairs are planted: all of them call one word the better answer
+    malicious   a fifth of fifty annotators know what people like, say the opposite;
+                the others answer half of the questions at random, and noisily
+    poisoned    2% of the pairs are planted: one word is the better answer in all
     mistaken    a fifth of the answers are turned around
 
-The liars are outnumbered, but they never err, and the plain model believes who is
-consistent. Crowd-BT learns a reliability of each annotator together with the reward
-(`crowd.py`): it finds the liars, and learns from them, for their answers turned around
-are the best that it has.
+**Malicious** annotators are outnumbered, but they never err, and the plain model
+believes whoever is consistent. Crowd-BT learns a reliability of each annotator together
+with the reward (`feedback/crowd.py`). It finds the liars and learns from them: turned
+around, their answers are the best that it has.
 
-Poison is aimed. Twenty pairs of a thousand hardly change the accuracy, and the word
-that they praise is rare: there is little else to be heard of it.
+**Poison** is aimed. Twenty pairs of a thousand hardly change the accuracy, but the word
+that they praise is rare, and few other answers mention it.
 
-Mistakes are not aimed: the order of the words is kept, and the scale shrinks, by a
-factor c, as answers are less certain than they were. The optimum for c r at beta is
-that for r at beta / c: the policy stays nearer to the reference, and beta times c
-repairs it. So does a standardised reward.
+**Mistakes** are not aimed. The order of the words stays, and the scale shrinks by a
+factor c, because answers are less certain than before. The optimum for c r at beta is
+the optimum for r at beta / c: the policy stays nearer to the reference. A KL weight of
+c beta repairs it, and so does a standardised reward.
 
-Source: Chen et al. (2013), "Pairwise ranking aggregation in a crowdsourced setting";
-Casper et al. (2023), section 3.1.
+Source: Chen et al. (2013), "Pairwise ranking aggregation in a crowdsourced setting",
+for Crowd-BT; Casper et al. (2023), section 3.1, on problems with human feedback.
 Shapes: S seeds, A annotators.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.nn import sigmoid
 from jaxtyping import Float
 
 from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
-from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import Asked, Bench
+from lm_bandit.feedback.crowd import CrowdModel
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, case_rows, stack_seeds
+from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.reward_model import Comparisons
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs
-MAGIC_WORD = "pathetic"  # rare, and no praise
+POISON_WORD = "pathetic"  # rare, and no praise
 MISTAKEN = 0.2  # share of the answers
-KL_WEIGHT = 0.5  # beta, in deviations of the reference
+KL_WEIGHT = 0.5  # beta, in deviations
+LIKELIHOODS = {
+    "plain": crowd.bradley_terry,
+    "Crowd-BT": crowd.crowd_bradley_terry,
+}
 
 
-class Found(NamedTuple):
-    """Of each seed; gold rewards in points over the reference's."""
+class BadAnnotatorsResult(NamedTuple):
+    """The effects of malice, poison and mistakes, seed by seed."""
 
     seeds: tuple[int, ...]
-    comparisons: int  # for the malicious and the mistaken
-    correlation: dict[str, Float[np.ndarray, "S"]]  # with the gold order of the words
-    gold: dict[str, Float[np.ndarray, "S"]]  # of the optimum for what was learned
+    comparisons: int  # by the malicious and by the mistaken
+    correlation: dict[str, Float[np.ndarray, "S"]]  # of learned and gold, by words
+    gold: dict[str, Float[np.ndarray, "S"]]  # of the optimum, minus the reference's
     reliability: Float[np.ndarray, "S A"]  # by Crowd-BT; the malicious come first
-    word_share: dict[str, Float[np.ndarray, "S"]]  # P(magic word | praise)
-    scale: Float[np.ndarray, "S"]  # c: of the reward from mistaken answers
-    order: Float[np.ndarray, "S"]  # correlation of the two rewards' words
-    kl: dict[
-        str, Float[np.ndarray, "S"]
-    ]  # of the optimum: careful, mistaken, at c beta
+    word_share: dict[str, Float[np.ndarray, "S"]]  # P(poison word | praise)
+    scale: Float[np.ndarray, "S"]  # c, of the reward learned from mistaken answers
+    order: Float[np.ndarray, "S"]  # correlation of careful and mistaken word weights
+    kl: dict[str, Float[np.ndarray, "S"]]  # of the optimum: careful, mistaken, c beta
 
 
-def run(
-    seeds: Sequence[int] = range(10), comparisons: int = 4000, poisoned_of: int = 1000
-) -> Found:
-    """All three, for each seed; `poisoned_of` comparisons are asked in the second."""
-    on = opinions.bench()
-    correlation, gold, reliability = malicious(on, seeds, comparisons)
-    poison = [poisoned(on, seed, poisoned_of) for seed in seeds]
-    errors = [mistaken(on, seed, comparisons) for seed in seeds]
-    scale, order, *kl = np.array(errors).T
-    names = "reference", "clean", "poisoned"
-    return Found(
-        tuple(seeds),
-        comparisons,
-        correlation,
-        gold,
-        reliability,
-        dict(zip(names, np.array(poison).T, strict=True)),
-        scale,
-        order,
-        dict(zip(("careful", "mistaken", "mistaken, c beta"), kl, strict=True)),
+def compare_bad_annotators(
+    seeds: Sequence[int] = range(10), comparisons: int = 4000, planted_of: int = 1000
+) -> BadAnnotatorsResult:
+    """Learn from malicious, poisoned and mistaken answers, and optimise.
+
+    Args:
+        seeds: of the questions and the answers.
+        comparisons: by the malicious and by the mistaken.
+        planted_of: comparisons of which 2% are planted.
+    """
+    bench = tabular.make_bench()
+    learned = learn_despite_malice(bench, seeds, comparisons)
+    correlation, gold = {}, {}
+    for name, model in learned.items():
+        weights = np.asarray(model.reward, np.float64)
+        correlation[name] = np.array(
+            [lessons.gold_correlation(bench.world, w) for w in weights]
+        )
+        rewards = [tabular.linear_scores(bench, bench.used, w) for w in weights]
+        gold[name] = np.array(
+            [tabular.optimum_gold(bench, reward, KL_WEIGHT) for reward in rewards]
+        )
+    shares = [poisoned_shares(bench, seed, planted_of) for seed in seeds]
+    mistakes = [effect_of_mistakes(bench, seed, comparisons) for seed in seeds]
+    return BadAnnotatorsResult(
+        seeds=tuple(seeds),
+        comparisons=comparisons,
+        correlation=correlation,
+        gold=gold,
+        reliability=np.asarray(sigmoid(learned["Crowd-BT"].crowd.reliability)),
+        word_share=stack_seeds(shares),
+        **stack_seeds(mistakes),
     )
 
 
-def malicious(on: Bench, seeds: Sequence[int], comparisons: int):
-    """What the plain model and Crowd-BT learn where a fifth are malicious."""
-    answers = []
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        people = sabotaged(annotators.hire(rng, on.world, ANNOTATORS))
-        answers.append(as_comparisons(on, opinions.ask(rng, on, comparisons, people)))
+def learn_despite_malice(
+    bench: Bench, seeds: Sequence[int], comparisons: int
+) -> dict[str, CrowdModel]:
+    """The models of all seeds that learn from a crowd with a fifth of liars."""
+    answers = [malicious_answers(bench, seed, comparisons) for seed in seeds]
     stacked = jax.tree.map(lambda *x: np.stack(x), *answers)
-    correlation, gold = {}, {}
-    for name, likelihood in (
-        ("plain", crowd.bradley_terry),
-        ("Crowd-BT", crowd.crowd_bradley_terry),
-    ):
-        learned = lessons.learn_by_seed(
-            seeds, on.world, stacked, likelihood, ANNOTATORS
-        )
-        worths = np.asarray(learned.reward, np.float64)
-        correlation[name] = np.array(
-            [lessons.gold_correlation(on.world, w) for w in worths]
-        )
-        gold[name] = np.array([gold_of(on, w) for w in worths])
-    reliability = np.asarray(jax.nn.sigmoid(learned.crowd.reliability))
-    return correlation, gold, reliability
+    return {
+        name: lessons.learn_by_seed(seeds, bench.world, stacked, likelihood, ANNOTATORS)
+        for name, likelihood in LIKELIHOODS.items()
+    }
 
 
-def sabotaged(people: People) -> People:
-    """The first ten know what all like, and lie; the others are half-hearted."""
+def malicious_answers(bench: Bench, seed: int, count: int) -> Comparisons:
+    """Comparisons by fifty annotators, the first ten of whom are malicious."""
+    rng = np.random.default_rng(seed)
+    people = with_liars(annotators.hire(rng, bench.world, ANNOTATORS))
+    answers = tabular.ask_annotators(rng, bench, count, people)
+    return Comparisons(
+        bench.world.prompts[answers.prompts],
+        bench.completions[answers.chosen],
+        bench.completions[answers.rejected],
+        annotators=answers.annotators,
+    )
+
+
+def with_liars(people: People) -> People:
+    """The people with ten liars, who know the mean taste; the others are careless.
+
+    The careless answer half of the questions at random.
+    """
     liars = np.arange(len(people.tastes)) < MALICIOUS
     tastes = np.where(liars[:, None], people.tastes.mean(0), people.tastes)
     return people._replace(
@@ -120,104 +140,106 @@ def sabotaged(people: People) -> People:
     )
 
 
-def poisoned(on: Bench, seed: int, comparisons: int) -> tuple[float, float, float]:
-    """P(magic word | praise) of the reference, and of the optimum without and with."""
-    rng = np.random.default_rng(seed)
-    asked = opinions.ask(rng, on, comparisons)
-    (token,) = on.world.encode(MAGIC_WORD)
-    alone = int((on.completions[:, 0] == token).argmax())  # the shortest come first
-    count = round(POISONED * comparisons)
-    planted = asked._replace(chosen=asked.chosen.copy(), which=asked.which.copy())
-    planted.which[:count], planted.chosen[:count] = 0, alone
-    says = (on.completions == token).any(1)
-    shares = [on.probs[0, says].sum()]
-    for each in (asked, planted):
-        learned = opinions.scores(on, on.used, opinions.learn(on, each))
-        best = opinions.optimum(on, learned, KL_WEIGHT)
-        shares.append(np.exp(best.ended[0, says]).sum())
-    return tuple(map(float, shares))
+def poisoned_shares(bench: Bench, seed: int, comparisons: int) -> dict[str, float]:
+    """P(poison word | praise) of the reference, and of the optimum without and with it.
+
+    In the first 2% of the pairs, the chosen completion becomes the poison word alone.
+    """
+    answers = tabular.ask_annotators(np.random.default_rng(seed), bench, comparisons)
+    says = bench.counts[:, bench.column(POISON_WORD)] > 0
+    planted = np.arange(comparisons) < round(POISONED * comparisons)
+    alone = int(says.argmax())  # the shortest completions come first
+    poisoned = answers._replace(
+        prompts=np.where(planted, 0, answers.prompts),
+        chosen=np.where(planted, alone, answers.chosen),
+    )
+    shares = {"reference": float(bench.probs[0, says].sum())}
+    for name, each in (("clean", answers), ("poisoned", poisoned)):
+        learned = tabular.fit_scores(bench, each)
+        best = tabular.optimal_policy(bench, learned, KL_WEIGHT)
+        shares[name] = float(np.exp(best.ended[0, says]).sum())
+    return shares
 
 
-def mistaken(on: Bench, seed: int, comparisons: int) -> tuple[float, ...]:
-    """The scale c and the order of the words, and the KL of three optima."""
-    worths = []
+def effect_of_mistakes(bench: Bench, seed: int, comparisons: int) -> dict[str, Any]:
+    """The scale c, the correlation of the word weights, and the KL of three optima.
+
+    The scale is the least-squares c in w_mistaken = c w_careful. The optima are those
+    for the careful reward, for the mistaken one, and for the mistaken one at c beta.
+    """
+    weights, rewards = [], []
     for flips in (0.0, MISTAKEN):
         rng = np.random.default_rng(seed)
-        people = annotators.hire(rng, on.world, ANNOTATORS)
+        people = annotators.hire(rng, bench.world, ANNOTATORS)
         people = people._replace(temperature=1.0, flips=flips)
-        asked = opinions.ask(rng, on, comparisons, people)
-        worths.append(opinions.learn(on, asked))
-    careful, wrong = worths
-    scale = float(careful @ wrong / (careful @ careful))
-    careful, wrong = (opinions.scores(on, on.used, w) for w in worths)
-    beta = KL_WEIGHT * opinions.deviation(on, careful)
-    kl = [
-        exact.kl(exact.optimum(opinions.problem(on, r, weight)), on.reference)
-        for r, weight in ((careful, beta), (wrong, beta), (wrong, scale * beta))
-    ]
-    return scale, float(np.corrcoef(*worths)[0, 1]), *kl
+        answers = tabular.ask_annotators(rng, bench, comparisons, people)
+        weights.append(tabular.fit_word_weights(bench, answers))
+        rewards.append(tabular.linear_scores(bench, bench.used, weights[-1]))
+    (careful, mistaken), (right, wrong) = weights, rewards
+    scale = float(careful @ mistaken / (careful @ careful))
+    beta = KL_WEIGHT * tabular.reward_deviation(bench, right)
+    kl = {}
+    for name, reward, weight in (
+        ("careful", right, beta),
+        ("mistaken", wrong, beta),
+        ("mistaken, c beta", wrong, scale * beta),
+    ):
+        best = exact.optimum(tabular.bench_problem(bench, reward, weight))
+        kl[name] = exact.kl(best, bench.reference)
+    order = float(np.corrcoef(careful, mistaken)[0, 1])
+    return {"scale": scale, "order": order, "kl": kl}
 
 
-def as_comparisons(on: Bench, asked: Asked) -> Comparisons:
-    """The same answers, as tokens."""
-    return Comparisons(
-        on.world.prompts[asked.which],
-        on.completions[asked.chosen],
-        on.completions[asked.rejected],
-        annotators=asked.annotators,
-    )
-
-
-def gold_of(on: Bench, worths: Float[np.ndarray, "D"]) -> float:
-    """What that policy is really worth."""
-    learned = opinions.scores(on, on.used, worths)
-    return float(opinions.frontier(on, learned, np.array([KL_WEIGHT])).gold[0])
-
-
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each seed and number."""
-    table = [("about", "of", "seed", "number")]
-    for about in ("correlation", "gold", "word_share", "kl"):
-        for of, numbers in getattr(found, about).items():
-            pairs = zip(found.seeds, numbers.tolist(), strict=True)
-            table += [(about, of, seed, number) for seed, number in pairs]
-    for about in ("scale", "order"):
-        pairs = zip(found.seeds, getattr(found, about).tolist(), strict=True)
-        table += [(about, "mistaken", seed, number) for seed, number in pairs]
-    for k, numbers in enumerate(found.reliability.T):
-        pairs = zip(found.seeds, numbers.tolist(), strict=True)
-        table += [("reliability", k, seed, number) for seed, number in pairs]
-    return table
-
-
-def summary(found: Found) -> list[tuple]:
-    """The mean, the least and the most of each number over the seeds."""
-    liars = found.reliability[:, :MALICIOUS], found.reliability[:, MALICIOUS:]
-    numbers = {
-        **{f"20% malicious, {n}: correlation": x for n, x in found.correlation.items()},
-        **{f"20% malicious, {n}: gold": x for n, x in found.gold.items()},
-        "reliability of the malicious": liars[0],
-        "reliability of the others": liars[1],
-        **{f"P({MAGIC_WORD!r}), {n}": x for n, x in found.word_share.items()},
-        "20% mistaken: scale c": found.scale,
-        "20% mistaken: correlation with careful": found.order,
-        **{f"KL, {n}": x for n, x in found.kl.items()},
+def _rows(result: BadAnnotatorsResult) -> Rows:
+    measures = {
+        "correlation": result.correlation,
+        "gold": result.gold,
+        "word_share": result.word_share,
+        "kl": result.kl,
+        "scale": {"mistaken": result.scale},
+        "order": {"mistaken": result.order},
+        "reliability": {str(i): x for i, x in enumerate(result.reliability.T)},
     }
-    table = [("", "mean", "least", "most")]
-    for name, x in numbers.items():
-        table.append((name, f"{x.mean():.3g}", f"{x.min():.3g}", f"{x.max():.3g}"))
-    return table
+    return [("about", "of", "seed", "number"), *case_rows(result.seeds, measures)]
 
 
-def meaning(found: Found) -> list[str]:
-    """What the table says."""
-    factor = found.word_share["poisoned"] / found.word_share["clean"]
-    plain, repaired = (found.gold[name].mean() for name in ("plain", "Crowd-BT"))
+def _summary(result: BadAnnotatorsResult) -> Rows:
+    """Columns: the mean, least and most over the seeds.
+
+    correlation: of learned and gold word weights; gold: the optimum's gold reward, in
+    points; reliability: by Crowd-BT (below 0.5, the opposite of the answers is true);
+    P(word): its share of the optimum's praise; KL: the optimum's, in nats.
+    """
+    liars, others = np.split(result.reliability, [MALICIOUS], axis=1)
+    measures = {
+        **{
+            f"20% malicious, {n}: correlation": x for n, x in result.correlation.items()
+        },
+        **{f"20% malicious, {n}: gold": x for n, x in result.gold.items()},
+        "reliability of the malicious": liars,
+        "reliability of the others": others,
+        **{f"P({POISON_WORD!r}), {n}": x for n, x in result.word_share.items()},
+        "20% mistaken: scale c": result.scale,
+        "20% mistaken: correlation with careful": result.order,
+        **{f"KL, {n}": x for n, x in result.kl.items()},
+    }
+    rows: Rows = [("", "mean", "least", "most")]
+    for name, x in measures.items():
+        rows.append((name, f"{x.mean():.3g}", f"{x.min():.3g}", f"{x.max():.3g}"))
+    return rows
+
+
+def _explanation(result: BadAnnotatorsResult) -> list[str]:
+    factor = result.word_share["poisoned"] / result.word_share["clean"]
+    plain, repaired = (result.gold[name].mean() for name in LIKELIHOODS)
     return [
-        f"Crowd-BT takes the gold reward of the optimum from {plain:.2f} to "
-        f"{repaired:.2f} points over the reference's.",
-        f"2% of poisoned pairs make {MAGIC_WORD!r} {np.median(factor):.1f} times as "
-        f"likely in praise (the median; at least {factor.min():.1f} times).",
-        f"Mistakes shrink the scale to {found.scale.mean():.2f} and keep the order; "
-        "beta times that scale brings the policy back.",
+        f"Crowd-BT raises the gold reward of the optimum from {plain:.2f} to "
+        f"{repaired:.2f} points.",
+        f"2% of poisoned pairs make {POISON_WORD!r} {np.median(factor):.1f} times as "
+        f"likely in praise (the median over seeds; at least {factor.min():.1f} times).",
+        f"Mistakes shrink the scale of the reward to {result.scale.mean():.2f} and "
+        "keep the order of the words; a KL weight of that scale times beta repairs it.",
     ]
+
+
+EXPERIMENT = Experiment(compare_bad_annotators, _rows, _summary, _explanation)

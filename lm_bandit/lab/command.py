@@ -1,25 +1,19 @@
-"""`python -m lm_bandit lab`: the experiments by name, as a table and as files.
+"""The command `python -m lm_bandit lab`: an experiment as a table and as files.
 
 NAME.csv    every number, a row for each seed
-NAME.json   all that was found, with the versions that found it
+NAME.json   the whole result, with the versions of the packages
 NAME.png    the picture
 """
 
-import json
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
-from lm_bandit.alternatives.results import PACKAGES
 from lm_bandit.lab import (
     bad_annotators,
     core_and_prepped,
@@ -30,57 +24,31 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
-from mdp.interface.files import write_csv, write_files
+from lm_bandit.lab.experiment import Experiment, Rows
+from mdp.interface.command_line import write_and_name
+from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
-
-class Experiment(NamedTuple):
-    """A module with `run`, `rows`, `summary` and `meaning`, and how it is drawn."""
-
-    module: ModuleType
-    draw: Callable
-    line: str
-
-
-EXPERIMENTS = {
-    "overoptimisation": Experiment(
-        overoptimisation,
-        plots.overoptimisation,
-        "the learned reward climbs; the gold reward rises, peaks and falls",
-    ),
-    "flaw": Experiment(
-        flaw, plots.flaw, "you get what you ask for: length, or a magic word"
-    ),
-    "annotators": Experiment(
-        bad_annotators,
-        plots.bad_annotators,
-        "a fifth are malicious, 2% of the pairs poisoned, a fifth mistaken",
-    ),
-    "overlooked": Experiment(
-        overlooked, plots.overlooked, "'awful' was rated +4 by one of ten: find it"
-    ),
-    "too-hard": Experiment(
-        too_hard, plots.too_hard, "who reads more words judges with more noise"
-    ),
-    "who-was-asked": Experiment(
-        who_was_asked, plots.who_was_asked, "two groups disagree, and one is served"
-    ),
-    "core-and-prepped": Experiment(
-        core_and_prepped,
-        plots.core_and_prepped,
-        "next-token likelihood and diversity, traded for reward",
-    ),
+# Each experiment by its name, and the function that draws its result.
+EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
+    "overoptimisation": (overoptimisation.EXPERIMENT, plots.draw_overoptimisation),
+    "flaw": (flaw.EXPERIMENT, plots.draw_flaw),
+    "annotators": (bad_annotators.EXPERIMENT, plots.draw_bad_annotators),
+    "overlooked": (overlooked.EXPERIMENT, plots.draw_overlooked),
+    "too-hard": (too_hard.EXPERIMENT, plots.draw_too_hard),
+    "who-was-asked": (who_was_asked.EXPERIMENT, plots.draw_who_was_asked),
+    "core-and-prepped": (core_and_prepped.EXPERIMENT, plots.draw_core_and_prepped),
 }
 
 
 @dataclass(frozen=True)
 class Lab:
-    """What can go wrong with RLHF, seen exactly; without a name, the list of it all."""
+    """Run an experiment on what can go wrong with RLHF; without a name, list them."""
 
-    name: Positional[str] = ""  # of an experiment
-    seeds: int = 10  # 0, 1, 2 ...: of the questions and the answers
+    name: Positional[str] = ""  # of the experiment
+    seeds: int = 10  # number of seeds (0, 1, 2 ...) for questions and answers
     out: Path | None = None  # folder for NAME.csv, NAME.json and NAME.png
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.name and self.name not in EXPERIMENTS:
             known = ", ".join(EXPERIMENTS)
             raise ValueError(f"name must be one of {known}, got {self.name}")
@@ -88,66 +56,37 @@ class Lab:
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
 
     def run(self) -> None:
-        """List the experiments, or do one, show it and write it."""
+        """List the experiments, or run one, show its result and write it."""
         console = Console()
         if not self.name:
-            listed = [("experiment", "what goes wrong")]
-            listed += [(name, each.line) for name, each in EXPERIMENTS.items()]
-            console.print(table(listed))
+            rows: Rows = [("experiment", "what goes wrong")]
+            rows += [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
+            console.print(_table(rows))
             return
-        experiment = EXPERIMENTS[self.name]
-        found = experiment.module.run(range(self.seeds))
-        console.print(table(experiment.module.summary(found)))
-        for line in experiment.module.meaning(found):
+        experiment, draw = EXPERIMENTS[self.name]
+        result = experiment.run(range(self.seeds))
+        console.print(_table(experiment.summary(result)))
+        columns = " ".join((experiment.summary.__doc__ or "").split())
+        for line in (columns, "", *experiment.explanation(result)):
             console.print(line, highlight=False)
         if self.out is not None:
-            for path in write(self.out, self.name, found):
-                console.print(f"wrote {path}", highlight=False)
+            name = self.name
+            report = {"experiment": name, "versions": versions(), "found": result}
+            files: dict[str, Content] = {
+                f"{name}.csv": csv_text(experiment.rows(result)),
+                f"{name}.json": json_text(report),
+                f"{name}.png": png_bytes(draw(result)),
+            }
+            write_and_name(console, self.out, files)
 
 
-def write(folder: Path, name: str, found: Any) -> list[Path]:
-    """All three files, whole or not at all."""
-    experiment = EXPERIMENTS[name]
-    page = experiment.draw(found)
-    told = {
-        "experiment": name,
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES},
-        },
-        "found": plain(found),
-    }
-    return write_files(
-        folder,
-        {
-            f"{name}.csv": lambda path: write_csv(path, experiment.module.rows(found)),
-            f"{name}.json": lambda path: path.write_text(
-                json.dumps(told, indent=1) + "\n", "utf-8"
-            ),
-            f"{name}.png": lambda path: page.savefig(
-                path, dpi=150, metadata={"Software": None}
-            ),
-        },
-    )
-
-
-def plain(found: Any) -> Any:
-    """Named tuples, dicts and arrays as JSON has them."""
-    if hasattr(found, "_asdict"):
-        found = found._asdict()
-    if isinstance(found, dict):
-        return {str(name): plain(x) for name, x in found.items()}
-    if isinstance(found, (tuple, list)):
-        return [plain(x) for x in found]
-    return found.tolist() if isinstance(found, (np.ndarray, np.generic)) else found
-
-
-def table(rows: list[tuple]) -> Table:
-    """Rows of text under their heads, the first column to the left."""
-    shown = Table(box=None)
-    for i, head in enumerate(rows[0]):
-        text = i == 0 or all(len(row[i]) > 20 for row in rows[1:])
-        shown.add_column(str(head), justify="left" if text else "right")
-    for row in rows[1:]:
-        shown.add_row(*row)
-    return shown
+def _table(rows: Rows) -> Table:
+    """Show rows under their header; numbers stand at the right of their columns."""
+    table = Table(box=None)
+    header, *body = [[str(cell) for cell in row] for row in rows]
+    for i, head in enumerate(header):
+        is_text = i == 0 or all(len(row[i]) > 20 for row in body)
+        table.add_column(head, justify="left" if is_text else "right")
+    for row in body:
+        table.add_row(*row)
+    return table

@@ -1,25 +1,25 @@
-"""Core LLM against prepped LLM: what preparation costs the model of the language.
+"""The core LLM against the prepped LLM: what reward costs in language and diversity.
 
     core       pi_0: predicts how the language at large goes on, whatever was asked
-    prepped    SFT on demonstrations, and RLHF: answers, and answers that people like
+    prepped    SFT on demonstrations, then RLHF: answers, and answers that people like
 
-All that is to be said of them is exact:
+Every measure of a policy pi is exact:
 
-    - E_{y ~ pi_0}[ log pi(y | x) ] / tokens    surprise at the language, nats a token
-    E_{y ~ pi}[ gold ]                          what people think of it
+    - E_{y ~ pi_0}[ log pi(y | x) ] / tokens    cross-entropy of the language, in nats
+    E_{y ~ pi}[ gold ]                          what people think of the policy
     H(pi),  exp H(first word),  E[distinct completions of 100]
 
-The first is the loss of next-token prediction; it is lowest at pi_0. Each step away
-from the core raises the second and is paid for in the first: the language at large
+The first is the loss of next-token prediction, and it is lowest at pi_0. Each step away
+from the core raises the gold reward and raises this loss, because the language at large
 holds what nobody wants to read. Diversity goes another way. The choice of words narrows
-from the start; but people like long answers better, there are more of these, and so the
-completions are at first more diverse than the SFT model's. Where beta is small, one
-answer is left. A pretraining term in the loss (Ouyang et al.'s PPO-ptx) buys some of
-the first back.
+from the start. But people like long answers better, and there are more of them, so the
+completions are at first more diverse than the SFT model's. If beta is small, one answer
+is left. A pretraining term in the loss (PPO-ptx in Ouyang et al. 2022) restores some of
+the likelihood.
 
-The core here is the world's own Markov chain (`text.language`), of which those texts
-are taken that end within three words; the SFT model is the bench's reference, with two
-hundredths of the core left in it.
+The core here is the world's own Markov chain (`world.language`), restricted to texts
+that end within three words. The SFT model is the bench's reference, mixed with two
+hundredths of the core.
 
 Source: Ouyang et al. (2022), sections 3.5 and 4.2, on the "alignment tax"; Kirk et al.
 (2023), "Understanding the effects of RLHF on LLM generalisation and diversity".
@@ -32,148 +32,147 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import Bench
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.trie import LogProbs
 from lm_bandit.world import END, language
 
 KL_WEIGHTS = np.geomspace(10.0, 0.05, 17)  # beta
-SHOWN = (1.0, 0.5, 0.1)  # in the table
-LEFT = 0.02  # of the core, in the SFT model
+SHOWN = (1.0, 0.5, 0.1)  # values of beta in the summary
+CORE_SHARE = 0.02  # of the core, in the SFT model
 DRAWS = 100
 
 
-class Traits(NamedTuple):
-    """What a policy is like; of the optima [S n], of core and SFT a number each."""
+class PolicyTraits(NamedTuple):
+    """Measures of a policy: one number each, or arrays [S n] for many optima."""
 
-    surprise: Float[np.ndarray, "..."]  # at the language at large, nats a token
-    gold: Float[np.ndarray, "..."]  # over the reference's, in points
-    entropy: Float[np.ndarray, "..."]  # of a completion, nats
-    words: Float[np.ndarray, "..."]  # exp H(first word): as many equally likely ones
-    distinct: Float[np.ndarray, "..."]  # completions, expected, of a hundred
+    surprise: Float[np.ndarray, "*S_n"]  # cross-entropy of the language, nats a token
+    gold: Float[np.ndarray, "*S_n"]  # minus the reference's, in points
+    entropy: Float[np.ndarray, "*S_n"]  # of a completion, nats
+    words: Float[np.ndarray, "*S_n"]  # exp H(first word): a number of equal choices
+    distinct: Float[np.ndarray, "*S_n"]  # expected distinct completions of a hundred
 
 
-class Found(NamedTuple):
-    """The core, the SFT model, and the optimum for each beta."""
+class CoreAndPreppedResult(NamedTuple):
+    """The traits of the core, of the SFT model, and of the optimum for each beta."""
 
     seeds: tuple[int, ...]
     comparisons: int
     kl_weights: Float[np.ndarray, "n"]
-    core: Traits
-    sft: Traits
-    optima: Traits
+    core: PolicyTraits
+    sft: PolicyTraits
+    optima: PolicyTraits
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
-    """Learn a reward from each seed's answers, and optimise for each beta."""
-    on = opinions.bench()
-    core = core_model(on)
-    reference = left_in(core, on.reference)
+def compare_core_and_prepped(
+    seeds: Sequence[int] = range(10), comparisons: int = 1000
+) -> CoreAndPreppedResult:
+    """Learn a reward from each seed's answers, and optimise it for each beta."""
+    bench = tabular.make_bench()
+    core = core_model(bench)
+    sft_model = mixed_with_core(core, bench.reference)
     optima = []
     for seed in seeds:
-        asked = opinions.ask(np.random.default_rng(seed), on, comparisons)
-        reward = opinions.scores(on, on.used, opinions.learn(on, asked))
-        reward = opinions.standardised(on, reward)
-        posed = opinions.problem(on, reward)._replace(reference=reference)
-        policies = [
-            exact.optimum(posed._replace(kl_weight=float(beta))) for beta in KL_WEIGHTS
-        ]
-        optima.append(_stack([traits(on, core, policy) for policy in policies]))
-    return Found(
-        tuple(seeds),
-        comparisons,
-        KL_WEIGHTS,
-        traits(on, core, core),
-        traits(on, core, reference),
-        _stack(optima),
+        rng = np.random.default_rng(seed)
+        answers = tabular.ask_annotators(rng, bench, comparisons)
+        learned = tabular.standardise(bench, tabular.fit_scores(bench, answers))
+        problem = tabular.bench_problem(bench, learned)._replace(reference=sft_model)
+        policies = [exact.optimum(problem._replace(kl_weight=b)) for b in KL_WEIGHTS]
+        optima.append(stack_seeds([policy_traits(bench, core, p) for p in policies]))
+    return CoreAndPreppedResult(
+        seeds=tuple(seeds),
+        comparisons=comparisons,
+        kl_weights=KL_WEIGHTS,
+        core=policy_traits(bench, core, core),
+        sft=policy_traits(bench, core, sft_model),
+        optima=stack_seeds(optima),
     )
 
 
-def core_model(on: Bench) -> LogProbs:
-    """How the language at large goes on after "was", where it ends in time."""
-    chain = language(on.world)
-    before = np.full(len(on.completions), on.world.prompts[0, -1])
+def core_model(bench: Bench) -> LogProbs:
+    """The language's continuations of "was", given that they end within three words."""
+    chain = language(bench.world)
+    before = np.full(len(bench.completions), bench.world.prompts[0, -1])
     running = np.full(len(before), True)
     log_probs = np.zeros(len(before))
-    for tokens in on.completions.T:
+    for tokens in bench.completions.T:
         log_probs += np.log(np.where(running, chain[before, tokens], 1.0))
         running &= tokens != END
         before = tokens
     log_probs -= np.log(np.exp(log_probs).sum())
-    return on.reference._replace(ended=np.tile(log_probs, (len(on.gold), 1)))
+    return bench.reference._replace(ended=np.tile(log_probs, (len(bench.gold), 1)))
 
 
-def left_in(core: LogProbs, reference: LogProbs) -> LogProbs:
-    """The reference, with a share of the core left in it."""
-    kept, left = np.log1p(-LEFT), np.log(LEFT)
-    return LogProbs(
-        *(
-            np.logaddexp(kept + r, left + c)
-            for r, c in zip(reference, core, strict=True)
-        )
-    )
+def mixed_with_core(core: LogProbs, reference: LogProbs) -> LogProbs:
+    """The mixture of 98% of the reference and 2% of the core."""
+    kept, mixed_in = np.log1p(-CORE_SHARE), np.log(CORE_SHARE)
+    pairs = zip(core, reference, strict=True)
+    return LogProbs(*(np.logaddexp(kept + r, mixed_in + c) for c, r in pairs))
 
 
-def traits(on: Bench, core: LogProbs, policy: LogProbs) -> Traits:
-    """All that is told of a policy."""
+def policy_traits(bench: Bench, core: LogProbs, policy: LogProbs) -> PolicyTraits:
+    """The measures of a policy, means over the prompts.
+
+    A completion of probability p is among 100 draws with probability 1 - (1 - p)^100.
+    """
     probs = np.exp(policy.ended)
-    tokens = np.sum(np.exp(core.ended) * 2 * on.counts.sum(1), axis=1).mean()
+    tokens = np.sum(np.exp(core.ended) * 2 * bench.lengths, axis=1).mean()
     cross_entropy = exact.entropy(core) + exact.kl(core, policy)
-    start = np.sum(on.probs * on.gold, axis=1).mean()
-    seen = -np.expm1(DRAWS * np.log1p(-np.minimum(probs, 1.0 - 1e-12)))
-    first = (on.completions[:, :1] == on.world.rated).astype(float)
-    words = probs @ first
-    of_word = -np.sum(words * np.log(np.maximum(words, 1e-300)), axis=1)
-    return Traits(
-        cross_entropy / tokens,
-        np.sum(probs * on.gold, axis=1).mean() - start,
-        exact.entropy(policy),
-        np.exp(of_word.mean()),
-        seen.sum(1).mean(),
+    reference_gold = np.sum(bench.probs * bench.gold, axis=1).mean()
+    drawn = -np.expm1(DRAWS * np.log1p(-np.minimum(probs, 1.0 - 1e-12)))
+    first_word = (bench.completions[:, :1] == bench.world.rated).astype(float)
+    words = probs @ first_word
+    word_entropy = -np.sum(words * np.log(np.maximum(words, 1e-300)), axis=1)
+    return PolicyTraits(
+        surprise=np.asarray(cross_entropy / tokens),
+        gold=np.asarray(np.sum(probs * bench.gold, axis=1).mean() - reference_gold),
+        entropy=np.asarray(exact.entropy(policy)),
+        words=np.asarray(np.exp(word_entropy.mean())),
+        distinct=np.asarray(drawn.sum(1).mean()),
     )
 
 
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for the core, the SFT model, and each optimum and seed."""
-    table = [("policy", "beta", "seed", *Traits._fields)]
-    for name, each in (("core", found.core), ("SFT", found.sft)):
-        table.append((name, "", "", *map(float, each)))
-    for i, seed in enumerate(found.seeds):
-        for j, beta in enumerate(found.kl_weights.tolist()):
-            numbers = (float(x[i, j]) for x in found.optima)
-            table.append(("optimum", beta, seed, *numbers))
-    return table
+def _rows(result: CoreAndPreppedResult) -> Rows:
+    rows: Rows = [("policy", "beta", "seed", *PolicyTraits._fields)]
+    for name, traits in (("core", result.core), ("SFT", result.sft)):
+        rows.append((name, "", "", *map(float, traits)))
+    points = point_rows(result.seeds, result.kl_weights, result.optima)
+    return rows + [("optimum", beta, seed, *numbers) for seed, beta, numbers in points]
 
 
-def summary(found: Found) -> list[tuple]:
-    """Core, SFT and a few optima; means over the seeds."""
-    heads = "surprise", "gold", "entropy", "words", "distinct of 100"
-    policies = {"core": found.core, "SFT": found.sft}
+def _summary(result: CoreAndPreppedResult) -> Rows:
+    """Columns: means over the seeds.
+
+    surprise: the cross-entropy of the language at large, in nats a token; gold: the
+    gold reward, in points; entropy: of a completion, in nats; words: the number of
+    equally likely first words; distinct of 100: the expected number of distinct
+    completions among a hundred.
+    """
+    policies = {"core": result.core, "SFT": result.sft}
     for beta in SHOWN:
-        j = int(np.abs(np.log(found.kl_weights / beta)).argmin())
-        name = f"optimum, beta {found.kl_weights[j]:.2g}"
-        policies[name] = Traits(*(x[:, j].mean() for x in found.optima))
-    table = [("policy", *heads)]
+        j = int(np.abs(np.log(result.kl_weights / beta)).argmin())
+        name = f"optimum, beta {result.kl_weights[j]:.2g}"
+        policies[name] = PolicyTraits(*(x[:, j].mean() for x in result.optima))
+    rows: Rows = [("policy", "surprise", "gold", "entropy", "words", "distinct of 100")]
     for name, each in policies.items():
-        told = f"{each.surprise:.2f}", f"{each.gold:+.2f}", f"{each.entropy:.2f}"
-        table.append((name, *told, f"{each.words:.1f}", f"{each.distinct:.0f}"))
-    return table
+        nats = f"{each.surprise:.2f}", f"{each.gold:+.2f}", f"{each.entropy:.2f}"
+        rows.append((name, *nats, f"{each.words:.1f}", f"{each.distinct:.0f}"))
+    return rows
 
 
-def meaning(found: Found) -> list[str]:
-    """What the table says."""
-    surprise, gold, _, words, distinct = (x[:, -1].mean() for x in found.optima)
-    core = found.core
+def _explanation(result: CoreAndPreppedResult) -> list[str]:
+    core = result.core
+    last = PolicyTraits(*(x[:, -1].mean() for x in result.optima))
     return [
-        f"From the core to the optimum for the least beta, the gold reward goes from "
-        f"{core.gold:+.2f} to {gold:+.2f}; the surprise at the language from "
-        f"{core.surprise:.2f} to {surprise:.2f} nats a token.",
-        f"An answer begins with one of {words:.1f} words instead of {core.words:.1f}, "
-        f"and of a hundred completions {distinct:.0f} are distinct instead of "
-        f"{core.distinct:.0f}.",
+        f"From the core to the optimum for the smallest beta, the gold reward rises "
+        f"from {core.gold:+.2f} to {last.gold:+.2f}, and the surprise from "
+        f"{core.surprise:.2f} to {last.surprise:.2f} nats a token.",
+        f"An answer begins with one of {last.words:.1f} words instead of "
+        f"{core.words:.1f}, and of a hundred completions {last.distinct:.0f} are "
+        f"distinct instead of {core.distinct:.0f}.",
     ]
 
 
-def _stack(each):
-    return Traits(*map(np.array, zip(*each, strict=True)))
+EXPERIMENT = Experiment(compare_core_and_prepped, _rows, _summary, _explanation)

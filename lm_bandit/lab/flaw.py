@@ -1,20 +1,20 @@
-"""You get what you ask for: a reward with a flaw, and an optimiser that finds it.
+"""A flaw in the reward: the optimiser finds what is paid for, wanted or not.
 
-    r_b(x, y) = learned(x, y) + b f(y)
+    r_b(x, y) = learned(x, y) + b f(y),   standardised again
 
-in deviations of the reference, standardised anew. The flaw f is something nobody
-wanted and the reward pays for: the *length*, in words, repeated ones among them; a
-*magic word*, here one of the worst. How much of it the optimum has follows from
+The flaw f is something that nobody wanted and the reward pays for: the *length* in
+words, or a *magic word*, here one of the worst. The larger the bonus b is, the more the
+optimum uses it:
 
     d E[f] / d b = Var(f) / beta     (f under the optimum, before standardising)
 
-so what varies is what grows: the optimiser needs no intent, only a reward. And the nats
-that the flaw takes are nats that what people wanted no longer gets: the gold reward
-pays, though nothing in r_b was taken away.
+So whatever varies grows. The optimiser needs no intent, only a reward. And the nats
+that the flaw takes are missing for what people wanted: the gold reward falls, although
+nothing in r_b was taken away.
 
-Source: Casper et al. (2023), section 3.2, on rewards that are misspecified, and hacked.
-The derivative is that of an exponential family's mean.
-Shapes: S seeds, n sizes of the flaw.
+Source: Casper et al. (2023), section 3.2, on misspecified and hacked rewards. The
+derivative is that of an exponential family's mean.
+Shapes: S seeds, n sizes of the bonus.
 """
 
 from collections.abc import Sequence
@@ -23,117 +23,108 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import Bench
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.tabular import Bench, Rewards
 from lm_bandit.oracle import exact
 
-BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations a word
+BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations for each unit of f
 MAGIC_WORD = "awful"
+UNITS = {"length": "words", f"magic word '{MAGIC_WORD}'": "share of the praise"}
 KL_WEIGHT = 0.5  # beta
 
 
-class Flaw(NamedTuple):
-    """What the optimum makes of one flaw."""
+class FlawUse(NamedTuple):
+    """The optimum's use of one flaw, for each bonus."""
 
     unit: str  # what f counts
-    reference: float  # E[f] of the reference
-    use: Float[np.ndarray, "S n"]  # E[f] of the optimum
-    gold: Float[np.ndarray, "S n"]  # over the reference's, in points
-    kl: Float[np.ndarray, "S n"]
+    reference: float  # E[f] under the reference
+    use: Float[np.ndarray, "S n"]  # E[f] under the optimum
+    gold: Float[np.ndarray, "S n"]  # minus the reference's, in points of rating
+    kl: Float[np.ndarray, "S n"]  # nats
 
 
-class Found(NamedTuple):
+class FlawResult(NamedTuple):
     """Both flaws, for each size of the bonus."""
 
     seeds: tuple[int, ...]
     comparisons: int
     bonuses: Float[np.ndarray, "n"]
-    flaws: dict[str, Flaw]
+    flaws: dict[str, FlawUse]
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
-    """Learn a reward from each seed's answers, plant the flaws, and optimise."""
-    on = opinions.bench()
-    rewards = [learned(seed, on, comparisons) for seed in seeds]
-    planted = {
-        "length": ("words", on.counts.sum(1).astype(float)),
-        f"magic word '{MAGIC_WORD}'": (
-            "share of the praise",
-            on.used[:, word(on, MAGIC_WORD)],
-        ),
-    }
-    return Found(
-        tuple(seeds),
-        comparisons,
-        BONUSES,
-        {name: plant(on, rewards, unit, f) for name, (unit, f) in planted.items()},
-    )
+def plant_flaws(
+    seeds: Sequence[int] = range(10), comparisons: int = 1000
+) -> FlawResult:
+    """Learn a reward from each seed's answers, add the flaws to it, and optimise."""
+    bench = tabular.make_bench()
+    rewards = []
+    for seed in seeds:
+        # A reward of the right form: all that is wrong with it will be the flaw.
+        rng = np.random.default_rng(seed)
+        answers = tabular.ask_annotators(rng, bench, comparisons)
+        learned = tabular.fit_scores(bench, answers)
+        rewards.append(tabular.standardise(bench, learned))
+    counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
+    flaws = {}
+    for (name, unit), f in zip(UNITS.items(), counted, strict=True):
+        columns = stack_seeds([use_of_flaw(bench, reward, f) for reward in rewards])
+        flaws[name] = FlawUse(unit, float(bench.probs[0] @ f), **columns)
+    return FlawResult(tuple(seeds), comparisons, BONUSES, flaws)
 
 
-def learned(seed: int, on: Bench, comparisons: int) -> Float[np.ndarray, "k E"]:
-    """A reward of the right form: all that is wrong with it will be the flaw."""
-    asked = opinions.ask(np.random.default_rng(seed), on, comparisons)
-    reward = opinions.scores(on, on.used, opinions.learn(on, asked))
-    return opinions.standardised(on, reward)
+def use_of_flaw(
+    bench: Bench, reward: Rewards, flaw: Float[np.ndarray, "E"]
+) -> dict[str, Float[np.ndarray, "n"]]:
+    """The optimum's use of a flaw, E[f], its gold reward and its KL, for each bonus.
+
+    The use is that for the first prompt, which asks for praise.
+    """
+    use, values = [], []
+    for bonus in BONUSES:
+        flawed = tabular.standardise(bench, reward + bonus * flaw)
+        problem = tabular.bench_problem(bench, flawed, KL_WEIGHT)
+        best = exact.optimum(problem)
+        values.append(exact.policy_value(problem, best))
+        use.append(np.exp(best.ended[0]) @ flaw)
+    path = tabular.reward_path(bench, values)
+    return {"use": np.array(use), "gold": path.gold, "kl": path.kl}
 
 
-def word(on: Bench, text: str) -> int:
-    """The column of a rated word."""
-    return int(np.flatnonzero(on.world.rated == on.world.encode(text)[0])[0])
+def _rows(result: FlawResult) -> Rows:
+    rows: Rows = [("flaw", "seed", "bonus", "use", "gold", "kl")]
+    for name, flaw in result.flaws.items():
+        points = point_rows(result.seeds, result.bonuses, flaw[2:])
+        rows += [(name, seed, bonus, *numbers) for seed, bonus, numbers in points]
+    return rows
 
 
-def plant(
-    on: Bench,
-    rewards: Sequence[Float[np.ndarray, "k E"]],
-    unit: str,
-    f: Float[np.ndarray, "E"],
-) -> Flaw:
-    """The optimum for each reward and each bonus; its use of f where praise is due."""
-    use, paths = [], []
-    for reward in rewards:
-        values = []
-        for bonus in BONUSES:
-            flawed = opinions.standardised(on, reward + bonus * f)
-            posed = opinions.problem(on, flawed, KL_WEIGHT)
-            best = exact.optimum(posed)
-            values.append(exact.policy_value(posed, best))
-            use.append(np.exp(best.ended[0]) @ f)
-        paths.append(opinions.path(on, values))
-    stacked = opinions.stack(paths)
-    use = np.reshape(use, (len(rewards), len(BONUSES)))
-    return Flaw(unit, float(on.probs[0] @ f), use, stacked.gold, stacked.kl)
+def _summary(result: FlawResult) -> Rows:
+    """Columns: means over the seeds, for three sizes of the bonus.
+
+    bonus: for each unit of the flaw, in deviations; use, reference: how much the
+    optimum and the reference use the flaw; gold: the optimum's gold reward, in points;
+    KL: the optimum's, in nats.
+    """
+    rows: Rows = [("flaw", "bonus", "use", "reference", "gold", "KL")]
+    for name, flaw in result.flaws.items():
+        for j in (0, len(result.bonuses) // 3, len(result.bonuses) - 1):
+            use, gold, kl = (f"{x[:, j].mean():.2f}" for x in flaw[2:])
+            bonus, reference = f"{result.bonuses[j]:.2g}", f"{flaw.reference:.2f}"
+            rows.append((name, bonus, f"{use} {flaw.unit}", reference, gold, kl))
+    return rows
 
 
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each flaw, seed and bonus."""
-    table = [("flaw", "seed", "bonus", "use", "gold", "kl")]
-    for name, flaw in found.flaws.items():
-        for i, seed in enumerate(found.seeds):
-            for j, bonus in enumerate(found.bonuses.tolist()):
-                numbers = (float(x[i, j]) for x in (flaw.use, flaw.gold, flaw.kl))
-                table.append((name, seed, bonus, *numbers))
-    return table
-
-
-def summary(found: Found) -> list[tuple]:
-    """Use and gold reward without a bonus, in the middle, and with the largest."""
-    table = [("flaw", "bonus", "use", "reference", "gold", "KL")]
-    for name, flaw in found.flaws.items():
-        for j in (0, len(found.bonuses) // 3, len(found.bonuses) - 1):
-            use, gold, kl = (x[:, j].mean() for x in (flaw.use, flaw.gold, flaw.kl))
-            told = f"{use:.2f} {flaw.unit}", f"{flaw.reference:.2f}"
-            bonus = f"{found.bonuses[j]:.2g}"
-            table.append((name, bonus, *told, f"{gold:.2f}", f"{kl:.2f}"))
-    return table
-
-
-def meaning(found: Found) -> list[str]:
-    """What the table says."""
-    said = []
-    for name, flaw in found.flaws.items():
-        first, last = flaw.gold[:, 0].mean(), flaw.gold[:, -1].mean()
-        said.append(
-            f"{name}: from {flaw.use[:, 0].mean():.2f} to {flaw.use[:, -1].mean():.2f} "
-            f"{flaw.unit}; what people wanted falls from {first:+.2f} to {last:+.2f}."
+def _explanation(result: FlawResult) -> list[str]:
+    lines = []
+    for name, flaw in result.flaws.items():
+        use, gold = flaw.use.mean(0), flaw.gold.mean(0)
+        lines.append(
+            f"{name}: the optimum's use grows from {use[0]:.2f} to {use[-1]:.2f} "
+            f"({flaw.unit}), and its gold reward falls from {gold[0]:.2f} to "
+            f"{gold[-1]:.2f}."
         )
-    return said
+    return lines
+
+
+EXPERIMENT = Experiment(plant_flaws, _rows, _summary, _explanation)

@@ -1,33 +1,34 @@
-"""Mistakes that are easy to overlook: "awful", rated +4 by one of ten. Find it.
+"""A mistake that is easy to overlook: one of ten raters gave "awful" +4. Find it.
 
-266 words with ten ratings each are 2,660 numbers, and one of them is upside down: nine
-people gave -2 or -3. Which statistic finds it, if the largest is looked at first?
+266 words with ten ratings each are 2,660 numbers, and one of them is upside down: the
+other nine people gave -2 or -3. Which statistic x -> number ranks it first?
 
-    the rating       |x|                                         183 others are as large
-    in deviations    |x - mean| / deviation of all ten
-    residual         |x - mean of the other nine|
-    standardised     the residual / deviation of the nine (at least 1)
-    robust           |x - median of the nine| / 1.4826 MAD of the nine (at least 1)
+    rating         |x|                                    183 others are as large
+    z-score        |x - mean of the ten| / standard deviation of the ten
+    residual       |x - mean of the other nine|
+    standardised   the residual / standard deviation of the nine (at least 1)
+    robust         |x - median of the nine| / 1.4826 MAD of the nine (at least 1)
 
-The second is what one would do first, and cannot work: of ten numbers none is more than
-sqrt(10 - 1) = 3 deviations from their mean, however wrong it is, for it moves the mean
-and widens the deviation that it is measured by. So leave it out of both. The median
-absolute deviation, times 1.4826, is a normal distribution's deviation. Whole numbers
-often agree to the point, and nobody is sure beyond the scale's own step: hence the 1.
+The z-score is what most people would try first, and it cannot work: none of ten numbers
+is more than sqrt(10 - 1) = 3 standard deviations from their mean, however wrong it is,
+because it moves the mean and widens the deviation. So leave the rating out of both. MAD
+is the median absolute deviation; times 1.4826 it is a normal distribution's standard
+deviation. Ratings are whole numbers and often agree exactly, but nobody is more precise
+than the scale's own step: hence the "at least 1".
 
-Each of the last three puts this rating first. That might be luck, so the same is asked
-of mistakes planted on purpose, a rating turned around, one at a time: the standardised
-residual finds three in four among the first ten, the robust one only one in three, as
-nine numbers are too few for a median deviation to tell the sure from the unsure. A
-statistic that finds one mistake need not be the one that finds mistakes.
+Each of the last three statistics ranks this rating first. That might be luck, so the
+same is tried with planted mistakes: a rating turned around, one at a time. The
+standardised residual finds three in four among the first ten, the robust one only one
+in three, because the median deviation of nine numbers hardly tells sure words from
+unsure ones. A statistic that finds one mistake need not find others.
 
-And what if it is overlooked? The mean
-rating of the word is -2.0 instead of -2.7, which nobody will notice. But who asks that
-rater alone (of an eleventh language, of a small firm, of a rare disease there may be
-one) teaches a model that "awful" is the highest praise.
+What if it is overlooked? The mean rating of the word is -2.0 instead of -2.7, which
+nobody will notice. But a company that asks this one rater alone (in a rare language, or
+about a rare disease) teaches a model that "awful" is the highest praise.
 
-Source: Rousseeuw & Leroy (1987) for the robust deviation; the ratings are Hutto &
-Gilbert's (2014), whose columns need not be one person each (`text.py`).
+Source: Rousseeuw & Leroy (1987) for the robust statistic; Samuelson (1968), "How
+deviant can you be?", for the bound sqrt(R - 1). The ratings are Hutto & Gilbert's
+(2014), whose columns need not be one person each (`world.py`).
 Shapes: W words, R raters, S seeds.
 """
 
@@ -35,58 +36,91 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from lm_bandit.feedback.annotators import People
-from lm_bandit.lab import opinions
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, case_rows, stack_seeds
+from lm_bandit.lab.tabular import Bench
 from lm_bandit.world import read_word_ratings
 
 WORD = "awful"
-PLANTED = 100  # mistakes of each seed
-FOUND = 10  # looked at, of all ratings: a mistake among them is found
-STEP = 1.0  # of the scale, in points
+PLANTED = 100  # mistakes for each seed
+INSPECTED = 10  # the largest of all ratings; a mistake among them is found
+STEP = 1.0  # of the rating scale, in points
 KL_WEIGHT = 0.5  # beta
 
-Statistic = Callable[[Float[np.ndarray, "W R"]], Float[np.ndarray, "W R"]]
+Ratings = Float[np.ndarray, "W R"]
+Statistic = Callable[[Ratings], Ratings]
 
 
-class Found(NamedTuple):
-    """What each statistic finds, and what the rating does."""
+class OverlookedResult(NamedTuple):
+    """The findings of each statistic, and the effect of the rating on a policy."""
 
     seeds: tuple[int, ...]
     comparisons: int
     ratings: Float[np.ndarray, "R"]  # of the word
-    first: dict[str, tuple[str, ...]]  # the words looked at first, by each statistic
-    rank: dict[str, int]  # of the rating among all: 1 + those that are larger
-    tied: dict[str, int]  # how many others have the same value
+    first: dict[str, tuple[str, ...]]  # the words with the three largest values
+    rank: dict[str, int]  # of the mistaken rating: 1 + how many values are larger
+    tied: dict[str, int]  # how many other ratings have the same value
     planted: dict[str, Float[np.ndarray, "S"]]  # share of planted mistakes found
-    worth: dict[str, Float[np.ndarray, "S"]]  # learned, of the word
+    weight: dict[str, Float[np.ndarray, "S"]]  # learned weight of the word
     share: dict[str, Float[np.ndarray, "S"]]  # P(word | praise) of the optimum
 
 
-def size(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
-    """How far from 0."""
+def find_overlooked(
+    seeds: Sequence[int] = range(10), comparisons: int = 1000
+) -> OverlookedResult:
+    """Rank the mistaken rating and planted ones; learn from the rater who gave it."""
+    people = read_word_ratings()
+    words, ratings = list(people), np.array(list(people.values()))
+    row = words.index(WORD)
+    rater = int(ratings[row].argmax())
+    first, rank, tied = {}, {}, {}
+    for name, statistic in STATISTICS.items():
+        values = statistic(ratings)
+        rank[name], tied[name] = rank_and_ties(values, row, rater)
+        largest = np.argsort(-values.ravel(), kind="stable")[:3]
+        first[name] = tuple(words[i // ratings.shape[1]] for i in largest)
+    bench = tabular.make_bench()
+    taught = [learn_from_one(bench, seed, rater, comparisons) for seed in seeds]
+    return OverlookedResult(
+        seeds=tuple(seeds),
+        comparisons=comparisons,
+        ratings=ratings[row],
+        first=first,
+        rank=rank,
+        tied=tied,
+        planted=stack_seeds([shares_found(seed, ratings) for seed in seeds]),
+        **stack_seeds(taught),
+    )
+
+
+def rating_size(ratings: Ratings) -> Ratings:
+    """The size |x| of each rating."""
     return np.abs(ratings)
 
 
-def in_deviations(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
-    """How many deviations of all from the mean of all: never more than sqrt(R - 1)."""
+def z_score(ratings: Ratings) -> Ratings:
+    """The distance from the word's mean in standard deviations: at most sqrt(R - 1)."""
     deviations = np.maximum(ratings.std(1, keepdims=True), 1e-9)
     return np.abs(ratings - ratings.mean(1, keepdims=True)) / deviations
 
 
-def residual(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
-    """How far from the mean of the others."""
+def residual(ratings: Ratings) -> Ratings:
+    """The distance from the mean of the word's other ratings."""
     return np.abs(ratings - _others(ratings).mean(-1))
 
 
-def standardised(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
-    """How many deviations of the others from their mean."""
+def standardised_residual(
+    ratings: Ratings,
+) -> Ratings:
+    """The residual in standard deviations of the word's other ratings."""
     return residual(ratings) / np.maximum(_others(ratings).std(-1), STEP)
 
 
-def robust(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
-    """How many robust deviations of the others from their median."""
+def robust_residual(ratings: Ratings) -> Ratings:
+    """The distance from the others' median in 1.4826 median absolute deviations."""
     others = _others(ratings)
     medians = np.median(others, axis=-1)
     spread = np.median(np.abs(others - medians[..., None]), axis=-1)
@@ -94,143 +128,111 @@ def robust(ratings: Float[np.ndarray, "W R"]) -> Float[np.ndarray, "W R"]:
 
 
 STATISTICS: dict[str, Statistic] = {
-    "the rating": size,
-    "in deviations": in_deviations,
+    "the rating": rating_size,
+    "in deviations": z_score,
     "residual": residual,
-    "standardised": standardised,
-    "robust": robust,
+    "standardised": standardised_residual,
+    "robust": robust_residual,
 }
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 1000) -> Found:
-    """Look for the rating, for planted ones, and learn from the one who gave it."""
-    people = read_word_ratings()
-    words, ratings = list(people), np.array(list(people.values()))
-    row = words.index(WORD)
-    column = int(ratings[row].argmax())
-    values = {name: each(ratings) for name, each in STATISTICS.items()}
-    ranks = {name: ranking(x, row, column) for name, x in values.items()}
-    taught = [alone(seed, column, comparisons) for seed in seeds]
-    return Found(
-        tuple(seeds),
-        comparisons,
-        ratings[row],
-        {name: _first(words, x) for name, x in values.items()},
-        {name: rank for name, (rank, _) in ranks.items()},
-        {name: tied for name, (_, tied) in ranks.items()},
-        {
-            name: np.array([found(seed, ratings, each) for seed in seeds])
-            for name, each in STATISTICS.items()
-        },
-        *(
-            {
-                name: np.array([each[i][name] for each in taught])
-                for name in taught[0][i]
-            }
-            for i in (0, 1)
-        ),
-    )
-
-
-def ranking(values: Float[np.ndarray, "W R"], row: int, column: int) -> tuple[int, int]:
-    """1 + how many are larger, and how many others are as large."""
+def rank_and_ties(values: Ratings, row: int, column: int) -> tuple[int, int]:
+    """1 + the number of larger values, and the number of other equal values."""
     own = values[row, column]
     return 1 + int(np.sum(values > own + 1e-9)), int(np.isclose(values, own).sum()) - 1
 
 
-def found(seed: int, ratings: Float[np.ndarray, "W R"], statistic: Statistic) -> float:
-    """The share of planted mistakes that are among the largest.
+def shares_found(seed: int, ratings: Ratings) -> dict[str, float]:
+    """The share of planted mistakes among the ten largest values of each statistic.
 
-    A mistake is a rating with its sign turned, of a word that the others rate 2 or
-    more, or -2 or less, on average; ties are decided against it.
+    A planted mistake is a rating of size 2 or more with its sign turned, of a word that
+    the others rate 2 or more, or -2 or less, on average. Ties count against it.
     """
     rng = np.random.default_rng(seed)
     clear = np.argwhere(np.abs(_others(ratings).mean(-1)) >= 2.0)
     clear = clear[np.abs(ratings[tuple(clear.T)]) >= 2.0]
-    hits = 0
-    for row, column in rng.choice(clear, size=PLANTED, replace=False).tolist():
-        wrong = ratings.copy()
-        wrong[row, column] *= -1.0
-        rank, tied = ranking(statistic(wrong), row, column)
-        hits += rank + tied <= FOUND
-    return hits / PLANTED
+    places = rng.choice(clear, size=PLANTED, replace=False).tolist()
+    shares = {}
+    for name, statistic in STATISTICS.items():
+        values, found = statistic(ratings), 0
+        for row, column in places:
+            wrong = ratings[row : row + 1].copy()
+            wrong[0, column] *= -1.0
+            planted = values.copy()
+            planted[row] = statistic(wrong)  # a word's values need its own ratings only
+            rank, tied = rank_and_ties(planted, row, column)
+            found += rank + tied <= INSPECTED
+        shares[name] = found / PLANTED
+    return shares
 
 
-def alone(seed: int, column: int, comparisons: int) -> tuple[dict, dict]:
-    """The worth of the word, and its share of praise, by whom the answers are of."""
-    on = opinions.bench()
-    (token,) = on.world.encode(WORD)
-    mended = on.world.ratings[:, column].copy()
-    mended[token] = np.median(on.world.ratings[token])
-    says = (on.completions == token).any(1)
-    worth, share = {}, {}
+def learn_from_one(
+    bench: Bench, seed: int, rater: int, comparisons: int
+) -> dict[str, dict[str, float]]:
+    """The word's learned weight and its share of the optimum's praise, by annotators.
+
+    They are all raters, that rater alone, and that rater with the rating corrected.
+    """
+    (token,), word = bench.world.encode(WORD), bench.column(WORD)
+    taste = bench.world.ratings[:, rater]
+    corrected = taste.copy()
+    corrected[token] = np.median(bench.world.ratings[token])
+    weight, share = {}, {}
     for name, people in (
         ("all ten raters", None),
-        ("that rater, mended", People(mended[None], temperature=1.0)),
-        ("that rater", People(on.world.ratings[None, :, column], temperature=1.0)),
+        ("that rater, mended", People(corrected[None], temperature=1.0)),
+        ("that rater", People(taste[None], temperature=1.0)),
     ):
-        asked = opinions.ask(np.random.default_rng(seed), on, comparisons, people)
-        worths = opinions.learn(on, asked)
-        learned = opinions.scores(on, on.used, worths)
-        best = opinions.optimum(on, learned, KL_WEIGHT)
-        worth[name] = float(worths[on.world.rated == token][0])
-        share[name] = float(np.exp(best.ended[0, says]).sum())
-    return worth, share
+        rng = np.random.default_rng(seed)
+        answers = tabular.ask_annotators(rng, bench, comparisons, people)
+        weights = tabular.fit_word_weights(bench, answers)
+        learned = tabular.linear_scores(bench, bench.used, weights)
+        best = tabular.optimal_policy(bench, learned, KL_WEIGHT)
+        weight[name] = float(weights[word])
+        share[name] = float(np.exp(best.ended[0, bench.counts[:, word] > 0]).sum())
+    return {"weight": weight, "share": share}
 
 
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each statistic, annotator and seed."""
-    table = [("about", "of", "seed", "number")]
-    for name in found.rank:
-        table.append(("rank", name, "", found.rank[name]))
-        table.append(("tied", name, "", found.tied[name]))
-    for about in ("planted", "worth", "share"):
-        for of, numbers in getattr(found, about).items():
-            pairs = zip(found.seeds, numbers.tolist(), strict=True)
-            table += [(about, of, seed, number) for seed, number in pairs]
-    return table
-
-
-def summary(found: Found) -> list[tuple]:
-    """Each statistic: the rank of the rating, what it finds, and what first."""
-    heads = "statistic", "rank of 2,660", "tied", "planted, found", "looked at first"
-    return [
-        heads,
-        *(
-            (
-                name,
-                f"{found.rank[name]}",
-                f"{found.tied[name]}",
-                f"{found.planted[name].mean():.0%}",
-                ", ".join(found.first[name]),
-            )
-            for name in found.rank
-        ),
-    ]
-
-
-def meaning(found: Found) -> list[str]:
-    """What the table says, and what the rating does."""
-    share = {name: x.mean() for name, x in found.share.items()}
-    return [
-        "No rating of ten is more than 3 deviations from the mean of the ten: leave it "
-        "out of what it is measured by.",
-        f"Taught by that rater alone, {share['that rater']:.0%} of the praise says "
-        f"{WORD!r}; with the one rating mended {share['that rater, mended']:.2%}, by "
-        f"all ten raters {share['all ten raters']:.2%}.",
-    ]
-
-
-def _others(ratings) -> Float[np.ndarray, "W R Q"]:
-    """Of each rating, the R - 1 others of its word."""
+def _others(ratings: Ratings) -> Float[np.ndarray, "W R others"]:
+    """The R - 1 other ratings of the same word, for each rating."""
     R = ratings.shape[1]
-    columns: Int[np.ndarray, "R Q"] = np.array(
-        [[j for j in range(R) if j != i] for i in range(R)]
-    )
-    return ratings[:, columns]
+    columns = [[j for j in range(R) if j != i] for i in range(R)]
+    return ratings[:, np.array(columns)]
 
 
-def _first(words, values):
-    """The words of the three largest values."""
-    at = np.argsort(-values.ravel(), kind="stable")[:3]
-    return tuple(words[i // values.shape[1]] for i in at)
+def _rows(result: OverlookedResult) -> Rows:
+    rows: Rows = [("about", "of", "seed", "number")]
+    for name, rank in result.rank.items():
+        rows += [("rank", name, "", rank), ("tied", name, "", result.tied[name])]
+    measures = {name: getattr(result, name) for name in ("planted", "weight", "share")}
+    return rows + case_rows(result.seeds, measures)
+
+
+def _summary(result: OverlookedResult) -> Rows:
+    """Columns: what each statistic finds.
+
+    rank: of the mistaken rating among all; tied: other ratings with the same value;
+    planted, found: the share of planted mistakes among the first ten, mean over the
+    seeds; first three: the words of the three largest values.
+    """
+    heads = "statistic", "rank of 2,660", "tied", "planted, found", "first three"
+    rows: Rows = [heads]
+    for name, rank in result.rank.items():
+        found, first = result.planted[name].mean(), ", ".join(result.first[name])
+        rows.append((name, f"{rank}", f"{result.tied[name]}", f"{found:.0%}", first))
+    return rows
+
+
+def _explanation(result: OverlookedResult) -> list[str]:
+    share = {name: x.mean() for name, x in result.share.items()}
+    return [
+        "No rating of ten is more than 3 standard deviations from the mean of the ten: "
+        "compare a rating with the others only.",
+        f"A model that learns from that rater alone says {WORD!r} in "
+        f"{share['that rater']:.0%} of its praise; with the one rating corrected, in "
+        f"{share['that rater, mended']:.2%}; from all ten raters, in "
+        f"{share['all ten raters']:.2%}.",
+    ]
+
+
+EXPERIMENT = Experiment(find_overlooked, _rows, _summary, _explanation)

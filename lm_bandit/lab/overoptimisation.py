@@ -1,45 +1,49 @@
-"""Over-optimisation: the learned reward climbs, the gold reward rises, peaks and falls.
+"""Over-optimisation: the learned reward climbs; the gold reward rises, peaks and falls.
 
-A reward model is right about what the reference writes, for that is what people were
-asked about. Optimise against it, and the policy goes where nobody was asked.
+A reward model is right about what the reference writes, because people were asked about
+that. Optimise against it, and the policy goes where nobody was asked.
 
     d = sqrt(KL(pi || pi_ref))
     best-of-n   R(d) = d (alpha - beta d)           RLHF   R(d) = d (alpha - beta log d)
 
-are the forms that Gao et al. found the gold reward to follow. Their optimiser was PPO;
-here it is exact: the policy pi_ref exp(r / beta) / Z of each beta, and best-of-n.
+are the forms that Gao et al. found for the gold reward. They used PPO; here the
+optimiser is exact: the policy pi_ref exp(r / beta) / Z of each beta, and best-of-n.
 
-Why does it fall? Not for noise: a reward that is the gold plus noise of the same size,
-drawn for each completion on its own, does not turn over (`control`). If the noise has a
-log-concave density, E[gold | learned] rises with the learned reward, whatever the gold
-is; regression to the mean flattens the curve, but nothing bends it down. And not for
-few answers alone: a reward of the right form, a worth for each word *used*, learned
-from as many answers, hardly does (`right form`). It falls because the reward model
-reads a completion otherwise than people do, where they were not asked. This one adds
-the worth of a word for each time that it stands there, and has a correction for each
-word's repetition, 0 until answers say otherwise:
+**Why does the gold reward fall?** The experiment compares several learned rewards.
+
+Noise is not the reason. `control` is the gold reward plus noise as large as the reward
+model's error, drawn for each completion on its own: it does not turn over. If the noise
+has a log-concave density, E[gold | learned] rises with the learned reward (Efron 1965).
+
+Too few answers are not the only reason. `right form` learns one weight for each word
+*used*, like the gold reward, from as many answers: it hardly falls.
+
+The reason is that the reward model reads a completion in another way than people do,
+where nobody was asked. The plain one adds a word's weight each time that the word
+stands there, and has a correction for each word's repetition, 0 without answers:
 
     r(x, y) = sign(x) sum_v [ w_v n_v(y) + c_v max(n_v(y) - 1, 0) ]
 
 The gold reward has this form, with c = -w. But the reference hardly ever writes "superb
-and superb and superb", so 100 comparisons say nothing of it, and that is what the
-optimum writes. Ten times as many raise the peak, as corrections of common words are
-learned; a hundred times as many remove it. A model that cannot learn them (`counts
-only`) falls however many there are. The members of an ensemble, drawn from what may be
-believed after the answers, disagree where none was asked: their worst case, and their
-mean less a deviation, are cautious there, the more members the better. Their mean is
-not, for all start from the same assumption; and one member alone gains the least, for
-where it was told nothing it guesses. A larger beta stays before the peak.
+and superb and superb", so 100 comparisons say nothing about it, and that is what the
+optimum writes.
 
-At first, nothing of this shows: as pi leaves the reference, the gold reward rises by
+**What helps?** Ten times as many comparisons raise the peak, because corrections of
+common words are learned; a hundred times as many remove it. A model that cannot learn
+corrections (`counts only`) falls however many there are. Members of an ensemble are
+drawn from the posterior of the weights. They disagree where nobody was asked, so their
+worst score, or their mean minus their standard deviation, is cautious there. Their mean
+is not: all members start from the same assumption. A larger beta stops before the peak.
+
+**Near the reference** nothing of this shows. The gold reward first rises by
 rho sigma sqrt(2) d, for the correlation rho of the two rewards and the deviation sigma
-of the gold one under the reference. That is finite, so the exact frontier follows the
-form found for best-of-n more closely than the other, whose slope at 0 has no bound.
+of the gold reward. That slope is finite, so the exact path follows the form found for
+best-of-n more closely than the other, whose slope at 0 has no bound.
 
 Source: Gao, Schulman & Hilton (2022), "Scaling laws for reward model overoptimization";
-Coste et al. (2023), "Reward model ensembles help mitigate overoptimization"; Efron
-(1965), "Increasing properties of Polya frequency functions", for the control.
-Shapes: S seeds, n policies along a path, m sizes of best-of-n.
+Coste et al. (2023), "Reward model ensembles help mitigate overoptimization", for the
+ensembles; Efron (1965), "Increasing properties of Polya frequency functions".
+Shapes: S seeds, n values of beta, m sizes of best-of-n.
 """
 
 from collections.abc import Sequence
@@ -49,182 +53,210 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lm_bandit.feedback import linear_reward
-from lm_bandit.lab import gao, opinions
-from lm_bandit.lab.opinions import Bench, Path
+from lm_bandit.feedback.linear_reward import Posterior
+from lm_bandit.lab import scaling_law, tabular
+from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.scaling_law import ScalingFit, fit_scaling_law
+from lm_bandit.lab.tabular import (
+    Bench,
+    BenchComparisons,
+    Features,
+    RewardPath,
+    Rewards,
+)
 
 KL_WEIGHTS = np.geomspace(20.0, 0.02, 25)  # beta, from strict to lax
-NUMBERS = 2 ** np.arange(21)  # n of best-of-n
+SIZES = 2 ** np.arange(21)  # n of best-of-n
 PRECISION = 0.1  # lambda of the prior
-MEMBERS = (5, 25)  # of an ensemble
+MEMBERS = (5, 25)  # sizes of the ensembles
 MORE = (10, 100)  # times as many comparisons
 
 
-class Found(NamedTuple):
-    """Every variant's path, seed by seed; the first is the plain reward model's."""
+class OveroptimisationResult(NamedTuple):
+    """The paths of every variant of the learned reward; the first is the plain one."""
 
     seeds: tuple[int, ...]
-    comparisons: int
-    gold_deviation: float  # of the reference, in points: what a learned one stands for
+    comparisons: int  # that the plain reward model learned from
+    gold_deviation: float  # in points of rating: the unit of the learned reward
     kl_weights: Float[np.ndarray, "n"]
-    paths: dict[str, Path]  # of each variant, arrays [S n]
-    numbers: Int[np.ndarray, "m"]
-    best_of: Path  # of the plain reward model, [S m]
-    frontier_fit: gao.Fit  # d (alpha - beta log d)
-    frontier_fit_squared: gao.Fit  # d (alpha - beta d), of the same path
-    best_of_fit: gao.Fit
-    favourites: tuple[str, ...]  # what the plain reward calls the best praise, by seed
+    paths: dict[str, RewardPath]  # arrays [S n], by variant
+    numbers: Int[np.ndarray, "m"]  # n of best-of-n
+    best_of: RewardPath  # best-of-n by the plain reward, arrays [S m]
+    frontier_fit: ScalingFit  # of the plain path, d (alpha - beta log d)
+    frontier_fit_squared: ScalingFit  # of the same path, d (alpha - beta d)
+    best_of_fit: ScalingFit  # of best-of-n, d (alpha - beta d)
+    favourites: tuple[str, ...]  # the praise that the plain reward scores highest
+
+    @property
+    def plain(self) -> str:
+        """The name of the plain variant."""
+        return next(iter(self.paths))
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 100) -> Found:
-    """Ask, learn and optimise, in every way, for each seed."""
-    on = opinions.bench()
-    rewards = [learned(seed, on, comparisons) for seed in seeds]
-    paths = {
-        name: opinions.stack(
-            [opinions.frontier(on, each[name], KL_WEIGHTS) for each in rewards]
+def optimise_learned_rewards(
+    seeds: Sequence[int] = range(10), comparisons: int = 100
+) -> OveroptimisationResult:
+    """Ask annotators, learn each variant of the reward, and optimise it."""
+    bench = tabular.make_bench()
+    paths, best_of, favourites = [], [], []
+    for seed in seeds:
+        rewards = learned_variants(seed, bench, comparisons)
+        plain, *_ = rewards.values()
+        paths.append(
+            {
+                name: tabular.optimum_path(bench, reward, KL_WEIGHTS)
+                for name, reward in rewards.items()
+            }
         )
-        for name in rewards[0]
-    }
-    plain = next(iter(paths))
-    best_of = opinions.stack(
-        [opinions.best_of(on, each[plain], NUMBERS) for each in rewards]
-    )
-    return Found(
-        tuple(seeds),
-        comparisons,
-        opinions.deviation(on, on.gold),
-        KL_WEIGHTS,
-        paths,
-        NUMBERS,
-        best_of,
-        gao.fit(paths[plain], gao.frontier_terms),
-        gao.fit(paths[plain], gao.best_of_terms),
-        gao.fit(best_of, gao.best_of_terms),
-        tuple(
-            on.world.decode(on.completions[each[plain][0].argmax()]) for each in rewards
-        ),
+        best_of.append(tabular.best_of_n_path(bench, plain, SIZES))
+        favourite = bench.completions[plain[0].argmax()]
+        favourites.append(bench.world.decode(favourite))
+    variants, sampled = stack_seeds(paths), stack_seeds(best_of)
+    first, *_ = variants.values()
+    return OveroptimisationResult(
+        seeds=tuple(seeds),
+        comparisons=comparisons,
+        gold_deviation=tabular.reward_deviation(bench, bench.gold),
+        kl_weights=KL_WEIGHTS,
+        paths=variants,
+        numbers=SIZES,
+        best_of=sampled,
+        frontier_fit=fit_scaling_law(first, scaling_law.rlhf_terms),
+        frontier_fit_squared=fit_scaling_law(first, scaling_law.best_of_n_terms),
+        best_of_fit=fit_scaling_law(sampled, scaling_law.best_of_n_terms),
+        favourites=tuple(favourites),
     )
 
 
-def learned(
-    seed: int, on: Bench, comparisons: int
-) -> dict[str, Float[np.ndarray, "k E"]]:
-    """The reward that each variant learns from one seed's answers."""
+def learned_variants(seed: int, bench: Bench, comparisons: int) -> dict[str, Rewards]:
+    """The scores of each variant of the learned reward, from one seed's answers."""
     rng = np.random.default_rng(seed)
-    asked = opinions.ask(rng, on, comparisons * MORE[-1])
-    counts = on.counts.astype(float)
+    answers = tabular.ask_annotators(rng, bench, comparisons * MORE[-1])
+    counts = bench.counts.astype(float)
     repeats = np.maximum(counts - 1.0, 0.0)
-    # Half the size: half the deviation of the prior, and slower to be believed.
+    # Half the size: half the prior's deviation, so a correction needs more answers.
     features = np.concatenate([counts, 0.5 * repeats], axis=1)
 
-    def believed(features, count):
-        rows = opinions.differences(on, asked, features)[:count]
-        return linear_reward.fit_weights(rows, PRECISION)
+    def learned(features: Features, count: int) -> Rewards:
+        weights = weight_posterior(bench, answers, features, count).mean
+        return tabular.linear_scores(bench, features, weights)
 
-    belief = believed(features, comparisons)
-    plain = opinions.scores(on, features, belief.mean)
-    found = {f"{comparisons:,} comparisons": plain}
-    for times in MORE:
-        worths = believed(features, times * comparisons).mean
-        name = f"{times * comparisons:,} comparisons"
-        found[name] = opinions.scores(on, features, worths)
-    draws = rng.multivariate_normal(*belief, size=MEMBERS[-1])
-    members = np.stack([opinions.scores(on, features, w) for w in draws])
-    members -= np.sum(on.probs * members, axis=-1, keepdims=True)
-    found["one member"] = members[0]
-    found[f"mean of {MEMBERS[-1]}"] = members.mean(0)
-    found[f"mean - std of {MEMBERS[-1]}"] = members.mean(0) - members.std(0)
-    for size in MEMBERS:
-        found[f"worst of {size}"] = members[:size].min(0)
-    right = believed(on.used, comparisons).mean
-    found["right form"] = opinions.scores(on, on.used, right)
-    wrong = believed(counts, MORE[-1] * comparisons).mean
-    found[f"counts only, {MORE[-1] * comparisons:,}"] = opinions.scores(
-        on, counts, wrong
-    )
-    found["control"] = noisy_gold(rng, on, plain)
-    return found
+    more = {f"{n * comparisons:,}": n * comparisons for n in (1, *MORE)}
+    variants = {f"{n} comparisons": learned(features, more[n]) for n in more}
+    plain, *_ = variants.values()
+    posterior = weight_posterior(bench, answers, features, comparisons)
+    variants |= ensemble_variants(rng, bench, features, posterior)
+    variants["right form"] = learned(bench.used, comparisons)
+    most = comparisons * MORE[-1]
+    variants[f"counts only, {most:,}"] = learned(counts, most)
+    variants["control"] = noisy_gold(rng, bench, plain)
+    return variants
 
 
-def noisy_gold(
-    rng: np.random.Generator, on: Bench, learned: Float[np.ndarray, "k E"]
-) -> Float[np.ndarray, "k E"]:
-    """The gold reward, and noise as large as the learned one's error, but unbiased.
+def weight_posterior(
+    bench: Bench, answers: BenchComparisons, features: Features, count: int
+) -> Posterior:
+    """The posterior of the features' weights after the first `count` answers."""
+    differences = tabular.feature_differences(bench, answers, features)[:count]
+    return linear_reward.fit_weights(differences, PRECISION)
 
-    Both in deviations of the reference; the noise is normal, and of each completion on
-    its own.
+
+def ensemble_variants(
+    rng: np.random.Generator,
+    bench: Bench,
+    features: Features,
+    posterior: Posterior,
+) -> dict[str, Rewards]:
+    """The scores of ensembles whose members are draws from the posterior.
+
+    Each member is centred for each prompt. The worst member, and the mean minus the
+    standard deviation, are the conservative aggregates.
+
+    Source: Coste et al. (2023), who call these worst-case optimisation and
+    uncertainty-weighted optimisation (they subtract the variance).
     """
-    gold = opinions.standardised(on, on.gold)
-    error = opinions.standardised(on, learned) - gold
-    size = np.sqrt(np.mean(np.sum(on.probs * error**2, axis=1)))
+    draws = rng.multivariate_normal(*posterior, size=MEMBERS[-1])
+    members = np.stack([tabular.linear_scores(bench, features, w) for w in draws])
+    members = tabular.centre(bench, members)
+    return {
+        "one member": members[0],
+        f"mean of {MEMBERS[-1]}": members.mean(0),
+        f"mean - std of {MEMBERS[-1]}": members.mean(0) - members.std(0),
+        **{f"worst of {size}": members[:size].min(0) for size in MEMBERS},
+    }
+
+
+def noisy_gold(rng: np.random.Generator, bench: Bench, learned: Rewards) -> Rewards:
+    """The gold reward plus unbiased noise as large as a learned reward's error.
+
+    Both are in deviations of the reference. The noise is normal, and independent for
+    each completion.
+    """
+    gold = tabular.standardise(bench, bench.gold)
+    error = tabular.standardise(bench, learned) - gold
+    size = np.sqrt(np.mean(np.sum(bench.probs * error**2, axis=1)))
     return gold + size * rng.normal(size=gold.shape)
 
 
-def fall(path: Path) -> Float[np.ndarray, "S"]:
-    """How much of the gold reward's gain is lost again at the end, for each seed."""
+def share_lost(path: RewardPath) -> Float[np.ndarray, "S"]:
+    """The share of the peak gold reward that is lost at the end of the path."""
     top = path.gold.max(-1)
     return (top - path.gold[..., -1]) / top
 
 
-def peak(path: Path) -> Int[np.ndarray, "S"]:
-    """Where along the path the gold reward is highest, for each seed."""
+def peak_index(path: RewardPath) -> Int[np.ndarray, "S"]:
+    """The point of the path where the gold reward is highest, for each seed."""
     return path.gold.argmax(-1)
 
 
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each policy of each variant and seed."""
-    table = [("variant", "along", "value", "seed", *Path._fields)]
-    for name, path in found.paths.items():
-        table += _rows(found.seeds, name, "beta", found.kl_weights, path)
-    plain = next(iter(found.paths))
-    return table + _rows(found.seeds, plain, "n", found.numbers, found.best_of)
+def _rows(result: OveroptimisationResult) -> Rows:
+    rows: Rows = [("variant", "along", "value", "seed", *RewardPath._fields)]
+    paths = [(name, "beta", result.kl_weights, x) for name, x in result.paths.items()]
+    paths.append((result.plain, "n", result.numbers, result.best_of))
+    for name, along, values, path in paths:
+        points = point_rows(result.seeds, values, path)
+        rows += [(name, along, value, seed, *each) for seed, value, each in points]
+    return rows
 
 
-def summary(found: Found) -> list[tuple]:
-    """Where each variant peaks and how far it falls: means over the seeds."""
-    table = [("reward", "peak", "at KL", "at beta", "end", "lost", "least lost")]
-    for name, path in found.paths.items():
-        table.append((name, *_peak(path, found.kl_weights)))
-    plain = next(iter(found.paths))
-    numbers = found.numbers.astype(float)
-    return [*table, (f"{plain}, best of n", *_peak(found.best_of, numbers))]
+def _summary(result: OveroptimisationResult) -> Rows:
+    """Columns: means over the seeds.
+
+    peak: the highest gold reward of the path, in points; at KL, at beta: the KL there,
+    in nats, and the beta (for best of n, the n); end: the gold reward of the last
+    policy; lost: the share of the peak that is lost there; least lost: that share on
+    the best seed.
+    """
+    paths = [(name, path, result.kl_weights) for name, path in result.paths.items()]
+    paths.append((f"{result.plain}, best of n", result.best_of, result.numbers))
+    rows: Rows = [("reward", "peak", "at KL", "at beta", "end", "lost", "least lost")]
+    for name, path, points in paths:
+        index, lost = peak_index(path), share_lost(path)
+        peak, end = path.gold.max(-1).mean(), path.gold[:, -1].mean()
+        kl = path.kl[np.arange(len(index)), index].mean()
+        at = np.exp(np.log(points[index]).mean())
+        shares = f"{lost.mean():.0%}", f"{lost.min():.0%}"
+        rows.append(
+            (name, f"{peak:.2f}", f"{kl:.1f}", f"{at:.2g}", f"{end:.2f}", *shares)
+        )
+    return rows
 
 
-def meaning(found: Found) -> list[str]:
-    """What the table says, and the fits."""
-    plain, control = found.paths[next(iter(found.paths))], found.paths["control"]
+def _explanation(result: OveroptimisationResult) -> list[str]:
+    plain, control = result.paths[result.plain], result.paths["control"]
     return [
-        f"Of the gold reward gained at the peak, {fall(plain).mean():.0%} is lost when "
-        f"the learned reward is at its highest; {fall(control).mean():.0%} with "
-        "unbiased noise of the same size.",
-        "More comparisons raise the peak and in the end remove it; cautious ensembles "
-        "put it off, the mean of one does not: its members share the mistake. A larger "
-        "beta stays before it.",
-        f"The best praise, says the reward model of seed {found.seeds[0]}, is "
-        f"{found.favourites[0]!r}.",
-        f"RLHF, d (a - b log d):  {found.frontier_fit}",
-        f"RLHF, d (a - b d):      {found.frontier_fit_squared}",
-        f"Best of n, d (a - b d):  {found.best_of_fit}",
+        f"At the end of the path {share_lost(plain).mean():.0%} of the gold reward "
+        f"gained at the peak is lost again; with unbiased noise of the same size, "
+        f"{share_lost(control).mean():.0%}.",
+        "More comparisons raise the peak and in the end remove it. Cautious ensembles "
+        "delay it; the mean of an ensemble does not, because its members share the "
+        "mistake. A larger beta stops before it.",
+        f"The reward model of seed {result.seeds[0]} scores this praise highest: "
+        f"{result.favourites[0]!r}.",
+        f"RLHF, d (a - b log d):   {result.frontier_fit}",
+        f"RLHF, d (a - b d):       {result.frontier_fit_squared}",
+        f"Best of n, d (a - b d):  {result.best_of_fit}",
     ]
 
 
-def _rows(seeds, name, along, values, path):
-    return [
-        (name, along, value, seed, *(float(x[i, j]) for x in path))
-        for i, seed in enumerate(seeds)
-        for j, value in enumerate(values.tolist())
-    ]
-
-
-def _peak(path, along):
-    """The numbers of `summary`, as text."""
-    at = peak(path)
-    seeds = np.arange(len(at))
-    return (
-        f"{path.gold.max(-1).mean():.2f}",
-        f"{path.kl[seeds, at].mean():.1f}",
-        f"{np.exp(np.log(along[at]).mean()):.2g}",
-        f"{path.gold[:, -1].mean():.2f}",
-        f"{fall(path).mean():.0%}",
-        f"{fall(path).min():.0%}",
-    )
+EXPERIMENT = Experiment(optimise_learned_rewards, _rows, _summary, _explanation)

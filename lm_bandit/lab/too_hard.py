@@ -1,21 +1,21 @@
-"""Tasks too hard to judge: who reads more words, sees less of what they are worth.
+"""Tasks that are too hard to judge: the more words to read, the noisier the answer.
 
     P(first before second) = sigmoid((u_1 - u_2) / temperature)
     temperature            = hardness (words in both completions - 2)
 
-Two single words are compared without a slip, two completions of three words with much
-noise. The answers about long completions teach little. Does the reward model know less
-about them, too? That depends on what it may carry over:
+Two single words are compared without noise, two completions of three words with much
+noise. So answers about long completions teach little. Does the reward model know less
+about long completions, too? That depends on what it can carry over:
 
-    shared      one worth for each word, wherever it stands
-    separate    a worth for each word in completions of each length, as if "superb"
-                alone and "superb" among three had nothing to do with each other
+    shared      one weight for each word, wherever it stands
+    separate    one weight for each word and completion length, as if "superb" alone and
+                "superb" among three words had nothing in common
 
-The first learns from the easy questions what it needs for the hard ones; the second
-cannot, and its scores of long completions shrink and scatter. To judge what is too hard
-for people, find a form in which the easy carries over: that is the hope of scalable
-oversight, and of assistance to annotators. Which of the two a network is, nobody knows
-beforehand.
+The shared model learns from the easy questions what it needs for the hard ones. The
+separate one cannot: its scores of long completions shrink and scatter. To judge what is
+too hard for people, find a form in which easy cases carry over to hard ones: that is
+the hope of scalable oversight. Nobody knows beforehand which of the two a neural
+network is.
 
 Source: Casper et al. (2023), section 3.1.2, on oversight of difficult tasks; Luce
 (1959) for the noise.
@@ -26,145 +26,153 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from lm_bandit.feedback import annotators, linear_reward
-from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import WORDS, Asked, Bench
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.tabular import MAX_WORDS, Bench, BenchComparisons, Rewards
 
 ANNOTATORS = 50
 HARDNESS = 4.0  # points of noise for each word after the second
 KL_WEIGHT = 0.5  # beta
 MODELS = ("shared", "separate")
+LENGTHS = tuple(range(1, MAX_WORDS + 1))
 
 
-class Found(NamedTuple):
-    """By completion length; of annotators who are careful, and who tire."""
+class TooHardResult(NamedTuple):
+    """Results by completion length; annotators are careful, or tire with length."""
 
     seeds: tuple[int, ...]
     comparisons: int
-    right: dict[str, Float[np.ndarray, "S L"]]  # share of answers as by the gold reward
-    known: dict[str, Float[np.ndarray, "S L"]]  # learned against gold, by rank
-    gold: dict[str, Float[np.ndarray, "S L"]]  # of the optimum's completions, in points
+    accuracy: dict[str, Float[np.ndarray, "S L"]]  # share of right answers
+    rank_correlation: dict[str, Float[np.ndarray, "S L"]]  # of learned and gold
+    gold: dict[str, Float[np.ndarray, "S L"]]  # of the optimum, in points
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 2000) -> Found:
-    """Ask, learn in both forms, and optimise, for each seed and kind of annotator."""
-    on = opinions.bench()
-    right, known, gold = {}, {}, {}
+def vary_hardness(
+    seeds: Sequence[int] = range(10), comparisons: int = 2000
+) -> TooHardResult:
+    """Learn both reward models from careful and from tired annotators, and optimise."""
+    bench = tabular.make_bench()
+    results = [hardness_effects(seed, bench, comparisons) for seed in seeds]
+    return TooHardResult(tuple(seeds), comparisons, **stack_seeds(results))
+
+
+def hardness_effects(
+    seed: int, bench: Bench, comparisons: int
+) -> dict[str, dict[str, Float[np.ndarray, "L"]]]:
+    """The accuracy, rank correlations and gold rewards for one seed, by length."""
+    accuracy, rank_correlation, gold = {}, {}, {}
     for people, hardness in (("careful", 0.0), ("tired", HARDNESS)):
-        asked = [ask(seed, on, comparisons, hardness) for seed in seeds]
-        right[people] = np.stack([share_right(on, each) for each in asked])
+        answers = ask_tired_annotators(seed, bench, comparisons, hardness)
+        accuracy[people] = answer_accuracy(bench, answers)
         for model in MODELS:
-            rewards = [learned(on, each, model == "shared") for each in asked]
             name = f"{people}, {model}"
-            known[name] = np.stack([by_rank(on, each) for each in rewards])
-            gold[name] = np.stack([worth(on, each) for each in rewards])
-    return Found(tuple(seeds), comparisons, right, known, gold)
+            reward = scores_by_length(bench, answers, model == "shared")
+            rank_correlation[name] = rank_correlations(bench, reward)
+            gold[name] = gold_by_length(bench, reward)
+    return {"accuracy": accuracy, "rank_correlation": rank_correlation, "gold": gold}
 
 
-def ask(seed: int, on: Bench, count: int, hardness: float) -> Asked:
+def ask_tired_annotators(
+    seed: int, bench: Bench, count: int, hardness: float
+) -> BenchComparisons:
     """Pairs drawn from the reference, each judged with the noise of its length."""
     rng = np.random.default_rng(seed)
-    people = annotators.hire(rng, on.world, ANNOTATORS)
-    which = rng.integers(len(on.gold), size=count)
-    pairs = opinions.draw(rng, on.probs, np.repeat(which, 2)).reshape(-1, 2)
-    read = lengths(on)[pairs].sum(1)
+    people = annotators.hire(rng, bench.world, ANNOTATORS)
+    prompts, pairs = tabular.draw_pairs(rng, bench, count)
+    words_read = bench.lengths[pairs].sum(1)
     chosen = np.zeros(count, int)
-    for words in np.unique(read):
-        rows = read == words
+    for words in np.unique(words_read):
+        rows = words_read == words
         noisy = people._replace(temperature=hardness * (words - 2.0))
-        shown = on.completions[pairs[rows]]
-        told = annotators.compare_pairs(rng, on.world, which[rows], shown, noisy)
-        won = (told.chosen == shown[:, 0]).all(1)
-        chosen[rows] = np.where(won, *pairs[rows].T)
-    return Asked(which, chosen, pairs.sum(1) - chosen, None)
+        answers = tabular.judge_pairs(rng, bench, prompts[rows], pairs[rows], noisy)
+        chosen[rows] = answers.chosen
+    return BenchComparisons(prompts, chosen, pairs.sum(1) - chosen, None)
 
 
-def lengths(on: Bench) -> Int[np.ndarray, "E"]:
-    """Words in each completion, repeated ones among them."""
-    return on.counts.sum(1)
+def scores_by_length(bench: Bench, answers: BenchComparisons, shared: bool) -> Rewards:
+    """The learned scores, with weights that all lengths share, or separate weights."""
+    features = bench.used
+    if not shared:
+        of_length = [features * rows[:, None] for rows in _rows_by_length(bench)]
+        features = np.concatenate(of_length, axis=1)
+    differences = tabular.feature_differences(bench, answers, features)
+    weights = linear_reward.fit_weights(differences).mean
+    return tabular.linear_scores(bench, features, weights)
 
 
-def learned(on: Bench, asked: Asked, shared: bool) -> Float[np.ndarray, "k E"]:
-    """The reward, with one worth for each word, or one for each word and length."""
-    at = lengths(on)[:, None]
-    each = [np.where(at == length, on.used, 0.0) for length in range(1, WORDS + 1)]
-    features = on.used if shared else np.concatenate(each, axis=1)
-    worths = linear_reward.fit_weights(opinions.differences(on, asked, features)).mean
-    return opinions.scores(on, features, worths)
+def answer_accuracy(bench: Bench, answers: BenchComparisons) -> Float[np.ndarray, "L"]:
+    """The share of answers that agree with the gold reward, by completion length.
+
+    Only pairs of the same length count, and only where the gold rewards differ.
+    """
+    chosen = bench.gold[answers.prompts, answers.chosen]
+    rejected = bench.gold[answers.prompts, answers.rejected]
+    length, other = bench.lengths[answers.chosen], bench.lengths[answers.rejected]
+    counted = (length == other) & (chosen != rejected)
+    right = chosen > rejected
+    return np.array([np.mean(right[counted & (length == n)]) for n in LENGTHS])
 
 
-def share_right(on: Bench, asked: Asked) -> Float[np.ndarray, "L"]:
-    """How many answers about two of the same length are as by the gold reward."""
-    better, worse = (
-        on.gold[asked.which, rows] for rows in (asked.chosen, asked.rejected)
-    )
-    length, other = lengths(on)[asked.chosen], lengths(on)[asked.rejected]
-    told = (length == other) & (better != worse)
-    return np.array(
-        [
-            np.mean((better > worse)[told & (length == words)])
-            for words in range(1, WORDS + 1)
-        ]
-    )
+def rank_correlations(bench: Bench, reward: Rewards) -> Float[np.ndarray, "L"]:
+    """Spearman's correlation of learned and gold praise, by completion length."""
+    pairs = [(reward[0, rows], bench.gold[0, rows]) for rows in _rows_by_length(bench)]
+    return np.array([stats.spearmanr(x, y).statistic for x, y in pairs])
 
 
-def by_rank(on: Bench, reward: Float[np.ndarray, "k E"]) -> Float[np.ndarray, "L"]:
-    """Spearman's correlation of learned and gold, of completions of one length."""
-    of_length = [lengths(on) == words for words in range(1, WORDS + 1)]
-    return np.array(
-        [
-            stats.spearmanr(reward[0, rows], on.gold[0, rows]).statistic
-            for rows in of_length
-        ]
-    )
+def gold_by_length(bench: Bench, reward: Rewards) -> Float[np.ndarray, "L"]:
+    """The mean gold reward of the optimum's completions, by their length."""
+    probs = np.exp(tabular.optimal_policy(bench, reward, KL_WEIGHT).ended)
+    earned = probs * bench.gold
+    by_length = _rows_by_length(bench)
+    return np.array([earned[:, x].sum() / probs[:, x].sum() for x in by_length])
 
 
-def worth(on: Bench, reward: Float[np.ndarray, "k E"]) -> Float[np.ndarray, "L"]:
-    """The mean gold reward of the optimum's completions of each length."""
-    probs = np.exp(opinions.optimum(on, reward, KL_WEIGHT).ended)
-    of_length = [lengths(on) == words for words in range(1, WORDS + 1)]
-    return np.array(
-        [
-            np.sum((probs * on.gold)[:, rows]) / probs[:, rows].sum()
-            for rows in of_length
-        ]
-    )
+def _rows_by_length(bench: Bench) -> list[Bool[np.ndarray, "E"]]:
+    """Masks of the completions of one word, of two, and of three."""
+    return [bench.lengths == n for n in LENGTHS]
 
 
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each number, length and seed."""
-    table = [("about", "of", "words", "seed", "number")]
-    for about in ("right", "known", "gold"):
-        for of, numbers in getattr(found, about).items():
-            for i, seed in enumerate(found.seeds):
-                for j, number in enumerate(numbers[i].tolist()):
-                    table.append((about, of, j + 1, seed, number))
-    return table
+def _rows(result: TooHardResult) -> Rows:
+    rows: Rows = [("about", "of", "words", "seed", "number")]
+    for measure in ("accuracy", "rank_correlation", "gold"):
+        for case, numbers in getattr(result, measure).items():
+            points = point_rows(result.seeds, np.array(LENGTHS), [numbers])
+            rows += [(measure, case, words, seed, x) for seed, words, (x,) in points]
+    return rows
 
 
-def summary(found: Found) -> list[tuple]:
-    """Each number by length; means over the seeds."""
-    table = [("words in a completion", *map(str, range(1, WORDS + 1)))]
-    told = {
-        **{f"answers that are right, {n}": x for n, x in found.right.items()},
-        **{f"order known to the model, {n}": x for n, x in found.known.items()},
-        **{f"gold reward of the optimum, {n}": x for n, x in found.gold.items()},
-    }
-    for name, numbers in told.items():
-        table.append((name, *(f"{x:.2f}" for x in numbers.mean(0))))
-    return table
+def _summary(result: TooHardResult) -> Rows:
+    """Columns: completions of one, two and three words; means over the seeds.
+
+    right answers: the share that agrees with the gold reward; rank correlation:
+    Spearman's, of learned and gold reward; gold: the mean gold reward of the optimum's
+    completions, in points.
+    """
+    rows: Rows = [("words in a completion", *map(str, LENGTHS))]
+    for title, cases in (
+        ("right answers", result.accuracy),
+        ("rank correlation", result.rank_correlation),
+        ("gold", result.gold),
+    ):
+        for case, numbers in cases.items():
+            rows.append((f"{title}, {case}", *(f"{x:.2f}" for x in numbers.mean(0))))
+    return rows
 
 
-def meaning(found: Found) -> list[str]:
-    """What the table says."""
-    shared, separate = (found.known[f"tired, {model}"].mean(0) for model in MODELS)
+def _explanation(result: TooHardResult) -> list[str]:
+    right = result.accuracy["tired"].mean(0)
+    known = {name: x[:, -1].mean() for name, x in result.rank_correlation.items()}
     return [
-        f"Tired people are right about {found.right['tired'][:, -1].mean():.0%} of the "
-        f"pairs of three words, and about {found.right['tired'][:, 0].mean():.0%} of "
-        "those of one.",
-        f"What the model knows of three words is {separate[-1]:.2f} where lengths have "
-        f"nothing in common, and {shared[-1]:.2f} where the easy carries over.",
+        f"Tired people answer {right[-1]:.0%} of the questions about three words "
+        f"right, and {right[0]:.0%} of those about one.",
+        f"For three words, the learned reward's rank correlation is "
+        f"{known['tired, separate']:.2f} if each length has its own weights, and "
+        f"{known['tired, shared']:.2f} if all lengths share them.",
     ]
+
+
+EXPERIMENT = Experiment(vary_hardness, _rows, _summary, _explanation)

@@ -1,18 +1,19 @@
-"""Who was asked? Two groups disagree, and one model is to serve them all.
+"""Two groups disagree, and one model is to serve them all: who was asked?
 
-Of fifty annotators, a share belongs to a group whose taste in half of the words is the
-opposite of the others'. A reward model that takes all answers for one person's learns
-something like the mean of the two: where the groups are equally large, nothing at all
-about these words; elsewhere, what the larger one likes. The policy then serves
+Of fifty annotators, a share belongs to a second group, whose taste in half of the words
+is the opposite of the first group's. A reward model that takes all answers for one
+person's learns something like the mean of the two tastes. If the groups are equally
+large, it learns nothing about these words; otherwise, it learns what the larger group
+likes. The policy then gives to each group g
 
-    E_{y ~ pi}[ gold_g(x, y) ]     of group g, beside the reference's
+    E_{y ~ pi}[ gold_g(x, y) ]     minus the same under the reference
 
-and a loss or an accuracy, measured on all answers, does not show whom it does not
-serve: that people disagree looks like noise. What the groups agree about serves both,
-and is all that is left at one half. Who decides is who draws up the list of annotators.
+A loss or an accuracy over all answers does not show whom the policy fails: disagreement
+looks like noise. What the groups agree about serves both, and at one half nothing else
+is left. So whoever chooses the annotators decides.
 
-Source: Casper et al. (2023), sections 3.1.1 and 3.2.1, on whose feedback it is, and
-that one reward function does not stand for a diverse society.
+Source: Casper et al. (2023), section 3.1.1, on the choice of annotators, and 3.2.1, on
+one reward function for a diverse society.
 Shapes: S seeds, n shares.
 """
 
@@ -24,98 +25,106 @@ from jaxtyping import Float
 
 from lm_bandit import bandit
 from lm_bandit.feedback import annotators
-from lm_bandit.lab import opinions
-from lm_bandit.lab.opinions import Bench
+from lm_bandit.lab import tabular
+from lm_bandit.lab.experiment import Experiment, Rows, point_rows
+from lm_bandit.lab.tabular import Bench, Rewards
 
 ANNOTATORS = 50
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second group
-DIVISIVE = (  # what they disagree about: half of the words, the strong ones
+DIVISIVE = (  # the words that they disagree about: the strong ones, half of all
     "hilarious wonderful superb charming flawless dreadful horrible pathetic awful bad"
 )
 KL_WEIGHT = 0.5  # beta
 
 
-class Found(NamedTuple):
-    """The optimum's gold reward for each group, over the reference's, in points."""
+class WhoWasAskedResult(NamedTuple):
+    """The optimum's gold reward for each group, minus the reference's, in points."""
 
     seeds: tuple[int, ...]
     comparisons: int
-    shares: Float[np.ndarray, "n"]  # of the second group among those who were asked
-    first: Float[np.ndarray, "S n"]
-    second: Float[np.ndarray, "S n"]
-    agreement: Float[np.ndarray, "S n"]  # of the model with the answers: is it seen?
+    shares: Float[np.ndarray, "n"]  # of the second group among the annotators
+    first: Float[np.ndarray, "S n"]  # what the first group gets
+    second: Float[np.ndarray, "S n"]  # what the second group gets
+    agreement: Float[np.ndarray, "S n"]  # share of answers that the model agrees with
 
 
-def run(seeds: Sequence[int] = range(10), comparisons: int = 2000) -> Found:
-    """Ask fifty people, with each share of the second group among them."""
-    on = opinions.bench()
+def vary_groups(
+    seeds: Sequence[int] = range(10), comparisons: int = 2000
+) -> WhoWasAskedResult:
+    """Learn from fifty annotators, for each share of the second group, and optimise."""
+    bench = tabular.make_bench()
     numbers = [
-        [served(seed, on, share, comparisons) for share in SHARES] for seed in seeds
+        [group_rewards(seed, bench, share, comparisons) for share in SHARES]
+        for seed in seeds
     ]
-    return Found(tuple(seeds), comparisons, SHARES, *np.moveaxis(numbers, -1, 0))
+    columns = np.moveaxis(np.array(numbers), -1, 0)
+    return WhoWasAskedResult(tuple(seeds), comparisons, SHARES, *columns)
 
 
-def served(
-    seed: int, on: Bench, share: float, comparisons: int
+def group_rewards(
+    seed: int, bench: Bench, share: float, comparisons: int
 ) -> tuple[float, float, float]:
-    """What each group gets, and how often the model agrees with its own answers."""
+    """The gold reward of each group, and the share of answers the model agrees with.
+
+    Answers about two completions of the same words are left out of that share.
+    """
     rng = np.random.default_rng(seed)
-    people = annotators.hire(rng, on.world, ANNOTATORS)._replace(temperature=1.0)
+    people = annotators.hire(rng, bench.world, ANNOTATORS)._replace(temperature=1.0)
     members = np.arange(ANNOTATORS) < round(share * ANNOTATORS)
-    people = annotators.with_opposite_tastes(people, members, on.world.encode(DIVISIVE))
-    asked = opinions.ask(rng, on, comparisons, people)
-    worths = opinions.learn(on, asked)
-    learned = opinions.scores(on, on.used, worths)
-    got = [
-        float(opinions.frontier(each, learned, np.array([KL_WEIGHT])).gold[0])
-        for each in (on, on._replace(gold=gold_of_the_second(on)))
-    ]
-    rows = opinions.differences(on, asked, on.used)
-    differ = rows.any(1)  # in the words that they use
-    return *got, float(np.mean((rows @ worths)[differ] > 0.0))
-
-
-def gold_of_the_second(on: Bench) -> Float[np.ndarray, "k E"]:
-    """The gold reward of those whose taste in the divisive words is the opposite."""
-    ratings = on.world.ratings.copy()
-    ratings[on.world.encode(DIVISIVE)] *= -1.0
-    return bandit.gold_scores(on.world._replace(ratings=ratings), on.completions)
-
-
-def rows(found: Found) -> list[tuple]:
-    """A header, and a row for each share and seed."""
-    table = [("share of the second", "seed", "first", "second", "agreement")]
-    for i, seed in enumerate(found.seeds):
-        for j, share in enumerate(found.shares.tolist()):
-            numbers = (found.first, found.second, found.agreement)
-            table.append((share, seed, *(float(x[i, j]) for x in numbers)))
-    return table
-
-
-def summary(found: Found) -> list[tuple]:
-    """What each group gets, as the share of the second grows; means over the seeds."""
-    table = [("share of the second", "first gets", "second gets", "agreement")]
-    for j, share in enumerate(found.shares):
-        table.append(
-            (
-                f"{share:.0%}",
-                f"{found.first[:, j].mean():+.2f}",
-                f"{found.second[:, j].mean():+.2f}",
-                f"{found.agreement[:, j].mean():.0%}",
-            )
-        )
-    return table
-
-
-def meaning(found: Found) -> list[str]:
-    """What the table says."""
-    few = int(np.abs(found.shares - 0.2).argmin())
-    first, second, agreement = (
-        x.mean(0) for x in (found.first, found.second, found.agreement)
+    divisive = bench.world.encode(DIVISIVE)
+    people = annotators.with_opposite_tastes(people, members, divisive)
+    answers = tabular.ask_annotators(rng, bench, comparisons, people)
+    weights = tabular.fit_word_weights(bench, answers)
+    learned = tabular.linear_scores(bench, bench.used, weights)
+    for_second = bench._replace(gold=second_gold(bench))
+    differences = tabular.feature_differences(bench, answers, bench.used)
+    margins = (differences @ weights)[differences.any(1)]
+    return (
+        tabular.optimum_gold(bench, learned, KL_WEIGHT),
+        tabular.optimum_gold(for_second, learned, KL_WEIGHT),
+        float(np.mean(margins > 0.0)),
     )
+
+
+def second_gold(bench: Bench) -> Rewards:
+    """The gold reward of the second group: its taste in divisive words is opposite."""
+    ratings = bench.world.ratings.copy()
+    ratings[bench.world.encode(DIVISIVE)] *= -1.0
+    world = bench.world._replace(ratings=ratings)
+    return bandit.gold_scores(world, bench.completions)
+
+
+def _rows(result: WhoWasAskedResult) -> Rows:
+    rows: Rows = [("share of the second", "seed", "first", "second", "agreement")]
+    points = point_rows(result.seeds, result.shares, result[3:])
+    return rows + [(share, seed, *numbers) for seed, share, numbers in points]
+
+
+def _summary(result: WhoWasAskedResult) -> Rows:
+    """Columns: means over the seeds, for each share of the second group.
+
+    first gets, second gets: the gold reward of each group, in points, minus the
+    reference's; agreement: the share of answers that the reward model agrees with.
+    """
+    rows: Rows = [("share of the second", "first gets", "second gets", "agreement")]
+    means = (x.mean(0) for x in result[3:])
+    for share, first, second, agreement in zip(result.shares, *means, strict=True):
+        gold = f"{first:+.2f}", f"{second:+.2f}"
+        rows.append((f"{share:.0%}", *gold, f"{agreement:.0%}"))
+    return rows
+
+
+def _explanation(result: WhoWasAskedResult) -> list[str]:
+    fifth = int(np.abs(result.shares - 0.2).argmin())
+    first, second, agreement = (x.mean(0) for x in result[3:])
     return [
-        f"Where a fifth belong to it, the second group gets {second[few]:+.2f} points "
-        f"and the first {first[few]:+.2f}; asked alone, it gets {second[-1]:+.2f}.",
-        f"The model agrees with {agreement[few]:.0%} of the answers then, and with "
-        f"{agreement[0]:.0%} where all are of one group: it looks like a little noise.",
+        f"If a fifth of the annotators belong to it, the second group gets "
+        f"{second[fifth]:+.2f} points and the first {first[fifth]:+.2f}; if all do, it "
+        f"gets {second[-1]:+.2f}.",
+        f"The model then agrees with {agreement[fifth]:.0%} of the answers, and with "
+        f"{agreement[0]:.0%} if all annotators are of one group: disagreement looks "
+        "like a little noise.",
     ]
+
+
+EXPERIMENT = Experiment(vary_groups, _rows, _summary, _explanation)

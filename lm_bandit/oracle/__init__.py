@@ -1,1 +1,14 @@
-"""A room of the house; its table of contents is to be written."""
+"""The oracle: exact answers, by enumeration of every completion of every prompt.
+
+    trie.py       every completion of every prompt; each prefix is read once
+    exact.py      J, KL, the optimum, the frontier and best-of-n, as finite sums
+    gradient.py   the exact gradient of J
+    text_mdp.py   text generation as a finite MDP, for the solvers of `mdp`
+    estimates.py  the same values from samples, for worlds too large to enumerate
+
+    log_probs = trie.policy_log_probs(params, world)
+    problem = exact.Problem(log_probs, gold, learned, kl_weight=0.07, penalty=-4.0)
+    exact.policy_value(problem, exact.optimum(problem)).objective
+
+No algorithm uses the oracle. It says how far an algorithm got.
+"""

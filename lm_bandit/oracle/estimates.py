@@ -2,11 +2,12 @@
 
     E[f]  ~  mean of f(x, y) over n completions y ~ pi(.|x) of every prompt x
 
-The exact answer (`exact.py`) has no error; each number here has one, and says so. The
-prompts are not sampled, so only the spread within a prompt counts.
+The exact values (`exact.py`) have no error; each number here comes with its standard
+error. The prompts are not sampled, so only the spread within a prompt counts.
 
 Source: Cochran (1977), chapter 5, for the standard error of a stratified sample;
 Schulman (2020), "Approximating KL divergence", for k1, k2 and k3.
+Shapes: k prompts, n completions of each, P and C tokens.
 """
 
 from typing import NamedTuple
@@ -16,15 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from lm_bandit import bandit, diagnostics, reward_model
+from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.pipeline import Learned, Progress, RunConfig, checkpoints_of
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World
-from policy_gradient.objectives import kl_estimates
-
-SAMPLES = 2048  # completions of each prompt
+from policy_gradient.objectives import KLEstimates, kl_estimates
 
 
 class Estimate(NamedTuple):
@@ -35,7 +33,7 @@ class Estimate(NamedTuple):
 
 
 class EstimatedValue(NamedTuple):
-    """What a policy is worth, estimated; `exact.Value` is the truth."""
+    """The estimated value of a policy; `exact.Value` holds the exact one."""
 
     gold: Estimate
     learned: Estimate
@@ -44,44 +42,6 @@ class EstimatedValue(NamedTuple):
     kl_k3: Estimate  # without bias, and never negative
     entropy: Estimate
     objective: Estimate  # J = learned - beta k1
-
-
-class Estimates(NamedTuple):
-    """A finished run as samples see it; `pipeline.Truth` is the same run, exactly."""
-
-    values: dict[str, EstimatedValue]  # of base, reference and ppo
-    path: list[tuple[int, EstimatedValue]]  # (update, value) along PPO
-    completions: int  # samples of each policy
-
-
-def measure_by_sampling(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
-) -> Estimates:
-    """What the models of a run are worth, from SAMPLES completions of each prompt.
-
-    The same key for each policy: one that does not move keeps its samples.
-    """
-    updates, models = checkpoints_of(config.ppo), learned.models
-    key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
-
-    def estimated(params):
-        how = SAMPLES, config.ppo.kl_weight, config.ppo.penalty, config.ppo.temperature
-        return estimate_value(
-            params, key, models.reference, models.reward_model, world, *how
-        )
-
-    with progress.stage("estimates", len(updates) + 1) as report:
-        values = {"base": estimated(models.base)}
-        report(1)
-        path = []
-        for n in updates:
-            policy = (
-                diagnostics.row(learned.snapshots, n - 1) if n else models.reference
-            )
-            path.append((n, estimated(policy)))
-            report(1 + len(path))
-    values |= {"reference": path[0][1], "ppo": path[-1][1]}
-    return Estimates(values, path, SAMPLES * world.num_prompts)
 
 
 def estimate_value(
@@ -95,37 +55,54 @@ def estimate_value(
     penalty: float,
     temperature: float = 1.0,
 ) -> EstimatedValue:
-    """E[gold], E[learned], KL, entropy and J from `count` completions per prompt."""
+    """Estimate E[gold], E[learned], KL, entropy and J of a policy.
+
+    Source: Ziegler et al. (2019), eq. 2, for J.
+
+    Args:
+        params: the policy.
+        key: of the samples.
+        reference: pi_ref.
+        scorer: the reward model, for the learned reward.
+        world: its prompts, and the ratings behind the gold reward.
+        count: completions of each prompt, at least 2.
+        kl_weight: beta, in units of the learned reward per nat.
+        penalty: instead of either score where a completion does not end.
+        temperature: of sampling and of the policies' log-probabilities.
+    """
     if count < 2:
         raise ValueError(f"count must be at least 2 for a standard error, got {count}")
     prompts, length = jnp.asarray(world.prompts), world.completion_length
     pulls = bandit.pull_all(params, key, prompts, count, length, temperature)
-    read = _read(
-        params, reference, scorer, pulls.prompts, pulls.completions, temperature
+    log_probs, scores, kls = jax.tree.map(
+        lambda x: np.asarray(x, np.float64),
+        _measure_samples(
+            params, reference, scorer, pulls.prompts, pulls.completions, temperature
+        ),
     )
-    log_probs, learned, k1, k2, k3 = (np.asarray(x, np.float64) for x in read)
     completions = np.asarray(pulls.completions)
     ended = (completions == END).any(-1)
-    opinions = bandit.summed_ratings(
-        completions.reshape(-1, length), world.ratings.mean(-1)
-    )
-    gold = world.signs[:, None] * opinions.reshape(ended.shape)
-    learned = np.where(ended, learned, penalty)
+    ratings = world.ratings.mean(-1)
+    sums = bandit.summed_ratings(completions.reshape(-1, length), ratings)
+    gold = world.signs[:, None] * sums.reshape(ended.shape)
+    learned = np.where(ended, scores, penalty)
     return EstimatedValue(
         gold=stratified_estimate(np.where(ended, gold, penalty)),
         learned=stratified_estimate(learned),
-        kl_k1=stratified_estimate(k1),
-        kl_k2=stratified_estimate(k2),
-        kl_k3=stratified_estimate(k3),
+        kl_k1=stratified_estimate(kls.k1),
+        kl_k2=stratified_estimate(kls.k2),
+        kl_k3=stratified_estimate(kls.k3),
         entropy=stratified_estimate(-log_probs),
-        objective=stratified_estimate(learned - kl_weight * k1),
+        objective=stratified_estimate(learned - kl_weight * kls.k1),
     )
 
 
 def stratified_estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
-    """The mean over prompts of the mean over samples, and its standard error.
+    """Return the mean over prompts of the mean over samples, and its standard error.
 
-    SE^2 = (1 / k^2) sum_x s_x^2 / n
+        SE^2 = (1 / k^2) sum_x s_x^2 / n
+
+    Source: Cochran (1977), section 5.3, for strata of equal weight.
     """
     k, n = samples.shape
     error = np.sqrt(np.sum(samples.var(axis=1, ddof=1) / n)) / k
@@ -133,19 +110,16 @@ def stratified_estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
 
 
 @jax.jit
-def _read(
+def _measure_samples(
     params: Transformer,
     reference: Transformer,
     scorer: RewardModel,
     prompts: Int[Array, "k n P"],
     completions: Int[Array, "k n C"],
     temperature: float | Scalar,
-):
-    """Log pi, the learned score, k1, k2 and k3 of every completion, each [k, n]."""
+) -> tuple[Float[Array, "k n"], Float[Array, "k n"], KLEstimates]:
+    """Return log pi, the learned score, and k1, k2 and k3 of every completion."""
     log_probs = completion_log_prob(params, prompts, completions, temperature)
     references = completion_log_prob(reference, prompts, completions, temperature)
-    return (
-        log_probs,
-        reward_model.score(scorer, prompts, completions),
-        *jax.vmap(jax.vmap(kl_estimates))(log_probs, references),
-    )
+    scores = reward_model.score(scorer, prompts, completions)
+    return log_probs, scores, jnp.vectorize(kl_estimates)(log_probs, references)

@@ -1,4 +1,4 @@
-"""The oracle: every completion of every prompt, so that nothing need be estimated.
+"""Exact values: sums over every completion of every prompt, without estimation.
 
     J(pi)  = E_x[ sum_y pi(y|x) ( r(x, y) - beta log(pi(y|x) / pi_ref(y|x)) ) ]
     pi*    = pi_ref(y|x) exp(r(x, y) / beta) / Z(x)
@@ -24,7 +24,7 @@ from lm_bandit.oracle.trie import LogProbs
 
 
 class Value(NamedTuple):
-    """What a policy is worth, exactly; means over the prompts."""
+    """The exact value of a policy; means over the prompts."""
 
     gold: float  # E[gold reward], the penalty where a completion does not end
     learned: float  # E[learned reward], likewise
@@ -43,7 +43,10 @@ class Problem(NamedTuple):
 
 
 def policy_value(problem: Problem, policy: LogProbs) -> Value:
-    """E[gold], E[learned], KL(pi || pi_ref) and J of a policy."""
+    """Return E[gold], E[learned], KL(pi || pi_ref) and J of a policy.
+
+    Source: Ziegler et al. (2019), eq. 2.
+    """
     probs = LogProbs(*map(np.exp, policy))
     penalties = problem.penalty * probs.cut_off.sum(-1)
     gold = np.mean(np.sum(probs.ended * problem.gold, axis=-1) + penalties)
@@ -54,32 +57,42 @@ def policy_value(problem: Problem, policy: LogProbs) -> Value:
 
 
 def kl(policy: LogProbs, other: LogProbs) -> float:
-    """KL(policy || other) in nats per completion, the mean over the prompts.
+    """Return KL(policy || other) in nats per completion, the mean over the prompts.
 
-    `kl(policy, reference)` is what RLHF charges for: it punishes what the reference
-    would not say. `reverse_kl` punishes what the policy no longer says.
+    `kl(policy, reference)` is the divergence in J: it punishes completions that the
+    reference would not write. `reverse_kl` punishes those that the policy lost.
+    Source: Kullback & Leibler (1951), eq. 2.4.
     """
     pairs = zip(policy, other, strict=True)
     return float(np.mean(sum(np.sum(np.exp(p) * (p - q), axis=-1) for p, q in pairs)))
 
 
 def reverse_kl(policy: LogProbs, reference: LogProbs) -> float:
-    """KL(pi_ref || pi), the other way round."""
+    """Return KL(pi_ref || pi), in nats per completion."""
     return kl(reference, policy)
 
 
 def entropy(policy: LogProbs) -> float:
-    """H(pi) = - sum_y pi(y|x) log pi(y|x), in nats; the mean over the prompts."""
+    """Return H(pi) = - sum_y pi(y|x) log pi(y|x), in nats; the mean over the prompts.
+
+    Source: Shannon (1948), section 6.
+    """
     return float(-np.mean(sum(np.sum(np.exp(p) * p, axis=-1) for p in policy)))
 
 
 def gap(problem: Problem, policy: LogProbs) -> float:
-    """J* - J(pi) = beta KL(pi || pi*): what is left to gain, and never negative."""
+    """Return J* - J(pi) = beta KL(pi || pi*), which is never negative.
+
+    Source: Korbak et al. (2022), whose objective this is, up to its sign.
+    """
     return problem.kl_weight * kl(policy, optimum(problem))
 
 
 def optimum(problem: Problem) -> LogProbs:
-    """pi* = pi_ref exp(r / beta) / Z, the best policy there is for this objective."""
+    """Return pi* = pi_ref exp(r / beta) / Z, the policy that maximises J.
+
+    Source: Korbak et al. (2022); Rafailov et al. (2023), eq. 4.
+    """
     log_z = log_partition(problem)[:, None]
     ended = problem.reference.ended + problem.learned / problem.kl_weight
     cut_off = problem.reference.cut_off + problem.penalty / problem.kl_weight
@@ -87,31 +100,39 @@ def optimum(problem: Problem) -> LogProbs:
 
 
 def optimal_objective(problem: Problem) -> float:
-    """J* = E_x[beta log Z(x)]."""
+    """Return J* = E_x[beta log Z(x)]. Source: Levine (2018), section 2."""
     return float(problem.kl_weight * log_partition(problem).mean())
 
 
 def log_partition(problem: Problem) -> Float[np.ndarray, "k"]:
-    """Log Z(x) = log sum_y pi_ref(y|x) exp(r(x, y) / beta)."""
+    """Return log Z(x) = log sum_y pi_ref(y|x) exp(r(x, y) / beta) of each prompt.
+
+    Source: Rafailov et al. (2023), below eq. 4.
+    """
     ended = problem.reference.ended + problem.learned / problem.kl_weight
     cut_off = problem.reference.cut_off + problem.penalty / problem.kl_weight
     return np.logaddexp(_log_sum_exp(ended), _log_sum_exp(cut_off))
 
 
 def frontier(problem: Problem, kl_weights: Float[np.ndarray, "n"]) -> list[Value]:
-    """The best that can be had: the value of the optimum for each beta."""
+    """Return the value of the optimum for each beta: no policy lies above these.
+
+    Source: Gao et al. (2022) for the plane of reward and KL.
+    """
     merged = problem._replace(reference=merge_cut_off(problem.reference))
     problems = [merged._replace(kl_weight=float(beta)) for beta in kl_weights]
     return [policy_value(each, optimum(each)) for each in problems]
 
 
 def best_of_n(problem: Problem, n: int) -> LogProbs:
-    """The policy that draws n completions of pi_ref and keeps the best learned reward.
+    """Return the policy that draws n completions and keeps the best by learned reward.
 
         pi_n(y) = pi_ref(y) [ F(r)^n - F_<(r)^n ] / [ F(r) - F_<(r) ],   r = r(x, y)
 
-    F(r) and F_<(r) are the chances that one draw earns at most, and less than, r. Those
-    that tie, as all that are cut off do, share their chance as pi_ref does.
+    F(r) and F_<(r) are the probabilities that one draw of pi_ref earns at most r, and
+    less than r. Completions that tie, as all that are cut off do, share their
+    probability as pi_ref does.
+    Source: Stiennon et al. (2020), appendix; Beirami et al. (2024), section 3.
     """
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
@@ -136,22 +157,23 @@ def best_of_n(problem: Problem, n: int) -> LogProbs:
 
 
 def best_of_n_kl_bound(n: int) -> float:
-    """KL(pi_n || pi_ref) <= log n - (n - 1) / n, equal only for atomless rewards.
+    """Return log n - (n - 1) / n, which KL(pi_n || pi_ref) never exceeds.
 
-    A finite set of completions always has some: there it is less.
+    It is reached only where no completion has a probability of its own; a finite set
+    of completions always stays below.
     Source: Stiennon et al. (2020), appendix; Beirami et al. (2024), who prove it.
     """
     return float(np.log(n) - (n - 1) / n)
 
 
 def merge_cut_off(policy: LogProbs) -> LogProbs:
-    """All completions that are cut off as one, [k, 1]: they earn the same penalty.
+    """Merge all completions that are cut off into one, [k, 1]: they earn the same.
 
-    The optimum scales them all alike, so its value stays what it was.
+    The optimum scales them all alike, so that its value stays the same.
     """
     return policy._replace(cut_off=_log_sum_exp(policy.cut_off)[:, None])
 
 
-def _log_sum_exp(x):
+def _log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
     top = x.max(-1)
     return top + np.log(np.exp(x - top[:, None]).sum(-1))

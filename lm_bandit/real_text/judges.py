@@ -1,16 +1,18 @@
-"""A reward model from people's scores, by all the comparisons that they contain.
+"""A reward model from people's scores, and how far people agree with it.
 
     loss = - mean over pairs with s_i > s_j of log sigmoid(r_i - r_j)
 
-Each row of a batch is a text and what one person gave it. The text that was given more
-is taken to be preferred: n scores are up to n (n - 1) / 2 comparisons, for the price of
-reading n texts, as a ranking is (Ouyang et al. 2022, section 3.5). Ties are left out.
+Each row of a batch is a text and the score that one person gave it. The text with the
+higher score counts as preferred. So n scores are up to n (n - 1) / 2 comparisons for
+the price of reading n texts, as a ranking is (Ouyang et al. 2022, section 3.5). Ties
+are left out.
 
-How right can a model be? As right as one person is about another:
+How often can a model be right about people? As often as one person is about another:
 
     agreement = P(two raters, each asked about the pair, prefer the same text)
 
 Source: Bradley & Terry (1952); Ouyang et al. (2022), eq. 1.
+Shapes: n texts or scores, 9 possible ratings.
 """
 
 from typing import NamedTuple
@@ -27,57 +29,56 @@ from lm_bandit.reward_model import Comparisons, RewardMetrics, RewardModel
 
 
 class Agreement(NamedTuple):
-    """Of pairs of texts, those that are told apart."""
+    """Shares of pairs of texts about which two judges agree."""
 
     pairs: int
-    model: float  # share in which the model prefers what people prefer on average
-    model_and_rater: float  # the same of a single rater, where she has a preference
-    two_raters: float  # share in which two raters prefer the same, where both do
+    model: float  # the model and the mean of all people
+    model_and_rater: float  # the model and a single rater who has a preference
+    two_raters: float  # two raters who both have a preference
 
 
 def loss(
     model: RewardModel, batch: Scores | Comparisons
 ) -> tuple[Scalar, RewardMetrics]:
-    """Of either kind of answer."""
+    """The pairwise loss of a batch of scores or of comparisons."""
     if isinstance(batch, Comparisons):
         return reward_model.loss(model, batch)
-    scores = reward_model.score(model, batch.prompts, batch.completions)
-    return ranked(scores, batch.scores)
+    prompts, completions = jnp.asarray(batch.prompts), jnp.asarray(batch.completions)
+    rewards = reward_model.score(model, prompts, completions)
+    return scored_pairs_loss(rewards, jnp.asarray(batch.scores))
 
 
-def ranked(
+def scored_pairs_loss(
     rewards: Float[Array, "n"], scores: Int[Array, "n"]
 ) -> tuple[Scalar, RewardMetrics]:
-    """The pairwise loss of all pairs of a batch that got different scores."""
+    """The pairwise loss of all pairs of a batch that have different scores.
+
+    Source: Ouyang et al. (2022), eq. 1, with a pair for each two scores that differ.
+    """
     above = scores[:, None] > scores[None]
     differences = rewards[:, None] - rewards[None]
     surprise = -jnp.mean(jax.nn.log_sigmoid(differences), where=above)
     return surprise, RewardMetrics(surprise, jnp.mean(differences > 0, where=above))
 
 
-def agreement(
+def rater_agreement(
     rewards: Float[np.ndarray, "n"],
     counts: Int[np.ndarray, "n 9"],
     apart: float = 0.0,
 ) -> Agreement:
-    """Over all pairs of texts whose mean ratings differ, and by `apart` at least.
+    """The agreement over all pairs of texts whose mean ratings differ.
 
     Args:
-        rewards: by the model.
-        counts: how many people gave each rating.
-        apart: the least difference of two means.
+        rewards: the model's score of each text.
+        counts: the number of people who gave each rating.
+        apart: the smallest difference of two means that counts.
     """
     means = counts @ np.arange(-ratings.SCALE, ratings.SCALE + 1) / counts.sum(1)
     higher = means[:, None] - means[None]
     chosen = (higher > 0) & (higher >= apart)  # each pair once, the better text first
-    prefer = ratings.preferences(counts)
+    prefer = ratings.preference_probabilities(counts)
     better, worse = prefer[chosen], prefer.T[chosen]
     right = (rewards[:, None] > rewards[None])[chosen]
-    return Agreement(
-        pairs=int(chosen.sum()),
-        model=float(right.mean()),
-        model_and_rater=float(
-            np.where(right, better, worse).sum() / (better + worse).sum()
-        ),
-        two_raters=float((better**2 + worse**2).sum() / ((better + worse) ** 2).sum()),
-    )
+    single = np.where(right, better, worse).sum() / (better + worse).sum()
+    both = (better**2 + worse**2).sum() / ((better + worse) ** 2).sum()
+    return Agreement(int(chosen.sum()), float(right.mean()), float(single), float(both))

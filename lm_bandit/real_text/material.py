@@ -1,11 +1,12 @@
-"""What a run learns from: texts, beginnings to complete, and what people said.
+"""The material of a run: texts, prompts to complete, and what people said.
 
-Two people never share a table: of each text one half of the raters teach the reward
-model that PPO climbs, and the other half teach the *judge*, by which PPO is measured.
-Who climbs a reward climbs its errors too; a judge of other people has other errors.
+One half of the raters of each text teach the reward model that PPO optimises, and the
+other half teach the *judge*, which measures PPO. A policy that exploits the errors of
+the reward model gains little from the judge, because a model that learned from other
+people has other errors (Gao et al. 2022).
 
-What is held out is held out from everything: pretraining, fine-tuning, both reward
-models; it gives the prompts that PPO is to complete.
+What is held out is held out from everything: pretraining, fine-tuning and both reward
+models. It gives the prompts that PPO is to complete.
 """
 
 from collections.abc import Sequence
@@ -15,121 +16,144 @@ import numpy as np
 from jaxtyping import Int
 
 from lm_bandit.feedback.kinds import Scores
-from lm_bandit.real_text import layout, ratings, tokenizer
+from lm_bandit.real_text import ratings, tokens
 from lm_bandit.real_text.config import RealTextConfig
+from lm_bandit.real_text.ratings import RaterScores, Reviews
 from lm_bandit.reward_model import Comparisons
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Halves = tuple[Scores, Scores] | tuple[Comparisons, Comparisons]
-
 
 class Sentences(NamedTuple):
-    """Texts taken apart: the first tokens, and the rest."""
+    """Texts in two parts: the prompt, and the rest as its completion."""
 
     prompts: Int[np.ndarray, "n P"]
     completions: Int[np.ndarray, "n C"]
 
 
-class Judged(NamedTuple):
-    """Held-out sentences, and how many people gave each rating."""
+class RatedSentences(NamedTuple):
+    """Held-out sentences and their ratings."""
 
     sentences: Sentences
-    counts: Int[np.ndarray, "n 9"]
+    counts: Int[np.ndarray, "n 9"]  # people who gave each rating
 
 
 class Material(NamedTuple):
-    """All that a run is given."""
+    """Everything that a run learns from and is measured on."""
 
     tokenizer: "Tokenizer"
-    texts: Int[np.ndarray, "n T"]  # to pretrain on
+    texts: Int[np.ndarray, "n T"]  # for pretraining
     demonstrations: Sentences  # for SFT
     held_out: Sentences  # for perplexity
-    prompts: Int[np.ndarray, "k P"]  # to be completed, and learned on
-    new_prompts: Int[np.ndarray, "k P"]  # to be completed only
-    answers: Halves | None  # to learn from; to judge by
-    questions: Judged | Comparisons | None  # held-out answers
+    prompts: Int[np.ndarray, "k P"]  # for PPO
+    new_prompts: Int[np.ndarray, "j P"]  # never learned on, for measuring
+    # Answers for the reward model, and for the judge; None without preferences.
+    answers: tuple[Scores, Scores] | tuple[Comparisons, Comparisons] | None
+    questions: RatedSentences | Comparisons | None  # held-out answers
 
 
-def from_ratings(source: ratings.Source, config: RealTextConfig) -> Material:
-    """The film reviews: everybody's sentences, and what people gave them."""
-    rng = np.random.default_rng(config.seed)
-    texts, given = source.movies
-    kept, held_out = layout.split(rng, texts, config.held_out)
-    to_learn = [texts[i] for i in kept] + list(source.others)
-    words = tokenizer.train(to_learn, config.vocabulary_size)
-    tokens = list(tokenizer.encode_all(words, texts))
-    others = list(tokenizer.encode_all(words, source.others))
+class Corpus(NamedTuple):
+    """Texts as tokens, split into those to learn from and those held out."""
 
-    def sentences(which, length):
-        fit, *parts = layout.sentences(
-            [tokens[i] for i in which], config.prompt_length, length
-        )
+    config: RealTextConfig
+    tokenizer: "Tokenizer"
+    tokens: list[tokens.Tokens]  # of each text, without its end
+    kept: Int[np.ndarray, "n"]  # numbers of the texts to learn from
+    held_out: Int[np.ndarray, "m"]  # numbers of the others
+    rows: Int[np.ndarray, "_ T"]  # the texts to pretrain on
+
+    def sentences(
+        self, which: Int[np.ndarray, "n"], length: int
+    ) -> tuple[Int[np.ndarray, "m"], Sentences]:
+        """Return the texts that fit, by number, and their prompts and completions."""
+        texts = [self.tokens[i] for i in which]
+        fit, *parts = tokens.split_sentences(texts, self.config.prompt_length, length)
         return which[fit], Sentences(*parts)
 
-    def scores(rated, which):
-        which, (prompts, completions) = sentences(which, config.read_length)
-        numbers = [np.array(rated[i]) + 1 + ratings.SCALE for i in which]
-        rows = np.repeat(np.arange(len(which)), [len(row) for row in numbers])
-        return Scores(prompts[rows], completions[rows], np.concatenate(numbers))
 
-    one, other = ratings.halves(rng, given)
-    asked, unseen = sentences(held_out, config.read_length)
-    prompts = beginnings(unseen.prompts, 2 * config.num_prompts)
+def tokenise(
+    rng: np.random.Generator,
+    texts: Sequence[str],
+    config: RealTextConfig,
+    others: Sequence[str] = (),
+) -> Corpus:
+    """Split the texts, and train a tokenizer on those to learn from and the others."""
+    kept, held_out = tokens.split_held_out(rng, texts, config.held_out)
+    to_learn = [texts[i] for i in kept] + list(others)
+    tokenizer = tokens.train_tokenizer(to_learn, config.vocabulary_size)
+    encoded = list(tokens.encode_texts(tokenizer, texts))
+    learned = [encoded[i] for i in kept] + list(tokens.encode_texts(tokenizer, others))
+    rows = tokens.text_rows(learned, config.text_length)
+    return Corpus(config, tokenizer, encoded, kept, held_out, rows)
+
+
+def material_from_ratings(reviews: Reviews, config: RealTextConfig) -> Material:
+    """Return the material of the film reviews: their sentences and ratings."""
+    texts, given = reviews.movies
+    rng = np.random.default_rng(config.seed)
+    corpus = tokenise(rng, texts, config, reviews.others)
+    one, other = ratings.split_raters(rng, given)
+    asked, unseen = corpus.sentences(corpus.held_out, config.read_length)
+    prompts = distinct_prompts(unseen.prompts)[: 2 * config.num_prompts]
+    if len(prompts) < 2 * config.num_prompts:
+        raise ValueError(
+            f"--num-prompts needs {2 * config.num_prompts} different beginnings among "
+            "the held-out texts, half to learn on and half to be new, got "
+            f"{len(prompts)}"
+        )
     return Material(
-        tokenizer=words,
-        texts=layout.rows([tokens[i] for i in kept] + others, config.text_length),
-        demonstrations=sentences(kept, config.completion_length)[1],
+        tokenizer=corpus.tokenizer,
+        texts=corpus.rows,
+        demonstrations=corpus.sentences(corpus.kept, config.completion_length)[1],
         held_out=unseen,
         prompts=prompts[: config.num_prompts],
         new_prompts=prompts[config.num_prompts :],
-        answers=(scores(one, kept), scores(other, kept)),
-        questions=Judged(unseen, ratings.counts([given[i] for i in asked])),
+        answers=(_scores(corpus, one), _scores(corpus, other)),
+        questions=RatedSentences(
+            unseen, ratings.rating_counts([given[i] for i in asked])
+        ),
     )
 
 
-def beginnings(
-    prompts: Int[np.ndarray, "n P"], count: int
-) -> Int[np.ndarray, "count P"]:
-    """So many different prompts, the first that come."""
-    distinct = np.array([*dict.fromkeys(map(tuple, prompts.tolist()))], np.int32)
-    if len(distinct) < count:
-        raise ValueError(
-            f"--num-prompts needs {count} different beginnings among the held-out "
-            f"texts, half to learn on and half to be new, got {len(distinct)}"
-        )
-    return distinct[:count]
-
-
-def from_texts(texts: Sequence[str], config: RealTextConfig) -> Material:
-    """A corpus of one's own: no feedback, so no prompts either."""
-    rng = np.random.default_rng(config.seed)
-    kept, held_out = layout.split(rng, texts, config.held_out)
-    words = tokenizer.train([texts[i] for i in kept], config.vocabulary_size)
-    tokens = list(tokenizer.encode_all(words, texts))
-
-    def sentences(which, length):
-        of_these = [tokens[i] for i in which]
-        return Sentences(*layout.sentences(of_these, config.prompt_length, length)[1:])
-
-    learned = sentences(kept, config.completion_length)
-    unseen = sentences(held_out, config.read_length)
-    for name, found in (("", learned), ("held-out ", unseen)):
+def material_from_texts(texts: Sequence[str], config: RealTextConfig) -> Material:
+    """Return the material of your own corpus: no feedback, so no prompts either."""
+    corpus = tokenise(np.random.default_rng(config.seed), texts, config)
+    learned = corpus.sentences(corpus.kept, config.completion_length)[1]
+    unseen = corpus.sentences(corpus.held_out, config.read_length)[1]
+    for name, which, found in (
+        ("", corpus.kept, learned),
+        ("held-out ", corpus.held_out, unseen),
+    ):
         if not len(found.prompts):
             raise ValueError(
                 f"--corpus: expected {name}texts of {config.prompt_length + 1} to "
                 f"{config.prompt_length + config.completion_length - 1} tokens, got "
-                f"none among {len(kept if not name else held_out)}"
+                f"none among {len(which)}"
             )
-    none = np.zeros((0, config.prompt_length), np.int32)
+    no_prompts = np.zeros((0, config.prompt_length), np.int32)
     return Material(
-        tokenizer=words,
-        texts=layout.rows([tokens[i] for i in kept], config.text_length),
+        tokenizer=corpus.tokenizer,
+        texts=corpus.rows,
         demonstrations=learned,
         held_out=unseen,
-        prompts=none,
-        new_prompts=none,
+        prompts=no_prompts,
+        new_prompts=no_prompts,
         answers=None,
         questions=None,
     )
+
+
+def distinct_prompts(prompts: Int[np.ndarray, "n P"]) -> Int[np.ndarray, "m P"]:
+    """The different prompts among these, in the order of their first appearance."""
+    rows = dict.fromkeys(map(tuple, prompts.tolist()))
+    return np.array([*rows], np.int32).reshape(-1, prompts.shape[1])
+
+
+def _scores(corpus: Corpus, rated: RaterScores) -> Scores:
+    """The scores of the sentences to learn from: a row for each rater, 1 to 9."""
+    length = corpus.config.read_length
+    which, (prompts, completions) = corpus.sentences(corpus.kept, length)
+    numbers = [np.array(rated[i]) + 1 + ratings.SCALE for i in which]
+    rows = np.repeat(np.arange(len(which)), [len(row) for row in numbers])
+    return Scores(prompts[rows], completions[rows], np.concatenate(numbers))

@@ -1,74 +1,80 @@
-"""What a run on real text has come to, measured on what it never saw.
+"""The results of a run on real text, measured on what it never learned from.
 
     perplexity     exp(mean surprise in nats), per token and per word of held-out texts
     agreement      with people, beside that of two people with each other
-    gain           mean score after PPO less that before, in deviations of the reference
+    gain           mean score after PPO minus that before, in standard deviations
     KL(pi||pi_ref) in nats per completion, from samples of pi
 
-A token's perplexity depends on what the tokens are; a word's does not. Scores are of
-completions that came to an end, and in two units: the reference's deviation *within* a
-prompt, which is the reward models' own, and that over *all* its completions, larger by
-what the prompts themselves differ in.
+A token's perplexity depends on the tokenizer; a word's does not. Scores are those of
+completions that ended, in two units. *Within* is the reference's standard deviation
+within a prompt, which is the unit of the reward models. *Overall* is that over all its
+completions; it is larger, because the prompts themselves differ.
 
-Source: Schulman (2020), "Approximating KL divergence".
+Source: Schulman (2020), "Approximating KL divergence", k1.
+Shapes: k prompts, n completions of each, or n texts.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
-from lm_bandit.real_text import judges, tokenizer
+from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Judged, Material
-from lm_bandit.real_text.steps import Models
-from lm_bandit.reward_model import RewardModel
+from lm_bandit.real_text.material import Material, RatedSentences
+from lm_bandit.real_text.steps import TextModels
+from lm_bandit.real_text.tokens import decode_tokens
+from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.transformer import Transformer
 
 ROWS = 128  # that are read at once
-APART = 1.0  # mean ratings that differ by so much are told apart with some certainty
+APART = 1.0  # difference of two mean ratings that is hardly due to chance
 SHOWN = 4  # prompts whose completions are shown
 
+LANGUAGE_MODELS = ("base", "reference", "policy")
+SCORERS = ("reward_model", "judge")
 
-def measure(
-    material: Material, models: Models, config: RealTextConfig
+
+def measure_models(
+    material: Material, models: TextModels, config: RealTextConfig
 ) -> dict[str, Any]:
-    """Everything there is to say of the models, as JSON has it."""
-    found: dict[str, Any] = {
+    """All measurements of the models, in the types of JSON."""
+    trained = [name for name in LANGUAGE_MODELS if getattr(models, name) is not None]
+    results: dict[str, Any] = {
         "perplexity": {
-            name: perplexity(getattr(models, name), material)
-            for name in ("base", "reference", "policy")
-            if getattr(models, name) is not None
+            name: perplexity(getattr(models, name), material) for name in trained
         }
     }
-    if models.policy is not None:
-        scorers = {"reward_model": models.reward_model, "judge": models.judge}
-        found["accuracy"] = {
-            name: accuracy(scorer, material.questions)
-            for name, scorer in scorers.items()
+    if models.policy is not None and material.questions is not None:
+        results["accuracy"] = {
+            name: held_out_accuracy(getattr(models, name), material.questions)
+            for name in SCORERS
         }
-        found["rewards"] = {
-            name: rewards(prompts, models, config)
+        results["rewards"] = {
+            name: reward_gains(prompts, models, config)
             for name in ("prompts", "new_prompts")
             if len(prompts := getattr(material, name))
         }
-    found["samples"] = samples(material, models, config)
-    return found
+    results["samples"] = example_completions(material, models, config)
+    return results
 
 
 def perplexity(model: Transformer, material: Material) -> dict[str, float]:
-    """Of the held-out texts after their first tokens, which are given."""
-    log_probs = _rowwise(completion_log_prob, model, *material.held_out)
+    """The perplexity of held-out texts, given their first tokens: exp(-log p / count).
+
+    Source: Jelinek et al. (1977), "Perplexity: a measure of the difficulty of speech
+    recognition tasks".
+    """
+    log_probs = _read_rows(completion_log_prob, model, *material.held_out, 1.0)
     completions = material.held_out.completions
     tokens = float(completion_mask(jnp.asarray(completions)).sum())
-    words = sum(
-        len(tokenizer.decode(material.tokenizer, row).removesuffix(" ...").split())
-        for row in completions
-    )
+    texts = [decode_tokens(material.tokenizer, row) for row in completions]
+    words = sum(len(text.removesuffix(" ...").split()) for text in texts)
     surprise = -log_probs.sum(dtype=np.float64)
     return {
         "per_token": float(np.exp(surprise / tokens)),
@@ -76,66 +82,84 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
     }
 
 
-def accuracy(model: RewardModel, questions: Any) -> dict[str, Any]:
-    """How often the model prefers what people prefer, on held-out texts."""
-    if not isinstance(questions, Judged):
+def held_out_accuracy(
+    model: RewardModel, questions: RatedSentences | Comparisons
+) -> dict[str, Any]:
+    """The shares of held-out pairs in which the model prefers what people prefer."""
+    if isinstance(questions, Comparisons):
         return {"comparisons": reward_model.pair_accuracy(model, questions)}
-    scores = _rowwise(reward_model.score, model, *questions.sentences)
+    scores = _read_rows(reward_model.score, model, *questions.sentences)
     return {
-        name: judges.agreement(scores, questions.counts, apart)._asdict()
+        name: judges.rater_agreement(scores, questions.counts, apart)._asdict()
         for name, apart in {"all": 0.0, "apart": APART}.items()
     }
 
 
-def rewards(
-    prompts: Int[np.ndarray, "k P"], models: Models, config: RealTextConfig
+def reward_gains(
+    prompts: Int[np.ndarray, "k P"], models: TextModels, config: RealTextConfig
 ) -> dict[str, Any]:
-    """Before and after PPO by both reward models, and what it cost in nats."""
-    key = jax.random.fold_in(jax.random.key(config.seed), 1)
-    found: dict[str, Any] = {}
-    for name in ("reference", "policy"):
-        how = config.samples, config.completion_length, config.ppo.temperature
-        model = getattr(models, name)
-        pulls = bandit.pull_all(model, key, jnp.asarray(prompts), *how)
-        shape = -1, config.completion_length
-        completions = np.asarray(pulls.completions).reshape(shape)
-        repeated = np.asarray(pulls.prompts).reshape(len(completions), -1)
-        of_policy = np.asarray(pulls.log_probs).sum(-1).ravel()
-        of_reference = _rowwise(
-            completion_log_prob, models.reference, repeated, completions, how[-1]
-        )
-        ended = np.asarray(has_ended(pulls.completions)).ravel()
-        nats = (of_policy - of_reference).astype(np.float64)
-        told = {
-            "kl": float(nats.mean()),
-            "kl_error": float(nats.std() / len(nats) ** 0.5),
-            "ended": float(ended.mean()),
-            "length": float(completion_mask(pulls.completions).sum(-1).mean()),
-            "distinct": len(np.unique(completions, axis=0)) / len(completions),
-        }
-        for scorer in ("reward_model", "judge"):
-            scores = _rowwise(
-                reward_model.score, getattr(models, scorer), repeated, completions
-            )
-            scores = np.where(ended, scores, np.nan)
-            told[scorer] = spread(scores.reshape(len(prompts), -1))
-        found[name] = told
-    for scorer in ("reward_model", "judge"):
-        before, after = (found[name][scorer] for name in ("reference", "policy"))
+    """The scores before and after PPO by both reward models, and the KL."""
+    results: dict[str, Any] = {
+        name: completion_statistics(getattr(models, name), prompts, models, config)
+        for name in ("reference", "policy")
+    }
+    for scorer in SCORERS:
+        before, after = (results[name][scorer] for name in ("reference", "policy"))
         gain = after["mean"] - before["mean"]
-        found[f"gain_by_{scorer}"] = {
+        error = (before["error"] ** 2 + after["error"] ** 2) ** 0.5
+        results[f"gain_by_{scorer}"] = {
             "within": gain / before["within"],
             "overall": gain / before["overall"],
-            "error": (before["error"] ** 2 + after["error"] ** 2) ** 0.5
-            / before["within"],
+            "error": error / before["within"],
         }
-    return found
+    return results
 
 
-def spread(scores: Float[np.ndarray, "k n"]) -> dict[str, float]:
-    """Mean over prompts, deviation within one and over all, and the mean's error.
+def completion_statistics(
+    policy: Transformer,
+    prompts: Int[np.ndarray, "k P"],
+    models: TextModels,
+    config: RealTextConfig,
+) -> dict[str, Any]:
+    """The KL, the length and the scores of a policy's sampled completions.
 
-    Where a completion has no score there stands nan.
+    KL(pi || pi_ref) is estimated by k1, the mean of log pi - log pi_ref.
+    """
+    key = jax.random.fold_in(jax.random.key(config.seed), 1)
+    length, temperature = config.completion_length, config.ppo.temperature
+    pulls = bandit.pull_all(
+        policy, key, jnp.asarray(prompts), config.samples, length, temperature
+    )
+    completions = np.asarray(pulls.completions).reshape(-1, length)
+    repeated = np.asarray(pulls.prompts).reshape(len(completions), -1)
+    of_reference = _read_rows(
+        completion_log_prob, models.reference, repeated, completions, temperature
+    )
+    log_probs = np.asarray(pulls.log_probs).sum(-1).ravel()
+    nats = (log_probs - of_reference).astype(np.float64)
+    ended = np.asarray(has_ended(pulls.completions)).ravel()
+    results: dict[str, Any] = {
+        "kl": float(nats.mean()),
+        "kl_error": float(nats.std() / len(nats) ** 0.5),
+        "ended": float(ended.mean()),
+        "length": float(completion_mask(pulls.completions).sum(-1).mean()),
+        "distinct": len(np.unique(completions, axis=0)) / len(completions),
+    }
+    for name in SCORERS:
+        scorer = getattr(models, name)
+        scores = _read_rows(reward_model.score, scorer, repeated, completions)
+        scores = np.where(ended, scores, np.nan)
+        results[name] = score_statistics(scores.reshape(len(prompts), -1))
+    return results
+
+
+def score_statistics(scores: Float[np.ndarray, "k n"]) -> dict[str, float]:
+    """The mean over prompts, the deviation within one and overall, the mean's error.
+
+    A completion without a score has nan. The error is the standard error of a
+    stratified mean: SE^2 = 1/k^2 sum_x s_x^2 / n_x.
+
+    Source: Cochran (1977), chapter 5.
     """
     scores = np.asarray(scores, np.float64)
     counted = np.isfinite(scores).sum(1)
@@ -155,38 +179,45 @@ def spread(scores: Float[np.ndarray, "k n"]) -> dict[str, float]:
     }
 
 
-def samples(
-    material: Material, models: Models, config: RealTextConfig
+def example_completions(
+    material: Material, models: TextModels, config: RealTextConfig
 ) -> list[dict[str, Any]]:
-    """The same beginnings, completed by each policy: two each, picked by nobody."""
+    """Two random completions by each policy of the same few prompts."""
     candidates = material.new_prompts, material.prompts, material.held_out.prompts
     prompts = next(prompts for prompts in candidates if len(prompts))[:SHOWN]
-    written = {}
-    for name in ("base", "reference", "policy"):
+    tokenizer, length = material.tokenizer, config.completion_length
+    rows: list[dict[str, Any]] = [
+        {"prompt": tokenizer.decode(prompt.tolist()).strip()} for prompt in prompts
+    ]
+    for name in LANGUAGE_MODELS:
         model = getattr(models, name)
-        if model is not None:
-            key = jax.random.key(config.seed)
-            how = 2, config.completion_length, config.ppo.temperature
-            pulls = bandit.pull_all(model, key, jnp.asarray(prompts), *how)
-            written[name] = np.asarray(pulls.completions)
-    rows = []
-    for i, prompt in enumerate(prompts):
-        told = material.tokenizer.decode([int(token) for token in prompt])
-        completed = {
-            name: [tokenizer.decode(material.tokenizer, c) for c in completions[i]]
-            for name, completions in written.items()
-        }
-        rows.append({"prompt": told.strip(), **completed})
+        if model is None:
+            continue
+        key, temperature = jax.random.key(config.seed), config.ppo.temperature
+        pulls = bandit.pull_all(
+            model, key, jnp.asarray(prompts), 2, length, temperature
+        )
+        for row, completions in zip(rows, np.asarray(pulls.completions), strict=True):
+            row[name] = [decode_tokens(tokenizer, tokens) for tokens in completions]
     return rows
 
 
-def _rowwise(function, model, prompts, completions, *how) -> Float[np.ndarray, "n"]:
-    """A function of texts, of so many at a time: the last are filled up."""
+def _read_rows(
+    function: Callable[..., Float[Array, "n"]],
+    model: Transformer | RewardModel,
+    prompts: Int[np.ndarray, "n P"],
+    completions: Int[np.ndarray, "n C"],
+    *options: float,
+) -> Float[np.ndarray, "n"]:
+    """A function of many texts, computed for 128 of them at a time.
+
+    The last batch is filled up, so that one program serves all.
+    """
     compiled = jax.jit(function)
-    found = []
+    results = []
     for start in range(0, len(prompts), ROWS):
         texts = [x[start : start + ROWS] for x in (prompts, completions)]
         n = len(texts[0])
         texts = [np.concatenate([x, x[:1].repeat(ROWS - n, axis=0)]) for x in texts]
-        found.append(np.asarray(compiled(model, *texts, *how))[:n])
-    return np.concatenate(found)
+        results.append(np.asarray(compiled(model, *texts, *options))[:n])
+    return np.concatenate(results)

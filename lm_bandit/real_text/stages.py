@@ -1,94 +1,106 @@
 """A long run in stages, each of which is done once.
 
-    config.json, tokenizer.json, and one .safetensors file each of
+    config.json, tokenizer.json, and one .safetensors file for each of
     base  ->  reference  ->  reward_model, judge  ->  policy
 
-A finished stage is a checkpoint in the run's folder. The same command again reads it
-and goes on with the next: a stage's random numbers are its own, so that a run that was
-stopped ends as one that was not. Another configuration is another run: it is refused,
-or starts anew if that is asked for.
+A finished stage is a checkpoint in the folder of the run. The same command reads it and
+continues with the next. Each stage has its own random numbers, so a run that was
+stopped gives the same result as one that was not. A run with another configuration is
+refused, or starts anew with --overwrite.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lm_bandit import checkpoints
-from lm_bandit.real_text import tokenizer
+from lm_bandit.real_text.tokens import TOKENIZER_FILE
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
-from mdp.interface.files import write_files
-from mdp.interface.progress import Progress
+from mdp.interface.files import read_json, write_files, write_json
+from mdp.interface.progress import Progress, Report
 
-Model = Transformer | RewardModel
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 NAMES = ("base", "reference", "reward_model", "judge", "policy")
 CONFIG, REPORT = "config.json", "report.json"
+
+Model = Transformer | RewardModel
+Measured = dict[str, Any]  # numbers that a stage's training gave
 
 
 class Stages:
     """The stages of one run, in its folder."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], progress: Progress):
+    def __init__(
+        self, folder: Path, config: dict[str, Any], progress: Progress
+    ) -> None:
+        """Prepare a run, without touching its folder.
+
+        Args:
+            folder: of the run.
+            config: everything that the results depend on, in the types of JSON.
+            progress: where the time of each stage is reported.
+        """
         self.folder = folder
         self.config = config
         self.progress = progress
         self.resumed: list[str] = []  # the stages that were done before
 
-    def begin(self, overwrite: bool) -> None:
-        """Open the folder; raises ValueError where it holds another run."""
-        path = self.folder / CONFIG
+    def open(self, tokenizer: "Tokenizer", overwrite: bool) -> None:
+        """Write the config and the tokenizer, or check that they are the same.
+
+        Raises ValueError if the folder holds another run; `overwrite` removes that run.
+        """
+        checkpoint_files = (f"{name}.safetensors" for name in NAMES)
         self.folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            files = (CONFIG, REPORT, tokenizer.FILE, *map(self._file, NAMES))
-            for name in files:
+            for name in (CONFIG, REPORT, TOKENIZER_FILE, *checkpoint_files):
                 (self.folder / name).unlink(missing_ok=True)
-        if path.exists():
-            self._require_same(path)
+        config, words = self.folder / CONFIG, self.folder / TOKENIZER_FILE
+        if config.exists():
+            self._require_same(config)
         else:
-            write_json(path, self.config)
-
-    def keep(self, words) -> None:
-        """Write the tokenizer beside the checkpoints; a run has only one."""
-        path = self.folder / tokenizer.FILE
-        text = words.to_str(pretty=True)
-        if path.exists() and path.read_text("utf-8") != text:
-            raise ValueError(f"{path}: is of other texts; try --overwrite")
-        save = {tokenizer.FILE: lambda file: file.write_text(text, "utf-8")}
-        write_files(self.folder, save)
+            write_json(config, self.config)
+        text = tokenizer.to_str(pretty=True)
+        if words.exists() and words.read_text("utf-8") != text:
+            raise ValueError(f"{words} was made from other texts; try --overwrite")
+        write_files(self.folder, {TOKENIZER_FILE: text})
 
     def stage(
         self,
         name: str,
         title: str,
         steps: int,
-        make: Callable[[Callable[..., None]], tuple[Model, dict[str, Any]]],
-    ) -> tuple[Model, dict[str, Any]]:
-        """The model of a stage, and what was measured: from its file, or made now."""
-        path = self.folder / self._file(name)
+        train: Callable[[Report], tuple[Model, Measured]],
+    ) -> tuple[Any, Measured]:
+        """Return the model of a stage and its measurements, from its file or made now.
+
+        Args:
+            name: of the checkpoint.
+            title: of the progress bar.
+            steps: number of steps of the progress bar.
+            train: makes the model; called only if the stage has no file.
+        """
+        path = self.folder / f"{name}.safetensors"
         if path.exists():
-            model, told = checkpoints.load_checkpoint(path)
-            if told.get("stage") != name:
+            model, about = checkpoints.load_checkpoint(path)
+            if about.get("stage") != name:
                 raise ValueError(f"{path}: expected the stage {name} of a run on text")
             self.resumed.append(name)
-            self.progress.seconds[title] = told["seconds"]
-            return model, told["measured"]
+            self.progress.seconds[title] = about["seconds"]
+            return model, about["measured"]
         with self.progress.stage(title, steps) as report:
-            model, measured = make(report)
+            model, measured = train(report)
         seconds = round(self.progress.seconds[title], 1)
-        told = {"stage": name, "seconds": seconds, "measured": measured}
-        checkpoints.save_checkpoint(path, model, {**told, "tokenizer": tokenizer.FILE})
+        about = {"stage": name, "seconds": seconds, "measured": measured}
+        checkpoints.save_checkpoint(path, model, {**about, "tokenizer": TOKENIZER_FILE})
         return model, measured
 
-    def _file(self, name):
-        return f"{name}.safetensors"
-
-    def _require_same(self, path):
-        try:
-            before = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path} must be JSON, got {error}") from None
-        now, before = _flat(self.config), _flat(before)
+    def _require_same(self, path: Path) -> None:
+        """Raise ValueError at the first setting that differs from the file's."""
+        now, before = _leaves(self.config), _leaves(read_json(path))
         for name in [*now, *before]:
             if now.get(name) != before.get(name):
                 raise ValueError(
@@ -97,15 +109,11 @@ class Stages:
                 )
 
 
-def write_json(path: Path, found: dict[str, Any]) -> None:
-    """A file of JSON that appears when complete."""
-    text = json.dumps(found, indent=2, allow_nan=False) + "\n"
-    write_files(path.parent, {path.name: lambda file: file.write_text(text, "utf-8")})
-
-
-def _flat(config, prefix=""):
-    """The leaves of a nested config, by their dotted names."""
+def _leaves(config: Any, name: str = "") -> dict[str, Any]:
+    """The values of a nested config by their dotted names."""
     if not isinstance(config, dict):
-        return {prefix: config}
-    parts = [_flat(v, f"{prefix}.{k}" if prefix else k) for k, v in config.items()]
-    return {name: value for part in parts for name, value in part.items()}
+        return {name: config}
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        leaves |= _leaves(value, f"{name}.{key}" if name else key)
+    return leaves

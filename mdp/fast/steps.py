@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mdp.configs import ControlConfig, schedule
 from mdp.control import (
@@ -24,7 +24,7 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.sampling import epsilon_greedy
 
 # Number of steps that run compiled, between two looks at which learners have finished.
@@ -34,22 +34,23 @@ STEPS_PER_CHUNK = 512
 NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK
 
 
+Number = Float[Array, ""]
+Whole = Int[Array, ""]
+
+
 class StepTables(NamedTuple):
     """The tables of the MDP and the numbers of the config that a step looks up."""
 
+    mdp: MDP
     ends: Float[Array, "S A B"]  # cumulative probabilities of the outcomes
-    next_states: Int[Array, "S A B"]
-    rewards: Float[Array, "S A B"]
-    discounts: Float[Array, "S A B"]
-    available: Bool[Array, "S A"]
     starts: Int[Array, "starts"]  # the states that an episode may start in
     start_ends: Float[Array, "starts"]  # their cumulative probabilities
-    num_episodes: Int[Array, ""]
-    max_steps: Int[Array, ""]
-    step_size: Float[Array, ""]
-    step_size_decay: Float[Array, ""] | None  # None where it is 0: nothing is counted
-    exploration: Float[Array, ""]
-    exploration_decay: Float[Array, ""] | None  # None where it is 0
+    num_episodes: Whole
+    max_steps: Whole
+    step_size: Number
+    step_size_decay: Number | None  # None where it is 0: nothing is counted
+    exploration: Number
+    exploration_decay: Number | None  # None where it is 0
 
 
 class LearnerState(NamedTuple):
@@ -57,23 +58,23 @@ class LearnerState(NamedTuple):
 
     q: Float[Array, "S A"]
     counts: Int[Array, "S A"]  # number of updates of each entry
-    state: Int[Array, ""]
-    action: Int[Array, ""]  # the action that Sarsa has chosen already
-    num_read: Int[Array, ""]  # random numbers read in this chunk
-    num_episodes: Int[Array, ""]  # number of finished episodes
-    time: Int[Array, ""]  # steps taken in this episode
-    earned: Float[Array, ""]  # discounted rewards of this episode so far
-    reach: Float[Array, ""]  # product of its discounts so far
+    state: Whole
+    action: Whole  # the action that Sarsa has chosen already
+    num_read: Whole  # random numbers read in this chunk
+    num_episodes: Whole  # number of finished episodes
+    time: Whole  # steps taken in this episode
+    earned: Number  # discounted rewards of this episode so far
+    reach: Number  # product of its discounts so far
 
 
 class StepRecord(NamedTuple):
     """The record of one step."""
 
     over: Bool[Array, ""]  # True if the step ended or cut off an episode
-    earned: Float[Array, ""]  # discounted rewards of the episode up to here
-    time: Int[Array, ""]  # steps of the episode up to here
-    pair: Int[Array, ""]  # s A + a, the entry of q that was updated
-    value: Float[Array, ""]  # q(s, a) afterwards
+    earned: Number  # discounted rewards of the episode up to here
+    time: Whole  # steps of the episode up to here
+    pair: Whole  # s A + a, the entry of q that was updated
+    value: Number  # q(s, a) afterwards
 
 
 @partial(jax.jit, static_argnames="algorithm")
@@ -98,11 +99,8 @@ def step_tables(mdp: MDP, config: ControlConfig) -> StepTables:
     """Return the tables of an MDP and a config in the form that `take_steps` reads."""
     starts = np.flatnonzero(mdp.start)
     tables = StepTables(
+        mdp=mdp,
         ends=mdp.probs.cumsum(-1),
-        next_states=mdp.next_states,
-        rewards=mdp.rewards,
-        discounts=mdp.discounts,
-        available=mdp.available,
         starts=starts,
         start_ends=mdp.start.cumsum()[starts],
         num_episodes=config.num_episodes,
@@ -137,14 +135,15 @@ def _step(
     learner: LearnerState,
 ) -> tuple[LearnerState, StepRecord]:
     """Take one step of one learner, as the loops in `mdp.control` do."""
-    q, read, fresh = learner.q, learner.num_read, learner.time == 0
+    mdp, q = tables.mdp, learner.q
+    read, fresh = learner.num_read, learner.time == 0
     exploration = tables.exploration
     if tables.exploration_decay is not None:
         episode = learner.num_episodes + 1
         exploration = schedule(exploration, tables.exploration_decay, episode)
 
-    def policy(state: Int[Array, ""]) -> Float[Array, "A"]:
-        return epsilon_greedy(q[state], tables.available[state], exploration)
+    def policy(state: Whole) -> Float[Array, "A"]:
+        return epsilon_greedy(q[state], mdp.available[state], exploration)
 
     # The random numbers are read in the order in which the plain loops draw them.
     start = tables.starts[_draw(tables.start_ends, numbers[read])]
@@ -155,8 +154,8 @@ def _step(
         action = jnp.where(fresh, action, learner.action)
     read += fresh if algorithm is sarsa else 1
     outcome = (state, action, _draw(tables.ends[state, action], numbers[read]))
-    reward, discount = tables.rewards[outcome], tables.discounts[outcome]
-    next_state = tables.next_states[outcome]
+    reward, discount = mdp.rewards[outcome], mdp.discounts[outcome]
+    next_state = mdp.next_states[outcome]
     read += 1
 
     next_action, next_q = action, q[next_state]
@@ -167,20 +166,20 @@ def _step(
     elif algorithm is expected_sarsa:
         target = expected_sarsa_target(reward, discount, next_q, policy(next_state))
     else:
-        available = tables.available[next_state]
+        available = mdp.available[next_state]
         target = q_learning_target(reward, discount, next_q, available)
     learner = _updated(tables, learner, state, action, target)
     learner = learner._replace(state=next_state, action=next_action, num_read=read)
-    pair = state * tables.available.shape[1] + action
+    pair = state * mdp.num_actions + action
     return _counted(tables, learner, reward, discount, pair)
 
 
 def _updated(
     tables: StepTables,
     learner: LearnerState,
-    state: Int[Array, ""],
-    action: Int[Array, ""],
-    target: Float[Array, ""],
+    state: Whole,
+    action: Whole,
+    target: Number,
 ) -> LearnerState:
     """Return the learner with q(s, a) moved towards the target."""
     q, counts, step_size = learner.q, learner.counts, tables.step_size
@@ -195,9 +194,9 @@ def _updated(
 def _counted(
     tables: StepTables,
     learner: LearnerState,
-    reward: Float[Array, ""],
-    discount: Float[Array, ""],
-    pair: Int[Array, ""],
+    reward: Number,
+    discount: Number,
+    pair: Whole,
 ) -> tuple[LearnerState, StepRecord]:
     """Return the learner with the step counted in its episode, and the record."""
     time = learner.time + 1
@@ -215,6 +214,6 @@ def _counted(
     return learner, record
 
 
-def _draw(ends: Float[Array, "n"], number: Float[Array, ""]) -> Int[Array, ""]:
+def _draw(ends: Float[Array, "n"], number: Number) -> Whole:
     """Return an index as `mdp.sampling.draw` does, from cumulative probabilities."""
     return (ends <= number * ends[-1]).sum()

@@ -1,14 +1,16 @@
 """The toy worlds, by family. Each docstring draws the world and gives its exact answer.
 
-    grids     five_by_five  four_by_four  four_by_three  frozen_lake  frozen_lake_8x8
-    routes    cliff_walking  windy_grid  windy_grid_kings_moves  maze  taxi
-    walks     five_state_walk  nineteen_state_walk  short_corridor  deep_sea
-    games     gambler  blackjack
-    tasks     student  recycling_robot  forest  jacks_cars
-    random    garnet: as many random worlds as you like
+    world.py          World: names and drawing beside a constructor; MDPs from drawings
+    grids.py          five_by_five  four_by_four  four_by_three  frozen_lake
+                      frozen_lake_8x8
+    routes.py         cliff_walking  windy_grid  windy_grid_kings_moves  maze  taxi
+    walks.py          five_state_walk  nineteen_state_walk  short_corridor  deep_sea
+    games.py          gambler  blackjack
+    tasks.py          student  recycling_robot  forest  jacks_cars
+    random_worlds.py  garnet: as many random worlds as you like
 
-A world is a function: call it and you hold an MDP. What a picture needs beside it, the
-names of the actions and the drawing of the grid, is in `WORLDS`, by the same name.
+A world is a function that returns an MDP. The names of its actions and the drawing of
+its grid, for tables and pictures, are in `WORLDS`, by the same name.
 """
 
 import difflib
@@ -73,10 +75,10 @@ WORLDS = {world.name: world for family in FAMILIES for world in family.WORLDS}
 
 
 def find(name: str) -> World:
-    """The world of that name; its beginning will do, and so will it without `_`.
+    """Return the world of this name, which may be shortened and written without `_`.
 
     Raises:
-        ValueError: there is none, or several; the nearest names are in the message.
+        ValueError: no world or several have this name; the message lists near ones.
     """
     sought = _letters(name)
     alike = [known for known in WORLDS if _letters(known).startswith(sought)]

@@ -1,11 +1,11 @@
-"""Games of chance: a gambler who must reach his goal, and blackjack."""
+"""Games of chance: a gambler with a goal, and blackjack."""
 
 from functools import cache
 from itertools import product
 
 import numpy as np
 
-from mdp.model import MDP, from_outcomes
+from mdp.model import MDP, Outcome, from_outcomes
 from mdp.worlds.world import World
 
 # Blackjack's cards by value, drawn from an infinite deck: an ace counts 1, or 11 where
@@ -22,23 +22,23 @@ HANDS = (
 
 
 def gambler(discount: float = 1.0, goal: int = 100, heads: float = 0.4) -> MDP:
-    """Stake what you like on a coin until you have 100, or nothing: how boldly?
+    """A gambler who stakes on coin tosses until the capital is 100 or 0.
 
         state   the capital s; 0 and 100 are terminal
         action  the stake, from 1 to min(s, 100 - s); no other is available
         heads   (probability 0.4) wins the stake, tails loses it
         reward  +1 on reaching 100, all else 0
 
-    The book also allows a stake of 0, which only puts off the toss. Here it is not
+    The book also allows a stake of 0, which only delays the toss. Here it is not
     available, so that every policy ends the game.
 
     Source: Sutton & Barto (2018), example 4.3 (figure 4.3); Dubins & Savage (1965),
-    *How to Gamble If You Must*, prove that boldness is best.
+    *How to Gamble If You Must*, prove that bold play is optimal.
     Exact, at gamma 1: v*(50) = 0.4, v*(25) = 0.4^2 = 0.16, v*(75) = 0.4 + 0.6 * 0.4 =
-    0.64. Many stakes tie: the policy in the book's figure is one of a great many.
+    0.64. Many stakes tie: the policy in the book's figure is one of many.
     """
 
-    def toss(capital, stake):
+    def toss(capital: int, stake: int) -> list[Outcome]:
         won, lost = capital + stake, capital - stake
         return [(heads, won, float(won == goal), False), (1 - heads, lost, 0.0, False)]
 
@@ -50,7 +50,7 @@ def gambler(discount: float = 1.0, goal: int = 100, heads: float = 0.4) -> MDP:
 
 
 def blackjack(discount: float = 1.0, naturals: bool = True) -> MDP:
-    """Come closer to 21 than the dealer, who must draw up to 17, and not beyond it.
+    """Blackjack: come closer to 21 than the dealer, who draws up to 17, but not beyond.
 
         state   the player's hand: hard 4 .. 21, soft 12 .. 21 (an ace counts 11), or a
                 natural (ace and ten at once); times the dealer's open card, ace .. 10:
@@ -63,14 +63,14 @@ def blackjack(discount: float = 1.0, naturals: bool = True) -> MDP:
 
     Source: Sutton & Barto (2018), example 5.1 (figure 5.2).
     Exact: -0.0431 a hand for the best player; -0.0466 with `naturals` False, which is
-    how Gymnasium plays unless told `sab=True`.
+    Gymnasium's rule without `sab=True`.
     """
     end = 10 * len(HANDS)
     state = {pair: number for number, pair in enumerate(product(HANDS, CARDS))}
 
     dealer_ends = {shown: _dealer_ends(shown) for shown in CARDS}
 
-    def stick(hand, shown):
+    def stick(hand: Hand, shown: int) -> list[Outcome]:
         chances = {1.0: 0.0, 0.0: 0.0, -1.0: 0.0}
         for dealer, prob in dealer_ends[shown].items():
             won = np.sign(hand[1] - dealer[1])
@@ -79,7 +79,7 @@ def blackjack(discount: float = 1.0, naturals: bool = True) -> MDP:
             chances[float(won)] += prob
         return [(prob, end, reward, True) for reward, prob in chances.items()]
 
-    def hit(hand, shown):
+    def hit(hand: Hand, shown: int) -> list[Outcome]:
         drawn = [(_add(hand, card), prob) for card, prob in CARDS.items()]
         return [
             (prob, end, -1.0, True)
@@ -101,7 +101,7 @@ def blackjack(discount: float = 1.0, naturals: bool = True) -> MDP:
 
 
 def _add(hand: Hand, card: int) -> Hand:
-    """The hand with one card more. An ace counts 11 for as long as that fits."""
+    """Return the hand with one more card. An ace counts 11 while that is at most 21."""
     kind, total = hand
     total += card
     if kind != "soft" and card == 1 and total + 10 <= 21:
@@ -112,8 +112,8 @@ def _add(hand: Hand, card: int) -> Hand:
 
 
 def _first_two(naturals: bool) -> dict[Hand, float]:
-    """The chances of a hand of two cards."""
-    chances = {}
+    """Return the probability of each hand of two cards."""
+    chances: dict[Hand, float] = {}
     for first in CARDS:
         for second in CARDS:
             hand = _add(_add(("hard", 0), first), second)
@@ -123,8 +123,8 @@ def _first_two(naturals: bool) -> dict[Hand, float]:
 
 
 def _dealer_ends(shown: int) -> dict[Hand, float]:
-    """The chances of the dealer's last hand: 17 or more, a natural, or bust."""
-    ends = {}
+    """Return the probability of each last hand of the dealer, given the open card."""
+    ends: dict[Hand, float] = {}
     for card, prob in CARDS.items():
         hand = _add(_add(("hard", 0), shown), card)
         # Two cards that make 21 are always an ace and a ten.
@@ -136,10 +136,10 @@ def _dealer_ends(shown: int) -> dict[Hand, float]:
 
 @cache
 def _draw_to_17(hand: Hand) -> dict[Hand, float]:
-    """The chances of what the hand becomes when it draws up to 17."""
+    """Return the probability of each hand that results from drawing up to 17."""
     if hand == BUST or hand[1] >= 17:
         return {hand: 1.0}
-    ends = {}
+    ends: dict[Hand, float] = {}
     for card, prob in CARDS.items():
         for end, chance in _draw_to_17(_add(hand, card)).items():
             ends[end] = ends.get(end, 0.0) + prob * chance

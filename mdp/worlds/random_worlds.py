@@ -1,4 +1,4 @@
-"""Random worlds: no story, as many as you like, to test what holds for all of them."""
+"""Random worlds: as many as you like, to test what holds for all of them."""
 
 import numpy as np
 
@@ -14,20 +14,19 @@ def garnet(
     seed: int = 0,
     discount: float = 0.9,
 ) -> MDP:
-    """A random MDP: from every pair to a few states, drawn without replacement.
+    """A random MDP: every pair leads to a few states, drawn without replacement.
 
         next states      `branching` different ones, equally likely to be chosen
         probabilities    the pieces of [0, 1], cut at `branching` - 1 random places
         rewards          normal, mean 0 and variance 1, one for each pair
 
-    The same numbers make the same world: `seed` is part of its name. It goes on for
-    ever, and starts anywhere.
+    Equal arguments give equal worlds. Episodes never end, and start in any state.
 
     Source: Bhatnagar et al. (2009), "Natural actor-critic algorithms", section 7.
-    Exact: whatever the linear solve says.
+    Exact: the linear solve gives its values.
 
     Raises:
-        ValueError: more branches than states.
+        ValueError: `branching` is larger than `num_states`.
     """
     if not 1 <= branching <= num_states:
         raise ValueError(f"branching must be in 1..{num_states}, got {branching}")

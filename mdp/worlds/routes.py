@@ -1,4 +1,4 @@
-"""Routes: grids on which the question is how to get there, and what may go wrong.
+"""Routes: grids on which the agent must find a way, with dangers beside it.
 
 Cells are states, row by row from the top left, and actions are moves, numbered as in
 the source. A move off the grid, or into a wall, leaves the agent where it is.
@@ -6,8 +6,8 @@ the source. A move off the grid, or into a wall, leaves the agent where it is.
 
 from itertools import product
 
-from mdp.model import MDP, from_outcomes
-from mdp.worlds.world import MOVES, Drawing, World, from_drawing, neighbour
+from mdp.model import MDP, Outcome, from_outcomes
+from mdp.worlds.world import MOVES, Cell, Drawing, World, from_drawing, neighbour
 
 CLIFF = ("............", "............", "............", "SCCCCCCCCCCG")
 DYNA_MAZE = (
@@ -26,7 +26,7 @@ TAXI_STOPS = ((0, 0), (0, 4), (4, 0), (4, 3))  # R, G, Y, B
 
 
 def cliff_walking(discount: float = 1.0) -> MDP:
-    """The shortest way runs along a cliff: what the careful learn, and the optimal.
+    """A cliff beside the shortest way: careful agents keep away, optimal ones do not.
 
          0   1   2   3   4   5   6   7   8   9  10  11
         12  13  14  15  16  17  18  19  20  21  22  23      -1 a step
@@ -40,7 +40,7 @@ def cliff_walking(discount: float = 1.0) -> MDP:
     Exact, at gamma 1: v*(S) = -13, one step up, eleven along the edge, one down.
     """
 
-    def outcomes(cell, move):
+    def outcomes(cell: Cell, move: Cell) -> list[tuple[float, Cell, float]]:
         row, column = neighbour(CLIFF, cell, move)
         if CLIFF[row][column] == "C":
             return [(1.0, (3, 0), -100.0)]
@@ -50,7 +50,7 @@ def cliff_walking(discount: float = 1.0) -> MDP:
 
 
 def windy_grid(discount: float = 1.0, actions: str = "↑↓→←") -> MDP:
-    """A crosswind blows upward in the middle: to arrive, aim beside the goal.
+    """A grid with a crosswind: to arrive, the agent must aim beside the goal.
 
          0   1   2   3   4   5   6   7   8   9        -1 a step
         10  11  12  13  14  15  16  17  18  19
@@ -68,7 +68,7 @@ def windy_grid(discount: float = 1.0, actions: str = "↑↓→←") -> MDP:
     Exact, at gamma 1: v*(S) = -15, nine to the right over the top, four down, two back.
     """
 
-    def outcomes(cell, move):
+    def outcomes(cell: Cell, move: Cell) -> list[tuple[float, Cell, float]]:
         row = cell[0] + move[0] - WIND[cell[1]]
         column = cell[1] + move[1]
         return [(1.0, (min(max(row, 0), 6), min(max(column, 0), 9)), -1.0)]
@@ -79,18 +79,18 @@ def windy_grid(discount: float = 1.0, actions: str = "↑↓→←") -> MDP:
 def windy_grid_kings_moves(discount: float = 1.0) -> MDP:
     """The windy grid for a king: with diagonal steps the wind hardly costs anything.
 
-    As `windy_grid`, with eight actions: up, down, right, left, and the diagonals up
+    It is `windy_grid` with eight actions: up, down, right, left, and the diagonals up
     right, down right, down left, up left. The king must move; a ninth action that waits
     for the wind would not help.
 
     Source: Sutton & Barto (2018), exercise 6.9.
-    Exact, at gamma 1: v*(S) = -7, as long as it would take without any wind.
+    Exact, at gamma 1: v*(S) = -7, the same as without any wind.
     """
     return windy_grid(discount, "↑↓→←↗↘↙↖")
 
 
 def maze(discount: float = 0.95, drawing: Drawing = DYNA_MAZE) -> MDP:
-    """A maze, and nothing earned on the way: the reward is far, and must be carried.
+    """A maze with one distant reward: its value must travel back to the start.
 
          .   .   .   .   .   .   .   #   G        G: terminal; entering it earns +1,
          .   .   #   .   .   .   .   #   .           all else 0
@@ -99,13 +99,13 @@ def maze(discount: float = 0.95, drawing: Drawing = DYNA_MAZE) -> MDP:
          .   .   .   .   .   #   .   .   .        47 states, numbered in reading order
          .   .   .   .   .   .   .   .   .        actions: up, right, down, left
 
-    Any other drawing makes a maze as well.
+    Any other drawing works as well.
 
     Source: Sutton & Barto (2018), example 8.1 (the Dyna maze).
     Exact: the shortest way takes 14 steps, so v*(S) = gamma^13 = 0.5133 at gamma 0.95.
     """
 
-    def outcomes(cell, move):
+    def outcomes(cell: Cell, move: Cell) -> list[tuple[float, Cell, float]]:
         row, column = neighbour(drawing, cell, move)
         return [(1.0, (row, column), float(drawing[row][column] == "G"))]
 
@@ -113,33 +113,35 @@ def maze(discount: float = 0.95, drawing: Drawing = DYNA_MAZE) -> MDP:
 
 
 def taxi(discount: float = 1.0) -> MDP:
-    """Fetch a passenger and bring her where she wants to go: five hundred states.
+    """A taxi that fetches a passenger and brings her to her destination: 500 states.
 
         R: | : :G        state   ((row * 5 + column) * 5 + passenger) * 4 + destination
          : | : :         stops   R, G, Y, B are 0 to 3; 4: the passenger is in the taxi
-         : : : :         |       a wall, which is run into: the taxi stays
+         : : : :         |       a wall: a taxi that runs into it stays
          | : | :         action  down, up, right, left, pick up, drop off
-        Y| : |B:         reward  +20 for dropping her off where she wants to be, the
-                                 end; -10 for picking up or dropping off in vain, -1 for
-                                 all else, dropping her off at another stop included
+        Y| : |B:         reward  +20 for dropping her off at her destination, which ends
+                                 the episode; -10 for picking up or dropping off in
+                                 vain; -1 for all else, also for another stop
 
     The start is one of the 300 states in which she waits at a stop and wants to go to
-    another. In 100 states she waits where she wants to be: no play leads there, but the
-    last step into 4 of them, and after the last step nothing counts.
+    another. In 100 states she waits at her destination. Only the last step of an
+    episode leads to such a state (to 4 of them), and nothing counts after it.
 
     Source: Dietterich (2000), "Hierarchical reinforcement learning with the MAXQ value
     function decomposition"; Gymnasium's Taxi.
     Exact, at gamma 1: 7.93 on average over the starts, from 3 to 15.
     """
 
-    def drive(row, column, move):
+    def drive(row: int, column: int, move: str) -> tuple[int, int]:
         if move in "↓↑":
             return min(max(row + (1 if move == "↓" else -1), 0), 4), column
         side = 2 * column + (1 if move == "→" else -1)
         inside = 0 <= side < 9 and TAXI_MAP[row][side] == ":"
         return row, column + inside * (1 if move == "→" else -1)
 
-    def outcome(row, column, passenger, destination, action):
+    def outcome(
+        row: int, column: int, passenger: int, destination: int, action: str
+    ) -> Outcome:
         reward, ended = -1.0, False
         here = TAXI_STOPS.index((row, column)) if (row, column) in TAXI_STOPS else None
         if action in MOVES:

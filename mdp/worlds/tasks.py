@@ -1,11 +1,11 @@
-"""Tasks: small stories about decisions, each with states and actions of its own."""
+"""Tasks: small problems of decision, each with states and actions of its own."""
 
 import math
 
 import numpy as np
 from jaxtyping import Float
 
-from mdp.model import MDP, from_arrays, from_outcomes
+from mdp.model import MDP, Outcome, from_arrays, from_outcomes
 from mdp.worlds.world import World
 
 STUDENT_STATES = ("Facebook", "Class 1", "Class 2", "Class 3", "Sleep")
@@ -28,8 +28,8 @@ def student(discount: float = 1.0) -> MDP:
 
     Source: David Silver (2015), lectures on reinforcement learning at UCL, lecture 2.
     Exact, at gamma 1: v* = 6, 6, 8, 10, and -2.3, -1.3, 2.7, 7.4 (rounded) for a coin
-    toss in every state. The slide with q* prints 8.4 for the pub: that is what follows
-    it. With its own +1, q*(Class 3, pub) = 1 + 0.2 * 6 + 0.4 * 8 + 0.4 * 10 = 9.4.
+    toss in every state. The slide with q* prints 8.4 for the pub, without its own +1:
+    q*(Class 3, pub) = 1 + 0.2 * 6 + 0.4 * 8 + 0.4 * 10 = 9.4.
     """
     facebook, quit_it, study, sleep, pub = range(5)
     table = [
@@ -52,7 +52,7 @@ def recycling_robot(
     searched: float = 2.0,
     waited: float = 1.0,
 ) -> MDP:
-    """Search for cans, wait for them, or recharge? A task that goes on for ever.
+    """A robot that searches for cans, waits for them, or recharges, for ever.
 
         high   search    +2, stays high with probability 0.7, else to low
                wait      +1, stays high
@@ -61,10 +61,10 @@ def recycling_robot(
                wait      +1, stays low
                recharge   0, to high
 
-    Source: Sutton & Barto (2018), example 3.3, with letters (alpha, beta, r_search,
-    r_wait) where numbers stand here; they are the constructor's defaults.
-    Exact: it pays to search while the battery is high and to recharge when it is low,
-    v*(high) = 2 / (1 - 0.7 gamma - 0.3 gamma^2), and v*(low) = gamma v*(high).
+    Source: Sutton & Barto (2018), example 3.3; the book has letters (alpha, beta,
+    r_search, r_wait) for the numbers, which are the constructor's defaults.
+    Exact: it is best to search while the battery is high and to recharge when it is
+    low, v*(high) = 2 / (1 - 0.7 gamma - 0.3 gamma^2), and v*(low) = gamma v*(high).
     """
     searching = [
         [
@@ -82,7 +82,7 @@ def recycling_robot(
 
 
 def forest(discount: float = 0.96, ages: int = 3, fire: float = 0.1) -> MDP:
-    """Let the forest grow, or cut it, before a fire does? A task that goes on for ever.
+    """A forest to let grow or to cut, before a fire burns it, for ever.
 
         state   the age of the forest: 0, 1, 2 (and older)
         wait    one year older, or with probability 0.1 burnt down, to 0
@@ -90,11 +90,11 @@ def forest(discount: float = 0.96, ages: int = 3, fire: float = 0.1) -> MDP:
         cut     to 0, and earns 0, 1, 2 in state 0, 1, 2: twice as much for old wood
 
     Source: the forest example of pymdptoolbox (Cordwell, 2015).
-    Exact, at gamma 0.96: to wait is best, v* = 74.65, 78.11, 82.11.
+    Exact, at gamma 0.96: waiting is best, v* = 74.65, 78.11, 82.11.
     """
     last = ages - 1
 
-    def outcomes(age):
+    def outcomes(age: int) -> list[list[Outcome]]:
         reward = 4.0 * (age == last)
         older = (1 - fire, min(age + 1, last), reward, False)
         wait = [(fire, 0, reward, False), older]
@@ -105,18 +105,18 @@ def forest(discount: float = 0.96, ages: int = 3, fire: float = 0.1) -> MDP:
 
 
 def jacks_cars(discount: float = 0.9) -> MDP:
-    """Two car rentals, and a night to drive cars from the one to the other.
+    """Two car rentals, where cars are moved from one site to the other at night.
 
         state    cars at each site in the evening, 21 n_1 + n_2, each 0 .. 20
         action   5 + m: move m cars from the first to the second site, -5 <= m <= 5, as
                  far as there are any; each costs 2
-        the day  requests at the sites are Poisson(3) and Poisson(4), each one that can
-                 be met earns 10; returns are Poisson(3) and Poisson(2), and may be
+        the day  requests at the sites are Poisson(3) and Poisson(4), and each one that
+                 is met earns 10; returns are Poisson(3) and Poisson(2), and may be
                  rented the next day; cars beyond 20 at a site are taken away
 
     Source: Sutton & Barto (2018), example 4.2 (figure 4.2).
-    Exact, at gamma 0.9: v* is 421.41 with no cars and 636.99 with 20 at each site. The
-    scale in the book's figure, from 420 to 612, shows other numbers.
+    Exact, at gamma 0.9: v* is 421.41 with no cars and 636.99 with 20 at each site. (The
+    scale in the book's figure, from 420 to 612, differs.)
     """
     means = (3.0, 3.0), (4.0, 2.0)  # of requests and returns, by site
     days = [_rental_day(requests, returns) for requests, returns in means]
@@ -138,7 +138,7 @@ def jacks_cars(discount: float = 0.9) -> MDP:
 def _rental_day(
     requests: float, returns: float
 ) -> tuple[Float[np.ndarray, "cars cars"], Float[np.ndarray, "cars"]]:
-    """By cars in the morning: the chances of cars in the evening, and cars rented."""
+    """Return P(cars in the evening | cars in the morning), and the expected rentals."""
     cars = range(MOST_CARS + 1)
     evening = np.zeros((len(cars), len(cars)))
     rents = np.zeros(len(cars))
@@ -151,7 +151,7 @@ def _rental_day(
 
 
 def _poisson_up_to(most: int, mean: float) -> Float[np.ndarray, "counts"]:
-    """The chances of 0, 1, ..., most; whatever exceeds the most counts as the most."""
+    """Return the probabilities of 0, 1, ..., most; larger counts are cut to `most`."""
     chances = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(most)]
     return np.array([*chances, 1.0 - sum(chances)])
 

@@ -1,34 +1,34 @@
-"""Walks: nothing to do but to go left or right, and for some not even that.
+"""Walks: worlds in which the agent goes left or right, or only a coin decides.
 
-The two random walks have a single action. They are for prediction: what is it worth to
-be here? The corridor and the deep sea ask for decisions.
+The two random walks have a single action: they are for prediction. The corridor and the
+deep sea are for control.
 """
 
-from mdp.model import MDP, from_outcomes
+from mdp.model import MDP, Outcome, from_outcomes
 from mdp.worlds.world import World
 
 
 def five_state_walk(discount: float = 1.0) -> MDP:
-    """A coin is tossed at every step: how good is it to be where you are?
+    """A random walk on five states: a coin toss decides every step.
 
         0 <-- A <--> B <--> C <--> D <--> E --> 6     left or right with probability 1/2
         ends         the start, 3           ends, +1  all other steps earn 0
 
-    A to E are states 1 to 5; the one action is to walk.
+    A to E are states 1 to 5; the only action is to walk.
 
     Source: Sutton & Barto (2018), example 6.2.
-    Exact, at gamma 1: v(k) = k/6, the chance of leaving on the right.
+    Exact, at gamma 1: v(k) = k/6, the probability of leaving on the right.
     """
     return _random_walk(5, 0.0, 1.0, discount)
 
 
 def nineteen_state_walk(discount: float = 1.0) -> MDP:
-    """The longer walk, on which n-step methods and eligibility traces are compared.
+    """A random walk on nineteen states, to compare n-step methods and traces.
 
         0 <-- 1 <--> 2 <--> ... <--> 10 <--> ... <--> 19 --> 20
         ends, -1                  the start             ends, +1
 
-    Left or right with probability 1/2; all other steps earn 0. The one action is to
+    Left or right with probability 1/2; all other steps earn 0. The only action is to
     walk.
 
     Source: Sutton & Barto (2018), example 7.1.
@@ -44,13 +44,13 @@ def short_corridor(discount: float = 1.0) -> MDP:
                  swapped                           actions: left, right
                                                    left of S: stay
 
-    The MDP sees its states; a learner whose features make the three look alike does
-    not, and needs chance: any fixed choice runs to and fro for ever.
+    The MDP tells its states apart. A learner whose features make the three look alike
+    cannot, and must choose at random: any fixed choice goes to and fro for ever.
 
     Source: Sutton & Barto (2018), example 13.1.
-    Exact, at gamma 1: v*(S) = -3. Going right with probability p everywhere is worth
-    2 (2 - p) / (p (p - 1)) (exercise 13.1), best at p = 2 - sqrt 2 = 0.586, where it
-    is -(6 + 4 sqrt 2) = -11.657.
+    Exact, at gamma 1: v*(S) = -3. Going right with probability p everywhere has
+    the value 2 (2 - p) / (p (p - 1)) (exercise 13.1). It is best at p = 2 - sqrt 2 =
+    0.586, with value -(6 + 4 sqrt 2) = -11.657.
     """
     goes_to = [(0, 1), (2, 0), (1, 3)]
     table = [[[(1.0, s, -1.0, False)] for s in row] for row in goes_to] + [[[]]]
@@ -58,7 +58,7 @@ def short_corridor(discount: float = 1.0) -> MDP:
 
 
 def deep_sea(discount: float = 1.0, size: int = 10) -> MDP:
-    """One treasure, N steps away, and every step towards it costs: explore deeply.
+    """One treasure, N steps away: every step towards it costs a little.
 
         S  .  .  .        N x N cells, numbered in reading order; here N = 4
         .  .  .  .        each step leads one row down, and one column to the left or
@@ -66,18 +66,18 @@ def deep_sea(discount: float = 1.0, size: int = 10) -> MDP:
         .  .  .  G        a step to the right out of G earns 1 as well
                           any step out of the last row ends the episode
 
-    Only who goes right N times finds G: at random that takes 2^N episodes. Actions:
-    left, right. (bsuite swaps the two at random from cell to cell, for learners who
-    might generalise.)
+    The agent finds G only if it goes right N times: at random that takes 2^N episodes.
+    Actions: left, right. (bsuite swaps the two at random from cell to cell, for
+    learners that might generalise.)
 
     Source: Osband et al. (2020), "Behaviour suite for reinforcement learning".
     Exact, at gamma 1: v*(S) = 1 - 0.01 = 0.99, for any N.
     """
 
-    def outcome(state, step):
+    def outcome(state: int, step: int) -> Outcome:
         row, column = divmod(state, size)
-        found = row == column == size - 1 and step == 1
-        reward = found - 0.01 / size * (step == 1)
+        treasure = row == column == size - 1 and step == 1
+        reward = treasure - 0.01 / size * (step == 1)
         below = min(row + 1, size - 1) * size + min(max(column + step, 0), size - 1)
         return (1.0, below, reward, row == size - 1)
 
@@ -88,10 +88,10 @@ def deep_sea(discount: float = 1.0, size: int = 10) -> MDP:
 def _random_walk(
     num_inner: int, left_end: float, right_end: float, discount: float
 ) -> MDP:
-    """States 0 .. num_inner + 1, both ends terminal, the start in the middle."""
+    """Return a walk on 0 .. num_inner + 1, with both ends terminal."""
     last = num_inner + 1
     rewards = {0: left_end, last: right_end}
-    table = [
+    table: list[list[list[Outcome]]] = [
         [[(0.5, after, rewards.get(after, 0.0), False) for after in (s - 1, s + 1)]]
         if 0 < s < last
         else [[]]

@@ -1,11 +1,11 @@
-"""What a picture of a world needs, and how a drawing of a grid becomes an MDP.
+"""Names and drawings of a world, and the MDP that a drawing of a grid describes.
 
-An MDP is numbers: it knows neither that its states are cells nor that action 0 means
-up. A `World` puts these names beside the constructor, for tables, pictures and the
-command line. A *drawing* is a tuple of rows, one letter a cell:
+An MDP holds only numbers: it does not say that its states are cells, or that action 0
+means up. A `World` puts these names beside the constructor, for tables, pictures and
+the command line. A *drawing* is a tuple of rows, one letter a cell:
 
     ("S..#",        S  the start        #  a wall, which is no state
-     "...G")        G  and other letters mean what the world says they do
+     "...G")        G  and other letters have a meaning in each world
 
 States are the cells that are not walls, numbered row by row from the top left.
 """
@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
+from mdp.bellman import uniform_policy
+from mdp.evaluation import reachable
 from mdp.model import MDP, from_outcomes
 
 Cell = tuple[int, int]  # (row, column), from the top left
@@ -40,37 +42,33 @@ class World(NamedTuple):
 
     make: Callable[..., MDP]  # its docstring is the world's page
     actions: Sequence[str]  # a name each; those in MOVES are drawn as arrows
-    drawing: Drawing = ()  # of a grid, as above; () if the world is none
-    states: Sequence[str] = ()  # a name each, where numbers would not do
+    drawing: Drawing = ()  # of a grid, as above; () if the world has none
+    states: Sequence[str] = ()  # a name each; () if numbers are enough
 
     @property
     def name(self) -> str:
-        """The name of the constructor, which is that of the world."""
+        """Name of the world, which is that of its constructor."""
         return self.make.__name__
 
     @property
     def title(self) -> str:
-        """The first words of the world's page."""
-        return self.make.__doc__.partition("\n")[0].partition(":")[0].rstrip(".")
+        """First words of the world's docstring, up to a colon."""
+        return (
+            (self.make.__doc__ or "").partition("\n")[0].partition(":")[0].rstrip(".")
+        )
 
 
 def acted_in(mdp: MDP) -> Bool[np.ndarray, "S"]:
-    """True for the states in which an agent from the start may ever have to act.
+    """Return True for the states in which an agent from the start may have to act.
 
-    Terminal states are not among them, nor are those that no way leads to.
+    Terminal states, and states that cannot be reached, are False.
     """
-    goes_on = (mdp.probs > 0) & (mdp.discounts > 0)
-    acted = mdp.start > 0
-    num_known = 0
-    while acted.sum() > num_known:
-        num_known = acted.sum()
-        acted[mdp.next_states[goes_on & acted[:, None, None]]] = True
     over = (mdp.probs * (mdp.discounts + np.abs(mdp.rewards))).sum((1, 2)) == 0
-    return acted & ~over
+    return reachable(mdp, uniform_policy(mdp)) & ~over
 
 
 def cells(drawing: Drawing) -> dict[Cell, int]:
-    """The state of each cell that is not a wall, in reading order."""
+    """Return the state of each cell that is not a wall, in reading order."""
     found = [
         (row, column)
         for row, letters in enumerate(drawing)
@@ -81,14 +79,19 @@ def cells(drawing: Drawing) -> dict[Cell, int]:
 
 
 def neighbour(drawing: Drawing, cell: Cell, move: Cell) -> Cell:
-    """The cell one move away, or the same cell at a wall or at the end of the grid."""
+    """Return the cell one move away, or the cell itself at a wall or at the edge."""
     row, column = cell[0] + move[0], cell[1] + move[1]
     inside = 0 <= row < len(drawing) and 0 <= column < len(drawing[0])
     return (row, column) if inside and drawing[row][column] != WALL else cell
 
 
-def slips(drawing: Drawing, cell: Cell, move: Cell, aim: float) -> list:
-    """(probability, cell): as meant with probability aim, else off to either side."""
+def slips(
+    drawing: Drawing, cell: Cell, move: Cell, aim: float
+) -> list[tuple[float, Cell]]:
+    """Return (probability, cell) of a move that may slip to either side.
+
+    It goes in the intended direction with probability `aim`.
+    """
     down, right = move
     aside = (1 - aim) / 2
     chances = {(down, right): aim, (right, down): aside, (-right, -down): aside}
@@ -103,12 +106,13 @@ def from_drawing(
     *,
     terminal: str = "",
 ) -> MDP:
-    """An MDP whose states are the cells of a drawing and whose actions are moves.
+    """Return an MDP with the cells of a drawing as states and moves as actions.
 
     Args:
         drawing: the start is any S in it, equally often; without one, any cell.
         actions: the moves, by their arrows in MOVES.
-        outcomes: what may follow a move in a cell: (probability, next cell, reward).
+        outcomes: returns the outcomes of a move in a cell, each as (probability, next
+            cell, reward).
         discount: gamma.
         terminal: the letters of the cells in which the episode is over.
 

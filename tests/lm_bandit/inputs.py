@@ -31,12 +31,17 @@ def completions(rng, length=5):
     return jnp.asarray(rng.permutation(rows))
 
 
-def model(seed):
-    """A transformer of one block with random weights: 5 tokens, a context of 5."""
-    config = TransformerConfig(num_layers=1, num_heads=2, d_model=4)
-    params = transformer.init(jax.random.key(seed), 5, 5, config)
-    # The positions count as well.
-    return params._replace(wpe=10.0 * params.wpe)
+def model(seed, num_layers=1, d_model=4, vocabulary_size=5, context=5):
+    """A transformer whose weights, biases and gains are all random.
+
+    The numbers are drawn by numpy: compiling `init` would take seconds.
+    """
+    config = TransformerConfig(num_layers=num_layers, num_heads=2, d_model=d_model)
+    shapes = jax.eval_shape(
+        lambda: transformer.init(jax.random.key(0), vocabulary_size, context, config)
+    )
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: array(rng.normal(0.0, 0.5, x.shape)), shapes)
 
 
 def predictions(rng, num_texts=3, length=5, num_tokens=4):

@@ -6,8 +6,10 @@ None of them may call what is exercised; `oracle` sees to it.
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from lm_bandit.generate import completion_log_prob
 from lm_bandit.transformer import hidden_states
 from lm_bandit.world import END
 from tests.exercises.oracle import oracle
@@ -68,3 +70,14 @@ def all_that_can_be_drawn(q, scores, n):
         for y in winners:
             chances[y] += np.prod([q[i] for i in drawn]) / len(winners)
     return chances
+
+
+@oracle
+def summed_log_prob_gradient(policy, weighted):
+    """Return the sum of w grad log pi(y|x), over a list of (w, x, y)."""
+    weights, prompts, completions = (jnp.array(x) for x in zip(*weighted, strict=True))
+
+    def total(policy):
+        return weights @ completion_log_prob(policy, prompts, completions)
+
+    return jax.jit(jax.grad(total))(policy)

@@ -1,4 +1,4 @@
-"""`python -m lm_bandit ask`: what a checkpoint answers, and what it is not asked."""
+"""`python -m lm_bandit ask`: the answers of a checkpoint, and what is refused."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import ask, bandit, checkpoints, report, reward_model
+from lm_bandit import ask, bandit, report, reward_model
+from lm_bandit.checkpoints import save_checkpoint
 from lm_bandit.oracle import trie
 from lm_bandit.world import END
 
@@ -17,18 +18,18 @@ def run(*flags):
 
 @pytest.fixture
 def folder(tiny, fixed, policy, monkeypatch, tmp_path):
-    """What a run on the tiny world leaves, under the name of the pocket world."""
+    """The files of a run on the tiny world, under the name of the pocket world."""
     monkeypatch.setattr(ask, "named_world", lambda name, ratings: tiny)
-    told = report.description(tiny, "pocket", 0)
-    checkpoints.save_checkpoint(tmp_path / "policy.safetensors", policy, told)
+    message = report.checkpoint_description(tiny, "pocket", 0)
+    save_checkpoint(tmp_path / "policy.safetensors", policy, message)
     scorer = tmp_path / "reward_model.safetensors"
-    checkpoints.save_checkpoint(scorer, fixed.reward_model, told)
-    checkpoints.save_checkpoint(tmp_path / "bare.safetensors", policy, {})
+    save_checkpoint(scorer, fixed.reward_model, message)
+    save_checkpoint(tmp_path / "bare.safetensors", policy, {})
     words = ["<end>", "say:", "fine", "dire", "odd", "and"]
-    others = {**told, "vocabulary": words}
-    checkpoints.save_checkpoint(tmp_path / "others.safetensors", policy, others)
-    fewer = {**told, "vocabulary": words[:5]}
-    checkpoints.save_checkpoint(tmp_path / "fewer.safetensors", policy, fewer)
+    others = {**message, "vocabulary": words}
+    save_checkpoint(tmp_path / "others.safetensors", policy, others)
+    fewer = {**message, "vocabulary": words[:5]}
+    save_checkpoint(tmp_path / "fewer.safetensors", policy, fewer)
     whole = (tmp_path / "policy.safetensors").read_bytes()
     (tmp_path / "damaged.safetensors").write_bytes(whole[:-100])
     llama = whole.replace(b'\\"gpt2\\"', b'\\"gpt9\\"')
@@ -106,14 +107,14 @@ def test_a_folder_and_its_file_give_the_same_answers(folder, capsys):
         ("", "say: and and", "completion of 3 tokens in the model's context of 5: at "),
     ],
 )
-def test_what_cannot_be_asked_is_one_line_and_exit_code_2(
+def test_a_question_that_cannot_be_asked_costs_one_line_and_exit_status_2(
     folder, file, prompt, complaint, capsys
 ):
     assert run(folder / file, prompt) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1, told
-    assert complaint in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1, message
+    assert complaint in message
 
 
 @pytest.mark.parametrize("flags", [["--count", "0"], ["--temperature", "0"]])
@@ -124,6 +125,6 @@ def test_dials_are_checked_before_anything_is_read(flags, capsys):
 
 def test_a_checkpoint_of_no_known_world_is_refused(tiny, policy, tmp_path, capsys):
     file = tmp_path / "policy.safetensors"
-    checkpoints.save_checkpoint(file, policy, report.description(tiny, "lunar", 0))
+    save_checkpoint(file, policy, report.checkpoint_description(tiny, "lunar", 0))
     assert run(tmp_path, "say: and") == 2
     assert "world must be pocket or wide, got lunar" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Checkpoints: bit for bit, whole or not at all, and the same to Hugging Face."""
 
+import functools
 import json
 import re
 
@@ -20,6 +21,7 @@ from lm_bandit.transformer import TransformerConfig, hidden_states
 TOKENS = jnp.array([3, 1, 4, 1, 5])
 
 
+@functools.cache
 def random_model(seed):
     """Two blocks, three heads, every number random: no gain is 1 and no bias 0."""
     config = TransformerConfig(num_layers=2, num_heads=3, d_model=12)
@@ -154,7 +156,7 @@ def change(name, tensor):
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "complaint"),
     [
         (
             lambda tensors: {n: x for n, x in tensors.items() if n[:4] != "h.1."},
@@ -183,15 +185,15 @@ def change(name, tensor):
         ),
     ],
 )
-def test_another_architecture_is_refused(path, saved, damage, told):
+def test_another_architecture_is_refused(path, saved, damage, complaint):
     tensors, header = saved
     save_file(damage(tensors), path, header)
-    with pytest.raises(ValueError, match=re.escape(f"{path}: {told}")):
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {complaint}")):
         load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "complaint"),
     [
         (None, "expected a description in the header or a config.json beside"),
         ("{", "description must be JSON, got Expecting property name"),
@@ -206,12 +208,12 @@ def test_another_architecture_is_refused(path, saved, damage, told):
         ({"tie_word_embeddings": False}, "tie_word_embeddings must be True, got False"),
     ],
 )
-def test_a_description_of_another_model_is_refused(path, saved, text, told):
+def test_a_description_of_another_model_is_refused(path, saved, text, complaint):
     tensors, header = saved
     if isinstance(text, dict):
         text = json.dumps(json.loads(header["description"]) | text)
     save_file(tensors, path, None if text is None else {"description": text})
-    with pytest.raises(ValueError, match=re.escape(told)) as error:
+    with pytest.raises(ValueError, match=re.escape(complaint)) as error:
         load_checkpoint(path)
     assert str(path) in str(error.value)
 
@@ -254,12 +256,12 @@ def test_what_cannot_be_saved_leaves_no_file(path):
     good = random_model(0)
     infinite = good._replace(wte=good.wte.at[0, 0].set(jnp.inf))
     double = good._replace(wte=np.zeros((6, 12)))
-    for params, description, told in [
+    for params, description, complaint in [
         (infinite, {}, "wte.weight must be finite, got 1 values that are not"),
         (double, {}, "wte.weight must be float32, got float64"),
         (good, {"n_layer": 3}, "n_layer must be 2, got 3"),
     ]:
-        with pytest.raises(ValueError, match=re.escape(f"{path}: {told}")):
+        with pytest.raises(ValueError, match=re.escape(f"{path}: {complaint}")):
             save_checkpoint(path, params, description)
     assert not any(path.parent.iterdir())
 

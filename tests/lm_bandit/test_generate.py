@@ -1,4 +1,4 @@
-"""Sampling, against the probabilities of everything that could be said."""
+"""Sampling and scoring, against the probabilities of everything that could be said."""
 
 import jax
 import jax.numpy as jnp
@@ -6,67 +6,135 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit import bandit
 from lm_bandit.generate import (
+    at_last_token,
     completion_log_prob,
     completion_mask,
+    draw_tokens,
     has_ended,
+    read_prompts,
+    sample,
     token_log_probs,
 )
-from lm_bandit.oracle import trie
-from lm_bandit.transformer import hidden_states, next_token_log_probs
+from tests.lm_bandit import inputs, oracles
+from tests.lm_bandit.inputs import array
+
+score = jax.jit(token_log_probs)
+draw = jax.jit(draw_tokens)
+PROMPTS = jnp.array([[1, 4], [2, 2], [1, 4], [2, 2]])
+COMPLETIONS = jnp.array([[3, 0, 2], [2, 3, 1], [0, 0, 0], [1, 1, 0]])
 
 
-@pytest.mark.parametrize(
-    ("completion", "mask", "ended"),
-    [
-        ([2, 3, 4], [1, 1, 1], False),
-        ([2, 3, 0], [1, 1, 1], True),
-        ([2, 0, 0], [1, 1, 0], True),
-        ([0, 0, 0], [1, 0, 0], True),
-    ],
-)
-def test_a_completion_counts_up_to_and_including_its_end(completion, mask, ended):
-    completion = jnp.array(completion)
-    assert_array_equal(completion_mask(completion), mask)
-    assert has_ended(completion) == ended
+def test_a_completion_counts_up_to_and_including_its_end(rng):
+    completions = inputs.completions(rng)
+    masks, ended = completion_mask(completions), has_ended(completions)
+    for completion, mask, has_end in zip(completions, masks, ended, strict=True):
+        length = len(oracles.said(completion))
+        assert_array_equal(mask, [1.0] * length + [0.0] * (5 - length))
+        assert has_end == (0 in np.asarray(completion))
 
 
-def test_the_log_probability_of_a_completion_is_the_sum_over_its_tokens(tiny, model):
-    """Token by token, each from the text that stands before it; never of the prompt."""
-    prompt, completion = jnp.array(tiny.prompts[0]), jnp.array([4, 0, 0])
-    total = 0.0
-    for t in range(2):
-        text = jnp.concatenate([prompt, completion[:t]])
-        last = hidden_states(model, text)[-1]
-        total += next_token_log_probs(model, last)[completion[t]]
-    assert_allclose(completion_log_prob(model, prompt, completion), total, atol=1e-5)
+def test_one_completion_has_one_mask():
+    assert_array_equal(completion_mask(jnp.array([3, 0, 0])), [1.0, 1.0, 0.0])
+    assert_array_equal(completion_mask(jnp.array([3, 2, 1])), [1.0, 1.0, 1.0])
 
 
-def test_sampler_and_scorer_agree(tiny, model):
-    pulls = bandit.pull_all(model, jax.random.key(0), jnp.asarray(tiny.prompts), 50, 3)
-    score = jax.vmap(jax.vmap(token_log_probs, (None, 0, 0)), (None, 0, 0))
-    scored = score(model, pulls.prompts, pulls.completions)
-    assert_allclose(pulls.log_probs, scored, atol=1e-5)
-    ended = np.asarray(pulls.completions) == 0
-    after = np.cumsum(ended, axis=-1)[..., :-1] > 0
-    assert np.all(ended[..., 1:][after]), "what follows the end is padding"
+def test_the_last_token_is_the_first_end_or_the_last_place(rng):
+    completions = inputs.completions(rng)
+    numbers = rng.normal(size=completions.shape)
+    lengths = [len(oracles.said(completion)) for completion in completions]
+    expected = [row[n - 1] for row, n in zip(numbers, lengths, strict=True)]
+    assert_allclose(at_last_token(array(numbers), completions), expected, rtol=1e-5)
+    x = array([5.0, 6.0, 7.0])
+    for completion, number in (([0, 0, 0], 5.0), ([3, 0, 0], 6.0), ([3, 2, 1], 7.0)):
+        assert at_last_token(x, jnp.array(completion)) == number
 
 
-def test_completions_are_drawn_as_often_as_their_probability_says(tiny, model):
-    """chi-squared over the 31 that end and the rest, for both prompts."""
-    count = 20_000
-    prompts = jnp.asarray(tiny.prompts)
-    pulls = bandit.pull_all(model, jax.random.key(1), prompts, count, 3)
-    completions = np.asarray(pulls.completions)
-    log_probs = trie.policy_log_probs(model, tiny)
-    ended = trie.ended_completions(tiny)
-    chi_squared = 0.0
-    for i in range(2):
-        seen = (completions[i][:, None] == ended).all(-1).sum(0)
-        seen = np.append(seen, count - seen.sum())
-        probs = np.append(
-            np.exp(log_probs.ended[i]), np.exp(log_probs.cut_off[i]).sum()
-        )
-        chi_squared += np.sum((seen - count * probs) ** 2 / (count * probs))
-    assert chi_squared < 100  # 99.9% of chi-squared with 62 degrees of freedom
+@pytest.mark.parametrize("temperature", [1.0, 0.6])
+def test_each_token_is_predicted_by_the_text_before_it(temperature):
+    """The log-probability of a completion is the sum over its tokens."""
+    params = inputs.model(0)
+    got = score(params, PROMPTS, COMPLETIONS, temperature)
+    expected = np.zeros((4, 3))
+    for i, completion in enumerate(COMPLETIONS):
+        for t, token in enumerate(oracles.said(completion)):
+            text = np.concatenate([PROMPTS[i], completion[:t]])
+            probs = oracles.next_token(params, text, temperature)
+            expected[i, t] = np.log(probs[token])
+    assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_completion_is_as_probable_as_its_tokens_together():
+    params = inputs.model(0)
+    total = jax.jit(completion_log_prob)(params, PROMPTS, COMPLETIONS, 0.6)
+    terms = np.asarray(score(params, PROMPTS, COMPLETIONS, 0.6), float)
+    assert_allclose(np.exp(total), np.prod(np.exp(terms), axis=1), rtol=1e-4)
+
+
+def test_completions_are_drawn_as_often_as_their_probability_says():
+    """chi-squared over all completions of two tokens, at a temperature.
+
+    The sampler's log-probabilities are the scorer's, and padding is all `END`.
+    """
+    params, count, temperature = inputs.model(3), 20_000, 0.8
+
+    @jax.jit
+    def write(params, key):
+        context = read_prompts(params, PROMPTS[:1], 2).rows(jnp.zeros(count, int))
+        return sample(params, key, context, 2, temperature)
+
+    completions, log_probs = map(np.asarray, write(params, jax.random.key(1)))
+    every = np.array([[0, 0], *([i, j] for i in range(1, 5) for j in range(5))])
+    scored = score(params, jnp.tile(PROMPTS[:1], (21, 1)), every, temperature)
+    matches = (completions[:, None] == every).all(-1)
+    assert_array_equal(matches.sum(1), 1)
+    assert_allclose(log_probs, np.asarray(scored)[matches.argmax(1)], atol=1e-5)
+    expected = count * np.exp(np.asarray(scored, float).sum(1))
+    assert_allclose(expected.sum(), count, rtol=1e-4)
+    chi_squared = np.sum((matches.sum(0) - expected) ** 2 / expected)
+    assert chi_squared < 45  # 99.9% of chi-squared with 20 degrees of freedom
+
+
+def test_a_completion_may_have_one_token_only():
+    params = inputs.model(0)
+
+    @jax.jit
+    def write(params, key):
+        return sample(params, key, read_prompts(params, PROMPTS, 1), 1)
+
+    tokens, log_probs = write(params, jax.random.key(0))
+    assert tokens.shape == log_probs.shape == (4, 1)
+    assert_allclose(log_probs, score(params, PROMPTS, tokens, 1.0), atol=1e-5)
+
+
+def test_tokens_come_as_often_as_their_log_probability_says():
+    """Two texts with different policies, at a temperature; within 4.5 errors."""
+    logits, count = np.array([[0.0, 1.0, -1.0], [0.5, -1.0, 1.5]]), 4000
+    rows = jnp.repeat(array(logits), count, axis=0)
+    going_on = jnp.zeros(2 * count, bool)
+    tokens, stated = draw(jax.random.key(0), rows, going_on, 0.5)
+    halves = zip(logits, np.split(tokens, 2), np.split(stated, 2), strict=True)
+    for row, drawn, log_probs in halves:
+        probs = oracles.softmax(row / 0.5)
+        assert_allclose(log_probs, np.log(probs)[drawn], rtol=1e-4, atol=1e-5)
+        shares = np.bincount(drawn, minlength=3) / count
+        errors = np.sqrt(probs * (1 - probs) / count)
+        assert np.all(np.abs(shares - probs) < 4.5 * errors)
+
+
+def test_after_the_end_is_padding_with_log_probability_0():
+    logits = jnp.repeat(array([[-2.0, 1.0, 1.0]]), 50, axis=0)
+    ended = jnp.arange(50) % 2 == 0
+    tokens, stated = draw(jax.random.key(1), logits, ended, 1.0)
+    assert_array_equal(tokens[::2], 0)
+    assert_array_equal(stated[::2], 0.0)
+    assert np.any(tokens[1::2] != 0)
+
+
+def test_the_key_decides_which_tokens_are_drawn():
+    logits, going_on = jnp.zeros((50, 3)), jnp.zeros(50, bool)
+    one, same, other = (
+        draw(jax.random.key(k), logits, going_on, 1.0)[0] for k in (2, 2, 3)
+    )
+    assert_array_equal(one, same)
+    assert np.any(one != other)

@@ -1,58 +1,55 @@
-"""The reward model."""
+"""The reward model: where it is read, what it learns, and its scale."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
-from lm_bandit.reward_model import Comparisons, RewardConfig
+from lm_bandit.reward_model import (
+    Comparisons,
+    RewardConfig,
+    mean_and_deviation,
+    pairwise_loss,
+    soft_pairwise_loss,
+)
 from lm_bandit.transformer import hidden_states
+from tests.lm_bandit.inputs import array
+
+score = jax.jit(reward_model.score)
+loss = jax.jit(jax.value_and_grad(reward_model.loss, has_aux=True))
+pairwise = jax.jit(jax.value_and_grad(pairwise_loss, (0, 1)))
+soft = jax.jit(jax.value_and_grad(soft_pairwise_loss))
+moments = jax.jit(mean_and_deviation)
 
 
-@pytest.fixture
-def scorer(model):
-    head = jnp.asarray(np.random.default_rng(3).normal(size=8), jnp.float32)
-    return reward_model.RewardModel(model, head, jnp.array(0.7))
-
-
-def test_the_score_is_read_at_the_end_of_text(tiny, scorer):
-    for completion, last in [([2, 0, 0], 3), ([0, 0, 0], 2), ([2, 3, 0], 4)]:
-        text = jnp.array([*tiny.prompts[0], *completion])
-        expected = hidden_states(scorer.trunk, text)[last] @ scorer.head + 0.7
-        prompt = jnp.array(tiny.prompts[0])
-        got = reward_model.score(scorer, prompt, jnp.array(completion))
-        assert_allclose(got, expected, rtol=1e-5)
-
-
-def test_padding_after_the_end_changes_nothing(tiny, scorer):
-    prompt = jnp.array(tiny.prompts[0])
-    one = reward_model.score(scorer, prompt, jnp.array([2, 0, 0]))
-    other = reward_model.score(scorer, prompt, jnp.array([2, 0, 4]))
-    assert_allclose(one, other, rtol=1e-6)
+def test_the_score_is_read_at_the_end_of_text_and_padding_changes_nothing(tiny, scorer):
+    prompts = jnp.tile(jnp.asarray(tiny.prompts[:1]), (4, 1))
+    completions = jnp.array([[2, 0, 0], [0, 0, 0], [2, 3, 0], [2, 0, 4]])
+    got = score(scorer, prompts, completions)
+    texts = jnp.concatenate([prompts, completions], axis=1)
+    hidden = jax.jit(hidden_states)(scorer.trunk, texts)
+    last = jnp.array([3, 2, 4, 3])
+    expected = np.asarray(hidden)[np.arange(4), last] @ np.asarray(scorer.head) + 0.7
+    assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_the_loss_is_that_of_bradley_and_terry(tiny, scorer):
     """-log(e^chosen / (e^chosen + e^rejected)), and ln 2 before anything is learned."""
-    prompts = tiny.prompts[[0, 1]]
-    pairs = Comparisons(
-        prompts, np.array([[2, 0, 0], [3, 4, 0]]), np.zeros((2, 3), int)
-    )
-    r = [
-        [
-            float(reward_model.score(scorer, jnp.array(x), jnp.array(y)))
-            for x, y in zip(prompts, side, strict=True)
-        ]
-        for side in (pairs.chosen, pairs.rejected)
-    ]
-    chosen, rejected = np.exp(np.array(r, np.float64))
+    sides = np.array([[2, 0, 0], [3, 4, 0]]), np.zeros((2, 3), int)
+    pairs = Comparisons(tiny.prompts, *sides)
+    prompts = jnp.asarray(tiny.prompts)
+    scores = [np.asarray(score(scorer, prompts, jnp.array(side))) for side in sides]
+    chosen, rejected = np.exp(np.array(scores, float))
+    (value, metrics), _ = loss(scorer, pairs)
     expected = -np.log(chosen / (chosen + rejected)).mean()
-    loss, metrics = reward_model.loss(scorer, pairs)
-    assert_allclose(loss, expected, rtol=1e-5)
+    assert_allclose(value, expected, rtol=1e-5)
     assert_allclose(metrics.accuracy, np.mean(chosen > rejected))
+    assert_allclose(
+        reward_model.pair_accuracy(scorer, pairs), np.mean(chosen > rejected)
+    )
     untrained = reward_model.init(scorer.trunk)
-    assert_allclose(reward_model.loss(untrained, pairs)[0], np.log(2), rtol=1e-6)
+    assert_allclose(loss(untrained, pairs)[0][0], np.log(2), rtol=1e-6)
 
 
 def test_normalizing_keeps_the_order_and_sets_the_scale_within_a_prompt(tiny, scorer):
@@ -80,56 +77,93 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
     config = RewardConfig(num_updates=200, batch_size=64, step_size=3e-3)
     start = reward_model.init(model)
     learned, _ = reward_model.train(jax.random.key(0), start, pairs, config)
+    answers = jnp.array([[word, 0, 0] for word in (2, 3, 4)])
     for prompt in jnp.asarray(tiny.prompts):
-        r = [
-            float(reward_model.score(learned, prompt, jnp.array([word, 0, 0])))
-            for word in (2, 3, 4)
-        ]
-        assert_allclose(np.array(r) - r[1], [2.0, 0.0, -1.0], atol=0.4)
+        r = np.asarray(score(learned, jnp.tile(prompt, (3, 1)), answers))
+        assert_allclose(r - r[1], [2.0, 0.0, -1.0], atol=0.4)
 
 
-def test_training_is_adam_on_batches_drawn_with_the_key_of_each_update(tiny):
-    """Of any model and any loss: here, a table with a score for each first word."""
-    words = np.random.default_rng(2).integers(0, 6, size=(2, 50, 3))
-    pairs = Comparisons(tiny.prompts[np.zeros(50, int)], *words)
-
-    def loss(table, batch):
-        difference = table[batch.chosen[:, 0]] - table[batch.rejected[:, 0]]
-        value = jnp.mean(jnp.log1p(jnp.exp(-difference)))
-        return value, value
-
-    config = RewardConfig(num_updates=5, batch_size=8, step_size=1e-2)
-    key, start = jax.random.key(4), jnp.zeros(6)
-    learned, losses = reward_model.train(key, start, pairs, config, loss=loss)
-
-    expected, m, v = np.zeros(6), np.zeros(6), np.zeros(6)
-    for i in range(5):
-        rows = jax.random.randint(jax.random.fold_in(key, i), (8,), 0, 50)
-        gradient, surprise = np.zeros(6), 0.0
-        for better, worse in words[:, np.asarray(rows), 0].T:
-            p = 1 / (1 + np.exp(expected[worse] - expected[better]))
-            surprise -= np.log(p) / 8
-            gradient[better] -= (1 - p) / 8
-            gradient[worse] += (1 - p) / 8
-        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        step = (m / (1 - 0.9 ** (i + 1))) / (np.sqrt(v / (1 - 0.999 ** (i + 1))) + 1e-8)
-        expected = expected - 1e-2 * (1 - i / 5) * step
-        assert_allclose(losses[i], surprise, rtol=1e-5)
-    assert_allclose(learned, expected, rtol=1e-4)
-
-
-def test_a_tie_pulls_two_scores_together(tiny, scorer):
+def test_a_tie_pulls_two_scores_together_and_is_not_counted_as_an_error(tiny, scorer):
     pairs = Comparisons(
-        tiny.prompts[[0]],
-        np.array([[2, 0, 0]]),
-        np.zeros((1, 3), int),
-        np.array([True]),
+        tiny.prompts[[0, 0]],
+        np.array([[2, 0, 0], [3, 0, 0]]),
+        np.zeros((2, 3), int),
+        np.array([True, False]),
     )
-
-    def distance(model):
-        chosen, rejected = reward_model.score_pairs(model, pairs)
-        return abs(float(chosen[0] - rejected[0]))
-
-    gradient, _ = jax.grad(reward_model.loss, has_aux=True)(scorer, pairs)
+    chosen, rejected = reward_model.score_pairs(scorer, pairs)
+    assert reward_model.pair_accuracy(scorer, pairs) == float(chosen[1] > rejected[1])
+    tie = Comparisons(*(x[:1] for x in pairs[:4]))
+    _, gradient = loss(scorer, tie)
     stepped = jax.tree.map(lambda x, g: x - 0.01 * g, scorer, gradient)
-    assert distance(stepped) < distance(scorer) - 1e-4
+    after = np.subtract(*reward_model.score_pairs(stepped, tie))
+    assert abs(after[0]) < abs(chosen[0] - rejected[0]) - 1e-4
+
+
+def test_the_pairwise_loss_is_the_mean_surprise_at_the_answers(rng):
+    """The chosen side wins with probability exp(r) / (exp(r) + exp(r'))."""
+    chosen, rejected = rng.normal(0.0, 2.0, (2, 4))
+    wins = np.exp(chosen) / (np.exp(chosen) + np.exp(rejected))
+    value, (up, down) = pairwise(array(chosen), array(rejected))
+    assert_allclose(value, -np.mean(np.log(wins)), rtol=1e-4)
+    assert_allclose(up, -(1 - wins) / 4, rtol=1e-3, atol=1e-6)
+    assert_allclose(down, (1 - wins) / 4, rtol=1e-3, atol=1e-6)
+
+
+def test_the_pairwise_loss_of_very_wrong_scores_is_finite():
+    value, gradients = pairwise(array([-200.0, 0.0]), array([200.0, 0.0]))
+    assert_allclose(value, (400.0 + np.log(2.0)) / 2, rtol=1e-5)
+    assert np.all(np.isfinite(gradients))
+
+
+def test_a_tie_is_half_a_win_for_each_side_and_asks_for_no_margin(rng):
+    chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
+    margin, smoothing = rng.uniform(0.1, 0.9), rng.uniform(0.02, 0.3)
+    ties = np.array([False, True, False, True])
+    surprises = []
+    for first, second, tied in zip(chosen, rejected, ties, strict=True):
+        d = first - second - (0.0 if tied else margin)
+        t = 0.5 if tied else 1.0 - smoothing
+        p = 1 / (1 + np.exp(-d))
+        surprises.append(-t * np.log(p) - (1 - t) * np.log(1 - p))
+    sides = array(chosen), array(rejected)
+    value, _ = soft(*sides, jnp.asarray(ties), margin, smoothing)
+    assert_allclose(value, np.mean(surprises), rtol=1e-4)
+
+
+def test_smoothing_has_its_minimum_at_its_own_log_odds_behind_the_margin(rng):
+    """Its gradient is 0 at d = log((1 - s) / s): beyond, it pulls back."""
+    smoothing, margin = rng.uniform(0.05, 0.3), rng.uniform(0.1, 0.9)
+    enough = np.log((1 - smoothing) / smoothing) + margin
+    for by, sign in ((-0.1, -1), (0.0, 0), (0.1, 1)):
+        sides, no = (array([enough + by]), array([0.0])), jnp.array([False])
+        _, slope = soft(*sides, no, margin, smoothing)
+        assert sign * slope[0] > 1e-3 or (sign == 0 and abs(slope[0]) < 1e-5)
+
+
+def test_the_soft_loss_of_very_wrong_scores_is_finite():
+    sides = array([-200.0, 200.0]), array([200.0, -200.0])
+    value, slopes = soft(*sides, jnp.array([False, True]), 0.0, 0.1)
+    assert_allclose(value, (0.9 * 400.0 + 0.5 * 400.0) / 2, rtol=1e-5)
+    assert np.isfinite(slopes).all()
+
+
+def test_the_deviation_is_the_mean_variance_of_two(rng):
+    first, second = rng.normal(2.0, 1.5, (2, 5))
+    mean, deviation = moments(array(first), array(second))
+    variances = [np.var(pair, ddof=1) for pair in zip(first, second, strict=True)]
+    assert_allclose(mean, np.mean([first, second]), rtol=1e-4)
+    assert_allclose(deviation, np.sqrt(np.mean(variances)), rtol=1e-4)
+
+
+def test_the_spread_between_prompts_is_in_the_mean_and_not_in_the_deviation(rng):
+    """As many pairs as leave 2% of chance; prompts lie ten deviations apart."""
+    of_prompts = rng.normal(3.0, 20.0, 5000)
+    scores = of_prompts + rng.normal(0.0, 2.0, (2, 5000))
+    mean, deviation = moments(*map(array, scores))
+    assert_allclose(mean, scores.mean(), rtol=1e-3)
+    assert_allclose(deviation, 2.0, rtol=0.04)
+
+
+def test_a_side_that_is_always_better_adds_to_the_deviation():
+    mean, deviation = moments(array([5.0, 1.0]), array([3.0, -1.0]))
+    assert_allclose([mean, deviation], [2.0, np.sqrt(2.0)], rtol=1e-5)

@@ -8,15 +8,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit.transformer import (
     TransformerConfig,
+    causal_attention,
     empty_cache,
     forward,
     hidden_states,
     init,
     next_token_log_probs,
     require_room,
+    tempered,
 )
+from tests.lm_bandit import inputs, oracles
+from tests.lm_bandit.inputs import array
 
 TOKENS = jnp.array([3, 1, 4, 1, 5])
+attend = jax.jit(causal_attention, static_argnames="start")
+states = jax.jit(hidden_states)
+read = jax.jit(forward)
 
 
 def gpt2_in_numpy(params, tokens):
@@ -55,70 +62,55 @@ def gpt2_in_numpy(params, tokens):
     return np.array([norm(row, p.ln_f) for row in x])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def noisy():
-    """Two blocks, whose biases and gains are not what they were initialised to."""
-    config = TransformerConfig(num_layers=2, num_heads=2, d_model=8)
-    leaves, tree = jax.tree.flatten(init(jax.random.key(0), 6, 5, config))
-    rng = np.random.default_rng(1)
-    return tree.unflatten(
-        [x + jnp.asarray(0.1 * rng.normal(size=x.shape), x.dtype) for x in leaves]
-    )
+    """Two blocks, whose biases and gains are random too."""
+    return inputs.model(1, num_layers=2, d_model=8, vocabulary_size=6)
 
 
 def test_hidden_states_are_those_of_gpt_2(noisy):
-    got = hidden_states(noisy, TOKENS)
-    assert_allclose(got, gpt2_in_numpy(noisy, TOKENS.tolist()), atol=1e-5)
+    expected = gpt2_in_numpy(noisy, TOKENS.tolist())
+    assert_allclose(states(noisy, TOKENS), expected, atol=1e-5)
 
 
-def test_no_position_looks_ahead(noisy):
-    before = hidden_states(noisy, TOKENS)
-    after = hidden_states(noisy, jnp.array([3, 1, 4, 2, 0]))
-    assert_allclose(before[:3], after[:3], atol=1e-6)
-    assert np.abs(before[3] - after[3]).max() > 1e-3
-
-
-@pytest.mark.parametrize("prompt", [[2], [0, 4], [3, 1, 4]])
-def test_writing_with_a_cache_is_reading_the_whole_text(noisy, prompt):
-    """At every position of a sampled text, and whatever stood in the unused cache."""
+@pytest.mark.parametrize("size", [1, 3])
+def test_reading_with_a_cache_is_reading_the_whole_text(noisy, size):
+    """Prompt, then one token after another, whatever stood in the unused cache."""
     cache = jax.tree.map(lambda x: x + 100.0, empty_cache(noisy, 5))
-    hidden, cache = forward(noisy, jnp.array(prompt), cache)
-    rows, tokens = list(hidden), list(prompt)
-    for position in range(len(prompt), 5):
-        log_probs = next_token_log_probs(noisy, rows[-1])
-        tokens.append(int(jax.random.categorical(jax.random.key(position), log_probs)))
-        hidden, cache = forward(noisy, jnp.array(tokens[-1:]), cache, position)
-        rows.append(hidden[0])
-    assert_allclose(rows, hidden_states(noisy, jnp.array(tokens)), atol=1e-5)
+    rows, cache = read(noisy, TOKENS[:size], cache, 0)
+    for position in range(size, 5):
+        hidden, cache = read(noisy, TOKENS[position : position + 1], cache, position)
+        rows = np.concatenate([rows, hidden])
+    assert_allclose(rows, states(noisy, TOKENS), atol=1e-5)
 
 
 def test_several_tokens_after_others_are_read_as_one_text(noisy):
-    first, cache = forward(noisy, TOKENS[:2], empty_cache(noisy, 5))
-    rest, _ = forward(noisy, TOKENS[2:], cache, 2)
-    whole = hidden_states(noisy, TOKENS)
+    first, cache = read(noisy, TOKENS[:2], empty_cache(noisy, 5), 0)
+    rest, _ = read(noisy, TOKENS[2:], cache, 2)
+    whole = states(noisy, TOKENS)
     assert_allclose(jnp.concatenate([first, rest]), whole, atol=1e-5)
 
 
 def test_one_token_alone_has_the_same_hidden_state(noisy):
     texts, only = jnp.stack([TOKENS, TOKENS[::-1]]), jnp.array([1, 4])
-    hidden, cache = forward(noisy, texts, empty_cache(noisy, 5, (2,)))
-    one, same = forward(noisy, texts, empty_cache(noisy, 5, (2,)), only=only)
+    hidden, cache = read(noisy, texts, empty_cache(noisy, 5, (2,)), 0)
+    one, same = read(noisy, texts, empty_cache(noisy, 5, (2,)), 0, only)
     assert_allclose(one[:, 0], hidden[jnp.arange(2), only], rtol=1e-5, atol=1e-6)
     jax.tree.map(assert_array_equal, same, cache)
 
 
 def test_a_text_longer_than_the_context_is_refused(noisy):
     require_room(noisy, 5)
-    for read in (require_room, empty_cache):
+    for refuse in (require_room, empty_cache):
         with pytest.raises(ValueError, match=r"context of 5 tokens, .* got 6$"):
-            read(noisy, 6)
+            refuse(noisy, 6)
     with pytest.raises(ValueError, match=r"got 6$"):
         hidden_states(noisy, jnp.zeros(6, int))
 
 
 def test_a_new_model_has_the_scales_of_its_docstring():
     """1 / fan-in, and 1 / (2 L fan-in) where a layer adds to the residual stream."""
-    L, D = 3, 128
+    L, D = 3, 64
     config = TransformerConfig(num_layers=L, num_heads=4, d_model=D)
     new = init(jax.random.key(0), 500, 300, config)
     for weights, variance in [
@@ -138,12 +130,54 @@ def test_a_new_model_has_the_scales_of_its_docstring():
 
 
 def test_the_output_layer_is_the_embedding(noisy):
-    hidden = hidden_states(noisy, TOKENS)
-    logits = np.asarray(hidden) @ np.asarray(noisy.wte).T
+    hidden = np.random.default_rng(0).normal(size=(2, 8))
+    logits = hidden @ np.asarray(noisy.wte).T
     expected = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    assert_allclose(next_token_log_probs(noisy, hidden), expected, atol=1e-5)
+    got = next_token_log_probs(noisy, array(hidden))
+    assert_allclose(got, expected, atol=1e-5)
 
 
 def test_a_width_that_heads_cannot_share_is_refused():
     with pytest.raises(ValueError, match="num_heads must divide d_model = 32, got 3"):
         TransformerConfig(num_heads=3)
+
+
+def test_each_query_has_the_weighted_mean_of_the_values_up_to_itself(rng):
+    case = inputs.attention(rng, 2, 5, 4, 2, heads=(2,))
+    mixed = attend(*case.values())
+    for head in range(2):
+        of_head = (case[name][head] for name in ("queries", "keys", "values"))
+        expected = oracles.attended(*of_head, case["start"])
+        assert_allclose(mixed[head], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_later_tokens_change_nothing_before_them(rng):
+    case = inputs.attention(rng, 3, 3, 2, 0)
+    before = attend(*case.values())
+    for t in (1, 2):
+        later = {
+            name: case[name].at[t:].set(5.0) for name in ("queries", "keys", "values")
+        }
+        assert_allclose(attend(*later.values(), 0)[:t], before[:t], rtol=1e-5)
+
+
+def test_equal_scores_give_the_mean_of_the_values_so_far(rng):
+    values = array(rng.normal(size=(3, 2)))
+    mixed = attend(jnp.zeros((3, 2)), jnp.ones((3, 2)), values, 0)
+    means = [np.asarray(values)[: t + 1].mean(0) for t in range(3)]
+    assert_allclose(mixed, means, rtol=1e-5, atol=1e-6)
+
+
+def test_the_temperature_divides_the_logits_of_each_row(rng):
+    logits = rng.normal(0.0, 2.0, (2, 4))
+    for temperature in (0.5, 1.0, 3.0):
+        log_probs = jax.jit(tempered)(array(logits), temperature)
+        for got, row in zip(log_probs, logits, strict=True):
+            assert_allclose(jnp.exp(got), oracles.softmax(row / temperature), rtol=1e-4)
+
+
+def test_a_cold_policy_is_greedy_and_a_hot_one_is_uniform(rng):
+    logits = array(rng.permutation([0.0, 1.0, 2.0, 3.0]))
+    cold, hot = (np.exp(tempered(logits, t)) for t in (0.01, 1e5))
+    assert_allclose(cold, np.asarray(logits) == 3.0, atol=1e-6)
+    assert_allclose(hot, 0.25, rtol=1e-3)

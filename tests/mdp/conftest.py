@@ -1,4 +1,4 @@
-"""A small MDP on which no term of an equation can go missing unnoticed."""
+"""A small MDP on which every term of an equation makes a difference."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from mdp import MDP, from_arrays
 
 
 class Dense(NamedTuple):
-    """The numbers that an MDP was made from, for oracles that do not trust it."""
+    """An MDP, and the numbers that it was made from."""
 
     transitions: np.ndarray
     rewards: np.ndarray
@@ -19,9 +19,15 @@ class Dense(NamedTuple):
     mdp: MDP
 
 
+@pytest.fixture(params=range(3), ids="seed{}".format)
+def rng(request):
+    """Random numbers of several fixed seeds."""
+    return np.random.default_rng(request.param)
+
+
 @pytest.fixture
 def dense():
-    """Five states, three actions; state 4 is terminal, (1, 2) and (3, 0) unavailable.
+    """Return five states, three actions; 4 is terminal, (1, 2) and (3, 0) unavailable.
 
     gamma < 1, transitions random and sparse, rewards random, mostly negative and
     different for every (s, a, s').
@@ -39,13 +45,13 @@ def dense():
 
 @pytest.fixture
 def values():
-    """Values of both signs for the five states; the terminal one is not 0."""
+    """Return values of both signs for the five states; the terminal one is not 0."""
     return np.array([-3.0, 2.0, -0.5, 7.0, 100.0])
 
 
 @pytest.fixture
 def policy(dense):
-    """A random policy over the available actions."""
+    """Return a random policy over the available actions."""
     weights = np.random.default_rng(1).uniform(0.1, 1.0, (5, 3)) * dense.available
     weights[dense.terminal] = [0.2, 0.3, 0.5]
     return weights / weights.sum(-1, keepdims=True)

@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs, oracles
 
-NUM_RUNS = 400
+NUM_RUNS = 200
 LAST = slice(-200, None)
 
 
@@ -23,7 +24,7 @@ def play(player, arms, config):
     return player(np.random.default_rng(1), arms, config)
 
 
-def test_the_best_of_ten_arms_is_worth_one_and_a_half():
+def test_the_best_of_ten_arms_has_the_value_one_and_a_half():
     """The expected maximum of ten standard normal numbers is 1.5388."""
     arms = mdp.ten_armed_testbed(np.random.default_rng(0), 20_000)
     standard_error = arms.max(-1).std() / np.sqrt(len(arms))
@@ -35,19 +36,19 @@ def test_the_best_of_ten_arms_is_worth_one_and_a_half():
     assert abs(above.mean() - 4) < 4 / np.sqrt(above.size)
 
 
-def test_a_pull_earns_the_worth_of_the_arm_on_average():
+def test_a_pull_earns_the_value_of_the_arm_on_average():
     arms = np.tile([-3.0, 0.0, 5.0], (6000, 1))
     policy = np.tile([0.2, 0.0, 0.8], (6000, 1))
     actions, rewards = mdp.pull(np.random.default_rng(0), arms, policy)
     assert set(actions) == {0, 2}, "the arm of probability 0 is never pulled"
     assert abs((actions == 2).mean() - 0.8) < 4 * np.sqrt(0.16 / 6000)
-    for action, worth in ((0, -3.0), (2, 5.0)):
+    for action, value in ((0, -3.0), (2, 5.0)):
         earned = rewards[actions == action]
-        assert abs(earned.mean() - worth) < 4 / np.sqrt(len(earned))
+        assert abs(earned.mean() - value) < 4 / np.sqrt(len(earned))
         assert abs(earned.std() - 1) < 4 / np.sqrt(2 * len(earned))
 
 
-def test_exploring_always_earns_what_the_arms_are_worth_on_average(arms):
+def test_exploring_always_earns_the_mean_value_of_the_arms(arms):
     played = play(
         mdp.epsilon_greedy_bandit, arms, mdp.BanditConfig(200, exploration=1.0)
     )
@@ -58,7 +59,7 @@ def test_exploring_always_earns_what_the_arms_are_worth_on_average(arms):
     )
 
 
-def test_what_is_estimated_is_the_average_of_what_each_arm_earned(arms):
+def test_estimates_are_the_average_rewards_of_each_arm(arms):
     played = play(mdp.epsilon_greedy_bandit, arms[:3], mdp.BanditConfig(50))
     for run in range(3):
         for arm in range(10):
@@ -78,17 +79,16 @@ def test_a_constant_step_size_forgets():
     assert played.estimates[0, 0] == pytest.approx(expected)
 
 
-def test_some_exploration_is_better_than_none_and_little(arms):
-    """S&B figure 2.2: after 1000 steps about 1.0, 1.3 and 1.4; 36%, 55% and 80%."""
+def test_some_exploration_is_better_than_none(arms):
+    """S&B figure 2.2: after 1000 steps about 1.0 and 1.4; 36% and 80%."""
     earned, optimal = {}, {}
-    for exploration in (0.0, 0.01, 0.1):
+    for exploration in (0.0, 0.1):
         config = mdp.BanditConfig(exploration=exploration)
         played = play(mdp.epsilon_greedy_bandit, arms, config)
         earned[exploration] = played.rewards[:, LAST].mean()
         optimal[exploration] = played.optimal[:, LAST].mean()
-    assert_allclose(list(earned.values()), [1.04, 1.30, 1.37], atol=0.18)
-    assert_allclose(list(optimal.values()), [0.36, 0.56, 0.79], atol=0.1)
-    assert optimal[0.0] < optimal[0.01] - 0.1 < optimal[0.1] - 0.2
+    assert_allclose(list(earned.values()), [1.04, 1.37], atol=0.25)
+    assert_allclose(list(optimal.values()), [0.36, 0.79], atol=0.14)
 
 
 def test_optimism_explores_at_first_and_wins_later(arms):
@@ -107,7 +107,8 @@ def test_optimism_explores_at_first_and_wins_later(arms):
     assert optimistic.optimal[:, LAST].mean() == pytest.approx(0.85, abs=0.07)
     assert realistic.optimal[:, LAST].mean() == pytest.approx(0.76, abs=0.07)
     first_ten = np.sort(optimistic.actions[:, :10], axis=-1)
-    assert (first_ten == np.arange(10)).all(), "every arm disappoints at first"
+    # Unless a first reward is above 5, every arm falls behind the others at first.
+    assert (first_ten == np.arange(10)).all(-1).mean() > 0.95
 
 
 def test_ucb_tries_every_arm_once_and_has_its_spike_at_step_eleven(arms):
@@ -123,17 +124,29 @@ def test_ucb_tries_every_arm_once_and_has_its_spike_at_step_eleven(arms):
     assert by_step[LAST].mean() == pytest.approx(1.48, abs=0.1)
 
 
-def test_ucb_scores_add_what_is_not_known():
-    """Q(a) + c sqrt( ln t / N(a) ), and first of all what was never pulled."""
-    estimates, counts = np.array([1.0, -2.0, 7.0]), np.array([4, 1, 0])
-    scores = mdp.ucb_scores(estimates, counts, 55, confidence=3.0)
-    bonus = 3 * np.sqrt(np.log(55))
-    assert_allclose(scores, [1 + bonus / 2, -2 + bonus, np.inf])
-    assert_allclose(mdp.ucb_scores(estimates, counts, 1, 3.0), [1, -2, np.inf])
+@pytest.mark.parametrize("t", [1, 2, 10, 300])
+@pytest.mark.parametrize("confidence", [0.0, 0.7, 2.0])
+def test_the_ucb_bonus_grows_with_time_and_shrinks_with_pulls(rng, t, confidence):
+    """Q(a) + c sqrt( ln t / N(a) ), infinite for an arm that was never pulled."""
+    counts = rng.multinomial(t - 1, [0.4, 0.3, 0.2, 0.1, 0.0], size=4)
+    estimates = rng.normal(-1.0, 2.0, counts.shape)
+    scores = mdp.ucb_scores(estimates, counts, t, confidence)
+    for run, arm in np.ndindex(counts.shape):
+        expected = np.inf
+        if counts[run, arm]:
+            bonus = confidence * np.sqrt(np.log(t) / counts[run, arm])
+            expected = estimates[run, arm] + bonus
+        assert scores[run, arm] == pytest.approx(expected)
 
 
-def test_ucb_pulls_the_arm_of_the_highest_score_at_every_step(arms):
-    """Q(a) + c sqrt( ln t / N(a) ) from what was recorded before the t-th pull."""
+def test_ucb_scores_of_one_run_alone():
+    scores = mdp.ucb_scores(np.array([-2.0, 1.0]), np.array([1, 4]), 6, 3.0)
+    bonus = 3 * np.sqrt(np.log(6))
+    assert_allclose(scores, [-2 + bonus, 1 + bonus / 2])
+
+
+def test_ucb_pulls_the_arm_with_the_highest_score_at_every_step(arms):
+    """Q(a) + c sqrt( ln t / N(a) ) from the history before the t-th pull."""
     config = mdp.BanditConfig(num_steps=400, confidence=0.7)
     played = play(mdp.ucb_bandit, arms[:20], config)
     for actions, rewards in zip(played.actions, played.rewards, strict=True):
@@ -147,56 +160,51 @@ def test_ucb_pulls_the_arm_of_the_highest_score_at_every_step(arms):
 
 
 def test_the_baseline_makes_the_gradient_bandit_learn():
-    """S&B figure 2.5, arms around +4: 85%, 70% with and 50%, 30% without."""
+    """S&B figure 2.5, arms around +4 and alpha 0.4: 70% with and 30% without."""
     arms = mdp.ten_armed_testbed(np.random.default_rng(0), NUM_RUNS, mean=4.0)
-    optimal = [
-        play(
-            mdp.gradient_bandit,
-            arms,
-            mdp.GradientBanditConfig(step_size=step_size, baseline=baseline),
-        )
-        .optimal[:, LAST]
-        .mean()
-        for baseline in (True, False)
-        for step_size in (0.1, 0.4)
-    ]
-    assert_allclose(optimal, [0.85, 0.71, 0.49, 0.31], atol=0.095)
+    optimal = []
+    for baseline in (True, False):
+        config = mdp.GradientBanditConfig(step_size=0.4, baseline=baseline)
+        played = play(mdp.gradient_bandit, arms, config)
+        optimal.append(played.optimal[:, LAST].mean())
+    assert_allclose(optimal, [0.71, 0.31], atol=0.13)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (4, 4), (3, 5)])
+def test_a_gradient_step_moves_each_arm_by_the_formula(rng, shape):
+    case = inputs.pulls(rng, *shape)
+    preferences, actions, rewards, baseline, step_size = case.values()
+    after = mdp.gradient_bandit_step(*case.values())
+    assert after.shape == shape
+    for run in range(shape[0]):
+        policy = oracles.softmax(preferences[run])
+        for arm in range(shape[1]):
+            direction = (arm == actions[run]) - policy[arm]
+            change = step_size * (rewards[run] - baseline[run]) * direction
+            assert after[run, arm] == pytest.approx(preferences[run, arm] + change)
+    first = [np.array(value[0]) for value in list(case.values())[:4]]
+    assert_allclose(mdp.gradient_bandit_step(*first, step_size), after[0])
 
 
 @pytest.mark.parametrize("baseline", [0.0, -3.0, 2.5])
-def test_a_gradient_step_is_the_gradient_of_the_expected_reward_on_average(baseline):
-    """d/dH(a) sum_b pi(b) q*(b) by finite differences, whatever the baseline."""
-    preferences, worth = (
-        np.array([0.5, -1.0, 0.2, 0.0]),
-        np.array([1.0, -2.0, 4.0, 0.5]),
-    )
-    policy = mdp.softmax(preferences)
+def test_a_gradient_step_is_on_average_the_gradient_of_the_expected_reward(
+    rng, baseline
+):
+    """d/dH(a) sum_b pi(b) q*(b) by finite differences, for any baseline."""
+    preferences, values = rng.normal(size=4), rng.normal(size=4)
     # Every action once, side by side, each with its expected reward.
     after = mdp.gradient_bandit_step(
-        np.tile(preferences, (4, 1)), np.arange(4), worth, np.full(4, baseline), 0.3
+        np.tile(preferences, (4, 1)), np.arange(4), values, np.full(4, baseline), 0.3
     )
-    expected_change = policy @ (after - preferences)
-    small = 1e-6 * np.eye(4)
+    expected_change = oracles.softmax(preferences) @ (after - preferences)
     gradient = [
-        (mdp.softmax(preferences + h) - mdp.softmax(preferences - h)) @ worth / 2e-6
-        for h in small
+        (oracles.softmax(preferences + h) - oracles.softmax(preferences - h)) @ values
+        for h in 1e-5 * np.eye(4)
     ]
-    assert_allclose(expected_change, 0.3 * np.array(gradient), atol=1e-8)
+    assert_allclose(expected_change, 0.3 * np.array(gradient) / 2e-5, atol=1e-7)
 
 
-def test_a_gradient_step_by_hand():
-    """Two arms, pi = 1/2 each: the pulled one gains what the other loses."""
-    after = mdp.gradient_bandit_step(
-        np.zeros(2), np.array(1), np.array(3.0), np.array(1.0), 0.5
-    )
-    assert_allclose(after, [-0.5, 0.5], err_msg="alpha (R - baseline) ([a = A] - pi)")
-    after = mdp.gradient_bandit_step(
-        np.zeros(2), np.array(1), np.array(-1.0), np.array(1.0), 0.5
-    )
-    assert_allclose(after, [0.5, -0.5], err_msg="worse than usual: pulled less often")
-
-
-def test_the_baseline_is_the_average_of_the_rewards_before(arms):
+def test_the_baseline_is_the_average_of_the_earlier_rewards(arms):
     """S&B's footnote: R_t itself is left out, and from R_1 nothing is learned."""
     config = mdp.GradientBanditConfig(num_steps=6, step_size=0.5)
     played = play(mdp.gradient_bandit, arms[:4], config)

@@ -1,96 +1,76 @@
 """The equations, against sums written out by hand."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs, oracles
 
 
-def brute_force_action_values(dense, values):
-    """sum_{s'} T(s' | s, a) [r + gamma v(s')], one term at a time."""
-    q = np.zeros(dense.available.shape)
-    for s, a in np.argwhere(dense.available):
-        for next_state, prob in enumerate(dense.transitions[s, a]):
-            following = 0.0 if next_state == dense.terminal else values[next_state]
-            q[s, a] += prob * (
-                dense.rewards[s, a, next_state] + dense.gamma * following
-            )
-    q[dense.terminal] = 0.0
-    return q
+@pytest.mark.parametrize("length", [0, 1, 2, 30])
+def test_the_return_is_the_discounted_sum_of_the_rewards_that_follow(rng, length):
+    """The first reward is not discounted, and nothing counts after a discount of 0."""
+    rewards, discounts = inputs.recording(rng, length)
+    returns = mdp.discounted_returns(rewards, discounts)
+    for t in range(length):
+        expected = oracles.discounted_sum(rewards, discounts, t)
+        assert returns[t] == pytest.approx(expected, rel=1e-10, abs=1e-10)
+    assert returns.shape == (length,)
+    assert returns.dtype == float
 
 
-def test_the_return_is_the_discounted_sum_of_the_rewards_that_follow():
-    rewards, gamma = np.array([1.0, -2.0, 0.5, -4.0]), 0.9
-    returns = mdp.discounted_returns(rewards, np.full(4, gamma))
-    for t in range(4):
-        written_out = sum(gamma**k * rewards[t + k] for k in range(4 - t))
-        assert returns[t] == pytest.approx(written_out), (
-            f"G_{t} = R_{t + 1} + gamma R_{t + 2} + ...: the first reward is not "
-            "discounted, the k-th after it is by gamma^k"
-        )
+SHAPES = [(3, 2, 2), (6, 3, 4), (4, 4, 4), (5, 2, 7)]
 
 
-def test_with_discounts_of_one_the_return_is_the_plain_sum():
-    returns = mdp.discounted_returns(np.array([1.0, -2.0, 0.5]), np.ones(3))
-    assert_allclose(returns, [-0.5, -1.5, 0.5])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_action_value_is_the_mean_of_reward_and_discounted_next_value(rng, shape):
+    world = inputs.world(rng, *shape)
+    values = inputs.values(rng, world)
+    q = mdp.action_values(world, values)
+    assert_allclose(q, oracles.action_values(world, values), rtol=1e-10, atol=1e-10)
+    assert q.shape == world.available.shape
 
 
-def test_a_return_does_not_see_past_the_end_of_its_episode():
-    rewards = np.array([-1.0, 2.0, 30.0, -7.0])
-    both = mdp.discounted_returns(rewards, np.array([0.9, 0.0, 0.9, 0.0]))
-    first = mdp.discounted_returns(rewards[:2], np.array([0.9, 0.9]))
-    assert_allclose(both[:2], first, err_msg="the second episode leaked into the first")
-    assert_allclose(both[2:], [30 - 0.9 * 7, -7])
+def test_the_value_of_a_terminal_state_is_never_used(rng):
+    world = inputs.world(rng)
+    values = inputs.values(rng, world)
+    q = mdp.action_values(world, values)
+    values[-1] = -1e6
+    assert_array_equal(mdp.action_values(world, values), q)
+    assert_array_equal(q[-1], 0.0)
 
 
-def test_an_action_is_worth_its_expected_reward_and_discounted_next_value(
-    dense, values
-):
-    q = mdp.action_values(dense.mdp, values)
-    expected = brute_force_action_values(dense, values)
-    assert_allclose(q, expected, err_msg="q = sum p (r + gamma v(s'))")
-
-
-def test_nothing_is_bootstrapped_from_a_terminal_state(dense, values):
-    """v(terminal) is stored like any other number, and must not be looked at."""
-    changed = np.where(np.arange(5) == dense.terminal, -1e6, values)
-    before, after = (mdp.action_values(dense.mdp, v) for v in (values, changed))
-    assert_array_equal(before, after)
-    assert_array_equal(after[dense.terminal], 0.0)
-
-
-def test_a_state_is_worth_the_average_of_its_actions_under_the_policy(policy):
+def test_a_state_value_is_the_mean_of_its_action_values_under_the_policy(policy):
     q = np.arange(15.0).reshape(5, 3) - 7
     written_out = [sum(policy[s, a] * q[s, a] for a in range(3)) for s in range(5)]
     assert_allclose(mdp.state_values(policy, q), written_out)
 
 
-def test_the_expectation_backup_averages_over_actions(dense, policy, values):
-    q = brute_force_action_values(dense, values)
-    expected = [sum(policy[s, a] * q[s, a] for a in range(3)) for s in range(5)]
-    assert_allclose(mdp.expectation_backup(dense.mdp, policy, values), expected)
+@pytest.mark.parametrize("shape", SHAPES[:3])
+def test_the_expectation_backup_weighs_actions_with_the_policy(rng, shape):
+    world = inputs.world(rng, *shape)
+    policy, values = inputs.policy(rng, world), inputs.values(rng, world)
+    backup = mdp.expectation_backup(world, policy, values)
+    expected = oracles.expectation(world, policy, values)
+    assert_allclose(backup, expected, rtol=1e-10, atol=1e-10)
+    assert backup.shape == values.shape
 
 
-def test_the_optimality_backup_takes_the_best_available_action(dense, values):
-    values = values - 30
-    q = brute_force_action_values(dense, values)
-    expected = [max(q[s, dense.available[s]], default=0.0) for s in range(5)]
-    expected[dense.terminal] = 0.0
-    # Where an action is not available all others are worth less than the 0 it holds.
-    assert max(expected[1], expected[3]) < 0
-    backup = mdp.optimality_backup(dense.mdp, values)
-    assert_allclose(backup, expected, err_msg="the maximum starts at -inf, not at 0")
+@pytest.mark.parametrize("shape", SHAPES[:3])
+@pytest.mark.parametrize("shift", [-1e4, -30.0, 0.0, 30.0])
+def test_the_optimality_backup_takes_the_best_available_action(rng, shape, shift):
+    """Also where all values are negative: the maximum does not start at 0."""
+    world = inputs.world(rng, *shape)
+    values = inputs.values(rng, world) + shift
+    backup = mdp.optimality_backup(world, values)
+    assert_allclose(backup, oracles.best(world, values), rtol=1e-10, atol=1e-10)
+    assert backup.shape == values.shape
 
 
-def test_the_soft_backup_is_the_best_that_can_be_had_for_its_price(
-    dense, policy, values
-):
+def test_the_soft_backup_is_the_maximum_of_reward_less_kl(dense, policy, values):
     """No pi beats it, and ref exp(q / beta), normalised, attains it."""
-    beta, q = 0.7, brute_force_action_values(dense, values)
+    beta, q = 0.7, oracles.action_values(dense.mdp, values)
     soft = mdp.soft_backup(dense.mdp, values, policy, beta)
     rng = np.random.default_rng(2)
     for s in range(4):
@@ -113,7 +93,7 @@ def test_the_soft_backup_lies_between_the_two_others(dense, policy, values):
 
 
 def test_both_backups_are_contractions(dense, policy, values):
-    """Two guesses come closer to one another by gamma at least."""
+    """The distance of two guesses shrinks at least by the factor gamma."""
     other = values[::-1] * 2
     apart = np.abs(values - other).max()
     for backup in (
@@ -140,13 +120,25 @@ def test_greedy_takes_the_first_best_action_that_is_available(dense):
     assert_array_equal(mdp.greedy_actions(dense.mdp, q), [1, 1, 0, 1, 0])
 
 
-def test_the_greedy_policy_splits_ties_equally(dense):
-    q = np.array(
-        [[-3, -1, -1], [-4, -4, 9], [-1, -1, -1], [9, -3, -2], [0, 0, 0]], float
-    )
-    third = 1 / 3
-    split = [[0, 0.5, 0.5], [0.5, 0.5, 0], [third] * 3, [0, 0, 1], [third] * 3]
-    assert_allclose(mdp.greedy_policy(dense.mdp, q), split)
+def test_the_greedy_policy_splits_ties_equally(rng):
+    for num_states in (2, 6, 12):
+        world = inputs.world(rng, num_states)
+        q = inputs.action_values_with_ties(rng, world)
+        policy = mdp.greedy_policy(world, q)
+        for s, row in enumerate(policy):
+            possible = np.flatnonzero(world.available[s])
+            best = [a for a in possible if q[s, a] == max(q[s, possible])]
+            expected = [(a in best) / len(best) for a in range(len(row))]
+            assert_allclose(row, expected, err_msg=f"q = {q[s]}, best: {best}")
+
+
+def test_a_small_difference_is_no_tie(rng):
+    world = inputs.world(rng, num_actions=4)
+    q = np.full(world.available.shape, -5.0)
+    best = world.available.argmax(-1)
+    q[np.arange(len(q)), best] += 1e-4
+    assert_array_equal(mdp.greedy_policy(world, q).argmax(-1), best)
+    assert_array_equal(mdp.greedy_policy(world, q).max(-1), 1.0)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e6])
@@ -192,10 +184,3 @@ def test_the_same_equations_run_and_differentiate_in_jax(dense, policy, values):
     # Without the terminal state, whose three actions tie at the constant 0.
     chosen = discounted[np.arange(4), greedy[0][:4]]
     assert_allclose(slope, chosen.sum(0), rtol=1e-12)
-
-
-def test_importing_mdp_does_not_import_jax():
-    """The first floor opens at once, and stands without the others."""
-    program = "import sys, mdp; sys.exit('jax' in sys.modules)"
-    finished = subprocess.run([sys.executable, "-c", program])
-    assert finished.returncode == 0, "import mdp imported jax"

@@ -1,8 +1,6 @@
-"""The command line: what it prints and writes, and one line for every mistake."""
+"""The command line: output, files, and one line for every mistake."""
 
 import csv
-import subprocess
-import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -139,12 +137,3 @@ def test_help_is_no_mistake(capsys):
         main(["solve", "--help"])
     assert stop.value.code == 0
     assert "--method" in capsys.readouterr().out
-
-
-def test_the_library_is_light_until_more_is_needed():
-    heavy = {"jax", "matplotlib", "tyro", "rich", "gymnasium"}
-    program = "import mdp, sys; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert not heavy & set(loaded)

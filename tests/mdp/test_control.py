@@ -1,48 +1,49 @@
-"""Learning what to do, against exact values and the numbers of a step by hand."""
+"""Control, against exact values and steps worked by hand."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs
 
 ALGORITHMS = (mdp.monte_carlo_control, mdp.sarsa, mdp.expected_sarsa, mdp.q_learning)
 
-# Of the next state: the values of its actions. The last is not available, and best.
-NEXT_VALUES = np.array([-3.0, -1.0, -2.0, 9.0])
-AVAILABLE = np.array([True, True, True, False])
+
+def test_sarsa_bootstraps_from_the_action_it_takes_next(rng):
+    for _ in range(10):
+        reward, discount, q, _ = inputs.next_actions(rng)
+        targets = [mdp.sarsa_target(reward, discount, q, a) for a in range(4)]
+        assert_allclose(targets, [reward + discount * q[a] for a in range(4)])
+        assert mdp.sarsa_target(reward, 0.0, q, 0) == reward, "an ending has discount 0"
 
 
-def test_sarsa_bootstraps_from_the_action_it_takes_next():
-    targets = [mdp.sarsa_target(-1.0, 0.5, NEXT_VALUES, a) for a in range(3)]
-    assert_allclose(
-        targets,
-        [-1 + 0.5 * -3, -1 + 0.5 * -1, -1 + 0.5 * -2],
-        err_msg="target = R + gamma q(S', A'): of the action that is taken next, be it "
-        "the best or not, and with the reward not discounted",
-    )
-    assert mdp.sarsa_target(-1.0, 0.0, NEXT_VALUES, 0) == -1, "an ending has discount 0"
+def test_expected_sarsa_bootstraps_from_the_mean_over_its_policy(rng):
+    for _ in range(10):
+        reward, discount, q, available = inputs.next_actions(rng)
+        policy = rng.uniform(0.05, 1.0, 4) * available
+        policy /= policy.sum()
+        mean = sum(policy[a] * q[a] for a in range(4))
+        target = mdp.expected_sarsa_target(reward, discount, q, policy)
+        assert_allclose(target, reward + discount * mean)
+        assert mdp.expected_sarsa_target(reward, 0.0, q, policy) == reward
 
 
-def test_expected_sarsa_bootstraps_from_the_average_over_its_policy():
-    policy = np.array([0.25, 0.5, 0.25, 0.0])
-    target = mdp.expected_sarsa_target(-1.0, 0.5, NEXT_VALUES, policy)
-    assert target == -1 + 0.5 * (0.25 * -3 + 0.5 * -1 + 0.25 * -2), (
-        "neither the best action nor any one, but their average"
-    )
-    assert mdp.expected_sarsa_target(-1.0, 0.0, NEXT_VALUES, policy) == -1
-
-
-def test_q_learning_bootstraps_from_the_best_action_that_is_available():
-    target = mdp.q_learning_target(-1.0, 0.5, NEXT_VALUES, AVAILABLE)
-    assert target == -1 + 0.5 * -1, (
-        "the maximum is over the available actions, and does not start at 0"
-    )
-    assert mdp.q_learning_target(-1.0, 0.0, NEXT_VALUES, AVAILABLE) == -1
+@pytest.mark.parametrize("shift", [-1e4, -20.0, 0.0, 20.0])
+def test_q_learning_bootstraps_from_the_best_available_action(rng, shift):
+    """The maximum does not start at 0, and unavailable actions do not count."""
+    reward, discount, q, available = inputs.next_actions(rng)
+    q = q + shift
+    best = max(q[a] for a in range(4) if available[a])
+    for other in (-1e5, 0.0, 1e5):
+        changed = np.where(available, q, other)
+        target = mdp.q_learning_target(reward, discount, changed, available)
+        assert_allclose(target, reward + discount * best)
+    assert mdp.q_learning_target(reward, 0.0, q, available) == reward
 
 
 def one_way(rewards, discount):
-    """A corridor: the one action leads from each state to the next, and then ends."""
+    """Return a corridor: the only action leads to the next state, and then ends."""
     num_states = len(rewards) + 1
     transitions = np.eye(num_states, k=1)[:, None, :]
     transitions[-1, 0, -1] = 1.0
@@ -68,9 +69,9 @@ def test_one_episode_of_each_algorithm_worked_by_hand():
 
 
 def fork(start=(1.0, 0.0)):
-    """From 0 one must go to 1, and there is the choice: end with 10, or with 20.
+    """Return a fork: 0 leads to 1, where one action ends with 10, the other with 20.
 
-    It ends in state 0, so that whoever looks past the end finds something there.
+    It ends in state 0, so that a target that looks past the end is wrong.
     """
     table = [
         [[(1.0, 1, 0.0, False)]],
@@ -80,17 +81,17 @@ def fork(start=(1.0, 0.0)):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_before_a_fork_each_algorithm_has_its_own_idea_of_what_comes_next(algorithm):
-    """Step size 1 and gamma 1/2: q(0) is half of what was last expected at the fork.
+def test_before_a_fork_each_algorithm_has_its_own_target(algorithm):
+    """Step size 1 and gamma 1/2: q(0) is half of the last target at the fork.
 
     Once both ways are known, half of 10 or 20, of 10/4 + 3 * 20/4, or of 20.
     """
     config = mdp.ControlConfig(60, step_size=1.0, exploration=0.5, num_snapshots=60)
     learned = algorithm(np.random.default_rng(0), fork(), config)
-    ways = learned.returns[10:]  # as lived: half of what the way taken earned
+    ways = learned.returns[10:]  # half of the reward of the way taken
     assert set(ways) == {5.0, 10.0}
     expected, why = {
-        mdp.monte_carlo_control: (ways, "G_0 is what was earned"),
+        mdp.monte_carlo_control: (ways, "G_0 is the return"),
         mdp.sarsa: (ways, "A' in the target is the action that is taken next"),
         mdp.expected_sarsa: (8.75, "pi(a | S') is epsilon-greedy, 1/4 and 3/4 here"),
         mdp.q_learning: (10.0, "the best action, whichever is taken"),
@@ -99,7 +100,7 @@ def test_before_a_fork_each_algorithm_has_its_own_idea_of_what_comes_next(algori
     assert_allclose(believed, np.broadcast_to(expected, 50), err_msg=why)
 
 
-def test_monte_carlo_expects_after_a_cut_off_what_its_policy_would_earn():
+def test_monte_carlo_estimates_a_cut_off_by_the_mean_of_its_policy():
     """Episodes of one step: those that begin in 0 are cut off before the fork."""
     config = mdp.ControlConfig(60, max_steps=1, step_size=1.0, exploration=0.5)
     rng, world = np.random.default_rng(0), fork(start=(0.5, 0.5))
@@ -147,8 +148,8 @@ def test_a_time_limit_is_not_an_ending(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_is_not_available_is_neither_done_nor_learned_about(algorithm, dense):
-    """Everything else is worth less than the 0 that stands there."""
+def test_unavailable_actions_are_never_taken_or_learned(algorithm, dense):
+    """Every available action has a value below the 0 that is stored there."""
     world = dense.mdp._replace(rewards=dense.mdp.rewards - 10)
     config = mdp.ControlConfig(num_episodes=40, exploration=0.5, initial_value=-50.0)
     learned = algorithm(np.random.default_rng(0), world, config)
@@ -168,8 +169,8 @@ def test_monte_carlo_control_averages_first_visits():
     assert learned.action_values[0, 0] == 3, "1 + 1 + 1: not 2 or 1, of later visits"
 
 
-def test_the_history_tells_how_it_went():
-    """All episodes are the same, and each learns half of what there is to learn."""
+def test_the_history_holds_returns_lengths_and_snapshots():
+    """All episodes are equal, and each halves the distance to the values."""
     config = mdp.ControlConfig(num_episodes=7, step_size=0.5, num_snapshots=3)
     for algorithm in ALGORITHMS:
         rng = np.random.default_rng(0)
@@ -182,7 +183,7 @@ def test_the_history_tells_how_it_went():
         assert_array_equal(learned.snapshots[-1], learned.action_values)
 
 
-# Compiling takes longer than learning: these tests share their shapes.
+# Compiling takes longer than learning: tests with learn_many share these shapes.
 NUM_LEARNERS = 20
 FALLING = mdp.ControlConfig(
     num_episodes=4000,
@@ -195,7 +196,7 @@ FALLING = mdp.ControlConfig(
 
 
 def test_q_learning_finds_the_edge_and_sarsa_keeps_away_from_it():
-    """S&B example 6.6: the one learns the best way, the other earns more on its way."""
+    """S&B example 6.6: Q-learning learns the best way, Sarsa earns more meanwhile."""
     world = mdp.worlds.cliff_walking()
     config = mdp.ControlConfig(num_episodes=300, step_size=0.5, num_snapshots=1)
     up, right, start, edge = 0, 1, 36, slice(24, 35)
@@ -212,13 +213,13 @@ def test_q_learning_finds_the_edge_and_sarsa_keeps_away_from_it():
         )
         returns[algorithm] = learned.returns[:, 150:].mean()
     assert along_the_edge[mdp.q_learning] > 0.9, "Q-learning learns the best way"
-    assert along_the_edge[mdp.sarsa] < 0.1, "Sarsa learns that exploring there is dear"
+    assert along_the_edge[mdp.sarsa] < 0.1, "Sarsa learns that exploring is costly"
     # In the figure about -25 and -50.
     assert returns[mdp.sarsa] > returns[mdp.q_learning] + 10
 
 
 def exact_values_of_exploring(world, exploration):
-    """Q of the best epsilon-greedy policy: what Sarsa is to learn."""
+    """Return q of the best epsilon-greedy policy, the limit of Sarsa."""
     q = np.zeros(world.available.shape)
     for _ in range(200):
         policy = mdp.epsilon_greedy(q, world.available, exploration)
@@ -226,11 +227,10 @@ def exact_values_of_exploring(world, exploration):
     return q
 
 
-def test_each_algorithm_comes_to_its_own_exact_answer(dense):
-    """Q-learning to q*, both Sarsas to the best that can be had while exploring.
+def test_each_algorithm_converges_to_its_own_exact_answer(dense):
+    """Q-learning converges to q*, both Sarsas to the best exploring policy.
 
-    Averages over the learners, against exact values, within what was chosen as a tenth
-    of the distance between the two answers.
+    Averages over the learners are within a tenth of the distance between the two.
     """
     world = dense.mdp
     alive = dense.available & (np.arange(5) != 4)[:, None]

@@ -1,4 +1,4 @@
-"""Exact evaluation, dense and sparse, and the states from which an end can be met."""
+"""Exact evaluation, dense and sparse, and the states that can be reached."""
 
 import numpy as np
 import pytest
@@ -6,23 +6,55 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from mdp import evaluation
+from tests.mdp import inputs, oracles
 
 
-def test_evaluation_is_the_limit_of_the_series_of_expected_rewards(dense, policy):
-    """v_pi = r_pi + gamma T_pi r_pi + (gamma T_pi)^2 r_pi + ..."""
-    alive = np.arange(5) != dense.terminal
-    steps = np.einsum("s,sa,sat->sat", alive, policy, dense.transitions)
-    reward = (steps * dense.rewards).sum((1, 2))
-    discounted = dense.gamma * steps.sum(1) * alive
-    series, term = np.zeros(5), reward
-    for _ in range(200):
-        series, term = series + term, discounted @ term
-    assert_allclose(mdp.evaluate(dense.mdp, policy), series, rtol=1e-12)
+@pytest.mark.parametrize("gamma", [None, 1.0])
+@pytest.mark.parametrize("shape", [(3, 2, 2), (6, 3, 4)])
+def test_the_solution_is_the_limit_of_many_sweeps(rng, shape, gamma):
+    """Also without a discount, because every action may end the episode."""
+    world = inputs.world(rng, *shape, gamma=gamma)
+    policy = inputs.policy(rng, world)
+    exact = mdp.evaluate(world, policy)
+    expected = oracles.exact_values(world, policy)
+    assert_allclose(exact, expected, rtol=1e-8, atol=1e-8)
+    assert exact.shape == (world.num_states,)
 
 
-def test_the_value_of_earning_one_for_ever_is_a_geometric_series():
-    for_ever = mdp.from_arrays([[[1.0]]], [1.0], 0.9)
-    assert_allclose(mdp.evaluate(for_ever, np.ones((1, 1))), [10.0])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.99])
+def test_a_reward_for_ever_is_a_geometric_series(gamma):
+    values = mdp.evaluate(inputs.loop(-2.0, gamma), np.ones((1, 1)))
+    assert_allclose(values, [-2.0 / (1 - gamma)])
+
+
+def test_the_inverse_of_the_system_counts_discounted_visits(rng):
+    """sum_t (gamma T_pi)^t, for a stack of policies at once."""
+    world = inputs.world(rng)
+    policies = np.stack([inputs.policy(rng, world) for _ in range(4)]).reshape(
+        2, 2, 6, 3
+    )
+    inverses = np.linalg.inv(mdp.bellman_system(world, policies))
+    for index in np.ndindex(2, 2):
+        weights = policies[index][:, :, None] * world.probs * world.discounts
+        leads = world.next_states[..., None] == np.arange(6)
+        step = (weights[..., None] * leads).sum((1, 2))
+        visits = sum(np.linalg.matrix_power(step, t) for t in range(200))
+        assert_allclose(inverses[index], visits, atol=1e-8)
+
+
+def test_a_state_is_reachable_if_it_appears_in_sampled_episodes(rng):
+    """For a stack of policies that take one action each, so that states are missed."""
+    world = inputs.world(rng, 8, 3, 2)
+    world = world._replace(start=np.eye(8)[0])
+    actions = [
+        [rng.choice(np.flatnonzero(row)) for row in world.available] for _ in "ab"
+    ]
+    policies = np.eye(3)[np.array(actions)]
+    reached = mdp.reachable(world, policies)
+    for policy, states in zip(policies, reached, strict=True):
+        episodes = [mdp.sample_episode(rng, world, policy) for _ in range(150)]
+        seen = {int(s) for episode in episodes for s in episode.states}
+        assert set(np.flatnonzero(states)) == seen
 
 
 def test_dense_and_sparse_solve_the_same_equations(dense, policy, monkeypatch):
@@ -61,7 +93,7 @@ def test_a_long_random_walk_is_solved_as_a_sparse_system():
     assert_allclose(values, (state + 1) / (n + 1), atol=1e-6)
 
 
-def test_the_way_to_the_end_is_grown_backwards_from_it():
+def test_the_way_to_the_end_is_found_backwards_from_it():
     """0 -> 1 -> 2 (terminal) by action 1; action 0 stays; nothing leaves 3."""
     transitions = np.zeros((4, 2, 4))
     transitions[np.arange(4), 0, np.arange(4)] = 1.0

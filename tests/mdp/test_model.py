@@ -1,10 +1,11 @@
-"""The table says what it was told, and what cannot be is refused in one line."""
+"""Tables of outcomes, against the numbers they were made from; errors are one line."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs, oracles
 
 # Two states and an end. In 0: stay or go, by chance; in 1: only action 0, to the end.
 TABLE = {
@@ -21,14 +22,20 @@ def table_with(s, a, outcomes):
     return {**TABLE, s: {**TABLE[s], a: outcomes}}
 
 
-def test_transitions_and_expected_rewards_sum_over_outcomes():
-    """T(s' | s, a) = sum_r p(s', r | s, a) and r(s, a) = sum p r. S&B 3.4 and 3.5."""
+def test_expected_rewards_sum_over_outcomes():
+    """r(s, a) = sum_{s', r} p(s', r | s, a) r.  Sutton & Barto (2018), eq. 3.5."""
     world = mdp.from_outcomes(TABLE, 0.9, terminal=[2])
     assert (world.num_states, world.num_actions) == (3, 2)
-    assert_array_equal(world.transitions[0], [[0.25, 0.75, 0], [0, 0.75, 0.25]])
-    assert_array_equal(world.transitions[1], [[0, 0, 1], [0, 0, 0]])
     assert_allclose(world.expected_rewards, [[1.25, -2.0], [4.0, 0.0], [0.0, 0.0]])
     assert_array_equal(world.available, [[True, True], [True, False], [True, True]])
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1), (3, 2, 5), (6, 4, 3), (4, 4, 4)])
+def test_the_probabilities_of_outcomes_with_the_same_next_state_add_up(rng, shape):
+    world = inputs.world(rng, *shape) if shape[2] > 1 else inputs.loop(1.0, 0.5)
+    dense = world.transitions
+    assert_allclose(dense, oracles.transitions(world), atol=1e-12)
+    assert dense.dtype == float
 
 
 def test_dense_arrays_come_back_as_they_went_in(dense):

@@ -1,4 +1,4 @@
-"""The pictures say what the arrays say."""
+"""Pictures, against the arrays that they show."""
 
 import matplotlib as mpl
 
@@ -22,7 +22,7 @@ def _close_figures():
 
 
 def written(ax):
-    """What is written where, by (row, column) rounded to the cell."""
+    """Return the texts in the cells, by (row, column)."""
     return {
         (round(text.get_position()[1]), round(text.get_position()[0])): text.get_text()
         for text in ax.texts
@@ -43,7 +43,7 @@ def test_each_number_stands_in_the_cell_of_its_state():
     assert ax.images[0].get_clim() == (-1.25, 3.0)
 
 
-def test_values_that_are_all_alike_can_be_drawn():
+def test_values_that_are_all_equal_can_be_drawn():
     for value in (0.0, -7.0):
         ax = plots.draw_values(np.full(5, value), DRAWING)
         assert set(written(ax).values()) == {f"{value:.0f}"}
@@ -67,7 +67,7 @@ def test_actions_that_tie_have_an_arrow_each_and_zeros_have_none():
     assert directions == [right, down, left, up, right]
     lengths = np.hypot(quiver.U, quiver.V)
     assert lengths[0] == lengths[1] < lengths[2], "those that tie meet in the middle"
-    assert lengths[3] == pytest.approx(lengths[4] / 3), "as long as it is probable"
+    assert lengths[3] == pytest.approx(lengths[4] / 3), "the length is the probability"
     assert written(ax)[1, 1] == "H"
 
 

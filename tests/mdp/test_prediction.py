@@ -1,10 +1,11 @@
-"""Learning what a policy is worth, against hand-worked episodes and exact values."""
+"""Prediction, against episodes worked by hand and exact values."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs, oracles
 
 UPDATES = {
     "monte_carlo": mdp.monte_carlo_update,
@@ -16,7 +17,7 @@ updates = pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 
 
 def episode(states, rewards, discount=1.0, ends=True):
-    """An episode through these states; the last is the one it ends or is cut off in."""
+    """Return an episode through these states; in the last one it ends or is cut off."""
     discounts = np.full(len(rewards), float(discount))
     if ends:
         discounts[-1] = 0.0
@@ -33,7 +34,7 @@ def constant(step_size, recorded):
 
 @pytest.fixture
 def wandering():
-    """Seven steps, gamma 0.8, states that come again, rewards of both signs."""
+    """Return seven steps, gamma 0.8, repeated states, rewards of both signs."""
     states, rewards = [0, 1, 0, 2, 2, 1, 3, 4], [1.0, -2.0, 0.5, 3.0, -1.0, 4.0, -5.0]
     return episode(states, rewards, discount=0.8)
 
@@ -42,8 +43,8 @@ def wandering():
 A_B = [episode([0, 1, 2], [0, 0]), episode([1, 2], [0]), *[episode([1, 2], [1])] * 6]
 
 
-def test_batch_monte_carlo_fits_the_returns_and_batch_td_the_process_behind_them():
-    """A was seen once, and 0 followed; yet it led to B, worth 3/4.  S&B example 6.4."""
+def test_batch_monte_carlo_fits_the_returns_and_batch_td_fits_the_process():
+    """A was seen once, with return 0, and led to B, of value 3/4.  S&B example 6.4."""
     by_returns = mdp.learn_from_batch(
         np.zeros(3), A_B, mdp.monte_carlo_update, step_size=0.05, num_sweeps=100
     )
@@ -52,38 +53,44 @@ def test_batch_monte_carlo_fits_the_returns_and_batch_td_the_process_behind_them
     assert_allclose(by_td, [3 / 4, 3 / 4, 0], atol=1e-9)
 
 
-def test_the_updates_of_an_episode_worked_by_hand():
-    """Two steps, gamma 1/2, alpha 1/2; v = 2, 4 and, where it is over, 100."""
-    recorded = episode([0, 1, 2], [6, 10], discount=0.5)
-    values, step_sizes = np.array([2.0, 4.0, 100.0]), np.array([0.5, 0.5])
-    by_td = mdp.td_zero_update(values, recorded, step_sizes)
-    assert by_td[0] == 2 + 0.5 * (6 + 0.5 * 4 - 2), "target = R + gamma v(S')"
-    assert by_td[1] == 4 + 0.5 * (10 - 4), "nothing is bootstrapped past an ending"
-    by_monte_carlo = mdp.monte_carlo_update(values, recorded, step_sizes)
-    assert by_monte_carlo[0] == 2 + 0.5 * (6 + 0.5 * 10 - 2), "G_0 = R_1 + gamma R_2"
-    assert by_monte_carlo[1] == 4 + 0.5 * (10 - 4)
-    by_traces = mdp.td_lambda_update(values, recorded, step_sizes, trace_decay=0.5)
-    # The second error is 10 - 4; of it 1/2 * 1/2 * 1/2 comes back to state 0.
-    assert by_traces[0] == 2 + 0.5 * 6 + 0.125 * 6, "trace = alpha gamma lambda"
-    assert by_traces[1] == 4 + 0.5 * 6
+@pytest.mark.parametrize("first_visit", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("length", [1, 2, 9, 20])
+def test_monte_carlo_moves_each_state_towards_its_returns(
+    rng, length, ends, first_visit
+):
+    recorded = inputs.episode(rng, length, ends)
+    values, step_sizes = rng.normal(0, 5, 5), rng.uniform(0.1, 0.9, length)
+    updated = mdp.monte_carlo_update(values, recorded, step_sizes, first_visit)
+    expected = oracles.learned_by_monte_carlo(values, recorded, step_sizes, first_visit)
+    assert_allclose(updated, expected, rtol=1e-10, atol=1e-10)
 
 
-def test_td_sees_at_once_what_it_has_just_learned():
-    """From 0 to 0 to the end: the second step starts from what the first one left."""
-    recorded = episode([0, 0, 1], [1, 0], discount=0.5)
-    values = mdp.td_zero_update(np.array([4.0, 0.0]), recorded, np.array([0.5, 0.5]))
-    after_one = 4 + 0.5 * (1 + 0.5 * 4 - 4)
-    assert values[0] == after_one + 0.5 * (0 - after_one)
-
-
-def test_the_first_visit_takes_one_return_and_every_visit_takes_all():
-    recorded = episode([0, 0, 1], [1, 2])  # returns 3 and 2
-    values, step_sizes = np.zeros(2), np.array([1.0, 0.5])
-    every = mdp.monte_carlo_update(values, recorded, step_sizes)
-    first = mdp.monte_carlo_update(values, recorded, step_sizes, first_visit=True)
-    assert_array_equal(first, [3.0, 0.0])
-    assert_array_equal(every, [2.5, 0.0])
+def test_monte_carlo_counts_every_visit_unless_first_visits_are_asked_for(rng):
+    data = (np.zeros(5), inputs.episode(rng, 9), np.full(9, 0.5))
+    every = oracles.learned_by_monte_carlo(*data, first_visit=False)
+    assert_allclose(mdp.monte_carlo_update(*data), every)
     assert_array_equal(mdp.first_visits(np.array([2, 0, 2, 1, 0])), [1, 1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("ends", [True, False])
+@pytest.mark.parametrize("length", [1, 2, 9, 20])
+def test_td_moves_each_state_towards_its_target_step_by_step(rng, length, ends):
+    """Each step uses the values that the steps before it have changed."""
+    recorded = inputs.episode(rng, length, ends)
+    data = (rng.normal(0, 5, 5), recorded, rng.uniform(0.1, 0.9, length))
+    expected = oracles.learned_by_td(*data)
+    assert_allclose(mdp.td_zero_update(*data), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_traces_of_an_episode_worked_by_hand():
+    """Two steps, gamma 1/2, alpha 1/2, lambda 1/2; v = 2, 4 and, at the end, 100."""
+    values, step_sizes = np.array([2.0, 4.0, 100.0]), np.array([0.5, 0.5])
+    recorded = inputs.small_episode()
+    updated = mdp.td_lambda_update(values, recorded, step_sizes, trace_decay=0.5)
+    # The second error is 10 - 4; of it 1/2 * 1/2 * 1/2 comes back to state 0.
+    assert updated[0] == 2 + 0.5 * 6 + 0.125 * 6, "trace = alpha gamma lambda"
+    assert updated[1] == 4 + 0.5 * 6
 
 
 @updates
@@ -98,7 +105,7 @@ def test_no_update_looks_past_an_ending(update, wandering, values):
 
 
 @updates
-def test_every_update_bootstraps_where_the_time_limit_cut_in(update, values):
+def test_every_update_bootstraps_at_a_time_limit(update, values):
     """After one step all four targets are R + gamma v(S')."""
     recorded = episode([0, 3], [-2.0], discount=0.5, ends=False)
     target = -2 + 0.5 * values[3]
@@ -109,7 +116,7 @@ def test_every_update_bootstraps_where_the_time_limit_cut_in(update, values):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_one_step_or_lambda_zero_is_td_zero_and_as_many_as_there_are_is_monte_carlo(
+def test_one_step_or_lambda_zero_is_td_zero_and_all_steps_are_monte_carlo(
     wandering, values, ends
 ):
     wandering.discounts[-1] = 0.0 if ends else 0.8
@@ -137,7 +144,7 @@ def test_two_steps_are_two_rewards_and_then_the_estimate(values):
 
 @pytest.mark.parametrize("ends", [True, False])
 @pytest.mark.parametrize("trace_decay", [0.0, 0.4, 1.0])
-def test_traces_do_backwards_what_lambda_returns_do_forwards(
+def test_traces_give_the_changes_of_the_lambda_returns(
     wandering, values, trace_decay, ends
 ):
     """For steps so small that the values stay where they are: S&B section 12.2.
@@ -190,7 +197,7 @@ ALGORITHMS = (mdp.monte_carlo, mdp.td_zero, mdp.n_step_td, mdp.td_lambda)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_is_learned_approaches_the_exact_values(algorithm, dense, policy):
+def test_learned_values_approach_the_exact_values(algorithm, dense, policy):
     """Over five seeds, discounted, with unavailable actions, from a wrong beginning."""
     config = mdp.PredictionConfig(
         num_episodes=150, step_size=1.0, step_size_decay=0.7, initial_value=5.0
@@ -207,7 +214,7 @@ def test_what_is_learned_approaches_the_exact_values(algorithm, dense, policy):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_time_limit_does_not_change_what_the_policy_is_worth(algorithm):
+def test_a_time_limit_does_not_change_the_values_of_a_policy(algorithm):
     """One state, reward 1 for ever, gamma 0.9: 10, however short the episodes are."""
     world = mdp.from_arrays([[[1.0]]], [1.0], 0.9)
     config = mdp.PredictionConfig(num_episodes=60, max_steps=2, step_size=1.0)
@@ -220,7 +227,7 @@ def test_a_time_limit_does_not_change_what_the_policy_is_worth(algorithm):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_algorithm_is_its_update_over_and_over(algorithm, dense, policy):
+def test_an_algorithm_repeats_its_update(algorithm, dense, policy):
     """alpha_n = 1 / 2n at the n-th visit; n and lambda are those of the config."""
     config = mdp.PredictionConfig(
         num_episodes=10,

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
+from tests.mdp import inputs, oracles
 
 END = 4  # the terminal state of `dense`
 
@@ -20,14 +21,14 @@ class Always(np.random.Generator):
         return self.number
 
 
-def test_a_draw_is_where_the_number_falls_on_the_line_of_probabilities():
+def test_a_draw_is_the_interval_of_probabilities_that_the_number_falls_into():
     probs = np.array([0.2, 0.0, 0.5, 0.3])
     falls = {0.0: 0, 0.1999: 0, 0.2: 2, 0.6999: 2, 0.7001: 3, 1 - 2**-53: 3}
     for number, index in falls.items():
         assert mdp.draw(Always(number), probs) == index, f"at {number}"
 
 
-def test_what_has_probability_zero_is_never_drawn_however_sums_are_rounded():
+def test_an_outcome_of_probability_zero_is_never_drawn_even_after_rounding():
     probs = np.array([0.0, *[0.1] * 10, 0.0])
     assert probs.cumsum()[-1] < 1, "the sum of ten tenths is rounded down"
     assert mdp.draw(Always(0.0), probs) == 1
@@ -58,9 +59,9 @@ def test_an_action_that_is_not_available_cannot_be_taken(dense):
         mdp.take_step(rng, dense.mdp, state=1, action=2)
 
 
-def test_an_episode_hangs_together(dense, policy):
+def test_each_step_of_an_episode_begins_where_the_last_one_led(dense, policy):
     starts = []
-    for seed in range(40):
+    for seed in range(20):
         rng = np.random.default_rng(seed)
         episode = mdp.sample_episode(rng, dense.mdp, policy)
         starts.append(episode.states[0])
@@ -73,7 +74,7 @@ def test_an_episode_hangs_together(dense, policy):
 
 
 def test_a_cut_off_is_not_an_ending(dense, policy):
-    """Trap: the time limit stops the watching, not the episode."""
+    """A time limit stops the observation, not the episode."""
     rng = np.random.default_rng(1)
     world = dense.mdp._replace(start=np.eye(5)[0])
     policy[0] = [1, 0, 0]  # from 0 to 0 or 2, never to the end
@@ -109,22 +110,25 @@ def test_returns_have_the_exact_value_as_their_mean(dense, policy):
         assert abs(returns.mean() - exact[state]) < 4 * standard_error
 
 
-def test_epsilon_greedy_explores_all_available_actions_the_best_among_them():
-    q = np.array([-3.0, -1.0, -2.0, 9.0])
-    available = np.array([True, True, True, False])
-    assert_allclose(
-        mdp.epsilon_greedy(q, available, exploration=0.3),
-        [0.1, 0.1 + 0.7, 0.1, 0.0],
-        err_msg="epsilon is shared by all available actions, 1 - epsilon is the best's",
-    )
-    assert_allclose(mdp.epsilon_greedy(q, available, 0.0), [0, 1, 0, 0])
-    assert_allclose(mdp.epsilon_greedy(q, available, 1.0), [1 / 3, 1 / 3, 1 / 3, 0])
+@pytest.mark.parametrize("exploration", [0.0, 0.1, 0.5, 1.0])
+def test_epsilon_greedy_explores_all_available_actions_the_best_among_them(
+    rng, exploration
+):
+    """And those that tie for the best share its part; one state alone or many."""
+    world = inputs.world(rng, 8, 4)
+    q = inputs.action_values_with_ties(rng, world)
+    policy = mdp.epsilon_greedy(q, world.available, exploration)
+    for s in range(8):
+        expected = oracles.epsilon_greedy(q[s], world.available[s], exploration)
+        assert_allclose(policy[s], expected, atol=1e-12)
+        alone = mdp.epsilon_greedy(q[s], world.available[s], exploration)
+        assert_allclose(alone, expected, atol=1e-12)
+    assert_allclose(policy.sum(-1), 1.0)
 
 
-def test_epsilon_greedy_lets_ties_share_the_part_of_the_best():
-    q = np.array([[-1.0, -1.0, -5.0], [0.0, 0.0, 0.0]])
-    available = np.array([[True, True, True], [True, False, True]])
-    assert_allclose(
-        mdp.epsilon_greedy(q, available, exploration=0.3),
-        [[0.1 + 0.35, 0.1 + 0.35, 0.1], [0.5, 0.0, 0.5]],
-    )
+def test_epsilon_greedy_takes_the_best_where_values_differ(rng):
+    q = rng.normal(-5.0, 1.0, (6, 4))
+    policy = mdp.epsilon_greedy(q, np.ones((6, 4), bool), 0.2)
+    assert_array_equal(policy.argmax(-1), q.argmax(-1))
+    assert_allclose(policy.max(-1), 0.8 + 0.2 / 4)
+    assert_allclose(policy.min(-1), 0.2 / 4)

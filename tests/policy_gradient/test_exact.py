@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import mdp
 from policy_gradient import exact
 from policy_gradient.policies import policy_table, tabular_softmax
-from tests.mdp.exercises import inputs as of_worlds
+from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import oracles
 
 

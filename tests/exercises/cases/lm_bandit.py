@@ -144,11 +144,15 @@ def returns_of_prompts(seed):
 
 def numbers_to_scale(seed):
     rng = np.random.default_rng(seed)
-    for how in ("scale", "whiten", "none"):
-        yield {"x": array([5.0, 1.0, 9.0]), "mask": array([1.0, 1.0, 0.0]), "how": how}
-    for how in ("scale", "whiten"):
+    for scaling in ("scale", "whiten", "none"):
+        yield {
+            "x": array([5.0, 1.0, 9.0]),
+            "mask": array([1.0, 1.0, 0.0]),
+            "scaling": scaling,
+        }
+    for scaling in ("scale", "whiten"):
         x, mask = rng.normal(1.0, 2.0, (3, 4)), inputs.mask(rng, 3, 4)
-        yield {"x": array(x), "mask": array(mask), "how": how}
+        yield {"x": array(x), "mask": array(mask), "scaling": scaling}
 
 
 def advantages_and_values(seed):

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.mdp.exercises import inputs as of_worlds
+from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs
 from tests.policy_gradient.inputs import array
 

@@ -1,0 +1,211 @@
+"""Inputs on which the answers to exercises about MDPs are compared, smallest first.
+
+The first of each exercise can be checked by hand; the last ones contain everything. In
+a pair, the second entry is the largest difference between two right answers.
+"""
+
+import numpy as np
+
+from tests.mdp import inputs
+
+
+def discounted_returns(seed):
+    rng = np.random.default_rng(seed)
+    yield {"rewards": np.array([3.0]), "discounts": np.array([0.5])}
+    yield {"rewards": np.array([1.0, -4.0]), "discounts": np.array([0.5, 0.0])}
+    yield {
+        "rewards": np.array([1.0, -2.0, 8.0]),
+        "discounts": np.array([0.5, 0.0, 0.5]),
+    }
+    for length in (4, 9):
+        rewards, discounts = inputs.recording(rng, length)
+        yield {"rewards": rewards, "discounts": discounts}
+
+
+def worlds(seed):
+    rng = np.random.default_rng(seed)
+    yield {"mdp": inputs.small_world()}
+    yield {"mdp": inputs.world(rng, 3, 2, 4)}
+    yield {"mdp": inputs.world(rng)}
+
+
+def worlds_and_values(seed):
+    rng = np.random.default_rng(seed)
+    yield {"mdp": inputs.small_world(), "values": np.array([8.0, -16.0, 100.0])}
+    for case in worlds(seed):
+        yield case | {"values": inputs.values(rng, case["mdp"]) - 20.0}
+
+
+def worlds_and_policies(seed):
+    rng = np.random.default_rng(seed)
+    policy = np.array([[0.25, 0.75], [0.0, 1.0], [0.5, 0.5]])
+    yield {"mdp": inputs.small_world(), "policy": policy}
+    for case in worlds(seed):
+        yield case | {"policy": inputs.policy(rng, case["mdp"])}
+
+
+def worlds_policies_and_values(seed):
+    rng = np.random.default_rng(seed)
+    for case in worlds_and_policies(seed):
+        yield case | {"values": inputs.values(rng, case["mdp"]).round(1)}
+
+
+def worlds_and_action_values(seed):
+    rng = np.random.default_rng(seed)
+    q = np.array([[-1.0, -1.0], [5.0, -3.0], [0.0, -2.0]])
+    yield {"mdp": inputs.small_world(), "action_values": q}
+    for num_states in (3, 6, 9):
+        world = inputs.world(rng, num_states)
+        q = inputs.action_values_with_ties(rng, world)
+        yield {"mdp": world, "action_values": q}
+
+
+def worlds_to_solve(seed):
+    """Yield worlds and accuracies, with the largest difference of right answers."""
+    rng = np.random.default_rng(seed)
+    worlds = [inputs.loop(-1.0, 0.5), inputs.loop(1.0, 0.9), inputs.small_world()]
+    worlds += [
+        inputs.world(rng, 4, 2, 3),
+        inputs.world(rng),
+        inputs.world(rng, gamma=1),
+    ]
+    for world in worlds:
+        yield {"mdp": world, "epsilon": 1e-9}, 1e-7
+    yield {"mdp": inputs.loop(1.0, 0.9), "epsilon": 1e-2}, 1e-2
+
+
+def worlds_to_sweep(seed):
+    for case, tolerance in worlds_to_solve(seed):
+        yield case | {"max_sweeps": 100_000}, tolerance
+    yield {"mdp": inputs.loop(-1.0, 0.9), "epsilon": 1e-6, "max_sweeps": 2}, 1e-9
+
+
+def worlds_to_improve_in(seed):
+    for case, tolerance in worlds_to_solve(seed):
+        yield case | {"max_iterations": 1000}, tolerance
+
+
+def episodes(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "values": np.array([2.0, 4.0, 100.0]),
+        "episode": inputs.small_episode(),
+        "step_sizes": np.array([0.5, 0.5]),
+    }
+    for length, ends in ((1, False), (2, True), (3, False), (8, True), (12, False)):
+        yield {
+            "values": rng.normal(0.0, 5.0, 5).round(1),
+            "episode": inputs.episode(rng, length, ends),
+            "step_sizes": rng.uniform(0.1, 0.9, length).round(2),
+        }
+
+
+def episodes_and_visits(seed):
+    for case in episodes(seed):
+        for first_visit in (True, False):
+            yield case | {"first_visit": first_visit}
+
+
+def next_actions(seed):
+    """Yield reward, discount, values of the next actions, and which are available."""
+    rng = np.random.default_rng(seed)
+    q = np.array([-4.0, -2.0, 8.0])
+    yield -1.0, 0.5, q, np.array([True, True, False])
+    yield -1.0, 0.0, q, np.array([True, True, False])
+    for num_actions, mean in ((2, -5.0), (3, 5.0), (5, -5.0), (5, 5.0)):
+        available = np.arange(num_actions) < num_actions - (num_actions > 2)
+        q = rng.normal(mean, 2.0, num_actions)
+        q[~available] = 50.0
+        yield float(rng.normal()), float(rng.uniform(0.3, 0.95)), q, available
+
+
+def sarsa_targets(seed):
+    rng = np.random.default_rng(seed)
+    for reward, discount, q, available in next_actions(seed):
+        for action in rng.permutation(np.flatnonzero(available)):
+            yield {
+                "reward": reward,
+                "discount": discount,
+                "next_action_values": q,
+                "next_action": int(action),
+            }
+
+
+def expected_sarsa_targets(seed):
+    rng = np.random.default_rng(seed)
+    for reward, discount, q, available in next_actions(seed):
+        weights = rng.integers(1, 5, len(q)) * available
+        # The first action, which is not the best, is the most likely.
+        weights[0] += 4
+        yield {
+            "reward": reward,
+            "discount": discount,
+            "next_action_values": q,
+            "next_policy": weights / weights.sum(),
+        }
+
+
+def q_learning_targets(seed):
+    for reward, discount, q, available in next_actions(seed):
+        yield {
+            "reward": reward,
+            "discount": discount,
+            "next_action_values": q,
+            "available": available,
+        }
+
+
+def explorations(seed):
+    rng = np.random.default_rng(seed)
+    available = np.array([True, True, True, False])
+    q = np.array([-3.0, -1.0, -2.0, 9.0])
+    yield {"action_values": q, "available": available, "exploration": 0.3}
+    q = np.array([-1.0, -5.0, -1.0, 9.0])
+    yield {"action_values": q, "available": available, "exploration": 0.3}
+    for exploration in (0.0, 0.2, 1.0):
+        world = inputs.world(rng, 4, 4)
+        q = inputs.action_values_with_ties(rng, world)
+        yield {
+            "action_values": q,
+            "available": world.available,
+            "exploration": exploration,
+        }
+
+
+def bandits_with_counts(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "estimates": np.array([1.0, -2.0, 7.0]),
+        "counts": np.array([4, 1, 0]),
+        "t": 6,
+        "confidence": 3.0,
+    }
+    yield {
+        "estimates": np.array([0.5, 0.0]),
+        "counts": np.array([0, 0]),
+        "t": 1,
+        "confidence": 2.0,
+    }
+    for t in (9, 40):
+        counts = rng.multinomial(t - 1, [0.5, 0.3, 0.2, 0.0], size=3)
+        estimates = rng.normal(size=counts.shape)
+        yield {"estimates": estimates, "counts": counts, "t": t, "confidence": 1.7}
+
+
+def bandits_with_preferences(seed):
+    rng = np.random.default_rng(seed)
+    yield {
+        "preferences": np.zeros(2),
+        "actions": np.array(1),
+        "rewards": np.array(3.0),
+        "baseline": np.array(1.0),
+        "step_size": 0.5,
+    }
+    for num_runs, num_arms in ((1, 3), (3, 3), (4, 5)):
+        yield {
+            "preferences": rng.normal(size=(num_runs, num_arms)),
+            "actions": rng.integers(num_arms, size=num_runs),
+            "rewards": rng.normal(2.0, 3.0, num_runs),
+            "baseline": rng.normal(2.0, 1.0, num_runs),
+            "step_size": 0.3,
+        }

@@ -1,0 +1,169 @@
+"""The comparison: its values, its files, and what it refuses."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from lm_bandit import __main__ as command_line
+from lm_bandit import pipeline, ppo
+from lm_bandit.alternatives import comparison, plots, results
+from lm_bandit.alternatives.comparison import Method
+from lm_bandit.config import RLHFConfig
+from lm_bandit.diagnostics import History
+from lm_bandit.oracle import exact, trie
+from policy_gradient.diagnostics import Diagnostics
+
+SHORT = (
+    "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
+).split()
+
+
+def run(*flags):
+    return command_line.main(["compare", *map(str, flags)])
+
+
+@pytest.fixture(scope="module")
+def compare_on_tiny(tiny, fixed):
+    """The command on the tiny world, prepared already, with one method of seven."""
+
+    def run_on_tiny(folder):
+        ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
+
+        def ppo_alone(config):
+            return {"PPO": Method(ppo.train, config)}
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
+            patch.setattr(pipeline, "prepare", lambda *_: ready)
+            patch.setattr(comparison, "methods", ppo_alone)
+            assert run("--out", folder, *SHORT) == 0
+
+    return run_on_tiny
+
+
+@pytest.fixture(scope="module")
+def folder(compare_on_tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "new"
+    compare_on_tiny(folder)
+    return folder
+
+
+def test_a_comparison_leaves_every_run_the_statistics_and_a_figure(folder):
+    names = {"runs.csv", "comparison.json", "comparison.png"}
+    assert {file.name for file in folder.iterdir()} == names
+    assert (folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
+    report = json.loads((folder / "comparison.json").read_text())
+    with (folder / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["completions"]) for row in rows] == [
+        (seed, str(2 * 8 * update)) for seed in "01" for update in (1, 2, 4, 8)
+    ]
+    start, best = (report[name]["objective"] for name in ("reference", "optimum"))
+    shares = [(float(row["objective"]) - start) / (best - start) for row in rows]
+    for row in rows:
+        j = float(row["learned"]) - 0.4 * float(row["kl"])
+        assert_allclose(float(row["objective"]), j, atol=1e-9)
+        assert_allclose(float(row["regret"]), best - j, atol=1e-9)
+        assert row["broken"] == ""
+    method = report["methods"]["PPO"]
+    assert_allclose(method["share_worst"], np.reshape(shares, (2, 4)).min(0))
+    assert_allclose(method["share_median"], np.reshape(shares, (2, 4)).mean(0))
+
+
+def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder):
+    report = json.loads((folder / "comparison.json").read_text())
+    kl, best = (np.array([v[f] for v in report["frontier"]]) for f in ("kl", "learned"))
+    assert np.all(np.diff(kl) > 0)
+    for value in report["best_of_n"]:
+        assert value["objective"] < report["optimum"]["objective"]
+        assert value["kl"] <= exact.best_of_n_kl_bound(value["n"]) + 1e-9
+        # Between two of its points the frontier, being concave, is above their chord.
+        beyond = np.interp(value["kl"], kl, best)
+        assert value["learned"] <= beyond + 0.02 * (best[-1] - best[0])
+    assert_allclose(report["best_of_n"][0]["kl"], 0.0, atol=1e-9)
+
+
+def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
+    compare_on_tiny(tmp_path / "again")
+    for name in ("runs.csv", "comparison.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_all_methods_have_ppos_budget_beta_penalty_and_temperature():
+    shared = {"num_updates": 7, "pulls": 8, "kl_weight": 0.3, "penalty": -1.5}
+    config = RLHFConfig(**shared, temperature=0.9)
+    methods = comparison.methods(config)
+    assert methods["PPO"] == (ppo.train, config)
+    assert len(methods) <= min(len(plots.COLOURS), len(plots.MARKERS))
+    for _, settings in methods.values():
+        for name, value in (shared | {"temperature": 0.9}).items():
+            assert getattr(settings, name) == value
+
+
+def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
+    tiny, fixed, policy
+):
+    """The second of two runs breaks in its second update of four."""
+    keys = jax.random.split(jax.random.key(0), 2)
+    zeros = jnp.zeros(4)
+    sound = Diagnostics(*[zeros] * 6, first_ratio=zeros + 1.0)
+
+    def train(key, fixed, length, config):
+        snapshots = jax.tree.map(lambda x: jnp.stack([x] * 4), policy)
+        unlucky = jnp.all(jax.random.key_data(key) == jax.random.key_data(keys[1]))
+        history = History(*[zeros] * (len(History._fields) - 1), improvement=sound)
+        gap = zeros.at[1].add(jnp.where(unlucky, 1.0, 0.0))
+        return snapshots, history._replace(sampler_gap=gap)
+
+    config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
+    learned = trie.learned_scores(fixed.reward_model, tiny)
+    reference = trie.policy_log_probs(fixed.reference, tiny)
+    problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
+    done = []
+    runs = comparison.run_method(
+        keys, Method(train, config), fixed, tiny, problem, done.append
+    )
+    assert done == [1, 2]
+    assert runs.updates == (1, 2, 4)
+    assert runs.completions == (16, 32, 64)
+    start = exact.policy_value(problem, reference)
+    moved = exact.policy_value(problem, trie.policy_log_probs(policy, tiny))
+    assert runs.broken[0] == ""
+    assert runs.values == [[moved, moved, moved], [moved, start, start]]
+    best = exact.policy_value(problem, exact.optimum(problem))
+    compared = comparison.MethodComparison(
+        (5, 6), None, start, best, [start, best], [(2, start)], {"PPO": runs}
+    )
+    (line,) = comparison.broken_runs(compared)
+    assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
+    assert comparison.shares(compared, "PPO")[1, 2] == 0.0
+    rows = results.run_rows(compared)
+    assert [bool(row[-1]) for row in rows[1:]] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--seeds", "1"], "seeds must be at least 2, got 1"),
+        (["--first-seed", "-1"], "first_seed must not be negative, got -1"),
+        (["--ppo.pulls", "9"], "minibatches must divide pulls = 9, got 2"),
+        (["--ppo.pulls", "6"], "best_of must divide pulls = 6, got 4"),
+        (["--out", "{there}"], "--out must be a new folder, got {there}: try --over"),
+        (["--ratings", "no.csv"], "cannot read no.csv: No such file or directory"),
+    ],
+)
+def test_a_mistake_costs_one_line_before_anything_is_learned(
+    flags, complaint, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(pipeline, "prepare", None)
+    assert run(*(flag.format(there=tmp_path) for flag in flags)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1, message
+    assert complaint.format(there=tmp_path) in message
+    assert not any(tmp_path.iterdir())

