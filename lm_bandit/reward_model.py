@@ -117,8 +117,9 @@ def score_pairs(
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """r(x, chosen) and r(x, rejected), in one pass over both; a prompt is read once."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
-    context = generate.read_prompts(model.trunk, pairs.prompts, completions.shape[-1])
-    twice = context.rows(jnp.tile(jnp.arange(len(pairs.prompts)), 2))
+    prompts, length = jnp.asarray(pairs.prompts), completions.shape[-1]
+    context = generate.read_prompts(model.trunk, prompts, length)
+    twice = context.rows(jnp.tile(jnp.arange(len(prompts)), 2))
     chosen, rejected = jnp.split(score_after(model, twice, completions), 2)
     return chosen, rejected
 
