@@ -18,13 +18,7 @@ Read in this order:
 
 from lm_bandit.feedback.accuracy import bayes_accuracy
 from lm_bandit.feedback.annotators import People, hire
-from lm_bandit.feedback.kinds import (
-    Corrections,
-    Critiques,
-    Labels,
-    Rankings,
-    Scores,
-)
+from lm_bandit.feedback.kinds import Corrections, Critiques, Labels, Rankings, Scores
 from lm_bandit.feedback.record_files import (
     Journal,
     load_answers,

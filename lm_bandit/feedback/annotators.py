@@ -26,15 +26,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from lm_bandit.feedback import kinds
 from lm_bandit.feedback.critiques import FINE, OBJECTIONS
-from lm_bandit.feedback.kinds import (
-    Comparisons,
-    Corrections,
-    Critiques,
-    Labels,
-    Rankings,
-    Scores,
-)
 from lm_bandit.world import END, World, word_frequencies
 
 
@@ -74,7 +67,7 @@ def compare_pairs(
     which: Int[np.ndarray, "n"],
     pairs: Int[np.ndarray, "n 2 C"],
     people: People | None = None,
-) -> Comparisons:
+) -> kinds.Comparisons:
     """Return the completion of each pair that an annotator prefers.
 
     One of the people, drawn at random, answers each question. Without people, each
@@ -100,13 +93,10 @@ def compare_pairs(
     difference = seen[:, 0] - seen[:, 1] + hers.position_bias
     tied = np.abs(difference) < hers.indifference
     first_wins = (np.where(difference == 0, coins, difference) > 0)[:, None]
-    return Comparisons(
-        prompts=world.prompts[which],
-        chosen=np.where(first_wins, pairs[:, 0], pairs[:, 1]),
-        rejected=np.where(first_wins, pairs[:, 1], pairs[:, 0]),
-        tied=tied if np.any(people.indifference) else None,
-        annotators=who,
-    )
+    chosen = np.where(first_wins, pairs[:, 0], pairs[:, 1])
+    rejected = np.where(first_wins, pairs[:, 1], pairs[:, 0])
+    ties = tied if np.any(people.indifference) else None
+    return kinds.Comparisons(world.prompts[which], chosen, rejected, ties, who)
 
 
 def rank(
@@ -115,7 +105,7 @@ def rank(
     which: Int[np.ndarray, "n"],
     completions: Int[np.ndarray, "n K C"],
     people: People,
-) -> Rankings:
+) -> kinds.Rankings:
     """Return K completions of each prompt, best first; chance orders equal ones.
 
     Source: Plackett (1975); Luce (1959).
@@ -124,7 +114,7 @@ def rank(
     seen = _impressions(rng, world.signs[which], completions, hers)
     order = np.lexsort((rng.random(seen.shape), -seen), axis=1)
     ranked = np.take_along_axis(completions, order[:, :, None], axis=1)
-    return Rankings(world.prompts[which], ranked, who)
+    return kinds.Rankings(world.prompts[which], ranked, who)
 
 
 def rate(
@@ -133,7 +123,7 @@ def rate(
     which: Int[np.ndarray, "n"],
     completions: Int[np.ndarray, "n C"],
     people: People,
-) -> Scores:
+) -> kinds.Scores:
     """Return a score for each completion: 5.5 + offset + scale u, rounded, 1 to 10."""
     who, hers = _assign(rng, people, which)
     seen = _judgements(rng, world.signs[which], completions, hers)
@@ -141,7 +131,7 @@ def rate(
     # Rounded up or down by chance: always up would be a bias.
     scores = np.floor(exact + rng.random(len(which)))
     scores = np.clip(scores, 1, 10).astype(int)
-    return Scores(world.prompts[which], completions, scores, who)
+    return kinds.Scores(world.prompts[which], completions, scores, who)
 
 
 def label(
@@ -150,13 +140,13 @@ def label(
     which: Int[np.ndarray, "n"],
     completions: Int[np.ndarray, "n C"],
     people: People,
-) -> Labels:
+) -> kinds.Labels:
     """Return a label for each completion: okay where offset + u is above 0."""
     who, hers = _assign(rng, people, which)
     seen = hers.offset + _judgements(rng, world.signs[which], completions, hers)
     coins = rng.choice([-0.5, 0.5], size=len(which))
     okay = np.where(seen == 0, coins, seen) > 0
-    return Labels(world.prompts[which], completions, okay, who)
+    return kinds.Labels(world.prompts[which], completions, okay, who)
 
 
 def correct(
@@ -166,7 +156,7 @@ def correct(
     completions: Int[np.ndarray, "n C"],
     people: People,
     recalled: int = 4,
-) -> Corrections:
+) -> kinds.Corrections:
     """Return completions in which a better word replaces the least liked one.
 
     The annotator recalls some words, common ones more easily, and takes the best of
@@ -183,7 +173,7 @@ def correct(
     better = (worst != END) & (opinions[rows, best] > opinions[rows, worst])
     edited = completions.copy()
     edited[rows[better], position[better]] = best[better]
-    return Corrections(world.prompts[which], completions, edited, who)
+    return kinds.Corrections(world.prompts[which], completions, edited, who)
 
 
 def criticise(
@@ -192,7 +182,7 @@ def criticise(
     which: Int[np.ndarray, "n"],
     completions: Int[np.ndarray, "n C"],
     people: People,
-) -> Critiques:
+) -> kinds.Critiques:
     """Return a sentence on each completion; it names the worst word, if disliked."""
     who, hers = _assign(rng, people, which)
     opinions = _noisy_opinions(rng, world.signs[which], hers)
@@ -203,7 +193,7 @@ def criticise(
         OBJECTIONS[phrase].format(word=world.vocabulary[word]) if named else FINE
         for phrase, word, named in zip(phrases, worst, disliked, strict=True)
     )
-    return Critiques(world.prompts[which], completions, texts, who)
+    return kinds.Critiques(world.prompts[which], completions, texts, who)
 
 
 def _assign(
@@ -240,7 +230,7 @@ def _noisy_opinions(
     """Return the points of each word, with noise on each of them."""
     opinions = _opinions(rng, signs, hers)
     noise = rng.gumbel(size=opinions.shape)
-    return opinions + hers.temperature[:, None] * noise
+    return opinions + np.reshape(hers.temperature, (-1, 1)) * noise
 
 
 def _impressions(
@@ -255,8 +245,9 @@ def _impressions(
     np.put_along_axis(used, completions, True, axis=2)
     liking = np.sum(used * opinions[:, None], axis=2)
     length = np.sum(np.cumsum(completions == END, axis=2) == 0, axis=2)
-    noise = hers.temperature[:, None] * rng.gumbel(size=liking.shape)
-    return liking + hers.length_bias[:, None] * length + noise
+    bias = np.reshape(hers.length_bias, (-1, 1)) * length
+    noise = rng.gumbel(size=liking.shape)
+    return liking + bias + np.reshape(hers.temperature, (-1, 1)) * noise
 
 
 def _judgements(

@@ -51,14 +51,9 @@ def parse_critiques(world: World, critiques: Critiques) -> ParsedCritiques:
         for j, word in enumerate(others):
             passed_over[i, j] = without_word(world, completion, int(word))
             possible[i, j] = True
+    prompts, completions, _, annotators = critiques
     return ParsedCritiques(
-        prompts=critiques.prompts,
-        completions=critiques.completions,
-        edited=edited,
-        passed_over=passed_over,
-        possible=possible,
-        okay=okay,
-        annotators=critiques.annotators,
+        prompts, completions, edited, passed_over, possible, okay, annotators
     )
 
 

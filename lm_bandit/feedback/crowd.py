@@ -62,7 +62,8 @@ class CrowdModel(NamedTuple):
     crowd: Crowd
 
 
-Likelihood = Callable[[Float[Array, "n K"], Crowd, Answers], Scalar]
+# scores [n K], a crowd, a batch of one kind of answers -> loss
+Likelihood = Callable[..., Scalar]
 
 
 def init(
@@ -189,7 +190,9 @@ def interval(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar
     annotators = _annotators(batch)
     scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())[annotators]
     offsets = 5.5 + crowd.offsets[annotators]  # from the middle of 1 to 10
-    return likelihoods.score_loss(scores[:, 0], batch.scores, offsets, scales)
+    return likelihoods.score_loss(
+        scores[:, 0], jnp.asarray(batch.scores), offsets, scales
+    )
 
 
 def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:
@@ -203,7 +206,7 @@ def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:
     cuts = crowd.first_cut + jnp.concatenate([jnp.zeros(1), jnp.cumsum(steps)])
     offsets = crowd.offsets - crowd.offsets.mean()
     shifted = scores[:, 0] + offsets[_annotators(batch)]
-    return likelihoods.ordinal_loss(shifted, batch.scores, cuts)
+    return likelihoods.ordinal_loss(shifted, jnp.asarray(batch.scores), cuts)
 
 
 def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar:
@@ -212,7 +215,7 @@ def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar
     Source: Cox (1958), the logistic model of a binary answer.
     """
     offsets = crowd.offsets[_annotators(batch)]
-    return likelihoods.label_loss(scores[:, 0] + offsets, batch.okay)
+    return likelihoods.label_loss(scores[:, 0] + offsets, jnp.asarray(batch.okay))
 
 
 def edit_and_label(
@@ -221,7 +224,7 @@ def edit_and_label(
     """Return the loss of critiques, as corrections and labels: the sum of both."""
     edited, original = scores.T[:2]
     offsets = crowd.offsets[_annotators(batch)]
-    labelled = likelihoods.label_loss(original + offsets, batch.okay)
+    labelled = likelihoods.label_loss(original + offsets, jnp.asarray(batch.okay))
     return pairwise_loss(edited, original) + labelled
 
 
@@ -242,9 +245,7 @@ def chosen_edit(
 
 
 def reliability_by_gold(
-    right: Bool[np.ndarray, "n"],
-    annotators: Int[np.ndarray, "n"],
-    num_annotators: int,
+    right: Bool[np.ndarray, "n"], annotators: Int[np.ndarray, "n"], num_annotators: int
 ) -> Float[np.ndarray, "A"]:
     """Return each annotator's reliability, from questions with a known answer.
 
@@ -263,4 +264,4 @@ def _annotators(batch: Answers) -> Int[Array, "n"]:
     """Return the annotator of each answer; number 0 for all if they are not known."""
     if batch.annotators is None:
         return jnp.zeros(len(batch.prompts), int)
-    return batch.annotators
+    return jnp.asarray(batch.annotators)

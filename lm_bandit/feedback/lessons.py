@@ -96,7 +96,8 @@ def correlations_by_seed(
         rng = np.random.default_rng(seed)
         which, completions = questions(rng, world, count, kind.reads)
         asked.append(kind.ask(rng, world, which, completions, people(world, rng)))
-    num_annotators = 1 + max(int(answers.annotators.max()) for answers in asked)
+    known = [x.annotators for x in asked if x.annotators is not None]
+    num_annotators = 1 + int(np.max(known))
     stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
     learned = learn_by_seed(seeds, world, stacked, kind.likelihood, num_annotators)
     return np.array([gold_correlation(world, w) for w in np.asarray(learned.reward)])

@@ -20,18 +20,13 @@ Shapes: D rated words, n answers.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy.special import expit
 
 from lm_bandit.world import END, World
-
-# Features and scores are of numpy's arrays, or of jax's inside a compiled program.
-AnyArray = Array | np.ndarray
-Score = Callable[[Float[Array, "D"], Int[Array, "*n P"], Int[Array, "*n C"]], jax.Array]
 
 
 class Posterior(NamedTuple):
@@ -42,17 +37,13 @@ class Posterior(NamedTuple):
 
 
 def features(
-    world: World, prompts: Int[AnyArray, "*n P"], completions: Int[AnyArray, "*n C"]
-) -> Float[AnyArray, "*n D"]:
+    world: World, prompts: Int[np.ndarray, "*n P"], completions: Int[np.ndarray, "*n C"]
+) -> Float[np.ndarray, "*n D"]:
     """Return phi(x, y): sign(x) for each rated word that y uses, 0 for the others."""
-    # A matrix product selects the sign: inside jax, numpy's arrays cannot be indexed.
-    signs = (prompts[..., None, :] == world.prompts).all(-1) @ world.signs
-    before_end = (completions == END).cumsum(-1) == 0
-    used = (completions[..., None] == world.rated) & before_end[..., None]
-    return (signs[..., None] * used.any(-2)).astype(float)
+    return _features(world, prompts, completions)
 
 
-def scorer(world: World) -> Score:
+def scorer(world: World) -> Callable:
     """Return the function from weights, prompts and completions to r(x, y)."""
 
     def score(
@@ -60,7 +51,7 @@ def scorer(world: World) -> Score:
         prompts: Int[Array, "*n P"],
         completions: Int[Array, "*n C"],
     ) -> Float[Array, "*n"]:
-        return features(world, prompts, completions) @ weights
+        return _features(world, prompts, completions) @ weights
 
     return score
 
@@ -97,3 +88,12 @@ def fit_weights(
         if np.abs(step).max() < 1e-10:
             break
     return Posterior(weights, np.linalg.inv(curvature))
+
+
+def _features(world: World, prompts: Any, completions: Any) -> Any:
+    """Return phi(x, y) from arrays of numpy, or of jax inside a compiled program."""
+    # A matrix product selects the sign: inside jax, numpy's arrays cannot be indexed.
+    signs = (prompts[..., None, :] == world.prompts).all(-1) @ world.signs
+    before_end = (completions == END).cumsum(-1) == 0
+    used = (completions[..., None] == world.rated) & before_end[..., None]
+    return (signs[..., None] * used.any(-2)).astype(float)

@@ -37,10 +37,7 @@ def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]
 
 
 def load_answers(
-    path: Path,
-    prompt: Encode,
-    completion: Encode,
-    skipped: Counter | None = None,
+    path: Path, prompt: Encode, completion: Encode, skipped: Counter | None = None
 ) -> kinds.Answers | kinds.Critiques | sft.Texts:
     """Return a file of feedback, or of demonstrations, as arrays.
 
@@ -91,7 +88,7 @@ def save_answers(
         elif name in records.COMPLETION_FIELDS:
             columns.append(map(completion, values))
         else:
-            columns.append(values if name == "critique" else values.tolist())
+            columns.append(values if isinstance(values, tuple) else values.tolist())
     lines = [records.format_record(kind(*row)) for row in zip(*columns, strict=True)]
     write_files(path.parent, {path.name: b"".join(lines)})
 
@@ -147,7 +144,7 @@ class Journal:
             os.fsync(file.fileno())
 
 
-def _encoded(prompt: Encode, completion: Encode, record: Record) -> Record:
+def _encoded(prompt: Encode, completion: Encode, record: Record) -> Any:
     """Return the record with tokens instead of texts."""
     tokens: dict[str, Any] = {}
     try:
@@ -155,7 +152,8 @@ def _encoded(prompt: Encode, completion: Encode, record: Record) -> Record:
             tokens[name] = completion(getattr(record, name))
         if isinstance(record, records.RankingRecord):
             tokens["completions"] = [completion(x) for x in record.completions]
-        return record._replace(prompt=prompt(record.prompt), **tokens)
+        tokens["prompt"] = prompt(record.prompt)
+        return record._replace(**tokens)
     except ValueError as error:
         raise BadLine("cannot be encoded", str(error)) from None
 
@@ -170,8 +168,8 @@ def _array(name: str, values: tuple) -> Any:
 
 
 def _read(
-    path: Path, skipped: Counter | None, convert: Callable[[Record], Record]
-) -> Iterator[Record]:
+    path: Path, skipped: Counter | None, convert: Callable[[Record], Any]
+) -> Iterator[Any]:
     """Yield every record, converted; bad lines are counted, or raise ValueError."""
     kind, count = None, 0
     for number, line in _lines(path):

@@ -79,7 +79,7 @@ def compare_core_and_prepped(
     for seed in seeds:
         rng = np.random.default_rng(seed)
         answers = tabular.ask_annotators(rng, bench, comparisons)
-        learned = tabular.standardise(bench, tabular.learned_scores(bench, answers))
+        learned = tabular.standardise(bench, tabular.fit_scores(bench, answers))
         problem = tabular.bench_problem(bench, learned)._replace(reference=sft_model)
         policies = [exact.optimum(problem._replace(kl_weight=b)) for b in KL_WEIGHTS]
         optima.append(stack_seeds([policy_traits(bench, core, p) for p in policies]))

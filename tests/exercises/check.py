@@ -1,6 +1,7 @@
-"""Is an attempt right? What can be read off its text comes first, then the judge.
+"""Check an attempt: first what its text shows, then what the judge finds.
 
-The judge works in a fresh process, within a time limit; `words.py` says what it found.
+The judge works in another process, within a time limit; `words.py` explains what it
+finds.
 """
 
 import ast
@@ -16,46 +17,46 @@ from tests.exercises.manifest import ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
-# Starts the judge on a job and waits for it: (job, findings, time limit) -> last words.
+# Lets a judge do a job: (job, findings, time limit in seconds) -> its last message.
 Run = Callable[[Path, Path, float], str]
 
 
 def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
-    """Judge a candidate; `name` is the one its function must have, if any."""
+    """Judge a candidate; `name` is the name that its function must have, if any."""
     try:
         tree = ast.parse(candidate.source)
     except SyntaxError as error:
         line = (error.text or "").strip()
         where = f"{candidate.file}, line {error.lineno}"
-        return failed(exercise, f"Python cannot read {where}: {error.msg}", line)
-    definition, complaint = _definition(exercise, candidate, tree, name)
+        return failed(f"Python cannot read {where}: {error.msg}", line)
+    definition, complaint = _definition(candidate, tree, name)
     if definition is None:
-        return failed(exercise, complaint)
+        return failed(complaint)
     if is_empty(definition):
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, definition):
-        return failed(exercise, complaint)
+        return failed(complaint)
     return verdict(exercise, candidate, judge(exercise, candidate))
 
 
 def judge(
     exercise: Exercise | Diagnosis,
-    candidate: Candidate,
+    candidate: Candidate | None,
     seeds: int = 1,
     run: Run | None = None,
     test: str = "",
+    time_limit: float = 0.0,
 ) -> list[dict]:
-    """The findings of a fresh process, which `run` starts and waits for.
+    """Return the findings of another process, which `run` starts and waits for.
 
-    Of a diagnosis, the candidate is not the learner's; `test` is, a whole file. Without
-    one, the candidate is trained with.
+    Without a candidate, all those of the gate are judged. For a diagnosis, `test` is
+    the learner's file; without one, the candidate is trained with.
     """
     with tempfile.TemporaryDirectory() as scratch:
         job, findings = Path(scratch) / "job", Path(scratch) / "findings"
-        limit = exercise.time_limit
+        limit = time_limit or exercise.time_limit
         question = {"exercise": exercise.id, "seeds": seeds, "time_limit": limit}
-        question["test"] = test
-        question |= candidate._asdict()
+        question |= {"test": test} | (candidate._asdict() if candidate else {})
         job.write_text(json.dumps(question), encoding="utf-8")
         complaint = (run or fresh_process)(job, findings, limit)
         found = []
@@ -72,7 +73,7 @@ def judge(
 
 
 def fresh_process(job: Path, findings: Path, limit: float) -> str:
-    """Run the judge; its last words, if it had any."""
+    """Run the judge in a fresh process; return its last message."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.exercises.judge", str(job), str(findings)],
         cwd=ROOT,
@@ -82,40 +83,42 @@ def fresh_process(job: Path, findings: Path, limit: float) -> str:
         encoding="utf-8",
     )
     try:
-        # The judge ends itself in time, unless the machine stands still.
+        # The judge ends itself in time, unless the machine is overloaded.
         _, complaints = process.communicate(timeout=limit + 20)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return "the machine stands still. Ask again."
-    return (complaints.strip().splitlines() or ["it stopped without a word"])[-1]
+        return "the machine is too busy. Please try again."
+    return (complaints.strip().splitlines() or ["it stopped without a message"])[-1]
 
 
-def _loop(candidate: Candidate, stack: str) -> dict:
-    """Where the time limit found the candidate."""
-    message = "Your function does not return in time. Is it an endless loop?"
+def _loop(candidate: Candidate | None, stack: str) -> dict:
+    """Where the candidate was when its time was over."""
+    message = "Your function does not return in time. Is there an endless loop?"
     for line in stack.splitlines():
-        if f'"{candidate.file}"' in line:
+        if candidate and f'"{candidate.file}"' in line:
             number = int(line.split(", line ")[1].split()[0])
             text = candidate.source.splitlines()[number - 1].strip()
-            message += f"\nIt was last seen in {own_line(candidate, number, text)}"
+            message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
     return {"what": "loop", "message": message}
 
 
-def _definition(exercise, candidate, tree, name):
-    """The function, or why it cannot be found."""
+def _definition(
+    candidate: Candidate, tree: ast.Module, name: str
+) -> tuple[ast.FunctionDef | None, str]:
+    """The function, or a sentence on why it cannot be found."""
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     wanted = name or candidate.name
     if wanted in functions:
         return functions[wanted], ""
     near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
-    there = f"; there is {near[0]}. Is it that one?" if near else "."
+    there = f"; there is {near[0]}. Did you rename it?" if near else "."
     return None, f"There is no function {wanted} in {candidate.file}{there}"
 
 
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:
-    """What is wrong with its parameters, if anything."""
+    """A sentence on wrong parameters; empty if they are right."""
     wanted, got = reference_arguments(exercise), definition.args
     for argument in [*wanted.args, *got.args]:
         argument.annotation = None

@@ -1,4 +1,4 @@
-"""Values, worlds and episodes as text that can be checked with pencil and paper."""
+"""Show values, worlds and episodes as text, to be checked with pencil and paper."""
 
 import sys
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ MOST_LINES = 24
 
 
 def show_inputs(inputs: Mapping[str, Any]) -> str:
-    """One value a line, or a block for those that need one."""
+    """The inputs, one a line; a large one gets a block of lines."""
     return "\n".join(f"{name} = {_shown(value)}" for name, value in inputs.items())
 
 
 def show_result(value: Any, fields: tuple[str, ...] = ()) -> str:
-    """A result; of one with several fields, those that are compared."""
+    """A result as text; of several fields, only those that are compared."""
     if isinstance(value, Mapping):
         return show_inputs(value)
     names = [n for n in getattr(value, "_fields", ()) if not fields or n in fields]
@@ -56,7 +56,7 @@ def _shown(value: Any) -> str:
 
 
 def _shown_world(mdp: Any) -> str:
-    """Every outcome that can happen."""
+    """Every outcome that can happen in a world."""
     num_states, num_actions, _ = mdp.probs.shape
     lines = []
     for s in range(num_states):
@@ -71,12 +71,14 @@ def _shown_world(mdp: Any) -> str:
                     f"reward {mdp.rewards[s, a, b]:.4g}, "
                     + (f"discount {discount:.4g}" if discount else "discount 0 (ends)")
                 )
-    title = f"an MDP of {_many(num_states, 'state')} and {_many(num_actions, 'action')}"
+    title = (
+        f"an MDP of {_count(num_states, 'state')} and {_count(num_actions, 'action')}"
+    )
     return f"{title}\n{_indented(_cut(lines))}"
 
 
 def _shown_episode(episode: Any) -> str:
-    """Every step, and whether the last one was the end."""
+    """Every step of an episode, and whether the last step ended it."""
     lines = [
         f"t = {t}: in state {state} action {action}, reward {reward:.4g}, "
         f"discount {discount:.4g}, to state {next_state}"
@@ -84,12 +86,14 @@ def _shown_episode(episode: Any) -> str:
             zip(*episode, strict=True)
         )
     ]
-    how = "cut off" if episode.discounts[-1] else "ended"
-    return f"an episode of {_many(len(lines), 'step')}, {how}\n{_indented(_cut(lines))}"
+    end = "cut off" if episode.discounts[-1] else "ended"
+    return (
+        f"an episode of {_count(len(lines), 'step')}, {end}\n{_indented(_cut(lines))}"
+    )
 
 
 def _shown_trajectory(trajectory: Any) -> str:
-    """Every step, and where another episode begins with the next."""
+    """Every step of a trajectory, and where an episode stops."""
     lines = []
     columns = "rewards", "discounts", "values", "next_values", "continues"
     rows = zip(*(np.asarray(getattr(trajectory, c)) for c in columns), strict=True)
@@ -99,18 +103,18 @@ def _shown_trajectory(trajectory: Any) -> str:
             f"t = {t}: reward {reward:.4g}, discount {discount:.4g}, value "
             f"{value:.4g}, next value {next_value:.4g}, continues {continues:g}{stop}"
         )
-    return f"a trajectory of {_many(len(lines), 'step')}\n{_indented(_cut(lines))}"
+    return f"a trajectory of {_count(len(lines), 'step')}\n{_indented(_cut(lines))}"
 
 
 def _shown_model(model: Any) -> str:
-    """Its size; nobody checks its numbers with a pencil."""
+    """The size of a model; nobody checks its numbers with a pencil."""
     (num_tokens, width), context = model.wte.shape, len(model.wpe)
     blocks, _, _, heads, _ = model.h.c_attn.w.shape
-    size = f"{_many(blocks, 'block')} of {_many(heads, 'head')}, width {width}"
+    size = f"{_count(blocks, 'block')} of {_count(heads, 'head')}, width {width}"
     return f"a transformer: {num_tokens} tokens, a context of {context}, {size}"
 
 
-def _many(number: int, thing: str) -> str:
+def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 

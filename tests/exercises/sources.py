@@ -1,6 +1,7 @@
 """Stubs, traps and variants: made from the source of the reference, never stored."""
 
 import ast
+import functools
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +44,16 @@ def edited(exercise: Exercise, edit: Edit) -> Candidate:
             )
         source = source.replace(edit.replace, edit.by)
     return _candidate(exercise, source, edit.says[:30] or "variant")
+
+
+def candidates(exercise: Exercise) -> dict[str, Candidate]:
+    """Everything that the gate judges, by its label; the reference comes first."""
+    edits = {
+        f"{kind} {number}": edited(exercise, edit)
+        for kind in ("traps", "variants")
+        for number, edit in enumerate(getattr(exercise, kind))
+    }
+    return {"reference": reference(exercise), "stub": stub(exercise), **edits}
 
 
 def new_file(exercise: Exercise | Diagnosis) -> str:
@@ -152,6 +163,7 @@ def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:
     return Candidate(source, exercise.name, f"<{exercise.id}: {file}>")
 
 
+@functools.cache
 def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
     source = module_file(exercise).read_text(encoding="utf-8")
     body, place = find_definition(ast.parse(source), exercise.qualname)

