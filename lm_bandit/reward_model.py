@@ -197,8 +197,8 @@ def soft_pairwise_loss(
     chosen: Float[Array, "n"],
     rejected: Float[Array, "n"],
     tied: Bool[Array, "n"],
-    margin: float = 0.0,
-    smoothing: float = 0.0,
+    margin: float | Scalar = 0.0,
+    smoothing: float | Scalar = 0.0,
 ) -> Scalar:
     """Pairwise loss with ties, a margin and smoothed labels.
 

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +19,7 @@ from lm_bandit.ppo import ActorCritic
 from lm_bandit.transformer import hidden_states
 from policy_gradient.config import ImproveConfig
 from policy_gradient.improvement import improve
+from policy_gradient.trajectory import Batch
 
 BETA, PENALTY = 0.3, -2.5
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
@@ -361,11 +361,13 @@ def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
     texts = sft.as_texts(np.array([[1, 2, 5, 3, 0]] * 7))  # all the same
     config = RLHFConfig(pretraining_weight=27.8)
     params = ActorCritic(policy, critic=None)
-    minibatch = SimpleNamespace(weights=jnp.ones((4, 1)))
+    minibatch = Batch(None, None, *[jnp.ones((4, 1))] * 5)
     further = ppo.pretraining_loss(texts, config)
-    got = jax.grad(further)(params, minibatch, jax.random.key(0)).policy
+    got = jax.jit(jax.grad(further))(params, minibatch, jax.random.key(0)).policy
     one = jax.tree.map(lambda x: x[:1], texts)
-    expected = jax.tree.map(lambda x: 27.8 * x, jax.grad(sft.loss)(policy, one))
+    expected = jax.tree.map(
+        lambda x: 27.8 * x, jax.jit(jax.grad(sft.loss))(policy, one)
+    )
     for mine, theirs in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
         assert_allclose(mine, theirs, atol=1e-3)
     assert ppo.pretraining_loss(texts, RLHFConfig()) is None
