@@ -7,21 +7,21 @@ finds.
 import ast
 import difflib
 import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise
+from tests.exercises.manifest import Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
-
-# Lets a judge do a job: (job, findings, time limit in seconds) -> its last message.
-Run = Callable[[Path, Path, float], str]
+from tests.exercises.worker import Worker
 
 
-def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
+def check(
+    exercise: Exercise,
+    candidate: Candidate,
+    name: str = "",
+    worker: Worker | None = None,
+) -> Verdict:
     """Judge a candidate; `name` is the name that its function must have, if any."""
     try:
         tree = ast.parse(candidate.source)
@@ -36,60 +36,38 @@ def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, definition):
         return failed(complaint)
-    return verdict(exercise, candidate, judge(exercise, candidate))
+    return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
 
 
 def judge(
     exercise: Exercise | Diagnosis,
     candidate: Candidate | None,
     seeds: int = 1,
-    run: Run | None = None,
     test: str = "",
     time_limit: float = 0.0,
+    worker: Worker | None = None,
 ) -> list[dict]:
-    """Return the findings of another process, which `run` starts and waits for.
-
-    Without a candidate, all those of the gate are judged. For a diagnosis, `test` is
-    the learner's file; without one, the candidate is trained with.
-    """
+    """Return the findings of a worker, or of a new process; see worker.do."""
+    own = worker or Worker()
     with tempfile.TemporaryDirectory() as scratch:
-        job, findings = Path(scratch) / "job", Path(scratch) / "findings"
-        limit = time_limit or exercise.time_limit
-        question = {"exercise": exercise.id, "seeds": seeds, "time_limit": limit}
-        question |= {"test": test} | (candidate._asdict() if candidate else {})
-        job.write_text(json.dumps(question), encoding="utf-8")
-        complaint = (run or fresh_process)(job, findings, limit)
-        found = []
-        if findings.exists():
-            lines = findings.read_text(encoding="utf-8").splitlines()
-            found = [json.loads(line) for line in lines]
-        finished = any(f["what"] == "done" for f in found)
-        stack = Path(f"{job}.stack")
-        if not finished and stack.exists() and "Timeout" in stack.read_text():
-            found.append(_loop(candidate, stack.read_text()))
-        elif not finished:
-            found.append({"what": "broken", "message": complaint})
+        complaint = own.do(
+            exercise=exercise.id,
+            candidate=candidate,
+            seeds=seeds,
+            test=test,
+            time_limit=time_limit or exercise.time_limit,
+            scratch=scratch,
+        )
+        if worker is None:
+            own.close()
+        findings, stack = Path(scratch) / "findings", Path(scratch) / "stack"
+        lines = findings.read_text(encoding="utf-8") if findings.exists() else ""
+        found = [json.loads(line) for line in lines.splitlines()]
+        if not any(finding["what"] == "done" for finding in found):
+            seen = stack.read_text() if stack.exists() else ""
+            broken = {"what": "broken", "of": "", "message": complaint}
+            found.append(_loop(candidate, seen) if "Timeout" in seen else broken)
         return found
-
-
-def fresh_process(job: Path, findings: Path, limit: float) -> str:
-    """Run the judge in a fresh process; return its last message."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.exercises.judge", str(job), str(findings)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    try:
-        # The judge ends itself in time, unless the machine is overloaded.
-        _, complaints = process.communicate(timeout=limit + 20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return "the machine is too busy. Please try again."
-    return (complaints.strip().splitlines() or ["it stopped without a message"])[-1]
 
 
 def _loop(candidate: Candidate | None, stack: str) -> dict:
@@ -101,7 +79,7 @@ def _loop(candidate: Candidate | None, stack: str) -> dict:
             text = candidate.source.splitlines()[number - 1].strip()
             message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
-    return {"what": "loop", "message": message}
+    return {"what": "loop", "of": "", "message": message}
 
 
 def _definition(

@@ -8,21 +8,23 @@ import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.exercises.batch import worker
-from tests.exercises.check import Run, fresh_process, judge
+from tests.exercises.check import judge
 from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
 from tests.exercises.words import Verdict, failed, wrapped
+from tests.exercises.worker import Worker
 
 # These look at the text of a function, and not at what it does.
 SNOOPS = {"inspect", "dis", "linecache", "ast", "tokenize", "tests"}
 SNOOPED = {"getsource", "__code__", "__wrapped__", "open", "read_text", "read_bytes"}
 
 
-def check(diagnosis: Diagnosis, attempt: Candidate, run: Run | None = None) -> Verdict:
-    """Judge a named fault and a test; `run` lets a judge do its jobs."""
+def check(
+    diagnosis: Diagnosis, attempt: Candidate, worker: Worker | None = None
+) -> Verdict:
+    """Judge a named fault and a test; the worker does the jobs."""
     try:
         tree = ast.parse(attempt.source)
     except SyntaxError as error:
@@ -46,7 +48,7 @@ def check(diagnosis: Diagnosis, attempt: Candidate, run: Run | None = None) -> V
         return Verdict("open", f"{right}\n\n{ask}")
     if complaint := _by_its_text(diagnosis, tree, test):
         return failed(right, complaint)
-    if complaints := complaint_about(diagnosis, attempt, run or worker()):
+    if complaints := complaint_about(diagnosis, attempt, worker or Worker()):
         return failed(right, *complaints)
     text = f"Passed: {diagnosis.title}\n\n{right}\n\n"
     return Verdict("passed", text + "Your test catches it, and no right function.")
@@ -65,27 +67,22 @@ def draw(diagnosis: Diagnosis, path: Path) -> None:
     """Draw the curves of two trainings: with the book's own function, and the fault."""
     from tests.exercises import plots
 
+    pair = reference(diagnosis), edited(diagnosis, diagnosis.trap)
     with ThreadPoolExecutor() as pool:
-        healthy, sick = pool.map(
-            lambda candidate: curves(diagnosis, candidate), _pair(diagnosis)
-        )
+        healthy, sick = pool.map(lambda one: curves(diagnosis, one), pair)
     path.parent.mkdir(exist_ok=True)
     plots.figure(diagnosis.title, healthy, sick).savefig(path, dpi=110)
 
 
 def curves(
-    diagnosis: Diagnosis, candidate: Candidate, run: Run = fresh_process
+    diagnosis: Diagnosis, candidate: Candidate, worker: Worker | None = None
 ) -> dict[str, list[float]]:
     """The curves of a training with this candidate in the function's place."""
-    found = judge(diagnosis, candidate, run=run)
+    found = judge(diagnosis, candidate, worker=worker)
     for finding in found:
         if finding["what"] == "curves":
             return finding["curves"]
     raise ValueError(f"The training failed: {found[-1].get('message')}")
-
-
-def _pair(diagnosis: Diagnosis) -> tuple[Candidate, Candidate]:
-    return reference(diagnosis), edited(diagnosis, diagnosis.trap)
 
 
 def _right(diagnosis: Diagnosis) -> str:

@@ -1,7 +1,5 @@
 """Try a candidate in the place of a function, in a process of its own.
 
-    python -m tests.exercises.judge  <job>  <findings>
-
 First the candidate's answers to the exercise's cases are compared with those of the
 reference, and with those of the traps if they differ. Then the exercise's unit tests
 are run. Each finding is written down at once: should the candidate never return, what
@@ -10,7 +8,6 @@ was found before is not lost. This file only finds; `words.py` explains.
 
 import contextlib
 import copy
-import faulthandler
 import functools
 import importlib
 import io
@@ -23,7 +20,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise, find
+from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.splice import Splice
 
@@ -270,30 +267,7 @@ def named(place: str) -> Callable:
     return getattr(importlib.import_module(module), name)
 
 
-def run(job: str, findings: str) -> None:
-    """Do a job, within its time limit."""
-    asked = json.loads(Path(job).read_text(encoding="utf-8"))
-    exercise = find(asked["exercise"])
-    with Path(job + ".stack").open("w") as stack:
-        # Also where a loop runs inside compiled code and no signal is heard.
-        faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
-        try:
-            if "source" not in asked:
-                from tests.exercises import batch
-
-                batch.judge_all(exercise, range(asked["seeds"]), Path(findings))
-                return
-            candidate = Candidate(asked["source"], asked["name"], asked["file"])
-            judge = Judge(exercise, candidate, Path(findings))
-            if isinstance(exercise, Diagnosis):
-                from tests.exercises import trial
-
-                trial.run(judge, asked["test"], Path(job).parent)
-            else:
-                judge.run(range(asked["seeds"]))
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-
-
-if __name__ == "__main__":
-    run(*sys.argv[1:])
+def our_modules() -> list[str]:
+    """The imported modules of the packages, of their tests, and of the cases."""
+    tests = ("tests.exercises.cases", *(f"tests.{floor}" for floor in FLOORS))
+    return [name for name in sys.modules if name.startswith((*FLOORS, *tests))]

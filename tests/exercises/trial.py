@@ -11,6 +11,7 @@ Python's own generators, so that luck shows. Each finding is one of these:
 """
 
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def _try(judge: Judge, file: Path) -> None:
         return
     judge.splice.watched.calls = 0
     only = f"--override-ini=python_functions={TEST}"
+    sys.modules.pop(file.stem, None)  # the test of another job
     run_pytest(file.parent, _Repeater(judge, file), only, str(file))
 
 

@@ -10,132 +10,109 @@ that speaks against the test, and no other.
 
 from typing import NamedTuple
 
-from tests.exercises.check import Run, judge
+from tests.exercises.check import judge
 from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, reference
-from tests.exercises.trial import TEST
+from tests.exercises.trial import TEST, TIMES
 from tests.exercises.words import own_line
+from tests.exercises.worker import Worker
+
+NO_CALL = (
+    "Your test never calls {place}, which has the fault: so it cannot find anything "
+    "about that function."
+)
+# Reasons by the end on the right function, and then by that on the faulty one.
+ON_RIGHT = {
+    "error": "Your test has an error of its own: on the book's own, right function it "
+    "raises {kind}: {message}",
+    "luck": "Your test is a matter of luck: on the same function it sometimes passes "
+    "and sometimes fails. Use fixed numbers, or a fixed seed.",
+}
+FAILED_ON_RIGHT = {
+    True: "Your test is the wrong way round: it passes on the faulty function and "
+    "fails on the book's own, right one.",
+    False: "Your test fails on the book's own, right function as well as on the faulty "
+    "one: it does not tell them apart.",
+}
+ON_FAULTY = {
+    "passed": "Your test passes on the faulty {place} too, so it does not catch the "
+    "fault. For which inputs does the fault change the result?",
+    "luck": "Your test is a matter of luck: it does not catch the faulty function "
+    "every time. Use inputs for which the fault always shows.",
+    "error": "On the faulty {place} your test breaks instead of judging. Let an "
+    "assertion fail there. It raises {kind}: {message}",
+}
+TOO_STRICT = (
+    "Your test catches the fault, but it is too strict: it also fails on a right "
+    "{place} that {says}. Assert what every right function does, with a tolerance of "
+    "about 1e-5."
+)
 
 
 class Outcome(NamedTuple):
     """What a learner's test does on one function."""
 
-    ends: set[str]  # of its repetitions: "passed", "failed" by an assertion, "error"
-    calls: int  # of the function
-    kind: str  # of the exception, if there was one
-    message: str
-    line: str  # the learner's own line that raised it
-    trouble: list[str]  # what kept the test from running, in words
+    end: str = ""  # "passed", "failed" by an assertion, "error", or "luck": it varies
+    calls: int = 0  # of the function
+    kind: str = ""  # of the exception, if there was one
+    message: str = ""
+    line: str = ""  # the learner's own line that raised it
+    trouble: str = ""  # what kept the test from running, in words
 
 
-def complaint(diagnosis: Diagnosis, attempt: Candidate, run: Run) -> list[str]:
+def complaint(diagnosis: Diagnosis, attempt: Candidate, worker: Worker) -> list[str]:
     """The first reason that speaks against a test, if any, in paragraphs."""
-    right = _outcome(diagnosis, attempt, run, reference(diagnosis))
-    if reason := _of_itself(diagnosis, right):
-        return reason
-    faulty = _outcome(diagnosis, attempt, run, edited(diagnosis, diagnosis.trap))
-    if right.ends == {"failed"}:
-        return [_fails_on_right(faulty), right.line, right.message]
-    if reason := _on_the_faulty(diagnosis, faulty):
-        return reason
-    for variant in diagnosis.variants:
-        other = _outcome(diagnosis, attempt, run, edited(diagnosis, variant))
-        if other.trouble or other.ends != {"passed"}:
-            return [
-                "Your test catches the fault, but it is too strict: it also fails on "
-                f"a right {diagnosis.place} that {variant.says}. Assert what every "
-                "right function does, with a tolerance of about 1e-5.",
-                other.line,
-                other.message,
-            ]
-    return []
 
+    def outcome(candidate: Candidate) -> Outcome:
+        # Nothing in its name tells a candidate from the others.
+        hidden = candidate._replace(file=f"<{diagnosis.place}>")
+        found = judge(diagnosis, hidden, test=attempt.source, worker=worker)
+        return _outcome(diagnosis, attempt, found)
 
-def _of_itself(diagnosis: Diagnosis, right: Outcome) -> list[str]:
-    """What is wrong with a test that is tried on the book's own function."""
+    def reason(text: str, of: Outcome) -> list[str]:
+        words = {"place": diagnosis.place, "kind": of.kind, "message": of.message}
+        return [text.format(**words), of.line]
+
+    right = outcome(reference(diagnosis))
     if right.trouble:
-        return right.trouble
+        return [right.trouble, right.line]
     if not right.calls:
-        return [
-            f"Your test never calls {diagnosis.place}, which has the fault: so it "
-            "cannot find anything about that function."
-        ]
-    if right.ends == {"error"}:
-        return [
-            "Your test has an error of its own: on the book's own, right function it "
-            f"raises {right.kind}: {right.message}",
-            right.line,
-        ]
-    if len(right.ends) > 1:
-        return [
-            "Your test is a matter of luck: on the same function it sometimes passes "
-            "and sometimes fails. Use fixed numbers, or a fixed seed."
-        ]
+        return reason(NO_CALL, Outcome())
+    if right.end in ON_RIGHT:
+        return reason(ON_RIGHT[right.end], right)
+    faulty = outcome(edited(diagnosis, diagnosis.trap))
+    if right.end == "failed":
+        text = FAILED_ON_RIGHT[faulty.end == "passed"]
+        return [text, right.line, right.message]
+    if faulty.trouble or faulty.end in ON_FAULTY:
+        return reason(faulty.trouble or ON_FAULTY[faulty.end], faulty)
+    for variant in diagnosis.variants:
+        other = outcome(edited(diagnosis, variant))
+        if other.end != "passed":
+            text = TOO_STRICT.format(place=diagnosis.place, says=variant.says)
+            return [text, other.line, other.message]
     return []
 
 
-def _fails_on_right(faulty: Outcome) -> str:
-    """What is wrong with a test that fails on the book's own function."""
-    if faulty.ends == {"passed"}:
-        return (
-            "Your test is the wrong way round: it passes on the faulty function and "
-            "fails on the book's own, right one."
-        )
-    return (
-        "Your test fails on the book's own, right function as well as on the faulty "
-        "one: it does not tell them apart."
-    )
-
-
-def _on_the_faulty(diagnosis: Diagnosis, faulty: Outcome) -> list[str]:
-    """What is wrong with how a test ends on the faulty function."""
-    if faulty.trouble:
-        return faulty.trouble
-    if faulty.ends == {"passed"}:
-        return [
-            f"Your test passes on the faulty {diagnosis.place} too, so it does not "
-            "catch the fault. For which inputs does the fault change the result?"
-        ]
-    if len(faulty.ends) > 1:
-        return [
-            "Your test is a matter of luck: it does not catch the faulty function "
-            "every time. Use inputs for which the fault always shows."
-        ]
-    if faulty.ends == {"error"}:
-        return [
-            f"On the faulty {diagnosis.place} your test breaks instead of judging: it "
-            f"raises {faulty.kind}: {faulty.message}",
-            faulty.line,
-            "Let an assertion fail there.",
-        ]
-    return []
-
-
-def _outcome(
-    diagnosis: Diagnosis, attempt: Candidate, run: Run, candidate: Candidate
-) -> Outcome:
-    """Try the test on a candidate; nothing in its name tells it from the others."""
-    hidden = candidate._replace(file=f"<{diagnosis.place}>")
-    found = judge(diagnosis, hidden, run=run, test=attempt.source)
-    ran = [f for f in found if f["what"] == "ran"]
-    raised = [f for f in found if f["what"] == "raised"]
+def _outcome(diagnosis: Diagnosis, attempt: Candidate, found: list[dict]) -> Outcome:
+    """Put the findings of one trial together."""
+    by_kind = {finding["what"]: finding for finding in found}
+    if "loop" in by_kind:
+        limit = f"{diagnosis.time_limit:.0f} s when it runs {TIMES} times"
+        text = f"Your test does not end within {limit}. A few numbers are enough."
+        return Outcome(trouble=text)
+    if "broken" in by_kind:
+        return Outcome(trouble=f"The check failed: {by_kind['broken']['message']}")
+    ran = [finding for finding in found if finding["what"] == "ran"]
+    raised = [finding for finding in found if finding["what"] == "raised"]
     worst = next((f for f in [*raised, *ran] if f.get("kind")), {})
+    kind = worst.get("kind", "")
     message = "\n".join(worst.get("message", "").strip().splitlines()[:12])
     lines = worst.get("lines", [])
     line = "".join(own_line(attempt, n["number"], n["text"]) for n in lines)
-    kind = worst.get("kind", "")
-    trouble = []
-    broken = {f["what"]: f for f in found if f["what"] in ("broken", "loop")}
-    if "loop" in broken:
-        trouble = [
-            f"Your test does not end within {diagnosis.time_limit:.0f} s when it runs "
-            "five times. A few numbers are enough."
-        ]
-    elif broken:
-        trouble = [f"The check itself failed: {broken['broken']['message']}"]
-    elif raised:
-        trouble = [f"Your file has an error: it raises {kind}: {message}", line]
-    elif not ran:
-        trouble = [f"pytest finds no {TEST} in {attempt.file}."]
-    calls = sum(f["times"] for f in found if f["what"] == "called")
-    return Outcome({f["outcome"] for f in ran}, calls, kind, message, line, trouble)
+    trouble = "" if ran else f"pytest finds no {TEST} in {attempt.file}."
+    if raised:
+        trouble = f"Your file cannot be run: it raises {kind}: {message}"
+    ends = {finding["outcome"] for finding in ran} or {""}
+    end = ends.pop() if len(ends) == 1 else "luck"
+    return Outcome(end, by_kind["called"]["times"], kind, message, line, trouble)
