@@ -1,21 +1,8 @@
-<<<<<<< HEAD
-"""Exercises: write a function of this book yourself, and check it.
-=======
 """Exercises in a notebook: write a function of this book, and check it.
->>>>>>> h-book
 
     from mdp.exercises import check
     check(my_function, "discounted-returns")
 
-<<<<<<< HEAD
-In a notebook this does the same as `python -m tests` on the command line: your function
-replaces the book's own in a fresh process, and the book's unit tests run on it. This
-file only sends your function there. It needs the checkout, in which the tests lie
-beside the packages; an installed package has no tests.
-
-Everything that the function uses is sent with it: imports, other functions of the
-notebook, numbers and words. The other process knows nothing else.
-=======
 As with `python -m tests` on the command line, your function takes the place of the
 book's own in another process, and the book's unit tests run on it. This file only
 sends it there. It needs the checkout, where the tests stand beside the packages; an
@@ -23,7 +10,6 @@ installed package has no tests.
 
 The function is sent with what it uses: imports, other functions of the notebook,
 numbers and strings.
->>>>>>> h-book
 """
 
 import ast
@@ -38,35 +24,11 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
 
-<<<<<<< HEAD
-# Values that `repr` writes as source code.
-=======
 # Values of these types are sent as text.
->>>>>>> h-book
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Answer:
-<<<<<<< HEAD
-    """The answer to an exercise; it is true if the exercise is passed."""
-
-    def __init__(self, state: str, text: str, picture: str = "") -> None:
-        """Store the state, the text, and the file of a picture if there is one."""
-        self.state = state  # "passed", "failed" or "open"
-        self.text = text
-        self.picture = picture  # the file of a picture that the text describes
-
-    def __bool__(self) -> bool:
-        """Return True if the exercise is passed."""
-        return self.state == "passed"
-
-    def __repr__(self) -> str:
-        """Return the state alone, because `check` prints the text."""
-        return self.state
-
-    def _ipython_display_(self) -> None:
-        """Show the picture if there is one, because `check` prints the text."""
-=======
     """The answer to a check; it is true if the exercise is passed."""
 
     def __init__(self, state: str, text: str, picture: str = "") -> None:
@@ -84,7 +46,6 @@ class Answer:
 
     def _ipython_display_(self) -> None:
         """Show the picture, if any; the text has been printed already."""
->>>>>>> h-book
         if self.picture:
             from IPython.display import Image, display
 
@@ -92,18 +53,6 @@ class Answer:
 
 
 def check(function: Any, exercise: str, fault: str = "") -> Answer:
-<<<<<<< HEAD
-    """Check whether a function solves an exercise; print the answer and return it.
-
-    The answer is true if the exercise is passed. Mistakes are described in its text,
-    and not raised. A function that is still empty leaves the exercise open.
-
-    Args:
-        function: your solution. For a diagnosis such as "what-is-wrong-1" it is the
-            test that finds the fault in a run.
-        exercise: id of the exercise.
-        fault: name of the fault that you suspect; without it, its curves are shown.
-=======
     """Check whether a function solves an exercise, and print what is wrong with it.
 
     In an exercise with a sick run, such as "what-is-wrong-1", the function is the test
@@ -111,7 +60,6 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
 
     The result is true if the exercise is passed. A wrong function raises no exception,
     and an empty one leaves the exercise open.
->>>>>>> h-book
     """
     try:
         answer = _ask(function, exercise, fault)
@@ -122,22 +70,14 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
 
 
 def _ask(function: Any, exercise: str, fault: str) -> Answer:
-<<<<<<< HEAD
-    """Send the source of the function to a process of its own, which judges it."""
-=======
     """Send the source of the function to the judge in another process."""
->>>>>>> h-book
     if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
             "The exercises are in the checkout, not in the installed package: clone "
             "the repository and run `pip install -e '.[test]'` there. (There are none "
             f"in {CHECKOUT}.)"
         )
-<<<<<<< HEAD
-    function = inspect.unwrap(function)  # without decorators such as `@jax.jit`
-=======
     function = inspect.unwrap(function)  # without `@jax.jit` and the like
->>>>>>> h-book
     if not isinstance(function, FunctionType):
         raise ValueError(
             f"check takes your function itself, as in check(my_function, "
@@ -161,15 +101,8 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
 
 
 def source_of(function: FunctionType) -> str:
-<<<<<<< HEAD
-    """Return the source of a function, with the imports and values that it uses."""
-    imports: list[str] = []
-    values: list[str] = []
-    functions: list[str] = []
-=======
     """The text of a file with the function, and before it, everything that it uses."""
     imports, values, functions = [], [], []
->>>>>>> h-book
     _collect(function, imports, values, functions, seen=set())
     return "\n".join([*imports, *values, *functions]) + "\n"
 
@@ -181,15 +114,11 @@ def _collect(
     functions: list[str],
     seen: set[FunctionType],
 ) -> None:
-<<<<<<< HEAD
-    """Collect the names that a function uses, and what these use; itself comes last."""
-=======
     """Collect what the function uses from its notebook, and then the function."""
->>>>>>> h-book
     seen.add(function)
     source = _source(function)
     names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
-    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+    known = function.__globals__ | inspect.getclosurevars(function).nonlocals
     for name in sorted(names & known.keys()):
         value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
@@ -202,35 +131,21 @@ def _collect(
             module = value.__module__
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
-<<<<<<< HEAD
-            # A number of numpy is written as one of Python.
-            item = getattr(value, "item", None)
-            values.append(f"{name} = {item() if item else value!r}")
-=======
             # numpy's numbers are written as Python's own.
             number = value.item() if hasattr(value, "item") else value
             values.append(f"{name} = {number!r}")
->>>>>>> h-book
     functions.append(source)
 
 
 def _is_importable(value: Any) -> bool:
-<<<<<<< HEAD
-    """Return True for a function or class that can be imported by its name."""
-=======
     """Whether a value is a function or class that its module has under its name."""
->>>>>>> h-book
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     name = getattr(value, "__name__", "")
     return module is not None and getattr(module, name, None) is value
 
 
 def _source(function: FunctionType) -> str:
-<<<<<<< HEAD
-    """Return the source text of a function."""
-=======
     """The source of the function."""
->>>>>>> h-book
     try:
         source = textwrap.dedent(inspect.getsource(function))
         ast.parse(source)
