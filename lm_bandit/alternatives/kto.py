@@ -63,7 +63,6 @@ def loss(
 
     Source: Ethayarajh et al. (2024), section 4.1, eqs. 7-8.
     """
-
     prompts, completions = jnp.asarray(batch.prompts), jnp.asarray(batch.completions)
 
     def log_ratios(completions: Int[Array, "n C"]) -> Float[Array, "n"]:
