@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
 from rich.console import Console
@@ -178,7 +178,8 @@ def rlhf(
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
         description = report.checkpoint_description(world, name, config.seed)
-        save_checkpoint(path, broken.last_good, description, overwrite=True)
+        last_good = cast(Transformer, broken.last_good)
+        save_checkpoint(path, last_good, description, overwrite=True)
         raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
     found |= {"feedback": feedback, "seconds": progress.seconds}
     report.write_run(folder, found, learned.models, world)

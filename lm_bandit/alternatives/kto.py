@@ -64,13 +64,16 @@ def loss(
     Source: Ethayarajh et al. (2024), section 4.1, eqs. 7-8.
     """
 
-    def log_ratios(completions: Int[Array, "n C"]) -> Float[Array, "n"]:
-        log_probs = completion_log_prob(policy, batch.prompts, completions)
-        return log_probs - completion_log_prob(reference, batch.prompts, completions)
+    prompts, completions = jnp.asarray(batch.prompts), jnp.asarray(batch.completions)
 
-    mismatched = log_ratios(jnp.roll(batch.completions, -1, axis=0))
+    def log_ratios(completions: Int[Array, "n C"]) -> Float[Array, "n"]:
+        log_probs = completion_log_prob(policy, prompts, completions)
+        return log_probs - completion_log_prob(reference, prompts, completions)
+
+    mismatched = log_ratios(jnp.roll(completions, -1, axis=0))
     kl = jax.lax.stop_gradient(jnp.maximum(mismatched.mean(), 0.0))
-    value = kto_loss(log_ratios(batch.completions), batch.okay, kl, kl_weight)
+    okay = jnp.asarray(batch.okay)
+    value = kto_loss(log_ratios(completions), okay, kl, kl_weight)
     return value, value
 
 

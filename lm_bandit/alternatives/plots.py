@@ -1,7 +1,7 @@
 """Pictures of a comparison. Results in, `Axes` out; nothing is shown or saved here."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -92,13 +92,14 @@ def draw_regrets(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
 
 def _label_ends(axes: Axes, ends: dict[str, tuple[float, float]], looks: Looks) -> None:
     """Write each line's name to the right of its end, moved apart where they crowd."""
-    axes.figure.draw_without_rendering()
+    figure = cast(Figure, axes.figure)
+    figure.draw_without_rendering()
     to_pixels = axes.transData.transform
     heights = {name: to_pixels(end)[1] for name, end in ends.items()}
-    gap, last = axes.figure.dpi * 0.17, -np.inf
+    gap, last = figure.dpi * 0.17, -np.inf
     for name, height in sorted(heights.items(), key=lambda item: item[1]):
         last = max(height, last + gap)
-        moved = (last - height) * 72 / axes.figure.dpi
+        moved = (last - height) * 72 / figure.dpi
         axes.annotate(
             name,
             ends[name],
