@@ -21,21 +21,27 @@ The book: read in this order, each file needs only those before it.
     rewards.py       the reward of a completion, and its advantage over a baseline
     diagnostics.py   invariants of a sound run, and symptoms with their causes
     ppo.py           PPO against the reward model
-    pipeline.py      the three steps of RLHF in one run, and the exact result
-    checkpoints.py   a model as a file, with GPT-2's own names
-    ask.py           completions of a saved model
-    report.py        the report of a run
-    plots.py         its pictures
-    __main__.py      the command line
 
-The rooms: each has its own table of contents, and may use the whole book.
+Two rooms, which the pipeline uses; each room has its own table of contents.
 
     oracle/          every completion enumerated: J, KL, the optimum and the gradient
     feedback/        six kinds of human feedback, and the people who give it
+
+All steps together, and what a run leaves behind.
+
+    pipeline.py      the three steps of RLHF in one run, and the exact result
+    checkpoints.py   a model as a file, with GPT-2's own names
+    ask.py           completions of a saved model
+    plots.py         the pictures of a run
+    report.py        the report of a run
+
+The other rooms, which may use all of the above.
+
     alternatives/    GRPO, expert iteration, DPO and KTO beside PPO
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
     real_text/       the same on film reviews that people rated, or on your own texts
+    __main__.py      the command line
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
 

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
 from rich.console import Console
@@ -42,8 +42,10 @@ from mdp.interface.progress import BarProgress
 class MainCommand(pipeline.RunConfig):
     """RLHF on real human ratings, compared with its exact optimum."""
 
-    world: Literal["pocket", "wide"] = "pocket"  # wide: estimates, no exact optimum
-    out: Path | None = None  # folder for the report and figure [runs/WORLD-SEED]
+    # The small world, or a large one with estimates in place of the exact optimum.
+    world: Literal["pocket", "wide"] = "pocket"
+    # Folder for the report, the figure and the models [runs/WORLD-SEED].
+    out: Path | None = None
 
     def run(self) -> None:
         """Run all steps and show the results."""
@@ -55,12 +57,18 @@ class MainCommand(pipeline.RunConfig):
 class AskCommand:
     """Sample a checkpoint's answers to a prompt, with their scores."""
 
-    checkpoint: Positional[Path]  # a run's folder, or one of its .safetensors
-    prompt: Positional[str]  # in the world's words: "praise: the film was"
-    count: int = 8  # completions to sample
-    temperature: float = 1.0  # of sampling and scoring
-    seed: int = 0  # of the samples
-    ratings: Path = WORD_RATINGS  # those of the run
+    # Folder of a run, or one of its .safetensors files.
+    checkpoint: Positional[Path]
+    # Prompt in the world's words, such as "praise: the film was".
+    prompt: Positional[str]
+    # Number of completions to sample.
+    count: int = 8
+    # Temperature of sampling and of the log-probabilities.
+    temperature: float = 1.0
+    # Seed of the samples.
+    seed: int = 0
+    # CSV file of the ratings with which the run was made.
+    ratings: Path = WORD_RATINGS
 
     def __post_init__(self) -> None:
         require_positive(self, "count", "temperature")
@@ -83,8 +91,10 @@ class AskCommand:
 class CompareCommand(comparison.CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
-    out: Path | None = None  # a new folder for runs.csv, comparison.json and .png
-    overwrite: bool = False  # write even if that folder is there already
+    # New folder for runs.csv, comparison.json and comparison.png.
+    out: Path | None = None
+    # Write even if that folder exists.
+    overwrite: bool = False
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""
@@ -113,8 +123,10 @@ class LabelCommand(pipeline.RunConfig):
     file's name.
     """
 
-    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")  # JSON Lines
-    train: bool = True  # at the end, RLHF on your taste: about a minute
+    # File of your answers, as JSON Lines.
+    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")
+    # Run RLHF on your taste at the end, which takes about a minute.
+    train: bool = True
 
     def run(self) -> None:
         """Ask questions, show a summary, and learn from the answers."""
@@ -166,7 +178,8 @@ def rlhf(
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
         description = report.checkpoint_description(world, name, config.seed)
-        save_checkpoint(path, broken.last_good, description, overwrite=True)
+        last_good = cast(Transformer, broken.last_good)
+        save_checkpoint(path, last_good, description, overwrite=True)
         raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
     found |= {"feedback": feedback, "seconds": progress.seconds}
     report.write_run(folder, found, learned.models, world)

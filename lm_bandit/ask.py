@@ -33,7 +33,7 @@ class Answer(NamedTuple):
     """One completion of a prompt, and its scores."""
 
     text: str
-    count: int  # of the samples that are this completion
+    times: int  # how often it was sampled
     log_prob: float  # log pi(y|x), of all its tokens
     gold: float | None  # by the raters; None if cut off, or without raters
     learned: float | None  # by the reward model; None if cut off, or without a model
@@ -68,7 +68,8 @@ def sampled_answers(
     prompts = jnp.broadcast_to(jnp.asarray(prompt), (len(texts), len(prompt)))
     log_probs = completion_log_prob(policy, prompts, jnp.asarray(texts), temperature)
     ended = (texts == END).any(-1)
-    gold = learned = [None] * len(texts)
+    gold: list[float | None] = [None] * len(texts)
+    learned = list(gold)
     if prompt.tolist() in world.prompts.tolist():
         which = world.prompts.tolist().index(prompt.tolist())
         gold = bandit.gold_scores(world, texts)[which].tolist()
@@ -77,14 +78,14 @@ def sampled_answers(
     answers = [
         Answer(
             text=world.decode(texts[i]),
-            count=int(counts[i]),
+            times=int(counts[i]),
             log_prob=float(log_probs[i]),
             gold=gold[i] if ended[i] else None,
             learned=learned[i] if ended[i] else None,
         )
         for i in range(len(texts))
     ]
-    return sorted(answers, key=lambda answer: (-answer.count, -answer.log_prob))
+    return sorted(answers, key=lambda answer: (-answer.times, -answer.log_prob))
 
 
 def checkpoint_files(path: Path) -> tuple[Path, Path | None]:
@@ -104,7 +105,7 @@ def load_for_world(path: Path, ratings: Path, kind: type[Model]) -> tuple[Model,
         got = type(model).__name__
         raise ValueError(f"{path}: expected a {kind.__name__}, got a {got}")
     try:
-        world = named_world(description.get("world"), ratings)
+        world = named_world(str(description.get("world")), ratings)
         _require_words(description, world)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
@@ -154,7 +155,7 @@ def answers_table(prompt: str, answers: list[Answer], scored: bool) -> Table:
     heads = ["times", "log-probability", "gold rating"]
     for head in heads + ["learned score"] * scored:
         table.add_column(head, justify="right")
-    for text, count, log_prob, *scores in answers:
+    for text, times, log_prob, *scores in answers:
         numbers = ("" if x is None else f"{x:.2f}" for x in scores[: 1 + scored])
-        table.add_row(text, f"{count}", f"{log_prob:.2f}", *numbers)
+        table.add_row(text, f"{times}", f"{log_prob:.2f}", *numbers)
     return table

@@ -147,7 +147,7 @@ def _shapes(sizes: Mapping[str, Any], scores: bool) -> dict[str, tuple[int, ...]
     """Return the name and shape of every tensor in a file."""
     V, C, D, L, _ = (sizes[name] for name in SIZES)
     weights = ((D,), (D, 3 * D), (D, D), (D,), (D, 4 * D), (4 * D, D))
-    shapes = {"wte.weight": (V, D), "wpe.weight": (C, D)}
+    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (V, D), "wpe.weight": (C, D)}
     for layer in range(L):
         for part, shape in zip(PARTS, weights, strict=True):
             shapes[f"h.{layer}.{part}.weight"] = shape
@@ -185,10 +185,11 @@ def _stacked(
     config = TransformerConfig(num_layers=L, num_heads=H, d_model=D)
     like = jax.eval_shape(lambda key: init(key, V, C, config), jax.random.key(0))
     shapes, structure = jax.tree.flatten(like)
-    return structure.unflatten(
+    arrays = [
         jnp.asarray(leaf.reshape(x.shape))
         for leaf, x in zip(leaves, shapes, strict=True)
-    )
+    ]
+    return jax.tree.unflatten(structure, arrays)
 
 
 def _in_order(data: bytes) -> bytes:

@@ -57,11 +57,16 @@ SAMPLES = 2048  # completions of each prompt, for estimates
 class RunConfig:
     """One run of RLHF on the pocket world."""
 
-    seed: int = 0  # of everything random: the same seed gives the same report
-    ratings: Path = text.WORD_RATINGS  # CSV: a word and ten ratings from -4 to 4 a line
-    num_babble: int = 16384  # texts to pretrain on
-    num_demonstrations: int = 4096  # completions written by people, for SFT
-    num_comparisons: int = 16384  # pairs judged by annotators; a tenth is held out
+    # Seed of all random numbers: the same seed gives the same report.
+    seed: int = 0
+    # CSV file with a word and ten ratings from -4 to 4 in each line.
+    ratings: Path = text.WORD_RATINGS
+    # Number of texts for pretraining.
+    num_babble: int = 16384
+    # Number of completions written by people, for SFT.
+    num_demonstrations: int = 4096
+    # Number of pairs that annotators compare; a tenth of them is held out.
+    num_comparisons: int = 16384
     model: TransformerConfig = field(default_factory=TransformerConfig)
     pretraining: LanguageConfig = field(default_factory=LanguageConfig)
     sft: LanguageConfig = field(

@@ -1,6 +1,7 @@
 """Pictures of a run. Values in, `Axes` out; nothing is shown or saved here."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -109,13 +110,13 @@ def estimated_run_figure(
     """
     figure, panels = _two_panels()
     figure.suptitle("Estimates from samples, ± 2 standard errors: no frontier is known")
-    look = {"color": BLUE, "ms": 5, "lw": 1.2, "capsize": 2}
+    look: dict[str, Any] = {"color": BLUE, "ms": 5, "lw": 1.2, "capsize": 2}
     kl = means[:, 0]
     for i, name in enumerate((LEARNED_LABEL, GOLD_LABEL), start=1):
         axes, reward = panels[i - 1], means[:, i]
         label = "PPO, estimated at each dot"
-        bars = {"xerr": 2 * errors[:, 0], "yerr": 2 * errors[:, i]}
-        axes.errorbar(kl, reward, fmt="o-", label=label, **bars, **look)
+        x_error, y_error = 2 * errors[:, 0], 2 * errors[:, i]
+        axes.errorbar(kl, reward, y_error, x_error, "o-", label=label, **look)
         axes.plot(kl[0], reward[0], "o", color=ORANGE, ms=9, label=REFERENCE_LABEL)
         _number_dots(axes, updates, kl, reward)
         axes.set(xlabel=KL_LABEL, ylabel=name)

@@ -17,7 +17,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from lm_bandit import bandit, plots
@@ -129,7 +128,7 @@ def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]
     return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
 
 
-def run_picture(report: dict[str, Any]) -> Figure:
+def run_picture(report: dict[str, Any]) -> plots.Figure:
     """Draw the picture of a run from the numbers of its report."""
     if "estimates" in report:
         rows = report["estimates"]["path"]

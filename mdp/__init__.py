@@ -25,11 +25,13 @@ Read in this order; each file uses only files above it:
     plots.py       values, policies, learning curves and animations as pictures
     gym.py         conversion to and from Gymnasium's environments
     exercises.py   check(my_function, "discounted-returns"): write the book yourself
-    __main__.py    the command line: `python -m mdp` lists, solves and learns the worlds
 
-Two rooms stand beside the book: `fast/` holds the compiled solvers and learners
-(`solve_small`, `stack`, `solve_large`, `learn_many`), and `interface/` holds files,
-configs, progress bars and command lines for all three packages.
+Two rooms stand beside the book:
+
+    fast/          compiled solvers and learners: `solve_small`, `stack`, `solve_large`
+                   and `learn_many`
+    interface/     files, configs, progress bars and command lines for all packages
+    __main__.py    the command line: `python -m mdp` lists, solves and learns the worlds
 
 Words in the code, symbols in the docstrings:
 

@@ -203,7 +203,7 @@ def _rows(world: World, solution: mdp.Solution) -> list[tuple[str, str, str]]:
     values = solution.values
     names = world.states or [str(s) for s in range(len(values))]
     best = [" ".join(compress(world.actions, row)) for row in solution.policy > 0]
-    acted = np.flatnonzero(np.isfinite(values))
+    acted = np.flatnonzero(np.isfinite(values)).tolist()
     return [(names[s], f"{values[s]:.6g}", best[s]) for s in acted]
 
 

@@ -40,7 +40,7 @@ class PredictionConfig:
     num_steps: int = 4  # n-step TD: n, the number of rewards before bootstrapping
     trace_decay: float = 0.8  # TD(lambda): lambda
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raise ValueError at the first number that is out of range."""
         require_range(self, 1, np.inf, "num_episodes", "max_steps", "num_steps")
         require_range(self, 0, 1, "step_size", "trace_decay")
@@ -73,7 +73,7 @@ class ControlConfig:
         nth = np.arange(1, num_snapshots + 1)
         return -(-nth * self.num_episodes // num_snapshots)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raise ValueError at the first number that is out of range."""
         require_range(self, 1, np.inf, "num_episodes", "max_steps", "num_snapshots")
         require_range(self, 0, 1, "step_size", "exploration")

@@ -12,7 +12,7 @@ of stochastic shortest path problems", for proper policies.
 Shapes: S states, A actions, B outcomes per pair, *n any number of policies.
 """
 
-from itertools import count
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -78,8 +78,9 @@ def bellman_system(
     weights = policies[..., None] * mdp.probs * mdp.discounts
     system = np.tile(np.eye(mdp.num_states), (*policies.shape[:-2], 1, 1))
     state = np.arange(mdp.num_states)[:, None, None]
-    # Not `system[...] -= weights`: of outcomes with equal s' that keeps only one.
-    np.subtract.at(system, (..., state, mdp.next_states), weights)
+    # Not `system[index] -= weights`: of outcomes with equal s' that keeps only one.
+    index: Any = (..., state, mdp.next_states)
+    np.subtract.at(system, index, weights)
     return system
 
 
@@ -131,8 +132,9 @@ def _steps_from(
     targets: Int[np.ndarray, "edges"],
 ) -> Int[np.ndarray, "nodes"]:
     """Return the fewest edges from the found nodes to each node, or NEVER."""
-    steps = np.where(found, 0, NEVER)
-    for step in count(1):
+    steps, step = np.where(found, 0, NEVER), 0
+    while True:
+        step += 1
         leads = steps[sources] < step
         new = targets[leads]
         new = new[steps[new] == NEVER]

@@ -1,15 +1,15 @@
-"""Exercises: write a function of this book yourself, and ask whether it is right.
+"""Exercises in a notebook: write a function of this book, and check it.
 
     from mdp.exercises import check
     check(my_function, "discounted-returns")
 
-Here, in a notebook, as on the command line with `python -m tests`: the function takes
-the place of the book's own, in a fresh process, and the book's unit tests are run on
-it. This file only carries the question there. It needs the checkout, in which the tests
-lie beside the packages; an installed package alone has none.
+As with `python -m tests` on the command line, your function takes the place of the
+book's own in another process, and the book's unit tests run on it. This file only
+sends it there. It needs the checkout, where the tests stand beside the packages; an
+installed package has no tests.
 
-What the function uses goes with it: imports, other functions of the notebook, numbers
-and words. Nothing else is known where it is judged.
+The function is sent with what it uses: imports, other functions of the notebook,
+numbers and strings.
 """
 
 import ast
@@ -24,28 +24,28 @@ from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
 
-# What can be written down as it stands.
+# Values of these types are sent as text.
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Answer:
-    """Whether the exercise is passed: true or false, where a truth is asked for."""
+    """The answer to a check; it is true if the exercise is passed."""
 
-    def __init__(self, state: str, text: str, picture: str = ""):
+    def __init__(self, state: str, text: str, picture: str = "") -> None:
         self.state = state  # "passed", "failed" or "open"
         self.text = text
-        self.picture = picture  # a file, of what the text speaks of
+        self.picture = picture  # the file of a picture, if there is one
 
     def __bool__(self) -> bool:
-        """True if passed."""
+        """Whether the exercise is passed."""
         return self.state == "passed"
 
     def __repr__(self) -> str:
-        """One word: the text has been printed already."""
+        """One word, because the text has been printed already."""
         return self.state
 
     def _ipython_display_(self) -> None:
-        """The picture, if any: the text has been printed already."""
+        """Show the picture, if any; the text has been printed already."""
         if self.picture:
             from IPython.display import Image, display
 
@@ -53,13 +53,13 @@ class Answer:
 
 
 def check(function: Any, exercise: str, fault: str = "") -> Answer:
-    """Say whether the function solves the exercise; if not, what it does instead.
+    """Check whether a function solves an exercise, and print what is wrong with it.
 
-    Of a sick run, "what-is-wrong-1" say, the function is the test that catches its
-    `fault`; until then its curves are shown.
+    In an exercise with a sick run, such as "what-is-wrong-1", the function is the test
+    that catches the `fault`; the curves are shown until it does.
 
-    The answer is printed. It is true if the exercise is passed, and never an exception:
-    a function that is still empty is an exercise still open.
+    The result is true if the exercise is passed. A wrong function raises no exception,
+    and an empty one leaves the exercise open.
     """
     try:
         answer = _ask(function, exercise, fault)
@@ -70,14 +70,14 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
 
 
 def _ask(function: Any, exercise: str, fault: str) -> Answer:
-    """Hand the source of the function to the judge, in a process of its own."""
+    """Send the source of the function to the judge in another process."""
     if not (CHECKOUT / "tests" / "exercises").exists():
         raise ValueError(
-            "The exercises lie in the checkout, beside the packages: clone the "
-            f"repository and `pip install -e '.[test]'` there. (Found none in "
-            f"{CHECKOUT}.)"
+            "The exercises are in the checkout, not in the installed package: clone "
+            "the repository and run `pip install -e '.[test]'` there. (There are none "
+            f"in {CHECKOUT}.)"
         )
-    function = inspect.unwrap(function)  # of `@jax.jit` and the like
+    function = inspect.unwrap(function)  # without `@jax.jit` and the like
     if not isinstance(function, FunctionType):
         raise ValueError(
             f"check takes your function itself, as in check(my_function, "
@@ -101,18 +101,26 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
 
 
 def source_of(function: FunctionType) -> str:
-    """The function and what it uses, as a file: imports, values, functions, itself."""
-    imports, values, functions = [], [], []
+    """The text of a file with the function, and before it, everything that it uses."""
+    imports: list[str] = []
+    values: list[str] = []
+    functions: list[str] = []
     _collect(function, imports, values, functions, seen=set())
     return "\n".join([*imports, *values, *functions]) + "\n"
 
 
-def _collect(function, imports, values, functions, seen) -> None:
-    """What the function uses of its notebook, and what that uses; it comes last."""
+def _collect(
+    function: FunctionType,
+    imports: list[str],
+    values: list[str],
+    functions: list[str],
+    seen: set[FunctionType],
+) -> None:
+    """Collect what the function uses from its notebook, and then the function."""
     seen.add(function)
     source = _source(function)
     names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
-    known = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
         value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
@@ -125,27 +133,27 @@ def _collect(function, imports, values, functions, seen) -> None:
             module = value.__module__
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
-            # A number of numpy's is written as Python's own.
-            number = value.item() if hasattr(value, "item") else value
-            values.append(f"{name} = {number!r}")
+            # numpy's numbers are written as Python's own.
+            item = getattr(value, "item", None)
+            values.append(f"{name} = {item() if item else value!r}")
     functions.append(source)
 
 
 def _is_importable(value: Any) -> bool:
-    """Is it a function or class that its module knows by its name?"""
+    """Whether a value is a function or class that its module has under its name."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     name = getattr(value, "__name__", "")
     return module is not None and getattr(module, name, None) is value
 
 
 def _source(function: FunctionType) -> str:
-    """The lines of the function."""
+    """The source of the function."""
     try:
         source = textwrap.dedent(inspect.getsource(function))
         ast.parse(source)
     except (OSError, TypeError, SyntaxError):
         raise ValueError(
-            f"The source of {function.__name__} cannot be read: define it with `def`, "
+            f"The source of {function.__name__} cannot be read: define it with `def` "
             "in a cell or a file, and run that."
         ) from None
     return source

@@ -103,7 +103,7 @@ class TabularEnv(gymnasium.Env):
 
         P[s][a] = [(probability, next_state, reward, terminated), ...]
         """
-        table = {s: {} for s in range(self.mdp.num_states)}
+        table: dict[int, dict] = {s: {} for s in range(self.mdp.num_states)}
         for s, a in np.argwhere(self.mdp.available):
             row = zip(*(field[s, a].tolist() for field in self.mdp[:4]), strict=True)
             table[int(s)][int(a)] = [

@@ -50,7 +50,7 @@ def value_iteration(
     """
     stop_at = largest_change(mdp, epsilon)
     values = np.zeros(mdp.num_states)
-    residuals = []
+    residuals: list[float] = []
     converged = False
     while not converged and len(residuals) < max_sweeps:
         new_values = optimality_backup(mdp, values)
@@ -78,7 +78,7 @@ def value_iteration_in_place(
     """
     stop_at = largest_change(mdp, epsilon)
     values = np.zeros(mdp.num_states)
-    residuals = []
+    residuals: list[float] = []
     converged = False
     while not converged and len(residuals) < max_sweeps:
         largest = 0.0
@@ -117,7 +117,7 @@ def policy_iteration(
     gamma = largest_discount(mdp)
     stop_at = epsilon * (1 - gamma) / 2 if gamma < 1 else epsilon
     actions, values = _policy_that_ends(mdp)
-    residuals = []
+    residuals: list[float] = []
     converged = False
     while not converged and len(residuals) < max_iterations:
         q = np.where(mdp.available, action_values(mdp, values), -np.inf)
@@ -158,7 +158,7 @@ def modified_policy_iteration(
     values = np.zeros(mdp.num_states)
     if largest_discount(mdp) == 1:
         _, values = _policy_that_ends(mdp)
-    residuals = []
+    residuals: list[float] = []
     converged = False
     while not converged and len(residuals) < max_sweeps:
         q = np.where(mdp.available, action_values(mdp, values), -np.inf)
@@ -234,8 +234,9 @@ def _evaluate_actions(
 def _restrict(mdp: MDP, actions: Int[np.ndarray, "S"]) -> MDP:
     """Return the MDP with one action left in every state; its v* is their v_pi."""
     one = (np.arange(mdp.num_states), actions)
-    table = (field[one][:, None] for field in mdp[:4])
-    return MDP(*table, np.ones((mdp.num_states, 1), bool), mdp.start)
+    probs, next_states, rewards, discounts = (x[one][:, None] for x in mdp[:4])
+    available = np.ones((mdp.num_states, 1), bool)
+    return MDP(probs, next_states, rewards, discounts, available, mdp.start)
 
 
 def _taken(

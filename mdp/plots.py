@@ -74,8 +74,8 @@ def draw_policy(
     ax = _grid(drawing, ax)
     arrows = []
     for cell, state in cells(drawing).items():
-        taken = np.flatnonzero(policy[state])
-        if not taken.size:
+        taken = np.flatnonzero(policy[state]).tolist()
+        if not taken:
             _leave_out(ax, drawing, cell)
             continue
         _letter(ax, drawing, cell, INK)
@@ -91,14 +91,19 @@ def draw_policy(
                 x, y = cell[1] + tail * right, cell[0] + tail * down
                 arrows.append((x, y, (length - tail) * right, (length - tail) * down))
     if arrows:
-        shape = {
-            "width": 0.05,
-            "headwidth": 3.4,
-            "headlength": 3.2,
-            "headaxislength": 3,
-        }
-        scale = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "xy"}
-        ax.quiver(*np.transpose(arrows), color=ARROWS, zorder=3, **shape, **scale)
+        ax.quiver(
+            *np.transpose(arrows),
+            color=ARROWS,
+            zorder=3,
+            width=0.05,
+            headwidth=3.4,
+            headlength=3.2,
+            headaxislength=3,
+            angles="xy",
+            scale_units="xy",
+            scale=1,
+            units="xy",
+        )
     return ax
 
 
@@ -113,7 +118,7 @@ def draw_path(
         for cell in cell_of.values():
             _letter(ax, drawing, cell, INK)
     rows, columns = aside + np.transpose([cell_of[int(state)] for state in states])
-    style = {"color": PATH, "zorder": 4, "markersize": 12, "lw": 3}
+    style: dict[str, Any] = {"color": PATH, "zorder": 4, "markersize": 12, "lw": 3}
     ax.plot(columns, rows, solid_joinstyle="round", **style)
     ax.plot(columns[:1], rows[:1], "o", mfc="white", mew=3, **style)
     ax.plot(columns[-1:], rows[-1:], "o", **style)
@@ -159,7 +164,11 @@ def plot_values(
     elif len(estimate) <= 12:
         known = np.flatnonzero(np.isfinite(estimate))
         written = _number_format(estimate[known])
-        place = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+        place: dict[str, Any] = {
+            "xytext": (0, 8),
+            "textcoords": "offset points",
+            "ha": "center",
+        }
         for state in known:
             point = (state, estimate[state])
             ax.annotate(written.format(estimate[state]), point, **place)

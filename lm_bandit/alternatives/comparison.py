@@ -77,11 +77,12 @@ class MethodComparison(NamedTuple):
 class CompareConfig(pipeline.RunConfig):
     """The shared start, PPO's settings, and how many runs."""
 
-    ppo: RLHFConfig = field(  # its budget, beta and penalty are those of all methods
-        default_factory=lambda: RLHFConfig(pulls=16)
-    )
-    seeds: int = 8  # runs of each method
-    first_seed: int = 0  # the others follow it
+    # The settings of PPO; its budget, beta and penalty are those of all methods.
+    ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
+    # Number of runs of each method.
+    seeds: int = 8
+    # Seed of the first run; the others follow it.
+    first_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -54,20 +54,25 @@ def train(
 
 
 def loss(
-    policy: Transformer, batch: Labels, reference: Transformer, kl_weight: float
+    policy: Transformer,
+    batch: Labels,
+    reference: Transformer,
+    kl_weight: float | Scalar,
 ) -> tuple[Scalar, Scalar]:
     """Return KTO's loss on a batch of labels, twice: to minimise and to report.
 
     Source: Ethayarajh et al. (2024), section 4.1, eqs. 7-8.
     """
+    prompts, completions = jnp.asarray(batch.prompts), jnp.asarray(batch.completions)
 
     def log_ratios(completions: Int[Array, "n C"]) -> Float[Array, "n"]:
-        log_probs = completion_log_prob(policy, batch.prompts, completions)
-        return log_probs - completion_log_prob(reference, batch.prompts, completions)
+        log_probs = completion_log_prob(policy, prompts, completions)
+        return log_probs - completion_log_prob(reference, prompts, completions)
 
-    mismatched = log_ratios(jnp.roll(batch.completions, -1, axis=0))
+    mismatched = log_ratios(jnp.roll(completions, -1, axis=0))
     kl = jax.lax.stop_gradient(jnp.maximum(mismatched.mean(), 0.0))
-    value = kto_loss(log_ratios(batch.completions), batch.okay, kl, kl_weight)
+    okay = jnp.asarray(batch.okay)
+    value = kto_loss(log_ratios(completions), okay, kl, kl_weight)
     return value, value
 
 

@@ -1,6 +1,7 @@
 """Pictures of a comparison. Results in, `Axes` out; nothing is shown or saved here."""
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -51,11 +52,10 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     for name, (colour, marker) in looks.items():
         for path in paths[name]:
             axes.plot(*path.T, color=colour, lw=0.6, alpha=0.3, zorder=2)
-        look = {"color": colour, "marker": marker, "ms": 5, "lw": 1.8}
-        axes.plot(*medians[name].T, **look, zorder=4)
+        axes.plot(*medians[name].T, color=colour, marker=marker, ms=5, lw=1.8, zorder=4)
     axes.plot(optimum.kl, optimum.learned, "*", color="black", ms=15, zorder=6)
     axes.plot(start.kl, start.learned, "o", color="black", ms=7, zorder=5)
-    beside = {"textcoords": "offset points", "color": INK, "zorder": 7}
+    beside: dict[str, Any] = {"textcoords": "offset points", "color": INK, "zorder": 7}
     axes.annotate(r"$\pi^*$", (optimum.kl, optimum.learned), (-4, 10), **beside)
     axes.annotate("the reference", (start.kl, start.learned), (9, -4), **beside)
     axes.annotate("nothing lies here", (0.03 * right, top), (0, -14), **beside)
@@ -92,13 +92,14 @@ def draw_regrets(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
 
 def _label_ends(axes: Axes, ends: dict[str, tuple[float, float]], looks: Looks) -> None:
     """Write each line's name to the right of its end, moved apart where they crowd."""
-    axes.figure.draw_without_rendering()
+    figure = cast(Figure, axes.figure)
+    figure.draw_without_rendering()
     to_pixels = axes.transData.transform
     heights = {name: to_pixels(end)[1] for name, end in ends.items()}
-    gap, last = axes.figure.dpi * 0.17, -np.inf
+    gap, last = figure.dpi * 0.17, -np.inf
     for name, height in sorted(heights.items(), key=lambda item: item[1]):
         last = max(height, last + gap)
-        moved = (last - height) * 72 / axes.figure.dpi
+        moved = (last - height) * 72 / figure.dpi
         axes.annotate(
             name,
             ends[name],

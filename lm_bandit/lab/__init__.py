@@ -1,4 +1,4 @@
-"""What can go wrong with RLHF, measured exactly, in seconds and on many seeds.
+"""Experiments on what can go wrong with RLHF: exact, in seconds, on many seeds.
 
     python -m lm_bandit lab [NAME] [--seeds 10] [--out DIR]
 

@@ -155,7 +155,7 @@ def poisoned_shares(bench: Bench, seed: int, comparisons: int) -> dict[str, floa
     )
     shares = {"reference": float(bench.probs[0, says].sum())}
     for name, each in (("clean", answers), ("poisoned", poisoned)):
-        learned = tabular.learned_scores(bench, each)
+        learned = tabular.fit_scores(bench, each)
         best = tabular.optimal_policy(bench, learned, KL_WEIGHT)
         shares[name] = float(np.exp(best.ended[0, says]).sum())
     return shares

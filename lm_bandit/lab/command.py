@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
@@ -27,10 +26,10 @@ from lm_bandit.lab import (
 )
 from lm_bandit.lab.experiment import Experiment, Rows
 from mdp.interface.command_line import write_and_name
-from mdp.interface.files import csv_text, json_text, png_bytes, versions
+from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
 # Each experiment by its name, and the function that draws its result.
-EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], Figure]]] = {
+EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
     "overoptimisation": (overoptimisation.EXPERIMENT, plots.draw_overoptimisation),
     "flaw": (flaw.EXPERIMENT, plots.draw_flaw),
     "annotators": (bad_annotators.EXPERIMENT, plots.draw_bad_annotators),
@@ -71,11 +70,12 @@ class Lab:
         for line in (columns, "", *experiment.explanation(result)):
             console.print(line, highlight=False)
         if self.out is not None:
-            report = {"experiment": self.name, "versions": versions(), "found": result}
-            files = {
-                f"{self.name}.csv": csv_text(experiment.rows(result)),
-                f"{self.name}.json": json_text(report),
-                f"{self.name}.png": png_bytes(draw(result)),
+            name = self.name
+            report = {"experiment": name, "versions": versions(), "found": result}
+            files: dict[str, Content] = {
+                f"{name}.csv": csv_text(experiment.rows(result)),
+                f"{name}.json": json_text(report),
+                f"{name}.png": png_bytes(draw(result)),
             }
             write_and_name(console, self.out, files)
 

@@ -44,17 +44,15 @@ SHOWN = (1.0, 0.5, 0.1)  # values of beta in the summary
 CORE_SHARE = 0.02  # of the core, in the SFT model
 DRAWS = 100
 
-Numbers = float | Float[np.ndarray, "S n"]
-
 
 class PolicyTraits(NamedTuple):
     """Measures of a policy: one number each, or arrays [S n] for many optima."""
 
-    surprise: Numbers  # cross-entropy of the language, nats a token
-    gold: Numbers  # minus the reference's, in points
-    entropy: Numbers  # of a completion, nats
-    words: Numbers  # exp H(first word): a number of equal choices
-    distinct: Numbers  # expected distinct completions of a hundred
+    surprise: Float[np.ndarray, "*S_n"]  # cross-entropy of the language, nats a token
+    gold: Float[np.ndarray, "*S_n"]  # minus the reference's, in points
+    entropy: Float[np.ndarray, "*S_n"]  # of a completion, nats
+    words: Float[np.ndarray, "*S_n"]  # exp H(first word): a number of equal choices
+    distinct: Float[np.ndarray, "*S_n"]  # expected distinct completions of a hundred
 
 
 class CoreAndPreppedResult(NamedTuple):
@@ -79,7 +77,7 @@ def compare_core_and_prepped(
     for seed in seeds:
         rng = np.random.default_rng(seed)
         answers = tabular.ask_annotators(rng, bench, comparisons)
-        learned = tabular.standardise(bench, tabular.learned_scores(bench, answers))
+        learned = tabular.standardise(bench, tabular.fit_scores(bench, answers))
         problem = tabular.bench_problem(bench, learned)._replace(reference=sft_model)
         policies = [exact.optimum(problem._replace(kl_weight=b)) for b in KL_WEIGHTS]
         optima.append(stack_seeds([policy_traits(bench, core, p) for p in policies]))
@@ -128,17 +126,18 @@ def policy_traits(bench: Bench, core: LogProbs, policy: LogProbs) -> PolicyTrait
     words = probs @ first_word
     word_entropy = -np.sum(words * np.log(np.maximum(words, 1e-300)), axis=1)
     return PolicyTraits(
-        surprise=float(cross_entropy / tokens),
-        gold=float(np.sum(probs * bench.gold, axis=1).mean() - reference_gold),
-        entropy=exact.entropy(policy),
-        words=float(np.exp(word_entropy.mean())),
-        distinct=float(drawn.sum(1).mean()),
+        surprise=np.asarray(cross_entropy / tokens),
+        gold=np.asarray(np.sum(probs * bench.gold, axis=1).mean() - reference_gold),
+        entropy=np.asarray(exact.entropy(policy)),
+        words=np.asarray(np.exp(word_entropy.mean())),
+        distinct=np.asarray(drawn.sum(1).mean()),
     )
 
 
 def _rows(result: CoreAndPreppedResult) -> Rows:
     rows: Rows = [("policy", "beta", "seed", *PolicyTraits._fields)]
-    rows += [("core", "", "", *result.core), ("SFT", "", "", *result.sft)]
+    for name, traits in (("core", result.core), ("SFT", result.sft)):
+        rows.append((name, "", "", *map(float, traits)))
     points = point_rows(result.seeds, result.kl_weights, result.optima)
     return rows + [("optimum", beta, seed, *numbers) for seed, beta, numbers in points]
 

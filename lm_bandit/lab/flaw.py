@@ -35,7 +35,7 @@ KL_WEIGHT = 0.5  # beta
 
 
 class FlawUse(NamedTuple):
-    """How much the optimum uses one flaw, for each bonus."""
+    """The optimum's use of one flaw, for each bonus."""
 
     unit: str  # what f counts
     reference: float  # E[f] under the reference
@@ -63,7 +63,7 @@ def plant_flaws(
         # A reward of the right form: all that is wrong with it will be the flaw.
         rng = np.random.default_rng(seed)
         answers = tabular.ask_annotators(rng, bench, comparisons)
-        learned = tabular.learned_scores(bench, answers)
+        learned = tabular.fit_scores(bench, answers)
         rewards.append(tabular.standardise(bench, learned))
     counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
     flaws = {}
@@ -121,7 +121,8 @@ def _explanation(result: FlawResult) -> list[str]:
         use, gold = flaw.use.mean(0), flaw.gold.mean(0)
         lines.append(
             f"{name}: the optimum's use grows from {use[0]:.2f} to {use[-1]:.2f} "
-            f"{flaw.unit}; its gold reward falls from {gold[0]:.2f} to {gold[-1]:.2f}."
+            f"({flaw.unit}), and its gold reward falls from {gold[0]:.2f} to "
+            f"{gold[-1]:.2f}."
         )
     return lines
 

@@ -55,7 +55,7 @@ Statistic = Callable[[Ratings], Ratings]
 
 
 class OverlookedResult(NamedTuple):
-    """What each statistic finds, and what the mistaken rating does to a policy."""
+    """The findings of each statistic, and the effect of the rating on a policy."""
 
     seeds: tuple[int, ...]
     comparisons: int

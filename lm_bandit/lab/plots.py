@@ -175,7 +175,7 @@ def draw_core_and_prepped(result: CoreAndPreppedResult) -> Figure:
             ("core", result.core, BLUE),
             ("SFT", result.sft, GREEN),
         ):
-            at = policy.gold, getattr(policy, name)
+            at = float(policy.gold), float(getattr(policy, name))
             each.plot(*at, "o", color=colour, ms=9)
             _name_point(each, *at, label, colour, dy=10)
         each.margins(y=0.12)

@@ -193,7 +193,7 @@ def linear_scores(
     return bench.world.signs[:, None] * (features @ weights)
 
 
-def learned_scores(bench: Bench, answers: BenchComparisons) -> Rewards:
+def fit_scores(bench: Bench, answers: BenchComparisons) -> Rewards:
     """The scores of a reward model that has the gold reward's form."""
     return linear_scores(bench, bench.used, fit_word_weights(bench, answers))
 

@@ -50,10 +50,10 @@ def node_log_probs(
 ) -> Float[np.ndarray, "k E V"]:
     """Return log pi(token | prompt and prefix) at every node, in float64."""
     require_enumerable(world)
-    rows = node_logits(params, jnp.asarray(world.prompts), world.completion_length)
-    rows = np.asarray(rows, np.float64) / temperature
-    rows -= rows.max(-1, keepdims=True)
-    return rows - np.log(np.exp(rows).sum(-1, keepdims=True))
+    logits = node_logits(params, jnp.asarray(world.prompts), world.completion_length)
+    scaled = np.asarray(logits, np.float64) / temperature
+    scaled -= scaled.max(-1, keepdims=True)
+    return scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
 
 
 def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:

@@ -24,7 +24,7 @@ from lm_bandit.real_text.material import (
     material_from_texts,
 )
 from lm_bandit.real_text.stages import REPORT, Stages
-from lm_bandit.real_text.steps import train_models
+from lm_bandit.real_text.steps import train_text_models
 from mdp.interface.compilation import cache_folder, keep_compiled_programs
 from mdp.interface.files import plain, write_json
 from mdp.interface.progress import BarProgress
@@ -61,7 +61,7 @@ class RealTextCommand(RealTextConfig):
         kept = f"what was finished is in {folder}/: the same command goes on from there"
         try:
             with progress.shown(kept):
-                models, course = train_models(material, self, stages)
+                models, course = train_text_models(material, self, stages)
                 with progress.stage("measuring", 1) as report:
                     results = measure.measure_models(material, models, self)
                     report(1)

@@ -43,8 +43,9 @@ def loss(
     """The pairwise loss of a batch of scores or of comparisons."""
     if isinstance(batch, Comparisons):
         return reward_model.loss(model, batch)
-    rewards = reward_model.score(model, batch.prompts, batch.completions)
-    return scored_pairs_loss(rewards, batch.scores)
+    prompts, completions = jnp.asarray(batch.prompts), jnp.asarray(batch.completions)
+    rewards = reward_model.score(model, prompts, completions)
+    return scored_pairs_loss(rewards, jnp.asarray(batch.scores))
 
 
 def scored_pairs_loss(

@@ -50,7 +50,7 @@ def measure_models(
             name: perplexity(getattr(models, name), material) for name in trained
         }
     }
-    if models.policy is not None:
+    if models.policy is not None and material.questions is not None:
         results["accuracy"] = {
             name: held_out_accuracy(getattr(models, name), material.questions)
             for name in SCORERS
@@ -70,7 +70,7 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
     Source: Jelinek et al. (1977), "Perplexity: a measure of the difficulty of speech
     recognition tasks".
     """
-    log_probs = _read_rows(completion_log_prob, model, *material.held_out)
+    log_probs = _read_rows(completion_log_prob, model, *material.held_out, 1.0)
     completions = material.held_out.completions
     tokens = float(completion_mask(jnp.asarray(completions)).sum())
     texts = [decode_tokens(material.tokenizer, row) for row in completions]

@@ -11,7 +11,6 @@ with SFT.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -78,13 +77,12 @@ def with_preferences(
     one, other = _halves(rng, answers, kept)
     short = answers.chosen[kept, : config.completion_length]
     ended = np.asarray(has_ended(jnp.asarray(short)))
-    for name, rows in {
-        "answers of each half of the annotators": min(one, other, key=len),
-        "held-out answers": held_out,
-        f"chosen completions of less than {config.completion_length} tokens": kept[
-            ended
-        ],
-    }.items():
+    few = f"chosen completions of less than {config.completion_length} tokens"
+    for name, rows in (
+        ("answers of each half of the annotators", min(one, other, key=len)),
+        ("held-out answers", held_out),
+        (few, kept[ended]),
+    ):
         if not len(rows):
             raise ValueError(f"{path}: expected {name}, got none")
     prompts = distinct_prompts(answers.prompts[kept])[: config.num_prompts]
@@ -114,22 +112,19 @@ def _comparisons(
 ) -> Comparisons:
     """Return a file's answers as comparisons: ties left out, edits preferred."""
 
-    def encoder(
-        row: Callable[[tokens.Tokens, int], tokens.Tokens], length: int
-    ) -> Callable[[str], tokens.Tokens]:
-        def encode(text: str) -> tokens.Tokens:
-            (encoded,) = tokens.encode_texts(material.tokenizer, [text])
-            return row(encoded, length)
+    def encode(text: str) -> tokens.Tokens:
+        return next(tokens.encode_texts(material.tokenizer, [text]))
 
-        return encode
+    def prompt(text: str) -> tokens.Tokens:
+        return tokens.prompt_row(encode(text), config.prompt_length)
 
-    prompt = encoder(tokens.prompt_row, config.prompt_length)
-    completion = encoder(tokens.completion_row, config.read_length)
+    def completion(text: str) -> tokens.Tokens:
+        return tokens.completion_row(encode(text), config.read_length)
+
     match record_files.load_answers(path, prompt, completion, skipped):
-        case Comparisons(tied=None) as found:
-            pass
-        case Comparisons(tied=tied) as answers:
-            found = _take(answers, np.flatnonzero(~tied))._replace(tied=None)
+        case Comparisons(tied=tied) as found:
+            if tied is not None:
+                found = _take(found, np.flatnonzero(~tied))._replace(tied=None)
         case Corrections(prompts, originals, edited, annotators):
             found = Comparisons(prompts, edited, originals, None, annotators)
         case answers:

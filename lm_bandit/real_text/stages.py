@@ -33,7 +33,9 @@ Measured = dict[str, Any]  # numbers that a stage's training gave
 class Stages:
     """The stages of one run, in its folder."""
 
-    def __init__(self, folder: Path, config: dict[str, Any], progress: Progress):
+    def __init__(
+        self, folder: Path, config: dict[str, Any], progress: Progress
+    ) -> None:
         """Prepare a run, without touching its folder.
 
         Args:

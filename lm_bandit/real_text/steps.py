@@ -17,7 +17,7 @@ Source: Ouyang et al. (2022), figure 2; Gao et al. (2022) on judging by another 
 Rame et al. (2024), "WARM: on the benefits of weight averaged reward models".
 """
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,27 @@ PAIRS = 64  # completions of each prompt, by two, on which a reward is normalise
 COURSE = ("score", "kl", "kl_weight", "ended", "length", "distinct")  # of PPO's history
 
 
+class StepKeys(NamedTuple):
+    """A random key for each step."""
+
+    init: Key[Array, ""]
+    pretrain: Key[Array, ""]
+    sft: Key[Array, ""]
+    pull: Key[Array, ""]  # for the completions on which rewards are normalised
+    reward_model: Key[Array, ""]
+    judge: Key[Array, ""]
+    ppo: Key[Array, ""]
+
+
+class TextRun(NamedTuple):
+    """Everything that the steps of one run share."""
+
+    material: Material
+    config: RealTextConfig
+    stages: Stages
+    keys: StepKeys
+
+
 class TextModels(NamedTuple):
     """The models of a run; without feedback only the first two."""
 
@@ -49,150 +70,122 @@ class TextModels(NamedTuple):
     policy: Transformer | None = None
 
 
-def train_models(
+def train_text_models(
     material: Material, config: RealTextConfig, stages: Stages
 ) -> tuple[TextModels, Measured]:
     """Train what is not trained yet; return all models, and the history of PPO."""
-    keys = jax.random.split(jax.random.key(config.seed), 7)
-    init_key, pretrain_key, sft_key, pull_key, reward_key, judge_key, ppo_key = keys
-    base, _ = stages.stage(
-        "base",
-        "pretraining on all texts",
-        config.pretraining.num_updates,
-        lambda report: pretrain(init_key, pretrain_key, material, config, report),
-    )
-    reference, _ = stages.stage(
-        "reference",
-        "SFT on completions",
-        config.sft.num_updates,
-        lambda report: fine_tune(sft_key, base, material, config, report),
-    )
+    keys = StepKeys(*jax.random.split(jax.random.key(config.seed), 7))
+    run = TextRun(material, config, stages, keys)
+    base = pretrain(run)
+    reference = fine_tune(run, base)
     if material.answers is None:
         return TextModels(base, reference), {}
-
-    def learn(
-        name: str, title: str, key: Key[Array, ""], answers: Scores | Comparisons
-    ) -> RewardModel:
-        def train(report: Report) -> tuple[RewardModel, Measured]:
-            pairs = ended_pairs(reference, pull_key, material, config)
-            return learn_reward(key, reference, answers, pairs, config, report)
-
-        steps = config.members * config.reward.num_updates
-        return stages.stage(name, title, steps, train)[0]
-
     one, other = material.answers
-    scorer = learn("reward_model", "reward model, half of the raters", reward_key, one)
-    judge = learn("judge", "judge, the other raters", judge_key, other)
-    policy, course = stages.stage(
-        "policy",
-        "PPO",
-        config.ppo.num_updates,
-        lambda report: improve_policy(
-            ppo_key, reference, scorer, material, config, report
-        ),
-    )
+    title = "reward model, half of the raters"
+    scorer = learn_reward(run, "reward_model", title, reference, one)
+    judge = learn_reward(run, "judge", "judge, the other raters", reference, other)
+    policy, course = improve_policy(run, reference, scorer)
     return TextModels(base, reference, scorer, judge, policy), course
 
 
-def pretrain(
-    init_key: Key[Array, ""],
-    key: Key[Array, ""],
-    material: Material,
-    config: RealTextConfig,
-    report: Report,
-) -> tuple[Transformer, Measured]:
+def pretrain(run: TextRun) -> Transformer:
     """The base model, trained to predict the next token of all texts."""
-    size, length = config.vocabulary_size, config.text_length
-    start = transformer.init(init_key, size, length, config.model)
-    texts = sft.as_texts(material.texts)
-    base, losses = sft.train(key, start, texts, config.pretraining, report)
-    return base, {"loss": _last_tenth(losses)}
+    config = run.config
+
+    def train(report: Report) -> tuple[Transformer, Measured]:
+        size, length = config.vocabulary_size, config.text_length
+        start = transformer.init(run.keys.init, size, length, config.model)
+        texts, key = sft.as_texts(run.material.texts), run.keys.pretrain
+        base, losses = sft.train(key, start, texts, config.pretraining, report)
+        return base, {"loss": _last_tenth(losses)}
+
+    steps = config.pretraining.num_updates
+    return run.stages.stage("base", "pretraining on all texts", steps, train)[0]
 
 
-def fine_tune(
-    key: Key[Array, ""],
-    base: Transformer,
-    material: Material,
-    config: RealTextConfig,
-    report: Report,
-) -> tuple[Transformer, Measured]:
+def fine_tune(run: TextRun, base: Transformer) -> Transformer:
     """The reference: the base model, trained on completions only (SFT)."""
-    texts = sft.as_demonstrations(*material.demonstrations)
-    reference, losses = sft.train(key, base, texts, config.sft, report)
-    return reference, {"loss": _last_tenth(losses)}
+
+    def train(report: Report) -> tuple[Transformer, Measured]:
+        texts = sft.as_demonstrations(*run.material.demonstrations)
+        tuned, losses = sft.train(run.keys.sft, base, texts, run.config.sft, report)
+        return tuned, {"loss": _last_tenth(losses)}
+
+    steps = run.config.sft.num_updates
+    return run.stages.stage("reference", "SFT on completions", steps, train)[0]
 
 
 def learn_reward(
-    key: Key[Array, ""],
+    run: TextRun,
+    name: Literal["reward_model", "judge"],
+    title: str,
     reference: Transformer,
     answers: Scores | Comparisons,
-    pairs: Comparisons,
-    config: RealTextConfig,
-    report: Report,
-) -> tuple[RewardModel, Measured]:
-    """The mean of several reward models' weights, normalised on pairs of completions.
+) -> RewardModel:
+    """The mean of several reward models' weights, normalised on samples.
 
-    All members start from the reference; their batches differ. The pairs are the
-    reference's own samples.
+    All members start from the reference; their batches differ.
 
     Source: Rame et al. (2024): theta = 1/M sum_i theta_i; Ziegler et al. (2019),
     section 2.2, for the normalisation.
     """
-    updates = config.reward.num_updates
-    members, accuracies = [], []
-    for i in range(config.members):
-        member, metrics = reward_model.train(
-            jax.random.fold_in(key, i),
-            reward_model.init(reference),
-            answers,
-            config.reward,
-            lambda done, row, i=i: report(i * updates + done, row),
-            judges.loss,
-        )
-        members.append(member)
-        accuracies.append(_last_tenth(metrics.accuracy))
-    mean = jax.tree.map(lambda *x: sum(x) / len(x), *members)
-    measured = {"batch_accuracy": float(np.mean(accuracies))}
-    return reward_model.normalize(mean, pairs), measured
+    config, updates = run.config, run.config.reward.num_updates
+
+    def train(report: Report) -> tuple[RewardModel, Measured]:
+        pairs = ended_pairs(run, reference)
+        members, accuracies = [], []
+        for i in range(config.members):
+
+            def report_member(done: int, row: Any, start: int = i * updates) -> None:
+                report(start + done, row)
+
+            member, metrics = reward_model.train(
+                jax.random.fold_in(getattr(run.keys, name), i),
+                reward_model.init(reference),
+                answers,
+                config.reward,
+                report_member,
+                judges.loss,
+            )
+            members.append(member)
+            accuracies.append(_last_tenth(metrics.accuracy))
+        mean = jax.tree.map(lambda *x: sum(x) / len(x), *members)
+        measured = {"batch_accuracy": float(np.mean(accuracies))}
+        return reward_model.normalize(mean, pairs), measured
+
+    return run.stages.stage(name, title, config.members * updates, train)[0]
 
 
-def improve_policy(
-    key: Key[Array, ""],
-    reference: Transformer,
-    scorer: RewardModel,
-    material: Material,
-    config: RealTextConfig,
-    report: Report,
-) -> tuple[Transformer, Measured]:
-    """The policy after PPO against the reward model, and the history of PPO."""
-    fixed = ppo.Fixed(jnp.asarray(material.prompts), reference, scorer)
-    length = config.completion_length
-    snapshots, history = ppo.train(key, fixed, length, config.ppo, report)
-    course = {
-        name: [round(float(x), 4) for x in getattr(history, name)] for name in COURSE
-    }
-    return diagnostics.row(snapshots, -1), course
-
-
-def ended_pairs(
-    reference: Transformer,
-    key: Key[Array, ""],
-    material: Material,
-    config: RealTextConfig,
-) -> Comparisons:
+def ended_pairs(run: TextRun, reference: Transformer) -> Comparisons:
     """Pairs of completions of one prompt by the reference, both of which have ended."""
-    length = config.completion_length
-    prompts = jnp.asarray(material.prompts)
-    pulls = bandit.pull_all(reference, key, prompts, PAIRS, length)
+    length, prompts = run.config.completion_length, jnp.asarray(run.material.prompts)
+    # The temperature is named for `measure.py`: one compiled program serves both.
+    pulls = bandit.pull_all(reference, run.keys.pull, prompts, PAIRS, length, 1.0)
     pairs = np.asarray(pulls.completions).reshape(-1, 2, length)
-    prompts = np.asarray(pulls.prompts).reshape(len(pairs), 2, -1)[:, 0]
+    asked = np.asarray(pulls.prompts).reshape(len(pairs), 2, -1)[:, 0]
     ended = np.asarray(has_ended(jnp.asarray(pairs))).all(-1)
     if not ended.any():
         raise ValueError(
             f"no completion by the reference ends within {length} tokens: try a longer "
             "--completion-length or more --sft.num-updates"
         )
-    return Comparisons(prompts[ended], pairs[ended, 0], pairs[ended, 1])
+    return Comparisons(asked[ended], pairs[ended, 0], pairs[ended, 1])
+
+
+def improve_policy(
+    run: TextRun, reference: Transformer, scorer: RewardModel
+) -> tuple[Transformer, Measured]:
+    """The policy after PPO against the reward model, and the history of PPO."""
+    config, length = run.config.ppo, run.config.completion_length
+
+    def train(report: Report) -> tuple[Transformer, Measured]:
+        fixed = ppo.Fixed(jnp.asarray(run.material.prompts), reference, scorer)
+        snapshots, history = ppo.train(run.keys.ppo, fixed, length, config, report)
+        rows = {name: getattr(history, name) for name in COURSE}
+        course = {name: [round(float(x), 4) for x in rows[name]] for name in rows}
+        return diagnostics.row(snapshots, -1), course
+
+    return run.stages.stage("policy", "PPO", config.num_updates, train)
 
 
 def _last_tenth(rows: Float[Array, "n"]) -> float:

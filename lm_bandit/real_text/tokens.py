@@ -36,7 +36,7 @@ Tokens = Int[np.ndarray, "_"]
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "Tokenizer":
-    """Return a tokenizer with so many tokens.
+    """Return a byte-pair tokenizer with `vocabulary_size` tokens.
 
     Raises ValueError if the texts do not have so many different pairs, or if the
     package `tokenizers` is missing.

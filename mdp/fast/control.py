@@ -45,6 +45,9 @@ COMPILED = (sarsa, expected_sarsa, q_learning)
 MAX_LANES = 512
 
 
+Numbers = Float[np.ndarray, "learners numbers"]  # random numbers of each learner
+
+
 class Checkpoints(NamedTuple):
     """The state of each learner after given numbers of steps."""
 
@@ -134,10 +137,7 @@ class _History:
         self.snapshots = np.zeros((num_learners, num_snapshots, *mdp.available.shape))
 
     def add(
-        self,
-        lanes: Int[np.ndarray, "lanes"],
-        before: LearnerState,
-        records: StepRecord,
+        self, lanes: Int[np.ndarray, "lanes"], before: LearnerState, records: StepRecord
     ) -> None:
         """Add the episodes that ended in this chunk, and q where a snapshot is due."""
         lane, step = np.nonzero(records.over.T)
@@ -181,7 +181,9 @@ def _learn_share(
         while (learners.num_episodes < config.num_episodes).any():
             after, records = _take_chunk(tables, numbers, learners, algorithm)
             history.add(lanes, learners, records)
-            numbers = _refill(numbers, after.num_read, [rngs[i] for i in lanes])
+            numbers = _refill(
+                numbers, after.num_read, [rngs[i] for i in lanes.tolist()]
+            )
             for lane in np.flatnonzero(after.num_episodes == config.num_episodes):
                 learner = next(queue, None)
                 if learner is None:
@@ -196,7 +198,7 @@ def _learn_share(
 
 def _begin(
     mdp: MDP, config: ControlConfig, rngs: Sequence[np.random.Generator]
-) -> tuple[LearnerState, Float[np.ndarray, "learners numbers"]]:
+) -> tuple[LearnerState, Numbers]:
     """Return a new learner for each generator, and their first random numbers."""
     new = new_learner(mdp, config)
     learners = LearnerState(*(np.stack([field] * len(rngs)) for field in new))
@@ -205,7 +207,7 @@ def _begin(
 
 def _take_chunk(
     tables: StepTables,
-    numbers: Float[np.ndarray, "learners numbers"],
+    numbers: Numbers,
     learners: LearnerState,
     algorithm: ControlAlgorithm,
 ) -> tuple[LearnerState, StepRecord]:
@@ -226,10 +228,10 @@ def _q_after(
 
 
 def _refill(
-    numbers: Float[np.ndarray, "learners numbers"],
+    numbers: Numbers,
     num_read: Int[np.ndarray, "learners"],
     rngs: Sequence[np.random.Generator],
-) -> Float[np.ndarray, "learners numbers"]:
+) -> Numbers:
     """Return the streams without the numbers that were read, with new ones behind."""
     refilled = np.empty_like(numbers)
     for new, old, n, rng in zip(refilled, numbers, num_read, rngs, strict=True):

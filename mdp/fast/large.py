@@ -34,13 +34,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
 from mdp.fast.small import aligned, bounds_on_error, one_gamma
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.planning import Solution
+
+# In `CompiledTable` states come last, and a row is left for each state by a policy.
+Values = Float[Array, "S"]
+Row = Float[Array, "B S"]
+NextStates = Int[Array, "B S"]
 
 # Evaluate until this share of the change is left. The close one is used when at most
 # FEW_CHANGES states changed their action, because then the policy is almost final.
@@ -64,13 +69,13 @@ class CompiledTable(NamedTuple):
     next_states: Int[Array, "A B S"]
     rewards: Float[Array, "A S"]  # expected; -inf where unavailable
 
-    def improve(self, values: Float[Array, "S"]) -> tuple[Callable[[], Any], Any, Any]:
+    def improve(self, values: Values) -> tuple[Callable[[], Any], Any, Any]:
         """Return q (by a call), its maximum, and the first action that has it."""
         return partial(_backup, self, values), *_best_of_backup(self, values)
 
     def correction(
         self, actions: Array, change: Array, share: float, patient: bool
-    ) -> Float[Array, "S"]:
+    ) -> Values:
         """Return v_pi - v, roughly: by BiCGSTAB while patient, and then by sweeps."""
         row = _take_rows(self.weights, self.next_states, actions)
         if patient:
@@ -164,7 +169,7 @@ def expected_discounts(mdp: MDP) -> tuple[float, float]:
     return expected.min(), expected.max()
 
 
-def compiled_table(mdp: MDP) -> tuple[CompiledTable, Float[Array, "S"]]:
+def compiled_table(mdp: MDP) -> tuple[CompiledTable, Values]:
     """Return the compiled table, and the best reward of every state as first values."""
     num_states, num_actions, num_outcomes = mdp.probs.shape
     shape = (num_actions, num_outcomes, num_states)
@@ -198,15 +203,15 @@ def sparse_table(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
 
 
 @jax.jit
-def _backup(table: CompiledTable, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+def _backup(table: CompiledTable, values: Values) -> Float[Array, "S A"]:
     """Return q(s, a) = r(s, a) + sum_b weights(s, a, b) v(next_states(s, a, b))."""
     return jnp.stack(_backups(table, values), -1)
 
 
 @jax.jit
 def _best_of_backup(
-    table: CompiledTable, values: Float[Array, "S"]
-) -> tuple[Float[Array, "S"], Int[Array, "S"]]:
+    table: CompiledTable, values: Values
+) -> tuple[Values, Int[Array, "S"]]:
     """Return the largest q of every state, and the first action that has it."""
     q = _backups(table, values)
     best = reduce(jnp.maximum, q)
@@ -216,16 +221,12 @@ def _best_of_backup(
     return best, actions
 
 
-def _backups(
-    table: CompiledTable, values: Float[Array, "S"]
-) -> list[Float[Array, "S"]]:
+def _backups(table: CompiledTable, values: Values) -> list[Values]:
     """Return q for each action, as a list."""
     return [r + _expected(w, n, values) for w, n, r in zip(*table, strict=True)]
 
 
-def _expected(
-    weights: Float[Array, "B S"], next_states: Int[Array, "B S"], values: Array
-) -> Float[Array, "S"]:
+def _expected(weights: Row, next_states: NextStates, values: Array) -> Values:
     """Return sum_b weights(s, b) v(next_states(s, b)), written out."""
     # Without a check of the bounds, which `validate` made once.
     return sum(
@@ -239,7 +240,7 @@ def _take_rows(
     weights: Float[Array, "A B S"],
     next_states: Int[Array, "A B S"],
     actions: Int[Array, "S"],
-) -> tuple[Float[Array, "B S"], Int[Array, "B S"]]:
+) -> tuple[Row, NextStates]:
     """Return the rows of gamma T that these actions leave, in float32.
 
     The correction's own error is corrected in the next round, and a sweep costs what it
@@ -253,14 +254,10 @@ def _take_rows(
 
 
 @jax.jit
-def _add_up_sweeps(
-    weights: Float[Array, "B S"],
-    next_states: Int[Array, "B S"],
-    change: Float[Array, "S"],
-) -> Float[Array, "S"]:
+def _add_up_sweeps(weights: Row, next_states: NextStates, change: Values) -> Values:
     """Return the sum of (gamma T_pi)^k change, for k = 0, 1, ..., MAX_SWEEPS."""
 
-    def sweep(_: Any, correction: Float[Array, "S"]) -> Float[Array, "S"]:
+    def sweep(_: Any, correction: Values) -> Values:
         return change + _expected(weights, next_states, correction)
 
     return lax.fori_loop(0, MAX_SWEEPS, sweep, change)
@@ -268,11 +265,8 @@ def _add_up_sweeps(
 
 @jax.jit
 def _solve_roughly(
-    weights: Float[Array, "B S"],
-    next_states: Int[Array, "B S"],
-    change: Float[Array, "S"],
-    share: Float[Array, ""],
-) -> Float[Array, "S"]:
+    weights: Row, next_states: NextStates, change: Values, share: Float[Array, ""]
+) -> Values:
     """Solve (I - gamma T_pi) d = change roughly, by BiCGSTAB from d = 0.
 
     Source: van der Vorst (1992), "Bi-CGSTAB".
@@ -281,7 +275,7 @@ def _solve_roughly(
     scale = abs(change).max()
     wanted = (change / scale).astype(jnp.float32)
 
-    def system(x: Float[Array, "S"]) -> Float[Array, "S"]:
+    def system(x: Values) -> Values:
         return x - _expected(weights, next_states, x)
 
     def unfinished(carry: tuple) -> Array:

@@ -33,11 +33,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.lax import linalg
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import DTypeLike
 
 from mdp.bellman import greedy_policy
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.planning import Solution
 
 # Test for convergence after so many sweeps: the test costs as much as a sweep.
@@ -126,7 +126,6 @@ def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
     if np.ndim(mdp.probs) == 3:
         gamma, in_order = one_gamma(mdp.discounts), _is_in_order(mdp.next_states)
         solution = _in_x64(_solve_one, mdp, epsilon, gamma, in_order)
-        solution = Solution(*map(np.array, solution))
         solution = solution._replace(converged=bool(solution.converged))
     else:
         solution = _solve_stack(mdp, epsilon)
@@ -231,13 +230,13 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
         return _in_x64(_solve_many, part, common, epsilon, gamma, in_order)
 
     parts = THREADS.map(solve, range(0, num_worlds, share))
-    return Solution(*map(np.concatenate, zip(*parts, strict=True)))
+    return jax.tree.map(lambda *fields: np.concatenate(fields), *parts)
 
 
 def _in_x64(solve: Callable[..., Solution], *args: Any) -> Solution:
     """Call a compiled solver in float64, and return numpy arrays."""
     with jax.enable_x64(True):
-        return Solution(*map(np.asarray, solve(*args)))
+        return jax.tree.map(np.array, solve(*args))
 
 
 def _is_in_order(next_states: Int[np.ndarray, "S A B"]) -> bool:
@@ -320,7 +319,7 @@ def _small_table(mdp: MDP, gamma: Any, in_order: bool) -> tuple[_SmallTable, Any
 
 def _solution(mdp: MDP, last: _Carry) -> Solution:
     """Return the solution that the last state of the solver holds."""
-    q = jnp.where(mdp.available, last.q + last.shift, 0.0)
+    q: Any = jnp.where(mdp.available, last.q + last.shift, 0.0)
     values = q.max(-1, where=mdp.available, initial=-jnp.inf)
     return Solution(values, q, greedy_policy(mdp, q), last.residuals, last.converged)
 

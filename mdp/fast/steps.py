@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from mdp.configs import ControlConfig, schedule
 from mdp.control import (
@@ -24,7 +24,7 @@ from mdp.control import (
     sarsa,
     sarsa_target,
 )
-from mdp.model import MDP
+from mdp.model import MDP, Array
 from mdp.sampling import epsilon_greedy
 
 # Number of steps that run compiled, between two looks at which learners have finished.
@@ -34,6 +34,10 @@ STEPS_PER_CHUNK = 512
 NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK
 
 
+Number = Float[Array, ""]
+Whole = Int[Array, ""]
+
+
 class StepTables(NamedTuple):
     """The tables of the MDP and the numbers of the config that a step looks up."""
 
@@ -41,12 +45,12 @@ class StepTables(NamedTuple):
     ends: Float[Array, "S A B"]  # cumulative probabilities of the outcomes
     starts: Int[Array, "starts"]  # the states that an episode may start in
     start_ends: Float[Array, "starts"]  # their cumulative probabilities
-    num_episodes: Int[Array, ""]
-    max_steps: Int[Array, ""]
-    step_size: Float[Array, ""]
-    step_size_decay: Float[Array, ""] | None  # None where it is 0: nothing is counted
-    exploration: Float[Array, ""]
-    exploration_decay: Float[Array, ""] | None  # None where it is 0
+    num_episodes: Whole
+    max_steps: Whole
+    step_size: Number
+    step_size_decay: Number | None  # None where it is 0: nothing is counted
+    exploration: Number
+    exploration_decay: Number | None  # None where it is 0
 
 
 class LearnerState(NamedTuple):
@@ -54,23 +58,23 @@ class LearnerState(NamedTuple):
 
     q: Float[Array, "S A"]
     counts: Int[Array, "S A"]  # number of updates of each entry
-    state: Int[Array, ""]
-    action: Int[Array, ""]  # the action that Sarsa has chosen already
-    num_read: Int[Array, ""]  # random numbers read in this chunk
-    num_episodes: Int[Array, ""]  # number of finished episodes
-    time: Int[Array, ""]  # steps taken in this episode
-    earned: Float[Array, ""]  # discounted rewards of this episode so far
-    reach: Float[Array, ""]  # product of its discounts so far
+    state: Whole
+    action: Whole  # the action that Sarsa has chosen already
+    num_read: Whole  # random numbers read in this chunk
+    num_episodes: Whole  # number of finished episodes
+    time: Whole  # steps taken in this episode
+    earned: Number  # discounted rewards of this episode so far
+    reach: Number  # product of its discounts so far
 
 
 class StepRecord(NamedTuple):
     """The record of one step."""
 
     over: Bool[Array, ""]  # True if the step ended or cut off an episode
-    earned: Float[Array, ""]  # discounted rewards of the episode up to here
-    time: Int[Array, ""]  # steps of the episode up to here
-    pair: Int[Array, ""]  # s A + a, the entry of q that was updated
-    value: Float[Array, ""]  # q(s, a) afterwards
+    earned: Number  # discounted rewards of the episode up to here
+    time: Whole  # steps of the episode up to here
+    pair: Whole  # s A + a, the entry of q that was updated
+    value: Number  # q(s, a) afterwards
 
 
 @partial(jax.jit, static_argnames="algorithm")
@@ -138,7 +142,7 @@ def _step(
         episode = learner.num_episodes + 1
         exploration = schedule(exploration, tables.exploration_decay, episode)
 
-    def policy(state: Int[Array, ""]) -> Float[Array, "A"]:
+    def policy(state: Whole) -> Float[Array, "A"]:
         return epsilon_greedy(q[state], mdp.available[state], exploration)
 
     # The random numbers are read in the order in which the plain loops draw them.
@@ -173,9 +177,9 @@ def _step(
 def _updated(
     tables: StepTables,
     learner: LearnerState,
-    state: Int[Array, ""],
-    action: Int[Array, ""],
-    target: Float[Array, ""],
+    state: Whole,
+    action: Whole,
+    target: Number,
 ) -> LearnerState:
     """Return the learner with q(s, a) moved towards the target."""
     q, counts, step_size = learner.q, learner.counts, tables.step_size
@@ -190,9 +194,9 @@ def _updated(
 def _counted(
     tables: StepTables,
     learner: LearnerState,
-    reward: Float[Array, ""],
-    discount: Float[Array, ""],
-    pair: Int[Array, ""],
+    reward: Number,
+    discount: Number,
+    pair: Whole,
 ) -> tuple[LearnerState, StepRecord]:
     """Return the learner with the step counted in its episode, and the record."""
     time = learner.time + 1
@@ -210,6 +214,6 @@ def _counted(
     return learner, record
 
 
-def _draw(ends: Float[Array, "n"], number: Float[Array, ""]) -> Int[Array, ""]:
+def _draw(ends: Float[Array, "n"], number: Number) -> Whole:
     """Return an index as `mdp.sampling.draw` does, from cumulative probabilities."""
     return (ends <= number * ends[-1]).sum()

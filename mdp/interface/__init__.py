@@ -1,4 +1,4 @@
-"""What stands between people and the algorithms, for all three packages.
+"""Files, configs, progress bars, command lines and compiled programs, for all packages.
 
     configs.py       checks of a config's numbers; floats that jax can vary in a sweep
     files.py         tables, JSON and pictures, written whole or not at all

@@ -13,7 +13,7 @@ import jax
 
 def keep_compiled_programs() -> None:
     """Use a folder in the user's cache as jax's persistent compilation cache."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
     # Short compilations too: there are many of them.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

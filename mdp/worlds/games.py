@@ -113,7 +113,7 @@ def _add(hand: Hand, card: int) -> Hand:
 
 def _first_two(naturals: bool) -> dict[Hand, float]:
     """Return the probability of each hand of two cards."""
-    chances = {}
+    chances: dict[Hand, float] = {}
     for first in CARDS:
         for second in CARDS:
             hand = _add(_add(("hard", 0), first), second)
@@ -124,7 +124,7 @@ def _first_two(naturals: bool) -> dict[Hand, float]:
 
 def _dealer_ends(shown: int) -> dict[Hand, float]:
     """Return the probability of each last hand of the dealer, given the open card."""
-    ends = {}
+    ends: dict[Hand, float] = {}
     for card, prob in CARDS.items():
         hand = _add(_add(("hard", 0), shown), card)
         # Two cards that make 21 are always an ace and a ten.
@@ -139,7 +139,7 @@ def _draw_to_17(hand: Hand) -> dict[Hand, float]:
     """Return the probability of each hand that results from drawing up to 17."""
     if hand == BUST or hand[1] >= 17:
         return {hand: 1.0}
-    ends = {}
+    ends: dict[Hand, float] = {}
     for card, prob in CARDS.items():
         for end, chance in _draw_to_17(_add(hand, card)).items():
             ends[end] = ends.get(end, 0.0) + prob * chance

@@ -91,7 +91,7 @@ def _random_walk(
     """Return a walk on 0 .. num_inner + 1, with both ends terminal."""
     last = num_inner + 1
     rewards = {0: left_end, last: right_end}
-    table = [
+    table: list[list[list[Outcome]]] = [
         [[(0.5, after, rewards.get(after, 0.0), False) for after in (s - 1, s + 1)]]
         if 0 < s < last
         else [[]]

@@ -53,7 +53,9 @@ class World(NamedTuple):
     @property
     def title(self) -> str:
         """First words of the world's docstring, up to a colon."""
-        return self.make.__doc__.partition("\n")[0].partition(":")[0].rstrip(".")
+        return (
+            (self.make.__doc__ or "").partition("\n")[0].partition(":")[0].rstrip(".")
+        )
 
 
 def acted_in(mdp: MDP) -> Bool[np.ndarray, "S"]:

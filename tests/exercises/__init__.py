@@ -1,22 +1,24 @@
-"""The exercise book: the unit tests, asked of the reader's own functions.
+"""The exercise book: the unit tests judge the reader's own functions.
 
 Read in this order:
 
-    manifest.py   the exercises, as tests/exercises/ lists them
-    sources.py    stubs, traps and variants, made from the reference and never stored
-    splice.py     a function put in the place of the book's own, while it is imported
-    judge.py      the fresh process: cases first, then the unit tests
-    oracle.py     what tests compare with must not ask what is tested
-    same.py       are two answers the same, and if not, in what way?
+    manifest.py   the exercises, as the TOML files beside this one list them
+    sources.py    stubs, traps and variants, made from the reference
+    oracle.py     what tests compare with must not call the tested function
+    splice.py     put a function in the place of the book's own
+    same.py       compare two results
     show.py       values, worlds and episodes as text
-    check.py      is it right? what its text shows, and what the judge finds
-    words.py      what is wrong, in words
-    trial.py      the fresh process of a diagnosis: a learner's test, or a training
-    trials.py     does the learner's test convince?
-    diagnosis.py  what is wrong with this run? the fault, and the test that catches it
-    plots.py      the curves of a sick run beside those of a healthy one
-    nursery.py    many processes, one after another, for the gate
+    judge.py      try a candidate: first on cases, then with the unit tests
+    batch.py      judge all candidates of an exercise, for the gate
+    trial.py      try a learner's test on one candidate, or train with it
+    worker.py     a process that judges
+    words.py      tell the learner what is wrong
+    check.py      check an attempt: first its text, then what the judge finds
+    trials.py     try a learner's test on one function after another
+    plots.py      the curves of a sick run and a healthy one
+    diagnosis.py  check a named fault and the test that catches it
     workbook.py   the learner's files and progress
     commands.py   python -m tests
-    cell.py       the question of a notebook cell
+    cell.py       answer a question from a notebook cell
+    cases/        inputs on which answers are compared
 """

@@ -1,16 +1,16 @@
-"""A question from a notebook cell: JSON in, JSON out. See mdp/exercises.py."""
+"""Answer a question from a notebook cell: JSON in, JSON out. See mdp/exercises.py."""
 
 import json
 import sys
 
 from tests.exercises import workbook
-from tests.exercises.commands import judged, with_next_step
+from tests.exercises.commands import judged
 from tests.exercises.manifest import Diagnosis, find
 from tests.exercises.sources import Candidate
 
 
 def main() -> None:
-    """Answer the question that stands on the standard input."""
+    """Answer the question on the standard input."""
     question = json.load(sys.stdin)
     try:
         exercise = find(question["exercise"])
@@ -18,8 +18,7 @@ def main() -> None:
         answer = {"state": "failed", "text": str(error)}
     else:
         source, name = question["source"], question["name"]
-        candidate = Candidate(source, name, "your cell", is_file=False)
-        verdict = with_next_step(exercise, judged(exercise, candidate), in_book=False)
+        verdict = judged(exercise, Candidate(source, name, "your cell", is_file=False))
         answer = {"state": verdict.state, "text": verdict.text}
         if isinstance(exercise, Diagnosis) and verdict.state != "passed":
             answer["picture"] = str(workbook.picture(exercise))

@@ -1,121 +1,125 @@
-"""Is an attempt right? What can be read off its text comes first, then the judge.
+"""Check an attempt: first what its text shows, then what the judge finds.
 
-The judge works in a fresh process, within a time limit; `words.py` says what it found.
+The judge works in another process, within a time limit; `words.py` explains what it
+finds.
 """
 
 import ast
 import difflib
 import json
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.exercises.manifest import ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
-# Starts the judge on a job and waits for it: (job, findings, time limit) -> last words.
-Run = Callable[[Path, Path, float], str]
+
+class Worker:
+    """Does jobs in a process; if that dies, the next job gets a new one."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def do(self, **job: Any) -> str:
+        """Wait for a job, which `worker.do` describes; return what went wrong."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.exercises.worker"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            )
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            return f"the process of the judge ended with status {self.process.wait()}"
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.communicate()
 
 
-def check(exercise: Exercise, candidate: Candidate, name: str = "") -> Verdict:
-    """Judge a candidate; `name` is the one its function must have, if any."""
+def check(
+    exercise: Exercise,
+    candidate: Candidate,
+    name: str = "",
+    worker: Worker | None = None,
+) -> Verdict:
+    """Judge a candidate; `name` is the name that its function must have, if any."""
     try:
         tree = ast.parse(candidate.source)
     except SyntaxError as error:
         line = (error.text or "").strip()
         where = f"{candidate.file}, line {error.lineno}"
-        return failed(exercise, f"Python cannot read {where}: {error.msg}", line)
-    definition, complaint = _definition(exercise, candidate, tree, name)
-    if definition is None:
-        return failed(exercise, complaint)
-    if is_empty(definition):
+        return failed(f"Python cannot read {where}: {error.msg}", line)
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    wanted = name or candidate.name
+    if wanted not in functions:
+        near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
+        there = f"; there is {near[0]}. Did you rename it?" if near else "."
+        return failed(f"There is no function {wanted} in {candidate.file}{there}")
+    if is_empty(functions[wanted]):
         return still_open(exercise)
-    if complaint := _signature_complaint(exercise, definition):
-        return failed(exercise, complaint)
-    return verdict(exercise, candidate, judge(exercise, candidate))
+    if complaint := _signature_complaint(exercise, functions[wanted]):
+        return failed(complaint)
+    return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
 
 
 def judge(
     exercise: Exercise | Diagnosis,
-    candidate: Candidate,
+    candidate: Candidate | None,
     seeds: int = 1,
-    run: Run | None = None,
     test: str = "",
+    time_limit: float = 0.0,
+    worker: Worker | None = None,
 ) -> list[dict]:
-    """The findings of a fresh process, which `run` starts and waits for.
-
-    Of a diagnosis, the candidate is not the learner's; `test` is, a whole file. Without
-    one, the candidate is trained with.
-    """
+    """Return the findings of a worker, or of a new process; see worker.do."""
+    own = worker or Worker()
     with tempfile.TemporaryDirectory() as scratch:
-        job, findings = Path(scratch) / "job", Path(scratch) / "findings"
-        limit = exercise.time_limit
-        question = {"exercise": exercise.id, "seeds": seeds, "time_limit": limit}
-        question["test"] = test
-        question |= candidate._asdict()
-        job.write_text(json.dumps(question), encoding="utf-8")
-        complaint = (run or fresh_process)(job, findings, limit)
-        found = []
-        if findings.exists():
-            lines = findings.read_text(encoding="utf-8").splitlines()
-            found = [json.loads(line) for line in lines]
-        finished = any(f["what"] == "done" for f in found)
-        stack = Path(f"{job}.stack")
-        if not finished and stack.exists() and "Timeout" in stack.read_text():
-            found.append(_loop(candidate, stack.read_text()))
-        elif not finished:
-            found.append({"what": "broken", "message": complaint})
+        complaint = own.do(
+            exercise=exercise.id,
+            candidate=candidate,
+            seeds=seeds,
+            test=test,
+            time_limit=time_limit or exercise.time_limit,
+            scratch=scratch,
+        )
+        if worker is None:
+            own.close()
+        findings, stack = Path(scratch) / "findings", Path(scratch) / "stack"
+        lines = findings.read_text(encoding="utf-8") if findings.exists() else ""
+        found = [json.loads(line) for line in lines.splitlines()]
+        if not any(finding["what"] == "done" for finding in found):
+            seen = stack.read_text() if stack.exists() else ""
+            broken = {"what": "broken", "of": "", "message": complaint}
+            found.append(_loop(candidate, seen) if "Timeout" in seen else broken)
         return found
 
 
-def fresh_process(job: Path, findings: Path, limit: float) -> str:
-    """Run the judge; its last words, if it had any."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.exercises.judge", str(job), str(findings)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    try:
-        # The judge ends itself in time, unless the machine stands still.
-        _, complaints = process.communicate(timeout=limit + 20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return "the machine stands still. Ask again."
-    return (complaints.strip().splitlines() or ["it stopped without a word"])[-1]
-
-
-def _loop(candidate: Candidate, stack: str) -> dict:
-    """Where the time limit found the candidate."""
-    message = "Your function does not return in time. Is it an endless loop?"
+def _loop(candidate: Candidate | None, stack: str) -> dict:
+    """Where the candidate was when its time was over."""
+    message = "Your function does not return in time. Is there an endless loop?"
     for line in stack.splitlines():
-        if f'"{candidate.file}"' in line:
+        if candidate and f'"{candidate.file}"' in line:
             number = int(line.split(", line ")[1].split()[0])
             text = candidate.source.splitlines()[number - 1].strip()
-            message += f"\nIt was last seen in {own_line(candidate, number, text)}"
+            message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
-    return {"what": "loop", "message": message}
-
-
-def _definition(exercise, candidate, tree, name):
-    """The function, or why it cannot be found."""
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    wanted = name or candidate.name
-    if wanted in functions:
-        return functions[wanted], ""
-    near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
-    there = f"; there is {near[0]}. Is it that one?" if near else "."
-    return None, f"There is no function {wanted} in {candidate.file}{there}"
+    return {"what": "loop", "of": "", "message": message}
 
 
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:
-    """What is wrong with its parameters, if anything."""
+    """A sentence on wrong parameters; empty if they are right."""
     wanted, got = reference_arguments(exercise), definition.args
     for argument in [*wanted.args, *got.args]:
         argument.annotation = None

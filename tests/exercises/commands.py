@@ -1,4 +1,4 @@
-"""python -m tests: the book, the learner's progress, and what to do next."""
+"""python -m tests: the exercise book, the learner's progress, and the next step."""
 
 import argparse
 import difflib
@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tests.exercises import diagnosis, workbook
 from tests.exercises.check import check
@@ -13,21 +14,21 @@ from tests.exercises.manifest import Diagnosis, Exercise, book, find
 from tests.exercises.sources import Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
 
-DESCRIPTION = "The exercise book: write the book's functions, its unit tests judge."
+DESCRIPTION = "The exercise book: write its functions; unit tests judge them."
 
 COMMANDS = {
-    "list": "the book, your progress, what to do next (without a command, too)",
-    "start": "begin an exercise: write its file in workbook/",
+    "list": "show the book, your progress and the next step (the default)",
+    "start": "begin an exercise: write its file to workbook/",
     "check": "judge your file",
-    "watch": "judge it again whenever you save it; Ctrl-C ends",
-    "hint": "a hint, and with every call the next one",
-    "solution": "the book's own lines, once you have passed",
-    "reset": "begin anew; your file is kept beside it",
+    "watch": "judge your file whenever you save it; Ctrl-C ends",
+    "hint": "show a hint; each call shows one more",
+    "solution": "show the book's own lines, once you have passed",
+    "reset": "begin again; a copy of your file is kept",
 }
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """0 if all is well, 1 if a check fails, 2 and one line if it cannot be done."""
+    """Return 0 if all is well, 1 if a check fails, 2 after a one-line error message."""
     try:
         parsed = _parse(sys.argv[1:] if args is None else list(args))
         if parsed.command == "list":
@@ -49,56 +50,51 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def show_book() -> int:
-    """The table of contents, with the learner's progress."""
+    """Show the table of contents, with the learner's progress."""
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
     table = Table(title="The exercise book", box=None, title_justify="left")
     for column in ("", "exercise", "", "notebook", "read"):
         table.add_column(column, no_wrap=column == "exercise")
-    num_passed = 0
-    before = None
+    num_passed, part = 0, None
     for exercise in book().values():
-        part = type(exercise), exercise.floor
-        if part != before and before:
+        if part not in (None, (type(exercise), exercise.floor)):
             table.add_section()
-        before = part
+        part = type(exercise), exercise.floor
         passed = workbook.noted(exercise)["passed"]
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
-        chapter = exercise.notebook[:2]
-        read = _in_short(exercise.source)
-        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, read)
-    console.print(table)
-    console.print(f"\n{num_passed} of {len(book())} passed.")
-    print(whats_next())
+        chapter, pages = exercise.notebook[:2], _in_short(exercise.source)
+        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
+    Console(highlight=False).print(table)
+    print(f"\n{num_passed} of {len(book())} passed.\n{next_step()}")
     return 0
 
 
-def run_start(exercise: Exercise) -> int:
+def run_start(exercise: Exercise | Diagnosis) -> int:
     """Write the learner's file, and say what to do with it."""
     path = workbook.shown(workbook.start(exercise))
     if isinstance(exercise, Diagnosis):
-        print("A healthy run and a sick one are trained ...", flush=True)
+        print("Training a healthy run and a sick one ...", flush=True)
         print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
-    print(f"{exercise.title}: fill in {path}, then")
-    print(f"    python -m tests check {exercise.id}     judge it")
-    print(f"    python -m tests watch {exercise.id}     judge it whenever you save")
-    print(f"    python -m tests hint {exercise.id}      if you are stuck")
+    print(f"{exercise.title}: write your lines in {path}, then")
+    print(f"    python -m tests check {exercise.id}     judges them")
+    print(f"    python -m tests watch {exercise.id}     judges them whenever you save")
+    print(f"    python -m tests hint {exercise.id}      helps if you are stuck")
     print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
     return 0
 
 
-def run_check(exercise: Exercise) -> int:
+def run_check(exercise: Exercise | Diagnosis) -> int:
     """Judge the learner's file."""
     verdict = judge_attempt(exercise)
     print(verdict.text)
     return 0 if verdict.state == "passed" else 1
 
 
-def run_watch(exercise: Exercise) -> int:
+def run_watch(exercise: Exercise | Diagnosis) -> int:
     """Judge the learner's file whenever it is saved, until it passes."""
     path = workbook.file_of(exercise)
     workbook.attempt(exercise)
@@ -110,90 +106,76 @@ def run_watch(exercise: Exercise) -> int:
             print(f"--- {workbook.shown(path)}, {time.strftime('%H:%M:%S')}")
             if run_check(exercise) == 0:
                 return 0
-            print("--- Waiting for you to save it again; Ctrl-C ends.", flush=True)
+            print("--- Waiting for your next save; Ctrl-C ends.", flush=True)
         time.sleep(0.2)
 
 
-def run_hint(exercise: Exercise) -> int:
-    """The next hint; after the last one, all of them."""
+def run_hint(exercise: Exercise | Diagnosis) -> int:
+    """Show the next hint, and those before it."""
     number = min(workbook.noted(exercise)["hints"] + 1, len(exercise.hints))
     workbook.note(exercise, hints=number)
     for i, hint in enumerate(exercise.hints[:number], 1):
         print(wrapped(f"Hint {i} of {len(exercise.hints)}: {hint}"))
     if number < len(exercise.hints):
-        print("Ask again for the next one.")
+        print("Call `hint` again for the next one.")
     return 0
 
 
-def run_reset(exercise: Exercise) -> int:
-    """A new file; the old one is kept."""
+def run_reset(exercise: Exercise | Diagnosis) -> int:
+    """Write a new file, and keep the old one."""
     kept = workbook.reset(exercise)
     path = workbook.shown(workbook.file_of(exercise))
-    if kept is None:
-        print(f"{path} is there, and empty.")
-    else:
-        print(f"{path} is empty again; what you wrote is in {workbook.shown(kept)}.")
+    old = f" What you wrote is in {workbook.shown(kept)}." if kept else ""
+    print(f"{path} is new and empty.{old}")
     return 0
 
 
-def show_solution(exercise: Exercise, reveal: bool) -> int:
-    """The book's own function, for those who have one."""
+def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
+    """Show the book's own function to a learner who has passed, or insists."""
     if not (workbook.noted(exercise)["passed"] or reveal):
         raise ValueError(
-            f"{exercise.id} is still open: pass it first, or say "
+            f"{exercise.id} is still open: pass it first, or call "
             f"`python -m tests solution {exercise.id} --reveal`."
         )
     print(solution(exercise), end="")
     return 0
 
 
-def judge_attempt(exercise: Exercise) -> Verdict:
-    """Check the learner's file, remember a pass, and say what comes next."""
+def judge_attempt(exercise: Exercise | Diagnosis) -> Verdict:
+    """Check the learner's file, remember a pass, and name the next step."""
     attempt = workbook.attempt(exercise)
     if attempt.source == new_file(exercise):
-        text = (
-            f"Still open: {attempt.file} is as it was when you began. {_help(exercise)}"
-        )
-        return Verdict("open", text)
-    return with_next_step(exercise, judged(exercise, attempt, exercise.name))
+        text = f"Still open: {attempt.file} has no lines of yours yet."
+        return Verdict("open", f"{text} {_help(exercise)}")
+    return judged(exercise, attempt, name=exercise.name)
 
 
 def judged(
     exercise: Exercise | Diagnosis, attempt: Candidate, name: str = ""
 ) -> Verdict:
-    """What is said of a function, or of a fault and a test."""
+    """Check an attempt; in a notebook, which gives no `name`, the next cell follows."""
     if isinstance(exercise, Diagnosis):
-        return diagnosis.check(exercise, attempt)
-    return check(exercise, attempt, name)
-
-
-def with_next_step(
-    exercise: Exercise, verdict: Verdict, in_book: bool = True
-) -> Verdict:
-    """The verdict, and what to do now; a pass is remembered.
-
-    In a notebook, not in the book, the reader goes on to the next cell.
-    """
+        verdict = diagnosis.check(exercise, attempt)
+    else:
+        verdict = check(exercise, attempt, name)
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
-    compare = f"Compare: `python -m tests solution {exercise.id}`."
-    lines = [verdict.text, compare, *([whats_next(exercise)] if in_book else [])]
-    return verdict._replace(text="\n".join(lines))
+    text = f"{verdict.text}\nCompare: `python -m tests solution {exercise.id}`."
+    return verdict._replace(text=f"{text}\n{next_step(exercise)}" if name else text)
 
 
-def whats_next(after: Exercise | None = None) -> str:
-    """The next open exercise."""
+def next_step(after: Exercise | Diagnosis | None = None) -> str:
+    """A sentence on the next open exercise."""
     following = workbook.next_open(after)
     if following is None:
-        return "The whole book is passed."
-    begun = workbook.file_of(following).exists()
-    command = "check" if begun else "start"
+        return "You have passed the whole book."
+    command = "check" if workbook.file_of(following).exists() else "start"
     return f"Next: `python -m tests {command} {following.id}` ({following.title})."
 
 
 def _in_short(source: str) -> str:
-    """The pages of Sutton & Barto; of a paper, who wrote it and when."""
+    """The pages of Sutton & Barto; for a paper, its first author and year."""
     if source.startswith("Sutton & Barto"):
         pages = dict.fromkeys(re.findall(r"pages? (\d+)", source))
         return f"S&B {', '.join(pages)}"
@@ -201,12 +183,12 @@ def _in_short(source: str) -> str:
     return f"{author} {year}"
 
 
-def _help(exercise: Exercise) -> str:
+def _help(exercise: Exercise | Diagnosis) -> str:
     return f"Stuck? `python -m tests hint {exercise.id}`"
 
 
 def _parse(args: list[str]) -> argparse.Namespace:
-    """The command; a mistake is one line."""
+    """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
         near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.0)
         raise ValueError(f"There is no command {args[0]!r}: did you mean {near[0]}?")
@@ -215,7 +197,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     for name, does in COMMANDS.items():
         command = commands.add_parser(name, help=does, description=does)
         if name != "list":
-            say = "its id; by default the one you are working on"
+            say = "its id; by default the exercise that you are working on"
             command.add_argument("exercise", nargs="?", help=say)
         if name == "solution":
             command.add_argument("--reveal", action="store_true", help="even if open")
@@ -223,5 +205,5 @@ def _parse(args: list[str]) -> argparse.Namespace:
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise ValueError(message)

@@ -1,56 +1,83 @@
-"""The fresh process in which a candidate takes the place of a function and is tried.
+"""Try a candidate in the place of a function, in a process of its own.
 
-    python -m tests.exercises.judge  <job>  <findings>
-
-First its outputs on the exercise's cases are compared with the reference's, and with
-those of the traps if they differ. Then the exercise's own unit tests are run. Each
-finding is written down as soon as it is there: should the candidate never return, what
-was found before is not lost. This file knows no words; `check.py` puts them together.
+First the candidate's answers to the exercise's cases are compared with those of the
+reference, and with those of the traps if they differ. Then the exercise's unit tests
+are run. Each finding is written down at once: should the candidate never return, what
+was found before is not lost. This file only finds; `words.py` explains.
 """
 
 import contextlib
 import copy
-import faulthandler
+import functools
 import importlib
 import io
 import json
 import os
+import pickle
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise, find
+from tests.exercises import same, show
+from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.splice import Splice
+
+# The plugins of pytest that unit tests need, and nothing that only takes time.
+PLUGINS = "faulthandler cacheprovider terminal unraisableexception threadexception"
+
+
+class Case(NamedTuple):
+    """Inputs of the exercised function."""
+
+    inputs: dict[str, Any]
+    tolerance: float  # how far two right answers may differ
+    shown: str  # the inputs as text
+    key: Hashable  # equal inputs have equal keys
+
+
+class Answer(NamedTuple):
+    """What a function does with the inputs of a case."""
+
+    output: Any = None
+    error: Exception | None = None
+    changed: str | None = None  # the argument that it has changed, if any
+    printed: str = ""
 
 
 class Judge:
     """A candidate, an exercise, and a file for the findings."""
 
-    def __init__(self, exercise: Exercise, candidate: Candidate, findings: Path):
-        self.exercise, self.candidate = exercise, candidate
+    def __init__(
+        self, exercise: Exercise | Diagnosis, candidate: Candidate, findings: Path
+    ):
+        self.exercise, self.label = exercise, ""
         self.splice = Splice(exercise, candidate)
-        self.shadows: dict[Candidate, Callable] = {}
-        self.findings = findings.open("w", encoding="utf-8")
+        self.findings = findings.open("a", encoding="utf-8")
+        self.found: set[str] = set()  # kinds of findings on the present candidate
+        self.cases = functools.cache(self._cases)
+        # Many candidates are compared with the same answers.
+        self._answers: dict[tuple[Candidate, Hashable], Answer] = {}
 
     def find(self, what: str, **details: Any) -> None:
-        """Write down a finding."""
-        self.findings.write(json.dumps({"what": what, **details}) + "\n")
+        """Write down a finding; `of` says on which of several candidates."""
+        self.found.add(what)
+        line = {"what": what, "of": self.label, **details}
+        self.findings.write(json.dumps(line) + "\n")
         self.findings.flush()
 
-    def run(self, seeds: range) -> None:
-        """Everything, until the candidate cannot go on."""
+    def run(self, seeds: Iterable[int]) -> None:
+        """Do everything, until the candidate cannot go on."""
         try:
             self.settle()
         except Exception as error:
             self.find_exception(error)
-            self.find("done")
-            return
-        for seed in seeds:
-            self.try_cases(seed)
-        self.run_tests()
+        else:
+            for seed in seeds:
+                self.try_cases(seed)
+            self.run_tests(Listener(self), "--maxfail=1")
         self.find("done")
 
     def settle(self) -> None:
@@ -61,113 +88,137 @@ class Judge:
         if self.exercise.floor != "mdp":
             settle_jax()
 
-    def try_cases(self, seed: int) -> None:
-        """Compare with the reference; at the first difference, with the traps too."""
-        from tests.exercises import same, show
+    def put(self, candidate: Candidate, label: str) -> None:
+        """Go on with another candidate."""
+        self.splice.put(candidate)
+        self.label, self.found = label, set()
 
-        expected_of = self.shadow(reference(self.exercise))
-        answer = view_of(self.exercise)
-        cases = list(cases_of(self.exercise, seed))
-        pairs, differs = [], False
-        for inputs, tolerance in cases:
-            self.find("trying", inputs=show.show_inputs(inputs))
-            ours = copy.deepcopy(inputs)
-            printed = io.StringIO()
-            try:
-                with contextlib.redirect_stdout(printed):
-                    got = answer(self.splice.function, ours)
-            except Exception as error:
-                self.find_exception(error, inputs=show.show_inputs(inputs))
+    def try_cases(self, seed: int) -> None:
+        """Compare with the reference, and if they differ, with the traps too."""
+        try:
+            self._try_cases(seed)
+        finally:
+            self.splice.put(self.splice.candidate)
+
+    def _try_cases(self, seed: int) -> None:
+        own, fields = self.splice.candidate, self.exercise.fields
+        differs = False
+        for case in self.cases(seed):
+            self.find("trying", inputs=case.shown)
+            ours = self.answer(own, case)
+            if ours.error:
+                self.find_exception(ours.error, inputs=case.shown)
                 return
-            if name := same.changed(ours, inputs):
-                self.find("mutation", argument=name, inputs=show.show_inputs(inputs))
-            expected = answer(expected_of, copy.deepcopy(inputs))
-            pairs.append((got, expected))
-            fields = self.exercise.fields
-            how = same.difference(got, expected, tolerance, fields)
-            if how and not differs:
+            if ours.changed:
+                self.find("mutation", argument=ours.changed, inputs=case.shown)
+            expected = self.answer(reference(self.exercise), case).output
+            message = same.difference(ours.output, expected, case.tolerance, fields)
+            if message and not differs:
                 differs = True
                 self.find(
                     "difference",
-                    how=how,
-                    inputs=show.show_inputs(inputs),
+                    message=message,
+                    inputs=case.shown,
                     expected=show.show_result(expected, fields),
-                    got=show.show_result(got, fields),
-                    printed=printed.getvalue()[:1000],
+                    got=show.show_result(ours.output, fields),
+                    printed=ours.printed[:1000],
                 )
         if differs:
-            self.find_trap(cases, pairs)
+            self.find_traps(seed)
 
-    def find_trap(self, cases: list, pairs: list) -> None:
-        """The traps whose outputs are these, on all cases.
+    def find_traps(self, seed: int) -> None:
+        """Find the traps that give the candidate's answers, on all cases.
 
         Where the answers are wrong already, what was derived from them does not count.
         """
-        from tests.exercises import same
-
-        answer = view_of(self.exercise)
-        wrong = not all(
-            same.is_same(same.answer_in(got), same.answer_in(expected))
-            for got, expected in pairs
-        )
-        part = same.answer_in if wrong else lambda output: output
+        own, cases = self.splice.candidate, self.cases(seed)
+        right = self.agrees(own, reference(self.exercise), cases, same.answer_in)
+        part = (lambda output: output) if right else same.answer_in
         for number, trap in enumerate(self.exercise.traps):
-            function = self.shadow(edited(self.exercise, trap))
-            for (inputs, _), (got, _) in zip(cases, pairs, strict=True):
-                theirs = answer(function, copy.deepcopy(inputs))
-                if not same.is_same(part(got), part(theirs)):
-                    break
-            else:
+            if self.agrees(own, edited(self.exercise, trap), cases, part):
                 self.find("trap", number=number)
 
-    def shadow(self, candidate: Candidate) -> Callable:
-        """Another candidate's function, made once: seed by seed it is asked again."""
-        if candidate not in self.shadows:
-            self.shadows[candidate] = Splice(self.exercise, candidate).shadow()
-        return self.shadows[candidate]
+    def agrees(
+        self, own: Candidate, other: Candidate, cases: list[Case], part: Callable
+    ) -> bool:
+        """Whether two candidates give the same answers, up to rounding."""
+        # The last cases leave nothing out: what differs mostly differs there.
+        return own == other or all(
+            same.is_same(
+                part(self.answer(own, case).output),
+                part(self.answer(other, case).output),
+            )
+            for case in reversed(cases)
+        )
 
-    def find_exception(self, error: Exception, inputs: str = "") -> None:
-        """What was raised, and the candidate's own lines on the way there."""
-        lines = [
-            {"number": frame.lineno, "text": (frame.line or "").strip()}
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename == self.candidate.file
-        ]
+    def _cases(self, seed: int) -> list[Case]:
+        """The exercise's cases, smallest first."""
+        found = []
+        for number, case in enumerate(named(self.exercise.cases)(seed)):
+            inputs, tolerance = case if isinstance(case, tuple) else (case, 1e-9)
+            try:
+                key = pickle.dumps(inputs)
+            except TypeError:  # a key of jax
+                key = seed, number
+            found.append(Case(inputs, tolerance, show.show_inputs(inputs), key))
+        return found
+
+    def answer(self, candidate: Candidate, case: Case) -> Answer:
+        """What a candidate makes of a case; every case is tried once."""
+        place = candidate, case.key
+        if place not in self._answers:
+            self._answers[place] = self._answer(candidate, case.inputs)
+        return self._answers[place]
+
+    def _answer(self, candidate: Candidate, inputs: dict[str, Any]) -> Answer:
+        """Its answer to the inputs, or what the exercise derives from it.
+
+        Two functions may give the same answer and differ in their gradients.
+        """
+        function = self.splice.function(candidate)
+        self.splice.watched.function = function  # for what calls it in a roundabout way
+        ours, printed = copy.deepcopy(inputs), io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed):
+                if self.exercise.compared:
+                    output = named(self.exercise.compared)(function, ours)
+                else:
+                    output = function(*ours.values())
+        except Exception as error:
+            return Answer(error=error)
+        changed = same.changed(ours, inputs)
+        return Answer(output, None, changed, printed.getvalue())
+
+    def find_exception(self, error: BaseException, inputs: str = "") -> None:
+        """Write down what was raised, and the candidate's own lines on the way."""
+        lines = own_lines(error, self.splice.candidate.file)
         # numpy says that something failed, and jax, the cause of it, says what.
-        told = error.__cause__ or error
-        kind, message = type(told).__name__, str(told)
+        error = error.__cause__ or error
+        kind, message = type(error).__name__, str(error)
         self.find("exception", kind=kind, message=message, lines=lines, inputs=inputs)
 
-    def run_tests(self) -> None:
-        """The exercise's own unit tests, without the plugins of the whole suite."""
-        import pytest
-
-        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        options = [
-            f"--rootdir={ROOT}",
-            f"--confcutdir={ROOT / 'tests' / self.exercise.floor}",
-            "--override-ini=addopts=",
-            "--maxfail=1",
-            *("-p no:faulthandler -p no:cacheprovider -p no:terminal".split()),
-        ]
+    def run_tests(self, plugin: object, *options: str) -> None:
+        """Run the exercise's unit tests."""
+        folder = ROOT / "tests" / self.exercise.floor
         tests = [str(ROOT / test) for test in self.exercise.tests]
-        with contextlib.redirect_stdout(io.StringIO()):
-            code = pytest.main([*options, *tests], plugins=[_Listener(self)])
+        code = run_pytest(ROOT, plugin, f"--confcutdir={folder}", *options, *tests)
         if code not in (0, 1, 2):
             self.find("broken", message=f"pytest ended with {code!r}")
 
 
-class _Listener:
+class Listener:
     """Hears from pytest which tests fail, and why."""
 
     def __init__(self, judge: Judge):
         self.judge = judge
 
-    def pytest_runtest_logstart(self, nodeid):
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.judge.find("testing", test=nodeid)
 
-    def pytest_runtest_makereport(self, item, call):
-        if call.excinfo is None or call.excinfo.errisinstance(_skipped()):
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        import pytest
+
+        if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
             return
         error = call.excinfo.value
         message = str(error) or type(error).__name__
@@ -175,35 +226,33 @@ class _Listener:
         if not isinstance(error, AssertionError):
             self.judge.find_exception(error)
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self.judge.find("broken", message=str(report.longrepr)[-500:])
 
 
-def _skipped():
+def run_pytest(root: Path, plugin: object, *args: str) -> int:
+    """Run pytest in this process, without the plugins of the whole suite."""
     import pytest
 
-    return pytest.skip.Exception
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = [f"--rootdir={root}", "--override-ini=addopts="]
+    without = [f"-pno:{name}" for name in PLUGINS.split()]
+    with contextlib.redirect_stdout(io.StringIO()):
+        return pytest.main([*options, *without, *args], plugins=[plugin])
 
 
-def cases_of(exercise: Exercise, seed: int):
-    """(inputs, tolerance) of each case, smallest first."""
-    for case in named(exercise.cases)(seed):
-        yield case if isinstance(case, tuple) else (case, 1e-9)
-
-
-def view_of(exercise: Exercise) -> Callable[[Callable, dict], Any]:
-    """What is compared, of a function and its inputs: its answer, or what is derived.
-
-    Two functions may answer alike and differ in their gradients.
-    """
-    if exercise.compared:
-        return named(exercise.compared)
-    return lambda function, inputs: function(*inputs.values())
+def own_lines(error: BaseException, file: str) -> list[dict]:
+    """The lines of a file on the way to an exception."""
+    return [
+        {"number": frame.lineno, "text": (frame.line or "").strip()}
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == file
+    ]
 
 
 def settle_jax() -> None:
-    """Small arrays, on the processor, by programs that are kept and not polished."""
+    """Let jax use the processor, keep its programs, and compile them quickly."""
     import jax
 
     from mdp.interface.compilation import keep_compiled_programs
@@ -214,29 +263,12 @@ def settle_jax() -> None:
 
 
 def named(place: str) -> Callable:
-    """What stands at "module:name"."""
+    """The object that stands at "module:name"."""
     module, name = place.split(":")
     return getattr(importlib.import_module(module), name)
 
 
-def run(job: str, findings: str) -> None:
-    """Judge the candidate of a job, within its time limit."""
-    asked = json.loads(Path(job).read_text(encoding="utf-8"))
-    candidate = Candidate(asked["source"], asked["name"], asked["file"])
-    judge = Judge(find(asked["exercise"]), candidate, Path(findings))
-    with Path(job + ".stack").open("w") as stack:
-        # Also where a loop runs inside compiled code and no signal is heard.
-        faulthandler.dump_traceback_later(asked["time_limit"], exit=True, file=stack)
-        try:
-            if isinstance(judge.exercise, Diagnosis):
-                from tests.exercises import trial
-
-                trial.run(judge, asked["test"], Path(job).parent)
-            else:
-                judge.run(range(asked["seeds"]))
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-
-
-if __name__ == "__main__":
-    run(*sys.argv[1:])
+def our_modules() -> list[str]:
+    """The imported modules of the packages, of their tests, and of the cases."""
+    tests = ("tests.exercises.cases", *(f"tests.{floor}" for floor in FLOORS))
+    return [name for name in sys.modules if name.startswith((*FLOORS, *tests))]

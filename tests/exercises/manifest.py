@@ -1,7 +1,7 @@
-"""The exercises, in reading order, as tests/exercises/ lists them, floor by floor.
+"""The exercises in reading order, as the manifests list them, floor by floor.
 
-An exercise asks for a function, which the tests judge. A diagnosis asks for the fault
-of a sick run and for a test, which the function and its traps judge.
+An exercise asks for a function, which unit tests judge. A diagnosis asks for the fault
+of a sick run and for a test, which is tried on right and on faulty functions.
 """
 
 import difflib
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
-FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from below
+FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 
 
 class Edit(NamedTuple):
-    """A change of the reference: pieces of its text, or the whole body."""
+    """A change of the reference: of a piece of its text, or of the whole body."""
 
-    replace: str = ""  # this piece of the reference's source, which occurs once,
-    by: str = ""  # by this one
-    body: str = ""  # or the whole body, in its place
-    says: str = ""  # of a trap: what the learner did, and why it is wrong
+    replace: str = ""  # a piece of the reference's source, which occurs once
+    by: str = ""  # what stands there instead
+    body: str = ""  # or another whole body
+    says: str = ""  # for a trap: what the learner did, and why it is wrong
 
 
 class Exercise(NamedTuple):
-    """A function to be written, and how it is judged."""
+    """A function to be written, and what judges it."""
 
     id: str
     time_limit: float  # seconds
@@ -35,12 +35,12 @@ class Exercise(NamedTuple):
     equation: str
     source: str  # where to read about it: book or paper, and the place in it
     notebook: str
-    hints: tuple[str, ...]  # of growing help
+    hints: tuple[str, ...]  # each says more than the one before
     traps: tuple[Edit, ...]
     variants: tuple[Edit, ...]
-    imports: str = ""  # of the stub; by default, what the reference uses
-    fields: tuple[str, ...] = ()  # of a result with several: those that are compared
-    compared: str = ""  # "module:name" of what is compared; by default, the answer
+    imports: str = ""  # of the new file; by default, what the reference uses
+    fields: tuple[str, ...] = ()  # the fields of the result that are compared, or all
+    compared: str = ""  # "module:name" of what is compared; by default, the result
 
     @property
     def floor(self) -> str:
@@ -49,35 +49,35 @@ class Exercise(NamedTuple):
 
     @property
     def module(self) -> str:
-        """Where the function lies."""
+        """The module of the function."""
         return self.function.split(":")[0]
 
     @property
     def qualname(self) -> str:
-        """The function in its module."""
+        """The name of the function in its module, with that of its class."""
         return self.function.split(":")[1]
 
     @property
     def name(self) -> str:
-        """The function."""
+        """The name of the function."""
         return self.qualname.split(".")[-1]
 
     @property
     def is_method(self) -> bool:
-        """Is it written inside a class?"""
+        """Whether the function is part of a class."""
         return "." in self.qualname
 
 
 class Fault(NamedTuple):
-    """What may be wrong with a run."""
+    """A fault that a run may have."""
 
     id: str
-    says: str  # in plain words
-    shows: str  # how its curves look
+    says: str  # the fault in plain words
+    shows: str  # what it does to the curves
 
 
 class Diagnosis(NamedTuple):
-    """A run with a fault in it, which is to be named, and then caught by a test."""
+    """A run with a fault, which the learner names and then catches by a test."""
 
     id: str
     title: str
@@ -90,7 +90,7 @@ class Diagnosis(NamedTuple):
     variants: tuple[Edit, ...]  # right functions, which a good test lets pass
     source: str
     notebook: str
-    hints: tuple[str, ...]  # of growing help
+    hints: tuple[str, ...]  # each says more than the one before
     imports: str  # of the learner's file
     solution: str  # a test that is good enough
     time_limit: float = 60.0  # seconds, for all repetitions of a test on one function
@@ -103,19 +103,19 @@ class Diagnosis(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The function as one would write it."""
+        """The function with its module, as in a program."""
         return self.function.replace(":", ".")
 
 
 @cache
 def book() -> dict[str, Exercise | Diagnosis]:
-    """All there is to do, by id, in reading order."""
+    """All exercises and diagnoses by id, in reading order."""
     return exercises() | diagnoses()
 
 
 @cache
 def diagnoses() -> dict[str, Diagnosis]:
-    """The sick runs, by id."""
+    """The diagnoses by id."""
     faults = {table.pop("id"): table for table in _read("diagnoses", "faults")}
     return {
         table["id"]: _diagnosis(table, faults)
@@ -131,13 +131,13 @@ def exercises() -> dict[str, Exercise]:
 
 
 def tables(floor: str) -> list[dict]:
-    """The exercises of a floor as they are written down."""
+    """The exercises of a floor as its manifest lists them."""
     limit = _read(floor, "time_limit")
     return [{"time_limit": limit} | table for table in _read(floor, "exercises")]
 
 
 def find(name: str) -> Exercise | Diagnosis:
-    """The exercise of this id, or a ValueError with the nearest one."""
+    """The exercise with this id; a ValueError names the nearest one."""
     wanted = name.strip().lower().replace("_", "-").removesuffix(".py")
     if wanted in book():
         return book()[wanted]
@@ -147,7 +147,7 @@ def find(name: str) -> Exercise | Diagnosis:
 
 
 def _read(file: str, key: str) -> Any:
-    """What stands in a file at this key."""
+    """The value of a key in a manifest."""
     with (ROOT / "tests" / "exercises" / f"{file}.toml").open("rb") as opened:
         return tomllib.load(opened)[key]
 

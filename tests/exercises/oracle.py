@@ -1,43 +1,40 @@
-"""Oracles, to compare with: one that asks the candidate would agree with its bug."""
+"""Oracles compute what tests compare with, and must not call the tested function.
 
-import contextlib
+An oracle that calls the learner's function would agree with its mistake.
+"""
+
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import Any
 
-_running = 0
+_running = 0  # oracles at work
 
 
 def oracle(function: Callable) -> Callable:
-    """Mark a function as one that must not call, even indirectly, what is exercised."""
+    """Mark a function that must not call the exercised one, not even indirectly."""
 
     @functools.wraps(function)
-    def without_the_candidate(*args, **kwargs):
-        with no_candidate():
+    def without_the_candidate(*args: Any, **kwargs: Any) -> Any:
+        global _running
+        _running += 1
+        try:
             return function(*args, **kwargs)
+        finally:
+            _running -= 1
 
     return without_the_candidate
 
 
-@contextlib.contextmanager
-def no_candidate() -> Iterator[None]:
-    """While this lasts, a call of the exercised function is an error."""
-    global _running
-    _running += 1
-    try:
-        yield
-    finally:
-        _running -= 1
-
-
 def watched(function: Callable) -> Callable:
-    """The exercised function, which counts its calls and refuses an oracle."""
+    """Return a stand-in for `.function` that counts `.calls` and refuses oracles."""
 
     @functools.wraps(function)
-    def not_for_oracles(*args, **kwargs):
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
         if _running:
-            raise RuntimeError(f"an oracle asked {function.__name__}, which is tested")
-        not_for_oracles.calls += 1
-        return function(*args, **kwargs)
+            raise RuntimeError(f"an oracle called {function.__name__}, which is tested")
+        stand_in.calls += 1
+        return stand_in.function(*args, **kwargs)
 
-    not_for_oracles.calls = 0
-    return not_for_oracles
+    stand_in.function = function
+    stand_in.calls = 0
+    return stand_in

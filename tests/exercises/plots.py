@@ -1,4 +1,4 @@
-"""The picture of a sick run: its curves beside those of a healthy one."""
+"""The picture of a sick run: its curves together with those of a healthy one."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ Curves = Mapping[str, Sequence[float]]
 
 
 def figure(title: str, healthy: Curves, sick: Curves) -> Figure:
-    """A panel for each curve, in the order of the healthy run."""
+    """A figure with a panel for each curve, in the order of the healthy run."""
     page = Figure(figsize=(12.0, 5.6), layout="constrained")
     panels = page.subplots(2, -(-len(healthy) // 2), squeeze=False).ravel()
     for panel in panels[len(healthy) :]:
@@ -28,7 +28,7 @@ def figure(title: str, healthy: Curves, sick: Curves) -> Figure:
 def plot_pair(
     ax: Axes, name: str, healthy: Sequence[float], sick: Sequence[float]
 ) -> Axes:
-    """The same number of two runs, update by update; wild beginnings are cut."""
+    """Plot one curve of both runs, update by update; extreme values are cut off."""
     ax.plot(healthy, color=LINES[0], lw=1.4, label="a healthy run")
     ax.plot(sick, color=LINES[1], lw=1.8, label="the sick run")
     both = np.concatenate([healthy, sick])

@@ -1,4 +1,4 @@
-"""Are two answers the same? If not: in their type, shape, kind of number or values?"""
+"""Compare two results: their types, shapes, kinds of numbers, and values."""
 
 import sys
 from collections.abc import Mapping
@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 
-# Where numbers have seven digits: far above the rounding, far below any mistake.
+# For float32, which has seven digits: far above rounding, far below any mistake.
 COARSE = 1e-5
 KINDS = {"f": "real numbers", "i": "integers", "u": "integers", "b": "true or false"}
 
 
-def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | None:
-    """None if they are the same, else one line that says how they differ."""
+def difference(
+    got: Any, expected: Any, tolerance: float, fields: tuple[str, ...] = ()
+) -> str | None:
+    """Return None if the results agree, else one line that says how they differ."""
     if got is None and expected is not None:
         return "It returns nothing. Is the `return` missing?"
     if isinstance(expected, Mapping):
@@ -27,7 +29,7 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
     try:
         ours, theirs = np.asarray(got), np.asarray(expected)
     except ValueError:
-        return f"It returns a {_type(got)} that is no array of numbers."
+        return f"It returns a {_type(got)} that is not an array of numbers."
     if ours.shape != theirs.shape:
         return f"Its result has shape {ours.shape}, and should have {theirs.shape}."
     if ours.dtype.kind not in "fiub":
@@ -36,28 +38,28 @@ def difference(got: Any, expected: Any, tolerance: float, fields=()) -> str | No
         kinds = [KINDS.get(a.dtype.kind, str(a.dtype)) for a in (ours, theirs)]
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
     if np.isnan(ours).any() and not np.isnan(theirs).any():
-        return "There are values that are not a number (nan) in its result."
+        return "Some values in its result are not a number (nan)."
     coarse = theirs.dtype == np.float32
     least = COARSE if coarse else 1e-9
     if not np.allclose(ours, theirs, least, max(tolerance, least), equal_nan=True):
         if ours.dtype == np.float32 and not coarse:
-            return "It reckons in float32: too coarse where float64 is asked for."
+            return "It computes in float32, which is too coarse here: use float64."
         return "The numbers in its result are not right."
     return None
 
 
 def is_same(got: Any, expected: Any) -> bool:
-    """Exactly the same, but for rounding: the mark of one and the same method."""
+    """Say whether two results agree up to rounding: the sign of the same method."""
     return difference(got, expected, 1e-9) is None
 
 
 def answer_in(output: Any) -> Any:
-    """The answer, without what was derived from it."""
+    """The answer itself, without what was derived from it."""
     return output.get("answer", output) if isinstance(output, Mapping) else output
 
 
 def changed(inputs: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
-    """The first of the inputs that a function has not left as it was."""
+    """The first input that a function has changed, if any."""
     for name, value in inputs.items():
         if not _is_untouched(value, before[name]):
             return name
@@ -65,12 +67,12 @@ def changed(inputs: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
 
 
 def is_array(value: Any) -> bool:
-    """Is it an array, of numpy or of jax?"""
+    """Say whether a value is an array of numpy or of jax."""
     return isinstance(value, np.ndarray) or is_jax_array(value)
 
 
 def is_jax_array(value: Any) -> bool:
-    """Is it one of jax, which is not imported for this question?"""
+    """Say whether a value is an array of jax, without importing jax."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(value, jax.Array)
 
@@ -83,36 +85,41 @@ def _is_untouched(value: Any, before: Any) -> bool:
     return np.array_equal(np.asarray(value), np.asarray(before), equal_nan=True)
 
 
-def _difference_of_tuples(got, expected, tolerance, fields) -> str | None:
+def _difference_of_tuples(
+    got: Any, expected: tuple, tolerance: float, fields: tuple[str, ...]
+) -> str | None:
     names = getattr(expected, "_fields", range(len(expected)))
     if not isinstance(got, tuple) or len(got) != len(expected):
         return f"It returns a {_type(got)}, and should return a {_type(expected)}."
     for name, ours, theirs in zip(names, got, expected, strict=True):
         if fields and name not in fields:
             continue
-        how = difference(ours, theirs, tolerance)
-        if how:
-            return _of(name, how)
+        text = difference(ours, theirs, tolerance)
+        if text:
+            return _of(name, text)
     return None
 
 
-def _difference_of_parts(got, expected, tolerance) -> str | None:
-    """Of what was derived from an answer, part by part; each has a name of its own."""
+def _difference_of_parts(
+    got: Mapping, expected: Mapping, tolerance: float
+) -> str | None:
+    """The first difference between the named parts that were derived from answers."""
     for name, theirs in expected.items():
         ours = got.get(name)
         if name == "answer" or is_array(theirs):
-            how = difference(ours, theirs, tolerance)
-            if how:
-                return how if name == "answer" else _of(name, how)
+            text = difference(ours, theirs, tolerance)
+            if text:
+                return text if name == "answer" else _of(name, text)
         elif ours != theirs:
             return f"Its `{name}`: {ours}, and should be {theirs}."
     return None
 
 
-def _of(name: str, how: str) -> str:
-    how = how.replace("It returns", f"Its `{name}` is")
-    how = how.replace("Its result", f"Its `{name}`")
-    return how.replace("in its result", f"in its `{name}`")
+def _of(name: str, text: str) -> str:
+    """Turn a sentence on the result into one on a part of it."""
+    text = text.replace("It returns", f"Its `{name}` is")
+    text = text.replace("Its result", f"Its `{name}`")
+    return text.replace("in its result", f"in its `{name}`")
 
 
 def _type(value: Any) -> str:

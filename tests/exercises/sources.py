@@ -1,22 +1,24 @@
-"""Stubs, traps and variants: made from the source of the reference, never stored."""
+"""Make stubs, traps and variants from the source of the reference; none is stored."""
 
 import ast
+import copy
+import functools
 import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
 
-TODO = "raise NotImplementedError  # your lines, in the place of this one"
+TODO = "raise NotImplementedError  # replace this line by yours"
 
 
 class Candidate(NamedTuple):
-    """What is to take the place of a function."""
+    """A function that is to take the place of the book's own."""
 
     source: str  # a whole file
     name: str  # of the function in it
-    file: str  # what tracebacks call it
-    is_file: bool = True  # or a cell, whose lines the learner counts otherwise
+    file: str  # its name in tracebacks
+    is_file: bool = True  # False for a notebook cell, which shows no line numbers
 
 
 def reference(exercise: Exercise) -> Candidate:
@@ -45,8 +47,18 @@ def edited(exercise: Exercise, edit: Edit) -> Candidate:
     return _candidate(exercise, source, edit.says[:30] or "variant")
 
 
+def candidates(exercise: Exercise) -> dict[str, Candidate]:
+    """Everything that the gate judges, by its label; the reference comes first."""
+    edits = {
+        f"{kind} {number}": edited(exercise, edit)
+        for kind in ("traps", "variants")
+        for number, edit in enumerate(getattr(exercise, kind))
+    }
+    return {"reference": reference(exercise), "stub": stub(exercise), **edits}
+
+
 def new_file(exercise: Exercise | Diagnosis) -> str:
-    """What a learner begins with: imports, signature, docstring, no body."""
+    """The file that a learner begins with: imports, signature, docstring, no body."""
     if isinstance(exercise, Diagnosis):
         return _new_diagnosis(exercise)
     lines = [
@@ -65,7 +77,7 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
 
 
 def solution(exercise: Exercise | Diagnosis) -> str:
-    """The book's own answer."""
+    """The book's own lines."""
     if isinstance(exercise, Diagnosis):
         return f'fault = "{exercise.fault}"\n\n\n{exercise.solution.lstrip()}'
     return reference_source(exercise)
@@ -80,7 +92,7 @@ def reference_source(exercise: Exercise) -> str:
 
 def reference_arguments(exercise: Exercise) -> ast.arguments:
     """The signature of the reference."""
-    return _definition(exercise)[1].args
+    return copy.deepcopy(_definition(exercise)[1].args)
 
 
 def module_file(exercise: Exercise) -> Path:
@@ -89,7 +101,7 @@ def module_file(exercise: Exercise) -> Path:
 
 
 def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
-    """The body that holds the definition, and its place there."""
+    """The list of statements that holds a definition, and its index there."""
     body = tree.body
     *classes, name = qualname.split(".")
     for owner in classes:
@@ -105,7 +117,7 @@ def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
 
 
 def is_empty(node: ast.FunctionDef) -> bool:
-    """Is nothing but a docstring, `...`, `pass` or NotImplementedError in it?"""
+    """Whether a function has only a docstring, `...`, `pass` or NotImplementedError."""
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     return all(
         isinstance(line, ast.Pass)
@@ -116,7 +128,7 @@ def is_empty(node: ast.FunctionDef) -> bool:
 
 
 def _new_diagnosis(diagnosis: Diagnosis) -> str:
-    """What a learner begins with: the story, the faults to choose from, a test."""
+    """The file that a learner begins with: the story, the faults, an empty test."""
     faults = [
         textwrap.fill(
             f"{fault.id}: {fault.says}",
@@ -137,13 +149,13 @@ def _new_diagnosis(diagnosis: Diagnosis) -> str:
         "",
         diagnosis.imports.strip(),
         "",
-        "# What is wrong? One of",
+        "# Name the fault. It is one of these:",
         *faults,
         'fault = ""',
         "",
         "",
         "def test_the_fault():",
-        '    """Passes on the right function, and fails on the one of the sick run."""',
+        '    """Pass on the right function, and fail on the one of the sick run."""',
     ]
     return "\n".join(lines) + "\n" + _indented(TODO)
 
@@ -152,6 +164,7 @@ def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:
     return Candidate(source, exercise.name, f"<{exercise.id}: {file}>")
 
 
+@functools.cache
 def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
     source = module_file(exercise).read_text(encoding="utf-8")
     body, place = find_definition(ast.parse(source), exercise.qualname)
@@ -159,7 +172,7 @@ def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
 
 
 def _header(exercise: Exercise) -> str:
-    """Signature and docstring."""
+    """The signature and docstring of the reference."""
     source, node = _definition(exercise)
     until = node.body[0].end_lineno
     text = "\n".join(source.splitlines()[node.lineno - 1 : until])
@@ -171,10 +184,7 @@ def _indented(body: str) -> str:
 
 
 def _imports(exercise: Exercise) -> str:
-    """The imports of the module, and its own names, as far as the reference uses them.
-
-    Only what is public; the exercise itself is not among them.
-    """
+    """The imports and public names of the module that the reference uses."""
     source, node = _definition(exercise)
     used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
     used |= {exercise.qualname.split(".")[0]} if exercise.is_method else set()

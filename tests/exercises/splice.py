@@ -1,15 +1,15 @@
-"""A function put in the place of the book's own, while its module is imported.
+"""Put a function in the place of the book's own while its module is imported.
 
-To set an attribute afterwards would miss every `from module import name`, and every
+Setting an attribute afterwards would miss every `from module import name`, and every
 cache of compiled code. So the module is read with a hole where the function stood, and
-what goes into the hole is made there and then: from the learner's file, a trap, a
-variant, a stub or the reference itself. They all take this one way.
+the hole is filled at once: by the learner's function, a trap, a variant, a stub or the
+reference itself. All of them take this one way.
 
-The candidate's code is compiled by itself, so that its tracebacks show its own lines,
-and runs in a namespace of its own, so that no helper of the learner's replaces one of
-the book's. In it stand the names of the module as well, those that are defined further
-down as soon as they are. What it imports from the packages themselves is imported when
-they are complete. No compiled file of the module is read or written.
+The candidate's code is compiled separately, so that its tracebacks show its own lines.
+It runs in a namespace of its own, so that no helper of the learner's replaces one of
+the book's. That namespace also holds the names of the module. What the candidate
+imports from the packages is imported once they are complete. No compiled file of the
+module is read or written.
 """
 
 import __future__
@@ -17,6 +17,7 @@ import __future__
 import ast
 import linecache
 import sys
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType
 
@@ -29,12 +30,12 @@ HOLE = "__candidate__"
 
 
 class Splice:
-    """A candidate on its way into the module of an exercise."""
+    """The place of an exercise's function in its module, and the candidate in it."""
 
     def __init__(self, exercise: Exercise, candidate: Candidate):
         self.exercise, self.candidate = exercise, candidate
-        self.function: FunctionType | None = None  # as the candidate wrote it
-        self.watched: FunctionType | None = None  # as the module has it
+        self.watched: Callable | None = None  # what the module calls
+        self._made: dict[Candidate, tuple[FunctionType, dict, CodeType]] = {}
 
     def install(self) -> None:
         """Wait for the module to be imported."""
@@ -42,50 +43,54 @@ class Splice:
             raise RuntimeError(f"{self.exercise.module} is imported already")
         sys.meta_path.insert(0, _Finder(self))
 
-    def shadow(self) -> FunctionType:
-        """The function in a copy of the module that nobody else sees."""
-        name = self.exercise.module
-        parent = sys.modules[name.rpartition(".")[0]]
-        spec = PathFinder.find_spec(name, parent.__path__)
-        module = ModuleType(name)
-        _Loader(spec.loader.name, spec.loader.path, self).exec_module(module)
-        self.complete()
-        return self.function
+    def complete(self) -> None:
+        """Give the candidate what was not there before the packages were complete."""
+        _, namespace, imports = self._made[self.candidate]
+        for name, value in vars(sys.modules[self.exercise.module]).items():
+            namespace.setdefault(name, value)
+        exec(imports, namespace)
 
-    def define(self, surroundings: dict) -> FunctionType:
-        """Make the function, with the names that the module has so far."""
-        name, source, file = (
-            self.candidate.name,
-            self.candidate.source,
-            self.candidate.file,
-        )
+    def put(self, candidate: Candidate) -> None:
+        """Put another candidate in the place; what is compiled is not forgotten."""
+        self.watched.function = self.function(candidate)
+        self.candidate = candidate
+
+    def function(self, candidate: Candidate) -> FunctionType:
+        """Return a candidate's function; one that is not in the place is made once."""
+        if candidate not in self._made:
+            namespace = vars(sys.modules[self.exercise.module])
+            _, namespace, imports = self._made[candidate] = self._make(
+                candidate, namespace
+            )
+            exec(imports, namespace)
+        return self._made[candidate][0]
+
+    def fill(self, surroundings: dict) -> Callable:
+        """Return what goes into the hole; `surroundings` are the names so far."""
+        self._made[self.candidate] = self._make(self.candidate, surroundings)
+        self.watched = watched(self._made[self.candidate][0])
+        return self.watched
+
+    def _make(
+        self, candidate: Candidate, surroundings: dict
+    ) -> tuple[FunctionType, dict, CodeType]:
+        """The function, its namespace, and imports that wait for the packages."""
+        source, name, file, _ = candidate
         linecache.cache[file] = (len(source), None, source.splitlines(True), file)
         tree = ast.parse(source, file)
         later = [line for line in tree.body if _is_own_import(line)]
-        tree.body = [line for line in tree.body if not _is_own_import(line)]
+        tree.body = [line for line in tree.body if line not in later]
         if self.exercise.is_method:
             for line in tree.body:
                 if isinstance(line, ast.FunctionDef) and line.name == name:
                     line.decorator_list = []
-        self._namespace = surroundings | {"__name__": self.exercise.module}
-        self._later = _compiled(ast.Module(later, []), file)
-        exec(_compiled(tree, file), self._namespace)
-        self.function = self._namespace[name]
-        self.watched = watched(self.function)
-        return self.watched
-
-    def after(self, module: ModuleType) -> None:
-        """Add the names that the module has got since."""
-        for name, value in vars(module).items():
-            self._namespace.setdefault(name, value)
-
-    def complete(self) -> None:
-        """Run the imports that had to wait for the packages."""
-        exec(self._later, self._namespace)
+        namespace = surroundings | {"__name__": self.exercise.module}
+        exec(_compiled(tree, file), namespace)
+        return namespace[name], namespace, _compiled(ast.Module(later, []), file)
 
 
 class _Finder:
-    """Finds one module, once, before anybody else does."""
+    """Find the exercise's module, once, before any other finder does."""
 
     def __init__(self, splice: Splice):
         self.splice = splice
@@ -100,7 +105,7 @@ class _Finder:
 
 
 class _Loader(SourceFileLoader):
-    """Loads a module with a hole in it."""
+    """Load a module with a hole in it."""
 
     def __init__(self, name: str, path: str, splice: Splice):
         super().__init__(name, path)
@@ -119,13 +124,12 @@ class _Loader(SourceFileLoader):
         return compile(ast.fix_missing_locations(tree), path, "exec")
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module)[HOLE] = self.splice.define
+        vars(module)[HOLE] = self.splice.fill
         exec(self.get_code(self.name), vars(module))
-        self.splice.after(module)
 
 
 def _is_own_import(line: ast.stmt) -> bool:
-    """Does it import from the packages, one of which is being imported just now?"""
+    """Say whether a line imports from the packages, which are not complete yet."""
     names = []
     if isinstance(line, ast.Import):
         names = [alias.name for alias in line.names]
@@ -135,6 +139,6 @@ def _is_own_import(line: ast.stmt) -> bool:
 
 
 def _compiled(tree: ast.Module, file: str) -> CodeType:
-    # Annotations are for the reader: they are not evaluated.
+    # Annotations are for the reader; they are not evaluated.
     flags = __future__.annotations.compiler_flag
     return compile(tree, file, "exec", flags=flags, dont_inherit=True)

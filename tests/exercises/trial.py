@@ -1,23 +1,21 @@
-"""The fresh process of a diagnosis: one candidate, and a learner's test or a training.
+"""Try a learner's test on one candidate, or train with it, in another process.
 
 The candidate is the book's own function, the one with the fault, or a right variant.
-The test runs several times, each with other random numbers from numpy's and Python's
-own generators, so that what is luck does not stay the same. Each finding is one line:
+The test runs several times, each time with other random numbers from numpy's and
+Python's own generators, so that luck shows. Each finding is one of these:
 
-    raised    the file cannot be run: it is not the candidate's doing
+    raised    the learner's file cannot be run, whatever the candidate
     ran       how one repetition ended: "passed", "failed" by an assertion, or "error"
     called    how often the function was called in all
-    curves    of a training
+    curves    the curves of a training
 """
 
-import contextlib
-import io
-import os
 import random
-import traceback
+import sys
 from pathlib import Path
+from typing import Any
 
-from tests.exercises.judge import Judge, named
+from tests.exercises.judge import Judge, named, own_lines, run_pytest
 
 TIMES = 5  # repetitions of the learner's test
 FILE = "your_test.py"
@@ -38,44 +36,36 @@ def run(judge: Judge, test: str, scratch: Path) -> None:
 
 
 def _try(judge: Judge, file: Path) -> None:
-    """Run the test with pytest, without the plugins of the whole suite."""
-    import pytest
-
+    """Run the test with pytest."""
     try:
         exec(compile(file.read_text(encoding="utf-8"), file, "exec"), {})
     except Exception as error:
         judge.find("raised", **_of(error, file))
         return
     judge.splice.watched.calls = 0
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    options = [
-        f"--rootdir={file.parent}",
-        "--override-ini=addopts=",
-        f"--override-ini=python_functions={TEST}",
-        *("-p no:faulthandler -p no:cacheprovider -p no:terminal".split()),
-    ]
-    with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main([*options, str(file)], plugins=[_Repeater(judge, file)])
+    only = f"--override-ini=python_functions={TEST}"
+    sys.modules.pop(file.stem, None)  # the test of another job
+    run_pytest(file.parent, _Repeater(judge, file), only, str(file))
 
 
 class _Repeater:
-    """Lets pytest run each test several times, and writes down how it ends."""
+    """Lets pytest repeat each test, and writes down how each repetition ends."""
 
     def __init__(self, judge: Judge, file: Path):
         self.judge, self.file = judge, file
 
-    def pytest_generate_tests(self, metafunc):
+    def pytest_generate_tests(self, metafunc: Any) -> None:
         metafunc.fixturenames.append("time_and_again")
         metafunc.parametrize("time_and_again", range(TIMES))
 
-    def pytest_runtest_setup(self, item):
+    def pytest_runtest_setup(self, item: Any) -> None:
         import numpy as np
 
         number = item.callspec.params["time_and_again"]
         random.seed(number)
         np.random.seed(number)  # noqa: NPY002  what a learner may have used
 
-    def pytest_runtest_makereport(self, item, call):
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         import pytest
 
         if call.excinfo is None:
@@ -90,9 +80,5 @@ class _Repeater:
 
 def _of(error: BaseException, file: Path) -> dict:
     """What was raised, and the last of the learner's lines on the way there."""
-    own = [
-        {"number": frame.lineno, "text": (frame.line or "").strip()}
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == str(file)
-    ]
-    return {"kind": type(error).__name__, "message": str(error), "lines": own[-1:]}
+    lines = own_lines(error, str(file))
+    return {"kind": type(error).__name__, "message": str(error), "lines": lines[-1:]}

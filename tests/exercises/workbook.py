@@ -1,7 +1,7 @@
-"""The learner's files and progress: workbook/, which the repository ignores.
+"""The learner's files and progress, in the folder workbook/, which git ignores.
 
-One file per exercise, and progress.json, so that an update of the repository touches
-nothing of it. A file is never overwritten; what is reset is kept beside it.
+There is one file per exercise, and progress.json. An update of the repository touches
+none of them. A file is never overwritten; a reset keeps the old one beside it.
 """
 
 import json
@@ -16,12 +16,12 @@ WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
 
 
 def file_of(exercise: Exercise) -> Path:
-    """Where the learner writes."""
+    """The file in which the learner writes."""
     return WORKBOOK / f"{exercise.id.replace('-', '_')}.py"
 
 
 def shown(path: Path) -> str:
-    """A path as one would type it."""
+    """A path as the learner would type it."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
@@ -30,8 +30,8 @@ def start(exercise: Exercise) -> Path:
     path = file_of(exercise)
     if path.exists():
         raise ValueError(
-            f"{shown(path)} is there already, and stays as it is: "
-            f"`python -m tests reset {exercise.id}` begins anew and keeps a copy."
+            f"{shown(path)} exists already, and was not changed: "
+            f"`python -m tests reset {exercise.id}` begins again and keeps a copy."
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
@@ -39,7 +39,7 @@ def start(exercise: Exercise) -> Path:
 
 
 def picture(diagnosis: Diagnosis) -> Path:
-    """The curves of a sick run and a healthy one; drawn if they are not there yet."""
+    """The curves of a sick run and a healthy one; they are drawn once."""
     path = file_of(diagnosis).with_suffix(".png")
     if not path.exists():
         draw(diagnosis, path)
@@ -47,7 +47,7 @@ def picture(diagnosis: Diagnosis) -> Path:
 
 
 def reset(exercise: Exercise) -> Path | None:
-    """Begin anew; what was written is moved to the path that is returned."""
+    """Begin again; return the path to which the old file was moved, if any."""
     path, backup = file_of(exercise), None
     if path.exists():
         numbered = (path.with_suffix(f".{n}.bak") for n in range(1, 10_000))
@@ -59,11 +59,11 @@ def reset(exercise: Exercise) -> Path | None:
 
 
 def attempt(exercise: Exercise) -> Candidate:
-    """What the learner wrote."""
+    """The learner's file as a candidate."""
     path = file_of(exercise)
     if not path.exists():
         raise ValueError(
-            f"There is no {shown(path)} yet: `python -m tests start {exercise.id}`."
+            f"{shown(path)} does not exist yet: `python -m tests start {exercise.id}`."
         )
     try:
         source = path.read_text(encoding="utf-8")
@@ -84,24 +84,24 @@ def note(exercise: Exercise, **what: bool | int) -> None:
 
 
 def noted(exercise: Exercise) -> dict:
-    """What is remembered of an exercise: `passed`, and how many `hints` were read."""
+    """The notes on an exercise: `passed`, and the number of `hints` that were read."""
     return {"passed": False, "hints": 0} | _read().get(exercise.id, {})
 
 
 def current() -> Exercise:
-    """The exercise last written on that is not passed, else the next one."""
+    """The open exercise whose file was saved last, else the next open one."""
     begun = [e for e in book().values() if file_of(e).exists()]
     begun = [e for e in begun if not noted(e)["passed"]]
     if begun:
         return max(begun, key=lambda e: file_of(e).stat().st_mtime)
     following = next_open()
     if following is None:
-        raise ValueError("Every exercise is passed: name the one you mean.")
+        raise ValueError("You have passed every exercise: name the one that you mean.")
     return following
 
 
 def next_open(after: Exercise | None = None) -> Exercise | None:
-    """The first exercise in reading order that is not passed, after the given one."""
+    """The first open exercise after the given one, in reading order."""
     whole = list(book().values())
     place = whole.index(after) if after in whole else 0
     order = whole[place:] + whole[:place]
@@ -116,5 +116,5 @@ def _read() -> dict:
         return {}
     except ValueError:
         raise ValueError(
-            f"{shown(path)} cannot be read; move it away to begin a new one."
+            f"{shown(path)} cannot be read. Move it away to begin a new one."
         ) from None

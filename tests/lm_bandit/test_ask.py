@@ -45,7 +45,7 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
     """400 samples of the second prompt, against the enumeration of everything."""
     prompt = tiny.prompts[1]
     answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 400, 0.8, 0)
-    assert sum(answer.count for answer in answers) == 400
+    assert sum(answer.times for answer in answers) == 400
     assert len({answer.text for answer in answers}) == len(answers) > 20
     completions = trie.ended_completions(tiny)
     truth = trie.policy_log_probs(policy, tiny, 0.8).ended[1]
@@ -62,7 +62,7 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
     cut_off = [answer for answer in answers if answer not in whole]
     assert all(answer.gold is answer.learned is None for answer in cut_off)
     expected = 400 * np.exp([answer.log_prob for answer in answers])
-    counts = np.array([answer.count for answer in answers])
+    counts = np.array([answer.times for answer in answers])
     assert np.all(np.abs(counts - expected) < 4 * np.sqrt(expected) + 1)
     assert list(counts) == sorted(counts, reverse=True)
 

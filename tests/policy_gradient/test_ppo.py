@@ -8,22 +8,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from policy_gradient import exact, ppo
+from policy_gradient.advantages import generalized_advantages
 from policy_gradient.config import PPOConfig
 from policy_gradient.policies import policy_table, tabular_softmax
 
 
 def test_value_targets_are_made_before_advantages_are_normalised(three_episodes):
     stacked = jax.tree.map(lambda x: x[None], three_episodes)
-    batch = ppo.estimate(stacked, PPOConfig(trace_decay=1.0))
-    assert_allclose(batch.advantages.mean(), 0.0, atol=1e-6)
-    assert_allclose(batch.advantages.std(), 1.0, rtol=1e-4)
-    # The first episode ends: with a full trace its targets are its returns.
-    returns = np.zeros(5)
-    for t in range(3, -1, -1):
-        returns[t] = three_episodes.rewards[t] + 0.9 * returns[t + 1]
-    # (where the critic does not contradict itself: on the last row before the end)
-    assert_allclose(batch.value_targets[3], returns[3], rtol=1e-5)
-    assert_array_equal(batch.log_probs, three_episodes.log_probs)
+    batch = ppo.estimate(stacked, PPOConfig())
+    plain = ppo.estimate(stacked, PPOConfig(normalize_advantages=False))
+    expected = generalized_advantages(three_episodes, PPOConfig().trace_decay)
+    assert_allclose(plain.advantages, expected, rtol=1e-5)
+    scaled = (expected - expected.mean()) / expected.std()
+    assert_allclose(batch.advantages, scaled, rtol=1e-4, atol=1e-6)
+    for one in (batch, plain):
+        targets = expected + three_episodes.values
+        assert_allclose(one.value_targets, targets, rtol=1e-5, atol=1e-6)
+        assert_array_equal(one.log_probs, three_episodes.log_probs)
 
 
 def test_ppo_walks_along_the_cliff():
@@ -67,12 +68,3 @@ def test_a_config_refuses_what_cannot_be():
         PPOConfig(trace_decay=1.5)
     with pytest.raises(ValueError, match="minibatches must divide the batch"):
         PPOConfig(num_environments=3, num_steps=5, minibatches=4)
-
-
-def test_advantages_are_normalised_only_if_asked_to(three_episodes):
-    stacked = jax.tree.map(lambda x: x[None], three_episodes)
-    plain = ppo.estimate(stacked, PPOConfig(normalize_advantages=False))
-    normal = ppo.estimate(stacked, PPOConfig())
-    assert_array_equal(plain.value_targets, normal.value_targets)
-    scaled = (plain.advantages - plain.advantages.mean()) / plain.advantages.std()
-    assert_allclose(normal.advantages, scaled, rtol=1e-4, atol=1e-6)

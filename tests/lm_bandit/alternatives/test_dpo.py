@@ -6,8 +6,9 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit.alternatives import dpo
+from lm_bandit.alternatives import dpo, loop
 from lm_bandit.alternatives.dpo import DPOConfig, dpo_loss
+from lm_bandit.alternatives.loop import TuningState
 from tests.lm_bandit.alternatives.conftest import BETA, SETTINGS
 from tests.lm_bandit.inputs import array
 from tests.lm_bandit.oracles import summed_log_prob_gradient
@@ -53,19 +54,17 @@ class Descent(DPOConfig):
         return optax.sgd(1 / BETA)
 
 
-@pytest.mark.parametrize("writer", ["reference", "policy"])
 def test_an_update_weighs_pairs_by_how_wrong_the_implicit_reward_is(
-    writer, fixed, second_update, facts, share_reached
+    fixed, second_update, facts, share_reached
 ):
     """Rafailov et al. (2023), section 4: beta (p - sigmoid(m)) (grad y1 - grad y2).
 
-    And DPO leads towards the optimum, on the reference's pairs or on its own.
+    And online DPO leads towards the optimum.
     """
     key = jax.random.key(0)
-    config = Descent(**SETTINGS, num_updates=60, pulls=16, writer=writer)
+    config = Descent(**SETTINGS, num_updates=60, pulls=16, writer="policy")
     snapshots, history = dpo.train(key, fixed, 3, config)
-    by_reference = fixed.reference if writer == "reference" else None
-    step, policy, pulls = second_update(key, snapshots, 16, by_reference)
+    step, policy, pulls = second_update(key, snapshots, 16)
     known = list(facts(policy, pulls))
     weighted = []
     for first, second in zip(known[::2], known[1::2], strict=True):
@@ -77,6 +76,21 @@ def test_an_update_weighs_pairs_by_how_wrong_the_implicit_reward_is(
     for got, exactly in zip(*map(jax.tree.leaves, (step, expected)), strict=True):
         assert_allclose(got, exactly, rtol=1e-3, atol=2e-5)
     assert 0.8 < share_reached(snapshots, history) < 1.0
+
+
+@pytest.mark.parametrize("writer", ["reference", "policy"])
+def test_the_pairs_are_written_by_the_reference_or_by_the_policy(
+    writer, fixed, policy, monkeypatch
+):
+    def note(model, *_):
+        raise StopIteration(model)
+
+    monkeypatch.setattr(loop, "pull_and_score", note)
+    state, key = TuningState(policy, None), jax.random.key(0)
+    with pytest.raises(StopIteration) as stopped:
+        dpo.update(state, key, fixed, 3, optax.sgd(1.0), DPOConfig(writer=writer))
+    expected = {"reference": fixed.reference, "policy": policy}[writer]
+    assert stopped.value.value is expected
 
 
 def test_pairs_that_do_not_come_out_even_are_refused():

@@ -12,10 +12,10 @@ from tests.lm_bandit.oracles import summed_log_prob_gradient
 
 
 class Descent(ExpertConfig):
-    """Plain gradient descent: the step is the gradient."""
+    """Plain gradient descent: a step is a fifth of the gradient."""
 
     def optimizer(self):
-        return optax.sgd(1.0)
+        return optax.sgd(0.2)
 
 
 def test_it_imitates_the_best_of_each_group(fixed, second_update, facts, share_reached):
@@ -30,10 +30,10 @@ def test_it_imitates_the_best_of_each_group(fixed, second_update, facts, share_r
     ]
     groups = [earned[i : i + 4] for i in range(0, 32, 4)]
     best = [max(group, key=lambda pull: pull[0]) for group in groups]
-    expected = summed_log_prob_gradient(policy, [(1 / 8, x, y) for _, x, y in best])
+    expected = summed_log_prob_gradient(policy, [(0.2 / 8, x, y) for _, x, y in best])
     for got, exactly in zip(*map(jax.tree.leaves, (step, expected)), strict=True):
         assert_allclose(got, exactly, rtol=1e-3, atol=2e-5)
-    assert 0.8 < share_reached(snapshots, history) < 1.0
+    assert 0.6 < share_reached(snapshots, history) < 1.0
 
 
 def test_groups_that_do_not_come_out_even_are_refused():

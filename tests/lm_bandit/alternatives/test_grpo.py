@@ -26,9 +26,9 @@ def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(fixed, policy, mode
     completions = np.array([[2, 0, 0], [3, 4, 0], [1, 2, 5], [4, 0, 0]])
     which, lengths = np.array([0, 1, 1, 0]), np.array([2, 3, 3, 2])
     prompts = fixed.prompts[which]
+    read = jax.jit(token_log_probs)
     now, references = (
-        np.asarray(token_log_probs(params, prompts, jnp.asarray(completions)))
-        for params in (policy, model)
+        np.asarray(read(params, prompts, completions)) for params in (policy, model)
     )
     old = (now - np.array([[0.5, -0.5, 0.1]]) * (now != 0)).astype(np.float32)
     advantages = np.array([1.0, -2.0, 0.5, -1.5], np.float32)
@@ -38,7 +38,7 @@ def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(fixed, policy, mode
     )
     config = GRPOConfig(kl_weight=BETA, clip=0.2)
     batch = GRPOBatch(pulls, jnp.asarray(advantages))
-    loss, first_ratio = grpo.loss(policy, batch, fixed, config)
+    loss, first_ratio = jax.jit(grpo.loss)(policy, batch, fixed, config)
 
     total, ratios = 0.0, []
     for i, length in enumerate(lengths):

@@ -29,7 +29,7 @@ def test_many_answers_teach_the_mean_ratings(bench):
     assert np.corrcoef(weights, gold)[0, 1] > 0.97
     shares = np.bincount(answers.prompts) / len(answers.prompts)
     assert_allclose(shares, 0.5, atol=0.02)
-    learned = tabular.learned_scores(bench, answers)
+    learned = tabular.fit_scores(bench, answers)
     praise = [bench.world.encode(text) for text in ("superb", "superb and superb")]
     rows = [int((bench.completions[:, : len(x)] == x).all(1).argmax()) for x in praise]
     assert_allclose(learned[0, rows], weights[bench.column("superb")])

