@@ -74,7 +74,7 @@ class TuningConfig:
         share = step / (self.num_updates * self.epochs * self.minibatches)
         left = jnp.clip((1.0 - share) / (1.0 - self.warm_up), 0.0, 1.0)
         falling = {
-            "constant": 1.0,
+            "constant": jnp.ones(()),
             "linear": left,
             "cosine": 0.5 * (1.0 - jnp.cos(jnp.pi * left)),
         }[self.schedule]

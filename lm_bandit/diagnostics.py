@@ -144,7 +144,7 @@ def _gaps(
 
 
 def require_sound(
-    done: int, snapshots: Transformer, history: History, before: Transformer
+    done: int, snapshots: PyTree, history: History, before: PyTree
 ) -> None:
     """Raise `BrokenRun` at the first update that broke an invariant.
 

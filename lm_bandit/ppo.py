@@ -101,7 +101,8 @@ def train(
         snapshots, history = rows
         diagnostics.require_sound(done, snapshots, history, last_good)
         last_good = diagnostics.row(snapshots, -1)
-        report(done, history)
+        if report is not None:
+            report(done, history)
 
     _, (snapshots, history) = training.loop(
         key, (state, fixed), advance, config.num_updates, report and check

@@ -117,8 +117,9 @@ def score_pairs(
 ) -> tuple[Float[Array, "n"], Float[Array, "n"]]:
     """r(x, chosen) and r(x, rejected), in one pass over both; a prompt is read once."""
     completions = jnp.concatenate([pairs.chosen, pairs.rejected])
-    context = generate.read_prompts(model.trunk, pairs.prompts, completions.shape[-1])
-    twice = context.rows(jnp.tile(jnp.arange(len(pairs.prompts)), 2))
+    prompts, length = jnp.asarray(pairs.prompts), completions.shape[-1]
+    context = generate.read_prompts(model.trunk, prompts, length)
+    twice = context.rows(jnp.tile(jnp.arange(len(prompts)), 2))
     chosen, rejected = jnp.split(score_after(model, twice, completions), 2)
     return chosen, rejected
 
@@ -196,8 +197,8 @@ def soft_pairwise_loss(
     chosen: Float[Array, "n"],
     rejected: Float[Array, "n"],
     tied: Bool[Array, "n"],
-    margin: float = 0.0,
-    smoothing: float = 0.0,
+    margin: float | Scalar = 0.0,
+    smoothing: float | Scalar = 0.0,
 ) -> Scalar:
     """Pairwise loss with ties, a margin and smoothed labels.
 

@@ -102,7 +102,9 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
 
 def source_of(function: FunctionType) -> str:
     """The text of a file with the function, and before it, everything that it uses."""
-    imports, values, functions = [], [], []
+    imports: list[str] = []
+    values: list[str] = []
+    functions: list[str] = []
     _collect(function, imports, values, functions, seen=set())
     return "\n".join([*imports, *values, *functions]) + "\n"
 
@@ -118,7 +120,7 @@ def _collect(
     seen.add(function)
     source = _source(function)
     names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
-    known = function.__globals__ | inspect.getclosurevars(function).nonlocals
+    known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
         value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
@@ -132,8 +134,8 @@ def _collect(
             imports.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
             # numpy's numbers are written as Python's own.
-            number = value.item() if hasattr(value, "item") else value
-            values.append(f"{name} = {number!r}")
+            item = getattr(value, "item", None)
+            values.append(f"{name} = {item() if item else value!r}")
     functions.append(source)
 
 

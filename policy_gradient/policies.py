@@ -39,7 +39,7 @@ class Policy(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a loss needs of actions at observations."""
+    """Log-probabilities, entropies and values of actions at observations."""
 
     log_prob: Float[Array, "..."]  # log pi(a | o)
     entropy: Float[Array, "..."]  # of pi(. | o), in nats

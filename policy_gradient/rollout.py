@@ -39,6 +39,11 @@ class Rollout(NamedTuple):
     finished: Float[Array, "time"]  # G_0 of the episode that stopped here; else nan
 
 
+# Random numbers for the action and the outcome, and the start of another episode.
+Chances = tuple[Float[Array, ""], Float[Array, ""], Position]
+Row = tuple[tuple[Array, ...], Float[Array, ""]]
+
+
 def to_jax(mdp: MDP) -> MDP:
     """Return an MDP's tables as jax arrays, in jax's default precision."""
     return MDP(*map(jnp.asarray, mdp))
@@ -75,10 +80,7 @@ def rollout(
     cumulative_policy = jnp.cumsum(jnp.exp(tables.log_probs), -1)
     cumulative_outcomes = jnp.cumsum(mdp.probs, -1)
 
-    def advance(
-        position: Position,
-        chances: tuple[Float[Array, ""], Float[Array, ""], Position],
-    ) -> tuple[Position, tuple[tuple[Array, ...], Float[Array, ""]]]:
+    def advance(position: Position, chances: Chances) -> tuple[Position, Row]:
         action_uniform, outcome_uniform, fresh = chances
         state, steps, earned, weight = position
         action = draw(action_uniform, cumulative_policy[state])

@@ -23,7 +23,7 @@ CHUNK = 20  # updates between two reports
 
 
 class State(NamedTuple):
-    """What an update changes."""
+    """The state of training that an update changes."""
 
     params: PyTree
     optimizer_state: optax.OptState
@@ -42,7 +42,7 @@ class Learner(NamedTuple):
 
 @runtime_checkable
 class AlgorithmConfig(Protocol):
-    """What `make_learner` reads of a config."""
+    """The config fields that `make_learner` reads."""
 
     @property
     def num_environments(self) -> int | None:

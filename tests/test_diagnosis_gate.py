@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.exercises import commands, diagnosis, sources, workbook
+from tests.exercises.check import Worker
 from tests.exercises.manifest import diagnoses
-from tests.exercises.worker import Worker
 
 pytestmark = pytest.mark.gate
 SICK = diagnoses().values()

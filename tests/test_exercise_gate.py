@@ -11,9 +11,8 @@ import re
 import pytest
 
 from tests.exercises import sources
-from tests.exercises.check import judge
+from tests.exercises.check import Worker, judge
 from tests.exercises.manifest import FLOORS, ROOT, exercises, tables
-from tests.exercises.worker import Worker
 
 NUM_SEEDS = 3
 MOST_SECONDS = 300.0  # of patience: the machine may be busy

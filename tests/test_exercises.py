@@ -11,8 +11,8 @@ import pytest
 
 from tests.exercises import check, oracle, same, show, sources
 from tests.exercises.cases import policy_gradient as cases
+from tests.exercises.check import Worker
 from tests.exercises.manifest import ROOT, exercises, find
-from tests.exercises.worker import Worker
 
 WORKER = Worker()
 RETURNS = find("discounted-returns")

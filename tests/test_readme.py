@@ -1,21 +1,24 @@
-"""What the README shows is what happens."""
+"""The README's programs print what it shows."""
 
 import doctest
 import re
 from pathlib import Path
 
+import pytest
+
 from policy_gradient.__main__ import main
 
+pytestmark = pytest.mark.slow
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_smallest_programs_print_what_is_shown():
     program = re.search(r"```python\n(>>>.*?)```", README, re.DOTALL).group(1)
     test = doctest.DocTestParser().get_doctest(program, {}, "README", None, None)
-    told: list[str] = []
+    printed: list[str] = []
     runner = doctest.DocTestRunner()
-    runner.run(test, out=told.append)
-    assert runner.failures == 0, "".join(told)
+    runner.run(test, out=printed.append)
+    assert runner.failures == 0, "".join(printed)
     assert runner.tries >= 8
 
 

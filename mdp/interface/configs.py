@@ -8,7 +8,6 @@ switches are part of the compiled program.
     jax.tree.map(lambda *x: np.array(x), *configs)    # one config that holds two values
 """
 
-import copy
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -40,13 +39,6 @@ def sweepable(config_class: Config) -> Config:
 
     jax.tree_util.register_pytree_with_keys(config_class, flatten, unflatten)
     return config_class
-
-
-def altered(config: Any, name: str, value: Any) -> Any:
-    """Return a copy of a config with another value of one field, unchecked."""
-    copied = copy.copy(config)
-    object.__setattr__(copied, name, value)
-    return copied
 
 
 def require_positive(config: Any, *names: str) -> None:

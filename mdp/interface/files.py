@@ -75,11 +75,6 @@ def png_bytes(figure: Any, dpi: int = 150) -> bytes:
     return picture.getvalue()
 
 
-def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
-    """Write one table of comma-separated values; the first row is its header."""
-    write_files(path.parent, {path.name: csv_text(rows)})
-
-
 def write_json(path: Path, value: Any) -> None:
     """Write one JSON file, see `plain`."""
     write_files(path.parent, {path.name: json_text(value)})

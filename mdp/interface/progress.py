@@ -48,7 +48,9 @@ class Progress:
 class BarProgress(Progress):
     """Progress with a bar for each stage, in a terminal."""
 
-    def __init__(self, console: Console, titles: Mapping[str, str] | None = None):
+    def __init__(
+        self, console: Console, titles: Mapping[str, str] | None = None
+    ) -> None:
         """Prepare bars on a console; `shown` shows them.
 
         Args:

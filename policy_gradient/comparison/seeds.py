@@ -14,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from mdp import MDP
 from policy_gradient.diagnostics import History
 from policy_gradient.exact import performances
 from policy_gradient.policies import tabulate
 from policy_gradient.training import CHUNK, Learner, State
 
-Kept = Float[Array, "C S A"]  # pi(a|s) at the checkpoints that have been reached
+# The state, and pi(a|s) at the checkpoints: the present policy where one is to come.
+Carry = tuple[State, Float[Array, "C S A"]]
 
 
 class Trained(NamedTuple):
@@ -54,33 +56,18 @@ def train_many(
         time_limit: steps after which the J of an endless policy is cut off.
         report: called with the steps that every run has done, and the chunk's rows.
     """
-    n, num_states = len(keys), learner(config).mdp.num_states
-    configs = jax.tree.map(lambda x: jnp.broadcast_to(jnp.asarray(x), (n,)), config)
-
-    def pi(params: PyTree, config: PyTree) -> Float[Array, "S A"]:
-        return jnp.exp(tabulate(learner(config).policy, params, num_states).log_probs)
-
-    def start(key: Key[Array, ""], config: PyTree) -> tuple[State, Kept]:
-        state = learner(config).start(key)
-        return state, jnp.tile(pi(state.params, config), (len(checkpoints), 1, 1))
+    configs = jax.tree.map(
+        lambda x: jnp.broadcast_to(jnp.asarray(x), (len(keys),)), config
+    )
+    start, update = _keeping_policies(learner, learner(config).mdp, checkpoints)
 
     @jax.jit
     @partial(jax.vmap, in_axes=(0, 0, 0, None))
     def run(
-        carry: tuple[State, Kept],
-        key: Key[Array, ""],
-        config: PyTree,
-        iterations: Int[Array, "chunk"],
-    ) -> tuple[tuple[State, Kept], History]:
-        def body(
-            carry: tuple[State, Kept], iteration: Int[Array, ""]
-        ) -> tuple[tuple[State, Kept], History]:
-            state, kept = carry
-            update_key = jax.random.fold_in(key, iteration)
-            state, row = learner(config).update(state, update_key)
-            fits = state.steps <= jnp.asarray(checkpoints)
-            kept = jnp.where(fits[:, None, None], pi(state.params, config), kept)
-            return (state, kept), row
+        carry: Carry, key: Key[Array, ""], config: PyTree, iterations: Int[Array, "n"]
+    ) -> tuple[Carry, History]:
+        def body(carry: Carry, iteration: Int[Array, ""]) -> tuple[Carry, History]:
+            return update(carry, jax.random.fold_in(key, iteration), config)
 
         return jax.lax.scan(body, carry, iterations)
 
@@ -104,3 +91,28 @@ def train_many(
         policies=policies,
         performance=performances(learner(config).mdp, policies, time_limit),
     )
+
+
+def _keeping_policies(
+    learner: Callable[[PyTree], Learner], mdp: MDP, checkpoints: Int[np.ndarray, "C"]
+) -> tuple[Callable[..., Carry], Callable[..., tuple[Carry, History]]]:
+    """Return start and update of a learner that also keeps its policies."""
+
+    def pi(params: PyTree, config: PyTree) -> Float[Array, "S A"]:
+        tables = tabulate(learner(config).policy, params, mdp.num_states)
+        return jnp.exp(tables.log_probs)
+
+    def start(key: Key[Array, ""], config: PyTree) -> Carry:
+        state = learner(config).start(key)
+        return state, jnp.tile(pi(state.params, config), (len(checkpoints), 1, 1))
+
+    def update(
+        carry: Carry, key: Key[Array, ""], config: PyTree
+    ) -> tuple[Carry, History]:
+        state, kept = carry
+        state, row = learner(config).update(state, key)
+        fits = state.steps <= jnp.asarray(checkpoints)
+        kept = jnp.where(fits[:, None, None], pi(state.params, config), kept)
+        return (state, kept), row
+
+    return start, update

@@ -7,13 +7,46 @@ finds.
 import ast
 import difflib
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from tests.exercises.manifest import Diagnosis, Exercise
+from tests.exercises.manifest import ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
-from tests.exercises.worker import Worker
+
+
+class Worker:
+    """Does jobs in a process; if that dies, the next job gets a new one."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen | None = None
+
+    def do(self, **job: Any) -> str:
+        """Wait for a job, which `worker.do` describes; return what went wrong."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.exercises.worker"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            )
+        print(json.dumps(job), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            return f"the process of the judge ended with status {self.process.wait()}"
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        if self.process is not None:
+            self.process.communicate()
 
 
 def check(
@@ -29,12 +62,15 @@ def check(
         line = (error.text or "").strip()
         where = f"{candidate.file}, line {error.lineno}"
         return failed(f"Python cannot read {where}: {error.msg}", line)
-    definition, complaint = _definition(candidate, tree, name)
-    if definition is None:
-        return failed(complaint)
-    if is_empty(definition):
+    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    wanted = name or candidate.name
+    if wanted not in functions:
+        near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
+        there = f"; there is {near[0]}. Did you rename it?" if near else "."
+        return failed(f"There is no function {wanted} in {candidate.file}{there}")
+    if is_empty(functions[wanted]):
         return still_open(exercise)
-    if complaint := _signature_complaint(exercise, definition):
+    if complaint := _signature_complaint(exercise, functions[wanted]):
         return failed(complaint)
     return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
 
@@ -80,19 +116,6 @@ def _loop(candidate: Candidate | None, stack: str) -> dict:
             message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
     return {"what": "loop", "of": "", "message": message}
-
-
-def _definition(
-    candidate: Candidate, tree: ast.Module, name: str
-) -> tuple[ast.FunctionDef | None, str]:
-    """The function, or a sentence on why it cannot be found."""
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
-    wanted = name or candidate.name
-    if wanted in functions:
-        return functions[wanted], ""
-    near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
-    there = f"; there is {near[0]}. Did you rename it?" if near else "."
-    return None, f"There is no function {wanted} in {candidate.file}{there}"
 
 
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:

@@ -8,13 +8,12 @@ import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.exercises.check import judge
+from tests.exercises.check import Worker, judge
 from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
 from tests.exercises.words import Verdict, failed, wrapped
-from tests.exercises.worker import Worker
 
 # These look at the text of a function, and not at what it does.
 SNOOPS = {"inspect", "dis", "linecache", "ast", "tokenize", "tests"}

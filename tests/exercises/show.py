@@ -1,6 +1,7 @@
 """Show values, worlds and episodes as text, to be checked with pencil and paper."""
 
 import sys
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,15 +28,14 @@ def show_result(value: Any, fields: tuple[str, ...] = ()) -> str:
 
 
 def _shown(value: Any) -> str:
-    kind = type(value).__name__
-    if kind == "MDP":
-        return _shown_world(value)
-    if kind == "Episode":
-        return _shown_episode(value)
-    if kind == "Trajectory":
-        return _shown_trajectory(value)
-    if kind == "Transformer":
-        return _shown_model(value)
+    own = {
+        "MDP": _shown_world,
+        "Episode": _shown_episode,
+        "Trajectory": _shown_trajectory,
+        "Transformer": _shown_model,
+    }.get(type(value).__name__)
+    if own:
+        return own(value)
     if is_jax_array(value):
         if str(value.dtype).startswith("key"):
             *high, low = sys.modules["jax"].random.key_data(value).tolist()
@@ -45,36 +45,29 @@ def _shown(value: Any) -> str:
         text = np.array2string(
             value, precision=5, suppress_small=True, separator=", ", threshold=60
         )
-        return text if "\n" not in text else "\n" + _indented(text)
-    if isinstance(value, np.ndarray):
-        value = value[()]
-    if isinstance(value, float | np.floating):
-        return f"{float(value):.6g}"
-    if isinstance(value, bool | np.bool_ | int | np.integer):
-        return str(value)
-    return _shortened(repr(value))
+        return text if "\n" not in text else "\n" + textwrap.indent(text, "    ")
+    value = value.item() if isinstance(value, np.ndarray | np.generic) else value
+    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def _shown_world(mdp: Any) -> str:
     """Every outcome that can happen in a world."""
     num_states, num_actions, _ = mdp.probs.shape
     lines = []
-    for s in range(num_states):
-        for a in range(num_actions):
-            if not mdp.available[s, a]:
-                lines.append(f"state {s}, action {a}: not available")
-            for b in np.flatnonzero(mdp.probs[s, a]):
-                discount = mdp.discounts[s, a, b]
-                lines.append(
-                    f"state {s}, action {a}: with probability "
-                    f"{mdp.probs[s, a, b]:.4g} to state {mdp.next_states[s, a, b]}, "
-                    f"reward {mdp.rewards[s, a, b]:.4g}, "
-                    + (f"discount {discount:.4g}" if discount else "discount 0 (ends)")
-                )
-    title = (
-        f"an MDP of {_count(num_states, 'state')} and {_count(num_actions, 'action')}"
-    )
-    return f"{title}\n{_indented(_cut(lines))}"
+    for s, a in np.ndindex(num_states, num_actions):
+        if not mdp.available[s, a]:
+            lines.append(f"state {s}, action {a}: not available")
+        for b in np.flatnonzero(mdp.probs[s, a]):
+            discount = mdp.discounts[s, a, b]
+            lines.append(
+                f"state {s}, action {a}: with probability {mdp.probs[s, a, b]:.4g} "
+                f"to state {mdp.next_states[s, a, b]}, "
+                f"reward {mdp.rewards[s, a, b]:.4g}, discount {discount:.4g}"
+                + (" (ends)" if discount == 0 else "")
+            )
+    size = f"{_count(num_states, 'state')} and {_count(num_actions, 'action')}"
+    return _block(f"an MDP of {size}", lines)
 
 
 def _shown_episode(episode: Any) -> str:
@@ -87,9 +80,7 @@ def _shown_episode(episode: Any) -> str:
         )
     ]
     end = "cut off" if episode.discounts[-1] else "ended"
-    return (
-        f"an episode of {_count(len(lines), 'step')}, {end}\n{_indented(_cut(lines))}"
-    )
+    return _block(f"an episode of {_count(len(lines), 'step')}, {end}", lines)
 
 
 def _shown_trajectory(trajectory: Any) -> str:
@@ -103,7 +94,7 @@ def _shown_trajectory(trajectory: Any) -> str:
             f"t = {t}: reward {reward:.4g}, discount {discount:.4g}, value "
             f"{value:.4g}, next value {next_value:.4g}, continues {continues:g}{stop}"
         )
-    return f"a trajectory of {_count(len(lines), 'step')}\n{_indented(_cut(lines))}"
+    return _block(f"a trajectory of {_count(len(lines), 'step')}", lines)
 
 
 def _shown_model(model: Any) -> str:
@@ -118,18 +109,9 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _cut(lines: list[str]) -> str:
+def _block(title: str, lines: list[str]) -> str:
+    """A title, and below it the first lines, indented."""
     if len(lines) > MOST_LINES:
-        lines = [
-            *lines[: MOST_LINES - 1],
-            f"... and {len(lines) - MOST_LINES + 1} more",
-        ]
-    return "\n".join(lines)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else text[:197] + "..."
-
-
-def _indented(text: str) -> str:
-    return "\n".join("    " + line for line in text.splitlines())
+        rest = len(lines) - MOST_LINES + 1
+        lines = [*lines[: MOST_LINES - 1], f"... and {rest} more"]
+    return "\n    ".join([title, *lines])

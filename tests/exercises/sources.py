@@ -1,6 +1,7 @@
 """Make stubs, traps and variants from the source of the reference; none is stored."""
 
 import ast
+import copy
 import functools
 import textwrap
 from pathlib import Path
@@ -91,7 +92,7 @@ def reference_source(exercise: Exercise) -> str:
 
 def reference_arguments(exercise: Exercise) -> ast.arguments:
     """The signature of the reference."""
-    return _definition(exercise)[1].args
+    return copy.deepcopy(_definition(exercise)[1].args)
 
 
 def module_file(exercise: Exercise) -> Path:

@@ -10,12 +10,11 @@ that speaks against the test, and no other.
 
 from typing import NamedTuple
 
-from tests.exercises.check import judge
+from tests.exercises.check import Worker, judge
 from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.trial import TEST, TIMES
 from tests.exercises.words import own_line
-from tests.exercises.worker import Worker
 
 NO_CALL = (
     "Your test never calls {place}, which has the fault: so it cannot find anything "

@@ -10,12 +10,12 @@ its result is wrong            the sentence of the trap; the equation; the small
 """
 
 import textwrap
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from tests.exercises.manifest import Exercise
 from tests.exercises.sources import Candidate
 
+SMALLEST = "The smallest case that shows it:"
 # jax raises these for arrays whose numbers it does not know yet, while it compiles.
 UNKNOWN = "Inside `jax.jit`, `jax.vmap` and `jax.grad` an array has no numbers yet, so "
 TRACED = {
@@ -35,89 +35,83 @@ class Verdict(NamedTuple):
 
     state: str  # "passed", "failed" or "open"
     text: str
-    findings: tuple[dict, ...] = ()  # what the judge wrote down
 
 
 def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verdict:
     """Put the findings into words."""
-    by_kind = {}
+    by_kind: dict[str, dict] = {}
     for finding in found:
         by_kind.setdefault(finding["what"], finding)
     if "broken" in by_kind:
         text = f"The check itself failed: {by_kind['broken']['message']}"
         if "No module named 'pytest'" in text:
             text = "The exercises need pytest: `pip install -e '.[test]'`."
-        return Verdict("failed", text, tuple(found))
+        return failed(text)
     if "difference" in by_kind:
-        return failed(*_wrong(exercise, by_kind), found=found)
+        return failed(*_wrong(exercise, by_kind))
     if "exception" in by_kind:
-        raised = by_kind["exception"]
-        if raised["kind"] == "NotImplementedError":
-            return still_open(exercise)._replace(findings=tuple(found))
-        return failed(*_exception(candidate, raised), found=found)
+        if by_kind["exception"]["kind"] == "NotImplementedError":
+            return still_open(exercise)
+        return failed(*_exception(candidate, by_kind["exception"]))
     if "mutation" in by_kind:
         changed = by_kind["mutation"]
-        return failed(_mutation(changed), _smallest(changed), found=found)
+        return failed(_mutation(changed), _block(SMALLEST, changed["inputs"]))
     if "loop" in by_kind:
-        trying = next((f for f in found[::-1] if f["what"] == "trying"), None)
-        in_a_case = not any(f["what"] == "testing" for f in found)
-        case = _smallest(trying) if trying and in_a_case else ""
-        return failed(by_kind["loop"]["message"], case, found=found)
+        trying = [f["inputs"] for f in found if f["what"] == "trying"]
+        in_a_case = trying and "testing" not in by_kind
+        case = _block(SMALLEST, trying[-1]) if in_a_case else ""
+        return failed(by_kind["loop"]["message"], case)
     if "failed" in by_kind:
-        return failed(*_failed_test(exercise, by_kind), found=found)
-    return Verdict("passed", f"Passed: {exercise.title}.", tuple(found))
+        return failed(*_failed_test(exercise, by_kind["failed"]))
+    return Verdict("passed", f"Passed: {exercise.title}.")
 
 
 def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     """The trap's sentence, the equation, and the smallest case that differs."""
-    different = by_kind["difference"]
-    trap = _trap(exercise, by_kind)
-    parts = [trap or f"Not yet. {different['message']}"]
-    parts.append(f"The equation:\n{_indented(exercise.equation)}")
-    parts.append(_smallest(different))
-    parts.append(f"Expected:\n{_indented(different['expected'])}")
-    parts.append(f"Got:\n{_indented(different['got'])}")
-    if "mutation" in by_kind:
-        parts.append(_mutation(by_kind["mutation"]))
-    if different["printed"]:
-        parts.append(f"Your function printed:\n{_indented(different['printed'])}")
-    return parts
+    different, trap = by_kind["difference"], by_kind.get("trap")
+    sentence = f"Not yet. {different['message']}"
+    return [
+        exercise.traps[trap["number"]].says if trap else sentence,
+        _block("The equation:", exercise.equation),
+        _block(SMALLEST, different["inputs"]),
+        _block("Expected:", different["expected"]),
+        _block("Got:", different["got"]),
+        _mutation(by_kind["mutation"]) if "mutation" in by_kind else "",
+        _block("Your function printed:", different["printed"]),
+    ]
 
 
 def _mutation(finding: dict) -> str:
     """Name the argument that the function changes."""
-    name = finding["argument"]
     return (
-        f"Your function changes its argument `{name}`. The caller may still need it: "
-        "work on a copy."
+        f"Your function changes its argument `{finding['argument']}`. The caller may "
+        "still need it: work on a copy."
     )
-
-
-def _trap(exercise: Exercise, by_kind: dict[str, dict]) -> str:
-    return exercise.traps[by_kind["trap"]["number"]].says if "trap" in by_kind else ""
-
-
-def _smallest(finding: dict) -> str:
-    return f"The smallest case that shows it:\n{_indented(finding['inputs'])}"
 
 
 def _exception(candidate: Candidate, raised: dict) -> list[str]:
     """The kind of the exception, its message, and the learner's own lines."""
-    # jax adds several lines about itself.
-    message = raised["message"].splitlines() or [""]
-    parts = [f"Your function raises {raised['kind']}: {message[0]}"]
-    if raised["kind"] in TRACED:
-        parts = [TRACED[raised["kind"]], parts[0]]
-    if "'MDP' object has no attribute" in raised["message"]:
-        parts.append(
-            "In your function `mdp` is the argument, which hides the package `mdp`."
-        )
-    if raised["lines"]:
-        lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
-        parts.append(f"In {candidate.file},\n{_indented(chr(10).join(lines))}")
-    if raised["inputs"]:
-        parts.append(f"It was called with:\n{_indented(raised['inputs'])}")
-    return parts
+    message = raised["message"].splitlines() or [""]  # jax adds lines about itself
+    lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
+    hidden = "'MDP' object has no attribute" in raised["message"]
+    return [
+        TRACED.get(raised["kind"], ""),
+        f"Your function raises {raised['kind']}: {message[0]}",
+        "Your argument `mdp` hides the package `mdp`." if hidden else "",
+        _block(f"In {candidate.file},", "\n".join(lines)),
+        _block("It was called with:", raised["inputs"]),
+    ]
+
+
+def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
+    """A unit test that fails although the results agree in all cases."""
+    name = finding["test"].split("::")[-1].split("[")[0]
+    sentence = name.removeprefix("test_").replace("_", " ")
+    return [
+        f"Not yet. This unit test fails: {sentence}.",
+        _block("The equation:", exercise.equation),
+        _block("The test reports:", finding["message"].strip().split("\nassert ")[0]),
+    ]
 
 
 def own_line(candidate: Candidate, number: int, text: str) -> str:
@@ -138,25 +132,24 @@ def _failed_test(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     ]
 
 
-def failed(*parts: str, found: Iterable[dict] = ()) -> Verdict:
+def failed(*parts: str) -> Verdict:
     """The verdict on a wrong attempt, in paragraphs."""
-    text = "\n\n".join(wrapped(part) for part in parts if part)
-    return Verdict("failed", text, tuple(found))
+    return Verdict("failed", "\n\n".join(wrapped(part) for part in parts if part))
 
 
 def still_open(exercise: Exercise) -> Verdict:
     """The verdict on an attempt that is still empty."""
-    text = f"Still open: {exercise.title}. ({exercise.id})"
-    return Verdict("open", text)
+    return Verdict("open", f"Still open: {exercise.title}. ({exercise.id})")
 
 
 def wrapped(text: str) -> str:
     """Wrap sentences at 88 columns, and leave indented lines as they are."""
-    lines = text.splitlines()
     return "\n".join(
-        line if line.startswith(" ") else textwrap.fill(line, 88) for line in lines
+        line if line.startswith(" ") else textwrap.fill(line, 88)
+        for line in text.splitlines()
     )
 
 
-def _indented(text: str) -> str:
-    return "\n".join("    " + line for line in text.strip("\n").splitlines())
+def _block(title: str, text: str) -> str:
+    """An indented text under a title; nothing if the text is empty."""
+    return f"{title}\n{textwrap.indent(text.strip(chr(10)), '    ')}" if text else ""

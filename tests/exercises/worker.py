@@ -9,45 +9,13 @@ what jax has compiled for one job is there for the next.
 import faulthandler
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from tests.exercises import batch, trial
 from tests.exercises.judge import Judge, our_modules
-from tests.exercises.manifest import ROOT, Diagnosis, find
+from tests.exercises.manifest import Diagnosis, find
 from tests.exercises.sources import Candidate, reference
-
-
-class Worker:
-    """Does jobs in a process; if that dies, the next job gets a new one."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-
-    def do(self, **job: Any) -> str:
-        """Wait for a job, which `do` below describes; return what went wrong."""
-        if self.process is None or self.process.poll() is not None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.exercises.worker"],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                encoding="utf-8",
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
-            )
-        print(json.dumps(job), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            return f"the process of the judge ended with status {self.process.wait()}"
-        return json.loads(answer)
-
-    def close(self) -> None:
-        """End the process."""
-        if self.process is not None:
-            self.process.communicate()
 
 
 def main() -> None:

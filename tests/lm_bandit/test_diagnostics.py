@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from lm_bandit import bandit, diagnostics, generate, ppo
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import TOLERANCE, BrokenRun, History
+from lm_bandit.generate import token_log_probs
 from policy_gradient.diagnostics import Diagnostics
 
 
@@ -22,12 +23,15 @@ def sound_history(updates):
 
 
 def gaps(fixed, policy, temperature):
-    """Sampler gap and padding gap of a batch that was sampled at temperature 1."""
+    """Sampler gap and padding gap of texts whose log-probabilities are right at 1."""
+    completions = jnp.array([[[2, 0, 0]], [[3, 4, 2]]])
 
     @jax.jit
     def measure(policy, fixed):
-        pulls = bandit.pull(policy, jax.random.key(0), fixed.prompts, 4, 3)
-        scored = bandit.Scored(pulls.log_probs, pulls.log_probs[..., 0], None)
+        prompts = fixed.prompts[:, None]
+        log_probs = token_log_probs(policy, prompts, completions)
+        pulls = bandit.Pulls(prompts, completions, log_probs)
+        scored = bandit.Scored(log_probs, jnp.zeros((2, 1)), log_probs)
         measured = diagnostics.measure_pulls(
             policy, fixed.reward_model, pulls, scored, jnp.array(0.1), temperature
         )

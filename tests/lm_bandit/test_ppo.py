@@ -1,7 +1,7 @@
 """PPO for RLHF, against loops over tokens, and the exact objective and its gradient."""
 
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +12,14 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import bandit, ppo, reward_model, sft
 from lm_bandit.config import RLHFConfig
-from lm_bandit.generate import completion_log_prob, token_log_probs
+from lm_bandit.generate import token_log_probs
 from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle.gradient import objective_and_gradient
 from lm_bandit.ppo import ActorCritic
 from lm_bandit.transformer import hidden_states
 from policy_gradient.config import ImproveConfig
 from policy_gradient.improvement import improve
+from policy_gradient.trajectory import Batch
 
 BETA, PENALTY = 0.3, -2.5
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
@@ -303,28 +305,17 @@ def test_means_over_tokens_are_other_objectives(gradient, everything):
     assert angle(by_sequence, whole) > 1.0
 
 
-def exact_objective(params, fixed, learned, tiny):
-    """J as a differentiable sum over all 312 completions."""
-    ended = trie.ended_completions(tiny)
-    cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
-    completions = jnp.asarray(np.concatenate([ended, cut_off]))
-    scores = np.pad(learned, [(0, 0), (0, len(cut_off))], constant_values=-2.0)
-    of_prompt = jax.vmap(completion_log_prob, (None, None, 0))
-
-    def of_world(params):
-        return jax.vmap(of_prompt, (None, 0, None))(params, fixed.prompts, completions)
-
-    log_probs, references = of_world(params), of_world(fixed.reference)
-    terms = jnp.exp(log_probs) * (scores - 0.4 * (log_probs - references))
-    return terms.sum(-1).mean()
-
-
-def test_the_first_step_follows_the_exact_gradient_of_the_objective(
-    tiny, fixed, policy
-):
-    """At the old policy: the mean step of 400 batches, within its standard error."""
+@pytest.fixture(scope="module")
+def problem(tiny, fixed):
+    """The problem that PPO has on the tiny world, with every completion listed."""
     learned = trie.learned_scores(fixed.reward_model, tiny)
-    truth = jax.grad(exact_objective)(policy, fixed, learned, tiny)
+    reference = trie.policy_log_probs(fixed.reference, tiny)
+    return exact.Problem(reference, learned, learned, CONFIG.kl_weight, CONFIG.penalty)
+
+
+def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem):
+    """At the old policy: the mean step of 400 batches, within its standard error."""
+    _, truth = objective_and_gradient(policy, problem, tiny)
     optimizer = optax.sgd(1.0)
     once = ImproveConfig(epochs=1, minibatches=1, value_weight=0.0)
 
@@ -354,17 +345,12 @@ def test_the_first_step_follows_the_exact_gradient_of_the_objective(
     assert np.linalg.norm(error) < 0.5 * np.linalg.norm(truth)
 
 
-def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed):
-    config = RLHFConfig(
-        num_updates=100, pulls=64, kl_weight=0.4, penalty=-2.0, step_size=1e-2
-    )
+def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed, problem):
+    config = replace(CONFIG, num_updates=100, pulls=64, step_size=1e-2)
     snapshots, history = ppo.train(jax.random.key(0), fixed, 3, config)
-    learned = trie.learned_scores(fixed.reward_model, tiny)
-    reference = trie.policy_log_probs(fixed.reference, tiny)
-    problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
     last = jax.tree.map(lambda x: x[-1], snapshots)
     reached = exact.policy_value(problem, trie.policy_log_probs(last, tiny)).objective
-    start = exact.policy_value(problem, reference).objective
+    start = exact.policy_value(problem, problem.reference).objective
     share = (reached - start) / (exact.optimal_objective(problem) - start)
     assert share > 0.95
     assert_allclose(history.improvement.first_ratio, 1.0, atol=1e-4)
@@ -375,11 +361,13 @@ def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
     texts = sft.as_texts(np.array([[1, 2, 5, 3, 0]] * 7))  # all the same
     config = RLHFConfig(pretraining_weight=27.8)
     params = ActorCritic(policy, critic=None)
-    minibatch = SimpleNamespace(weights=jnp.ones((4, 1)))
+    minibatch = Batch(None, None, *[jnp.ones((4, 1))] * 5)
     further = ppo.pretraining_loss(texts, config)
-    got = jax.grad(further)(params, minibatch, jax.random.key(0)).policy
+    got = jax.jit(jax.grad(further))(params, minibatch, jax.random.key(0)).policy
     one = jax.tree.map(lambda x: x[:1], texts)
-    expected = jax.tree.map(lambda x: 27.8 * x, jax.grad(sft.loss)(policy, one))
+    expected = jax.tree.map(
+        lambda x: 27.8 * x, jax.jit(jax.grad(sft.loss))(policy, one)
+    )
     for mine, theirs in zip(*map(jax.tree.leaves, (got, expected)), strict=True):
         assert_allclose(mine, theirs, atol=1e-3)
     assert ppo.pretraining_loss(texts, RLHFConfig()) is None

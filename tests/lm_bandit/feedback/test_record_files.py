@@ -90,41 +90,31 @@ def assert_equal_arrays(got, expected):
             assert_array_equal(mine, other)
 
 
+P, A, BB = [1, 0], [1, 0], [2, 0]  # tokens of "p", "a" and "bb"
+TWO_COMPARISONS = (
+    ComparisonRecord("p", "a", "bb", annotator=1),
+    ComparisonRecord("q", "bb", "a", True, 2),
+)
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
         (
-            [
-                ComparisonRecord("p", "a", "bb", annotator=1),
-                ComparisonRecord("q", "a", "b", True, 2),
-            ],
-            kinds.Comparisons(
-                [[1, 0]] * 2, [[1, 0]] * 2, [[2, 0], [1, 0]], [False, True], [1, 2]
-            ),
+            TWO_COMPARISONS,
+            kinds.Comparisons([P, P], [A, BB], [BB, A], [False, True], [1, 2]),
         ),
-        (
-            [records.RankingRecord("p", ("a", "bb", "ccc"))],
-            kinds.Rankings([[1, 0]], [[[1, 0], [2, 0], [3, 0]]]),
-        ),
+        ([records.RankingRecord("p", ("a", "bb"))], kinds.Rankings([P], [[A, BB]])),
         (
             [records.ScoreRecord("p", "a", 4), records.ScoreRecord("p", "bb", 9, 0)],
-            kinds.Scores([[1, 0]] * 2, [[1, 0], [2, 0]], [4, 9]),
+            kinds.Scores([P, P], [A, BB], [4, 9]),
         ),
-        (
-            [records.LabelRecord("p", "a", True)],
-            kinds.Labels([[1, 0]], [[1, 0]], [True]),
-        ),
-        (
-            [records.CorrectionRecord("p", "a", "bb")],
-            kinds.Corrections([[1, 0]], [[1, 0]], [[2, 0]]),
-        ),
-        (
-            [records.CritiqueRecord("p", "a", "no")],
-            kinds.Critiques([[1, 0]], [[1, 0]], ("no",)),
-        ),
+        ([records.LabelRecord("p", "a", True)], kinds.Labels([P], [A], [True])),
+        ([records.CorrectionRecord("p", "a", "bb")], kinds.Corrections([P], [A], [BB])),
+        ([records.CritiqueRecord("p", "a", "no")], kinds.Critiques([P], [A], ("no",))),
         (
             [records.DemonstrationRecord("p", "a")],
-            sft.Texts([[1, 0, 1, 0]], [[0, 0, 1, 1]]),
+            sft.Texts([[*P, *A]], [[0, 0, 1, 1]]),
         ),
     ],
     ids=lambda value: type(value).__name__,

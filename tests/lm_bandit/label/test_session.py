@@ -121,29 +121,17 @@ def test_24_answers_tell_an_odd_taste(seed, world, tmp_path):
     assert agreed / total < one_rater  # somebody with an odd taste
 
 
+PROMPT = "praise: the film was"
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (
-            ComparisonRecord("praise: the cat was", "good", "bad"),
-            "field prompt: expected one",
-        ),
-        (
-            ComparisonRecord("praise: the film was", "good", "evil"),
-            "unknown words ['evil']",
-        ),
-        (
-            ComparisonRecord("praise: the film was", "good and bad and", "bad"),
-            "at most 3",
-        ),
-        (
-            ComparisonRecord("praise: the film was", "good <end>", "bad"),
-            "at most 3 words",
-        ),
-        (
-            records.ScoreRecord("praise: the film was", "good", 3),
-            "expected comparisons",
-        ),
+        (ComparisonRecord("the cat was", "good", "bad"), "field prompt: expected one"),
+        (ComparisonRecord(PROMPT, "good", "evil"), "unknown words ['evil']"),
+        (ComparisonRecord(PROMPT, "good and bad and", "bad"), "at most 3"),
+        (ComparisonRecord(PROMPT, "good <end>", "bad"), "at most 3 words"),
+        (records.ScoreRecord(PROMPT, "good", 3), "expected comparisons"),
     ],
 )
 def test_a_file_of_something_else_is_refused(record, message, tmp_path, capsys):

@@ -79,8 +79,8 @@ def test_there_is_at_least_one_learner(dense):
 
 @pytest.mark.parametrize("algorithm", control.COMPILED)
 def test_after_a_number_of_steps_q_is_that_of_a_learner_alone(algorithm, dense):
-    """At the ends of episodes 150, 300, ...: steps that no chunk of 512 ends with."""
-    config = replace(CONFIG, num_episodes=600, num_snapshots=4)
+    """At the ends of episodes 175, 350, ...: steps that no chunk of 512 ends with."""
+    config = replace(CONFIG, num_episodes=700, num_snapshots=4)
     seeds = (1, 2)
     for seed in seeds:
         rngs = [np.random.default_rng(s) for s in seeds]
