@@ -54,7 +54,9 @@ sys.dont_write_bytecode = False
 if "beartype" not in MISSING:
     from jaxtyping import install_import_hook
 
-    install_import_hook(PACKAGES, "beartype.beartype")
+    import tests.typechecker  # noqa: F401  the hook looks its name up
+
+    install_import_hook(PACKAGES, "tests.typechecker.checked")
 
 
 @pytest.hookimpl(tryfirst=True)

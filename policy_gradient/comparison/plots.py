@@ -169,7 +169,7 @@ def _looks(names: Iterable[str]) -> dict[str, Look]:
     }
 
 
-def _thousands(steps: float, _: int | None) -> str:
+def _thousands(steps: float, _: float | None) -> str:
     return f"{steps / 1000:g}k" if steps else "0"
 
 
