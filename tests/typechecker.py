@@ -1,4 +1,4 @@
-"""Types are checked at run time; as in static checkers, an int may stand for a float."""
+"""Types are checked at run time; as in static checkers, a float may be an int."""
 
 from beartype import BeartypeConf, beartype
 
