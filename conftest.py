@@ -93,6 +93,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.location[0], slow_files))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Compile a notebook's programs well: it trains for long, in its own process."""
+    is_notebook = item.location[0].endswith(".ipynb")
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "0" if is_notebook else "1"
+
+
 def _rank(file: str, slow_files: set[str]) -> tuple[int, bool]:
     """The place of a file in the order of the run; smaller is earlier."""
     places = [i for i, start in enumerate(LONGEST) if file.startswith(start)]

@@ -168,7 +168,8 @@ def test_the_curves_are_as_they_are_told():
         assert (recomputed[name] == 0).all()
         assert (healthy[name][:40] > 0).all()
     assert recomputed["entropy"][8] < 0.05 < 1.0 < healthy["entropy"][8]
-    assert leaking["entropy"][-1] > 0.5 > healthy["entropy"][-1]
+    assert np.median(leaking["entropy"][-40:]) > 0.5
+    assert np.median(healthy["entropy"][-40:]) < 0.2
     # "Around 0, and falls far below it, also late."
     assert np.median(leaking["explained_variance"][-40:]) < 0.0
     assert leaking["explained_variance"][-40:].min() < -1.0
