@@ -26,7 +26,7 @@ from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Material, RatedSentences
+from lm_bandit.real_text.material import Material
 from lm_bandit.real_text.steps import TextModels
 from lm_bandit.real_text.tokens import decode_tokens
 from lm_bandit.reward_model import Comparisons, RewardModel
@@ -50,10 +50,9 @@ def measure_models(
             name: perplexity(getattr(models, name), material) for name in trained
         }
     }
-    if models.policy is not None and material.questions is not None:
+    if models.policy is not None:
         results["accuracy"] = {
-            name: held_out_accuracy(getattr(models, name), material.questions)
-            for name in SCORERS
+            name: held_out_accuracy(getattr(models, name), material) for name in SCORERS
         }
         results["rewards"] = {
             name: reward_gains(prompts, models, config)
@@ -82,15 +81,13 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
     }
 
 
-def held_out_accuracy(
-    model: RewardModel, questions: RatedSentences | Comparisons
-) -> dict[str, Any]:
+def held_out_accuracy(model: RewardModel, material: Material) -> dict[str, Any]:
     """The shares of held-out pairs in which the model prefers what people prefer."""
-    if isinstance(questions, Comparisons):
-        return {"comparisons": reward_model.pair_accuracy(model, questions)}
-    scores = _read_rows(reward_model.score, model, *questions.sentences)
+    if isinstance(material.questions, Comparisons):
+        return {"comparisons": reward_model.pair_accuracy(model, material.questions)}
+    scores = _read_rows(reward_model.score, model, *material.held_out)
     return {
-        name: judges.rater_agreement(scores, questions.counts, apart)._asdict()
+        name: judges.rater_agreement(scores, material.questions, apart)._asdict()
         for name, apart in {"all": 0.0, "apart": APART}.items()
     }
 
@@ -184,7 +181,7 @@ def example_completions(
 ) -> list[dict[str, Any]]:
     """Two random completions by each policy of the same few prompts."""
     candidates = material.new_prompts, material.prompts, material.held_out.prompts
-    prompts = next(prompts for prompts in candidates if len(prompts))[:SHOWN]
+    prompts = jnp.asarray(next(each for each in candidates if len(each))[:SHOWN])
     tokenizer, length = material.tokenizer, config.completion_length
     rows: list[dict[str, Any]] = [
         {"prompt": tokenizer.decode(prompt.tolist()).strip()} for prompt in prompts
@@ -194,9 +191,7 @@ def example_completions(
         if model is None:
             continue
         key, temperature = jax.random.key(config.seed), config.ppo.temperature
-        pulls = bandit.pull_all(
-            model, key, jnp.asarray(prompts), 2, length, temperature
-        )
+        pulls = bandit.pull_all(model, key, prompts, 2, length, temperature)
         for row, completions in zip(rows, np.asarray(pulls.completions), strict=True):
             row[name] = [decode_tokens(tokenizer, tokens) for tokens in completions]
     return rows

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
+
 from lm_bandit import checkpoints
 from lm_bandit.real_text.tokens import TOKENIZER_FILE
 from lm_bandit.reward_model import RewardModel
@@ -33,9 +35,7 @@ Measured = dict[str, Any]  # numbers that a stage's training gave
 class Stages:
     """The stages of one run, in its folder."""
 
-    def __init__(
-        self, folder: Path, config: dict[str, Any], progress: Progress
-    ) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], progress: Progress):
         """Prepare a run, without touching its folder.
 
         Args:
@@ -109,11 +109,11 @@ class Stages:
                 )
 
 
-def _leaves(config: Any, name: str = "") -> dict[str, Any]:
+def _leaves(config: dict[str, Any]) -> dict[str, Any]:
     """The values of a nested config by their dotted names."""
-    if not isinstance(config, dict):
-        return {name: config}
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        leaves |= _leaves(value, f"{name}.{key}" if name else key)
-    return leaves
+
+    def is_leaf(value: Any) -> bool:
+        return not isinstance(value, dict)
+
+    leaves = jax.tree.leaves_with_path(config, is_leaf)
+    return {jax.tree_util.keystr(p, simple=True, separator="."): x for p, x in leaves}
