@@ -88,7 +88,7 @@ def test_the_pairs_are_written_by_the_reference_or_by_the_policy(
     monkeypatch.setattr(loop, "pull_and_score", note)
     state, key = TuningState(policy, None), jax.random.key(0)
     with pytest.raises(StopIteration) as stopped:
-        dpo.update(state, key, fixed, 3, optax.sgd(1.0), DPOConfig(writer=writer))
+        dpo.update(state, key, fixed, 3, DPOConfig(writer=writer))
     expected = {"reference": fixed.reference, "policy": policy}[writer]
     assert stopped.value.value is expected
 

@@ -15,20 +15,25 @@ from policy_gradient.diagnostics import Diagnostics
 EMPTY = Diagnostics(*[jnp.zeros(())] * len(Diagnostics._fields))
 
 
+class Descent(TuningConfig):
+    """Plain gradient descent: a step is a tenth of the gradient."""
+
+    def optimizer(self):
+        return optax.sgd(0.1)
+
+
 def test_every_row_is_used_once_an_epoch_by_gradient_steps():
     """The steps of a linear loss add up whatever the shuffle: 3 epochs of 8 rows."""
     rows = jnp.arange(8.0)
-    config = TuningConfig(pulls=8, epochs=3, minibatches=4)
+    config = Descent(pulls=8, epochs=3, minibatches=4)
     history = History(*[jnp.zeros(())] * (len(History._fields) - 1), EMPTY)
 
     def loss(policy, minibatch):
         return policy * minibatch.sum(), policy + 2.0
 
-    optimizer = optax.sgd(0.1)
-    state = TuningState(jnp.float32(1.0), optimizer.init(jnp.float32(1.0)))
-    state, history = loop.descend(
-        state, jax.random.key(0), rows, loss, optimizer, config, history
-    )
+    start = jnp.float32(1.0)
+    state = TuningState(start, config.optimizer().init(start))
+    state, history = loop.descend(state, jax.random.key(0), rows, loss, config, history)
     assert_allclose(state.policy, 1.0 - 0.1 * 3 * 28.0, rtol=1e-5)
     improvement = history.improvement
     assert_allclose(improvement.first_ratio, 3.0, rtol=1e-6)
