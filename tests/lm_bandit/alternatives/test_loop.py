@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import loop
@@ -11,21 +10,15 @@ from lm_bandit.alternatives.loop import TuningState
 from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from policy_gradient.diagnostics import Diagnostics
+from tests.lm_bandit.alternatives.conftest import descending
 
 EMPTY = Diagnostics(*[jnp.zeros(())] * len(Diagnostics._fields))
-
-
-class Descent(TuningConfig):
-    """Plain gradient descent: a step is a tenth of the gradient."""
-
-    def optimizer(self):
-        return optax.sgd(0.1)
 
 
 def test_every_row_is_used_once_an_epoch_by_gradient_steps():
     """The steps of a linear loss add up whatever the shuffle: 3 epochs of 8 rows."""
     rows = jnp.arange(8.0)
-    config = Descent(pulls=8, epochs=3, minibatches=4)
+    config = descending(TuningConfig, 0.1)(pulls=8, epochs=3, minibatches=4)
     history = History(*[jnp.zeros(())] * (len(History._fields) - 1), EMPTY)
 
     def loss(policy, minibatch):
