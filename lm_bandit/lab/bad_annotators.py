@@ -96,29 +96,23 @@ def compare_bad_annotators(
 
 
 def learn_despite_malice(
-    bench: Bench, seeds: Sequence[int], comparisons: int
+    bench: Bench, seeds: Sequence[int], count: int
 ) -> dict[str, CrowdModel]:
     """The models of all seeds that learn from a crowd with a fifth of liars."""
-    world = bench.world
-    answers = [malicious_answers(bench, seed, comparisons) for seed in seeds]
-    stacked = jax.tree.map(lambda *x: np.stack(x), *answers)
+    asked = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        people = with_liars(annotators.hire(rng, bench.world, ANNOTATORS))
+        answers = tabular.ask_annotators(rng, bench, count, people)
+        prompts = bench.world.prompts[answers.prompts]
+        chosen = bench.completions[answers.chosen]
+        rejected = bench.completions[answers.rejected]
+        asked.append(Comparisons(prompts, chosen, rejected, None, answers.annotators))
+    stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
     return {
-        name: lessons.learn_by_seed(seeds, world, stacked, likelihood, ANNOTATORS)
+        name: lessons.learn_by_seed(seeds, bench.world, stacked, likelihood, ANNOTATORS)
         for name, likelihood in LIKELIHOODS.items()
     }
-
-
-def malicious_answers(bench: Bench, seed: int, count: int) -> Comparisons:
-    """Comparisons by fifty annotators, the first ten of whom are malicious."""
-    rng = np.random.default_rng(seed)
-    people = with_liars(annotators.hire(rng, bench.world, ANNOTATORS))
-    answers = tabular.ask_annotators(rng, bench, count, people)
-    return Comparisons(
-        bench.world.prompts[answers.prompts],
-        bench.completions[answers.chosen],
-        bench.completions[answers.rejected],
-        annotators=answers.annotators,
-    )
 
 
 def with_liars(people: People) -> People:

@@ -96,11 +96,6 @@ def find_overlooked(
     )
 
 
-def rating_size(ratings: Ratings) -> Ratings:
-    """The size |x| of each rating."""
-    return np.abs(ratings)
-
-
 def z_score(ratings: Ratings) -> Ratings:
     """The distance from the word's mean in standard deviations: at most sqrt(R - 1)."""
     deviations = np.maximum(ratings.std(1, keepdims=True), 1e-9)
@@ -126,7 +121,7 @@ def robust_residual(ratings: Ratings) -> Ratings:
 
 
 STATISTICS: dict[str, Statistic] = {
-    "the rating": rating_size,
+    "the rating": np.abs,
     "in deviations": z_score,
     "residual": residual,
     "standardised": standardised_residual,

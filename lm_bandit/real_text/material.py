@@ -128,7 +128,7 @@ def _without_feedback(corpus: Corpus) -> Material:
     ):
         if not len(found.prompts):
             raise ValueError(
-                f"--corpus: expected {name}texts of {config.prompt_length + 1} to "
+                f"corpus: expected {name}texts of {config.prompt_length + 1} to "
                 f"{config.prompt_length + config.completion_length - 1} tokens, got "
                 f"none among {len(which)}"
             )

@@ -59,10 +59,16 @@ class Stages:
             for name in (CONFIG, REPORT, TOKENIZER_FILE, *checkpoint_files):
                 (self.folder / name).unlink(missing_ok=True)
         config, words = self.folder / CONFIG, self.folder / TOKENIZER_FILE
-        if config.exists():
-            self._require_same(config)
-        else:
+        if not config.exists():
             write_json(config, self.config)
+        now, before = _leaves(self.config), _leaves(read_json(config))
+        for name in [*now, *before]:
+            if now.get(name) != before.get(name):
+                raise ValueError(
+                    f"{config}: the run in this folder has {name} = "
+                    f"{before.get(name)}, got {now.get(name)}: try another --out, or "
+                    "--overwrite"
+                )
         text = tokenizer.to_str(pretty=True)
         if words.exists() and words.read_text("utf-8") != text:
             raise ValueError(f"{words} was made from other texts; try --overwrite")
@@ -97,16 +103,6 @@ class Stages:
         about = {"stage": name, "seconds": seconds, "measured": measured}
         checkpoints.save_checkpoint(path, model, {**about, "tokenizer": TOKENIZER_FILE})
         return model, measured
-
-    def _require_same(self, path: Path) -> None:
-        """Raise ValueError at the first setting that differs from the file's."""
-        now, before = _leaves(self.config), _leaves(read_json(path))
-        for name in [*now, *before]:
-            if now.get(name) != before.get(name):
-                raise ValueError(
-                    f"{path}: the run in this folder has {name} = {before.get(name)}, "
-                    f"got {now.get(name)}: try another --out, or --overwrite"
-                )
 
 
 def _leaves(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,36 +9,28 @@ SENTENCES = ["A joy.", "  Touch\u00c3\u00a9!  Two   times. ", "Dull. It ends."]
 GIVEN = [[3, 4, 2], [1, -1, 2, 2], [-4, -2]]
 
 
-def files_of(texts, given):
-    """The two files of the set, and one line for each of the others."""
-    means = [np.mean(row) for row in given]
-    rows = [*zip(range(1, len(texts) + 1), means, texts, given, strict=True)]
-    truth = "\n".join(f"{i}\t{mean}\t{text}" for i, mean, text, _ in rows)
-    raw = "\r\n".join(f"{i}\t{mean}\t0.5\t{row}" for i, mean, _, row in rows)
-    others = {f"{name}_GroundTruth": f"1_1\t0.5\tOf {name}" for name in ratings.OTHERS}
-    return {
-        f"{ratings.MOVIES}_GroundTruth": truth,
-        f"{ratings.MOVIES}_anonDataRatings": raw,
-        **others,
-    }
-
-
-def sdist(files, extra=None):
+def sdist():
+    """A source distribution of three sentences, and of two files for other places."""
+    truth, raw = [], []
+    for i, (text, given) in enumerate(zip(SENTENCES, GIVEN, strict=True), start=1):
+        truth.append(f"{i}\t{np.mean(given)}\t{text}")
+        raw.append(f"{i}\t{np.mean(given)}\t0.5\t{given}")
+    files = {f"{name}_GroundTruth": f"1_1\t0.5\tOf {name}" for name in ratings.OTHERS}
+    files[f"{ratings.MOVIES}_GroundTruth"] = "\n".join(truth)
+    files[f"{ratings.MOVIES}_anonDataRatings"] = "\r\n".join(raw)
     inner = {f"hutto_ICWSM_2014/{k}.txt": v.encode() for k, v in files.items()}
-    return tarball({ratings.NESTED: tarball(inner), **(extra or {})})
+    outside = {"../outside.txt": b"no", "/tmp/outside-too.txt": b"no"}
+    return tarball({ratings.NESTED: tarball(inner), **outside})
 
 
-def test_sentences_and_ratings_come_out_as_they_went_in():
-    found = ratings.read_ratings(sdist(files_of(SENTENCES, GIVEN)))
+def test_sentences_and_ratings_come_out_as_they_went_in_and_nothing_is_unpacked(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    found = ratings.read_ratings(sdist())
     assert found.movies.texts == ("A joy.", "Touché! Two times.", "Dull. It ends.")
     assert found.movies.ratings == tuple(map(tuple, GIVEN))
     assert found.others == tuple(f"Of {name}" for name in ratings.OTHERS)
-
-
-def test_archives_are_never_unpacked_and_read_by_exact_names(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    outside = {"../outside.txt": b"no", "/tmp/outside-too.txt": b"no"}
-    ratings.read_ratings(sdist(files_of(SENTENCES, GIVEN), outside))
     assert not any(tmp_path.iterdir())
     assert not (tmp_path.parent / "outside.txt").exists()
 
