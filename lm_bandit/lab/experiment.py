@@ -65,8 +65,8 @@ def number_rows(result: Any, points: Collection[str] = ()) -> Rows:
         points: the fields of the result without that axis.
     """
     rows: Rows = [("measure", "case", "seed", "point", "number")]
-    leaves = jax.tree.leaves_with_path(result._replace(seeds=None))
-    for (field, *path), leaf in leaves:
+    # None has no leaves: the seeds are a column, not a measure.
+    for (field, *path), leaf in jax.tree.leaves_with_path(result._replace(seeds=None)):
         numbers = np.asarray(leaf)
         if numbers.dtype.kind not in "if":
             continue  # words

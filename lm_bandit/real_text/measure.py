@@ -26,7 +26,7 @@ from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Material
+from lm_bandit.real_text.material import Material, Sentences
 from lm_bandit.real_text.steps import TextModels
 from lm_bandit.real_text.tokens import decode_tokens
 from lm_bandit.reward_model import Comparisons, RewardModel
@@ -50,9 +50,12 @@ def measure_models(
             name: perplexity(getattr(models, name), material) for name in trained
         }
     }
-    if models.policy is not None:
+    if models.policy is not None and material.questions is not None:
         results["accuracy"] = {
-            name: held_out_accuracy(getattr(models, name), material) for name in SCORERS
+            name: held_out_accuracy(
+                getattr(models, name), material.held_out, material.questions
+            )
+            for name in SCORERS
         }
         results["rewards"] = {
             name: reward_gains(prompts, models, config)
@@ -81,13 +84,20 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
     }
 
 
-def held_out_accuracy(model: RewardModel, material: Material) -> dict[str, Any]:
-    """The shares of held-out pairs in which the model prefers what people prefer."""
-    if isinstance(material.questions, Comparisons):
-        return {"comparisons": reward_model.pair_accuracy(model, material.questions)}
-    scores = _read_rows(reward_model.score, model, *material.held_out)
+def held_out_accuracy(
+    model: RewardModel,
+    rated: Sentences,
+    questions: Int[np.ndarray, "n 9"] | Comparisons,
+) -> dict[str, Any]:
+    """The shares of held-out pairs in which the model prefers what people prefer.
+
+    The questions are how often each rating of these sentences was given, or pairs.
+    """
+    if isinstance(questions, Comparisons):
+        return {"comparisons": reward_model.pair_accuracy(model, questions)}
+    scores = _read_rows(reward_model.score, model, *rated)
     return {
-        name: judges.rater_agreement(scores, material.questions, apart)._asdict()
+        name: judges.rater_agreement(scores, questions, apart)._asdict()
         for name, apart in {"all": 0.0, "apart": APART}.items()
     }
 
