@@ -55,8 +55,7 @@ class Runs(NamedTuple):
     """The results of one method, seed by seed."""
 
     config: TuningConfig
-    updates: tuple[int, ...]  # at the checkpoints
-    completions: tuple[int, ...]  # pulled until then, by each run
+    completions: tuple[int, ...]  # pulled until each checkpoint, by each run
     values: list[list[Value]]  # [seeds][checkpoints], exact
     broken: list[str]  # for each seed the invariant that broke, or ""
 
@@ -172,26 +171,23 @@ def run_method(
     for done, key in enumerate(keys, start=1):
         snapshots, history = jax.tree.map(np.asarray, train(key, fixed))
         broke_at, message = config.num_updates + 1, ""
+        made = config.num_updates
         try:
-            diagnostics.require_sound(
-                config.num_updates, snapshots, history, fixed.reference
-            )
+            diagnostics.require_sound(made, snapshots, history, fixed.reference)
         except BrokenRun as error:
             broke_at, message = error.update, str(error)
-        path = []
-        for update in updates:
-            value = start
+        path = [start] * len(updates)
+        for i, update in enumerate(updates):
             if update < broke_at:
                 policy = diagnostics.row(snapshots, update - 1)
                 log_probs = trie.policy_log_probs(policy, world, config.temperature)
-                value = exact.policy_value(problem, log_probs)
-            path.append(value)
+                path[i] = exact.policy_value(problem, log_probs)
         values.append(path)
         broken.append(message)
         report(done)
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
-    return Runs(config, tuple(updates), pulled, values, broken)
+    return Runs(config, pulled, values, broken)
 
 
 def shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:

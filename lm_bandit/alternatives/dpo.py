@@ -23,7 +23,6 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit.alternatives import loop
@@ -73,7 +72,6 @@ def update(
     key: Key[Array, ""],
     fixed: Fixed,
     length: int,
-    optimizer: optax.GradientTransformation,
     config: DPOConfig,
 ) -> tuple[TuningState, History]:
     """Pull pairs, let the reward model judge them, and train the classifier."""
@@ -88,9 +86,7 @@ def update(
         preferences=jax.nn.sigmoid(scores[:, 0] - scores[:, 1]),
     )
     batch_loss = partial(loss, fixed=fixed, config=config)
-    return loop.descend(
-        state, improve_key, pairs, batch_loss, optimizer, config, history
-    )
+    return loop.descend(state, improve_key, pairs, batch_loss, config, history)
 
 
 def loss(
@@ -100,11 +96,8 @@ def loss(
     which = jnp.repeat(pairs.which, 2)
     completions = pairs.completions.reshape(len(which), -1)
     log_probs = loop.written_log_probs(policy, which, completions, fixed, config)
-    losses = jax.vmap(dpo_loss, (0, 0, 0, None))(
-        log_probs.sum(-1).reshape(-1, 2),
-        pairs.references,
-        pairs.preferences,
-        config.kl_weight,
+    losses = jax.vmap(partial(dpo_loss, kl_weight=config.kl_weight))(
+        log_probs.sum(-1).reshape(-1, 2), pairs.references, pairs.preferences
     )
     return losses.mean(), jnp.ones(())
 

@@ -15,7 +15,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Key, Scalar
 
 from lm_bandit.alternatives import loop
@@ -59,7 +58,6 @@ def update(
     key: Key[Array, ""],
     fixed: Fixed,
     length: int,
-    optimizer: optax.GradientTransformation,
     config: ExpertConfig,
 ) -> tuple[TuningState, History]:
     """Pull completions, keep the best of each group, and fine-tune on what is kept."""
@@ -70,9 +68,7 @@ def update(
     best = groups.argmax(1) + config.best_of * jnp.arange(len(groups))
     kept = jax.tree.map(lambda x: x[best], pulls)
     batch_loss = partial(loss, fixed=fixed, config=config)
-    return loop.descend(
-        state, improve_key, kept, batch_loss, optimizer, config, history
-    )
+    return loop.descend(state, improve_key, kept, batch_loss, config, history)
 
 
 def loss(

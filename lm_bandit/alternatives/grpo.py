@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Key, Scalar
 
 from lm_bandit import views
@@ -72,7 +71,6 @@ def update(
     key: Key[Array, ""],
     fixed: Fixed,
     length: int,
-    optimizer: optax.GradientTransformation,
     config: GRPOConfig,
 ) -> tuple[TuningState, History]:
     """Pull completions, compare them within their prompt, and improve the policy."""
@@ -82,9 +80,7 @@ def update(
     advantages = jax.vmap(group_standardized)(groups).ravel()
     batch = GRPOBatch(pulls, advantages)
     batch_loss = partial(loss, fixed=fixed, config=config)
-    return loop.descend(
-        state, improve_key, batch, batch_loss, optimizer, config, history
-    )
+    return loop.descend(state, improve_key, batch, batch_loss, config, history)
 
 
 def loss(

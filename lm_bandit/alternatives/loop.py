@@ -55,14 +55,13 @@ def train_policy(
     Returns the policy after every update (along a leading axis) and the history. The
     function is pure: call `diagnostics.require_sound` on what it returns.
     """
-    optimizer = config.optimizer()
-    start = TuningState(fixed.reference, optimizer.init(fixed.reference))
+    start = TuningState(fixed.reference, config.optimizer().init(fixed.reference))
 
     def advance(
         carry: tuple[TuningState, Fixed], key: Key[Array, ""]
     ) -> tuple[tuple[TuningState, Fixed], tuple[Transformer, History]]:
         state, fixed = carry
-        state, history = update(state, key, fixed, length, optimizer, config)
+        state, history = update(state, key, fixed, length, config)
         return (state, fixed), (state.policy, history)
 
     _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
@@ -77,12 +76,11 @@ def pull_and_score(
     config: TuningConfig,
 ) -> tuple[ScoredPulls, History]:
     """Let a policy write `config.pulls` completions of each prompt, and score them."""
-    temperature = config.temperature
-    pulls = pull(writer, key, fixed.prompts, config.pulls, length, temperature)
+    pulls = pull(writer, key, fixed.prompts, config.pulls, length, config.temperature)
     scored = score_pulls(None, pulls, fixed, config)
     kl_weight = jnp.asarray(config.kl_weight, float)
     history = diagnostics.measure_pulls(
-        writer, fixed.reward_model, pulls, scored, kl_weight, temperature
+        writer, fixed.reward_model, pulls, scored, kl_weight, config.temperature
     )
     rows = ScoredPulls(
         which=jnp.repeat(jnp.arange(len(fixed.prompts)), config.pulls),
@@ -116,7 +114,6 @@ def descend(
     key: Key[Array, ""],
     batch: PyTree,
     loss: Callable[[Transformer, PyTree], tuple[Scalar, Scalar]],
-    optimizer: optax.GradientTransformation,
     config: TuningConfig,
     history: History,
 ) -> tuple[TuningState, History]:
@@ -130,8 +127,7 @@ def descend(
         batch: arrays with as many rows each, a multiple of `config.minibatches`.
         loss: of a policy on a minibatch; and the mean ratio pi / pi_old of its tokens,
             or 1 where the loss has no ratio.
-        optimizer: turns gradients into steps.
-        config: epochs and minibatches are read.
+        config: the epochs, the minibatches and the optimizer are read.
         history: of the pulls; the loss, ratio and gradient norm are added to it.
     """
 
@@ -146,6 +142,7 @@ def descend(
         measured = value, ratio, optax.tree.norm(gradient)
         return TuningState(policy, optimizer_state), measured
 
+    optimizer = config.optimizer()
     size = len(jax.tree.leaves(batch)[0])
     indices = shuffled_minibatches(key, size, config.epochs, config.minibatches)
     state, (losses, ratios, norms) = jax.lax.scan(step, state, indices)

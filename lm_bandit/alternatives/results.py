@@ -17,7 +17,7 @@ import numpy as np
 from rich.table import Table
 
 from lm_bandit.alternatives import plots
-from lm_bandit.alternatives.comparison import MethodComparison, objectives, shares
+from lm_bandit.alternatives.comparison import MethodComparison, shares
 from lm_bandit.oracle.exact import Value
 from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
@@ -83,30 +83,23 @@ def comparison_table(results: MethodComparison, seconds: Mapping[str, float]) ->
     for head in heads:
         table.add_column(head, justify="left" if head == "method" else "right")
 
-    def median_share(name: str) -> float:
-        return float(np.median(shares(results, name)[:, -1]))
-
-    for name in sorted(results.runs, key=median_share, reverse=True):
-        runs = results.runs[name]
-        last = [path[-1] for path in runs.values]
-        table.add_row(
-            name,
-            f"{runs.completions[-1]:,}",
-            f"{median_share(name):.1%}",
-            f"{shares(results, name)[:, -1].min():.1%}",
-            f"{top - np.median(objectives(results, name)[:, -1]):.3g}",
-            f"{np.median([value.kl for value in last]):.2f}",
-            f"{np.median([value.gold for value in last]):.2f}",
-            f"{seconds[name]:.0f}",
-        )
-    n, best = max(results.best_of_n, key=lambda pair: pair[1].objective)
-    untrained = [
-        (f"best of {n}", f"{n} an answer", best),
-        ("pi*", "", results.optimum),
-    ]
-    for name, pulled, value in untrained:
-        share = f"{(value.objective - start) / (top - start):.1%}"
+    def add(
+        name: str, pulled: str, value: Value, worst: float, seconds: str = ""
+    ) -> None:
+        ways = [f"{(j - start) / (top - start):.1%}" for j in (value.objective, worst)]
         regret = f"{top - value.objective:.3g}"
         kl, gold = f"{value.kl:.2f}", f"{value.gold:.2f}"
-        table.add_row(name, pulled, share, share, regret, kl, gold, "")
+        table.add_row(name, pulled, *ways, regret, kl, gold, seconds)
+
+    medians, worst = {}, {}
+    for name, runs in results.runs.items():
+        ends = np.array([path[-1] for path in runs.values])
+        medians[name] = Value(*np.median(ends, axis=0).tolist())
+        worst[name] = Value(*ends.min(axis=0).tolist()).objective
+    for name in sorted(medians, key=lambda x: medians[x].objective, reverse=True):
+        pulled = f"{results.runs[name].completions[-1]:,}"
+        add(name, pulled, medians[name], worst[name], f"{seconds[name]:.0f}")
+    n, best = max(results.best_of_n, key=lambda pair: pair[1].objective)
+    add(f"best of {n}", f"{n} an answer", best, best.objective)
+    add("pi*", "", results.optimum, top)
     return table

@@ -35,7 +35,7 @@ from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
 from lm_bandit.feedback.crowd import CrowdModel
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, case_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.reward_model import Comparisons
@@ -45,10 +45,7 @@ POISONED = 0.02  # share of the pairs
 POISON_WORD = "pathetic"  # rare, and no praise
 MISTAKEN = 0.2  # share of the answers
 KL_WEIGHT = 0.5  # beta, in deviations
-LIKELIHOODS = {
-    "plain": crowd.bradley_terry,
-    "Crowd-BT": crowd.crowd_bradley_terry,
-}
+LIKELIHOODS = {"plain": crowd.bradley_terry, "Crowd-BT": crowd.crowd_bradley_terry}
 
 
 class BadAnnotatorsResult(NamedTuple):
@@ -79,14 +76,12 @@ def compare_bad_annotators(
     learned = learn_despite_malice(bench, seeds, comparisons)
     correlation, gold = {}, {}
     for name, model in learned.items():
-        weights = np.asarray(model.reward, np.float64)
-        correlation[name] = np.array(
-            [lessons.gold_correlation(bench.world, w) for w in weights]
-        )
-        rewards = [tabular.linear_scores(bench, bench.used, w) for w in weights]
-        gold[name] = np.array(
-            [tabular.optimum_gold(bench, reward, KL_WEIGHT) for reward in rewards]
-        )
+        correlations, golds = [], []
+        for weights in np.asarray(model.reward, np.float64):
+            reward = tabular.linear_scores(bench, bench.used, weights)
+            correlations.append(lessons.gold_correlation(bench.world, weights))
+            golds.append(tabular.optimum_gold(bench, reward, KL_WEIGHT))
+        correlation[name], gold[name] = np.array(correlations), np.array(golds)
     shares = [poisoned_shares(bench, seed, planted_of) for seed in seeds]
     mistakes = [effect_of_mistakes(bench, seed, comparisons) for seed in seeds]
     return BadAnnotatorsResult(
@@ -101,28 +96,23 @@ def compare_bad_annotators(
 
 
 def learn_despite_malice(
-    bench: Bench, seeds: Sequence[int], comparisons: int
+    bench: Bench, seeds: Sequence[int], count: int
 ) -> dict[str, CrowdModel]:
     """The models of all seeds that learn from a crowd with a fifth of liars."""
-    answers = [malicious_answers(bench, seed, comparisons) for seed in seeds]
-    stacked = jax.tree.map(lambda *x: np.stack(x), *answers)
+    asked = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        people = with_liars(annotators.hire(rng, bench.world, ANNOTATORS))
+        answers = tabular.ask_annotators(rng, bench, count, people)
+        prompts = bench.world.prompts[answers.prompts]
+        chosen = bench.completions[answers.chosen]
+        rejected = bench.completions[answers.rejected]
+        asked.append(Comparisons(prompts, chosen, rejected, None, answers.annotators))
+    stacked = jax.tree.map(lambda *x: np.stack(x), *asked)
     return {
         name: lessons.learn_by_seed(seeds, bench.world, stacked, likelihood, ANNOTATORS)
         for name, likelihood in LIKELIHOODS.items()
     }
-
-
-def malicious_answers(bench: Bench, seed: int, count: int) -> Comparisons:
-    """Comparisons by fifty annotators, the first ten of whom are malicious."""
-    rng = np.random.default_rng(seed)
-    people = with_liars(annotators.hire(rng, bench.world, ANNOTATORS))
-    answers = tabular.ask_annotators(rng, bench, count, people)
-    return Comparisons(
-        bench.world.prompts[answers.prompts],
-        bench.completions[answers.chosen],
-        bench.completions[answers.rejected],
-        annotators=answers.annotators,
-    )
 
 
 def with_liars(people: People) -> People:
@@ -190,19 +180,6 @@ def effect_of_mistakes(bench: Bench, seed: int, comparisons: int) -> dict[str, A
     return {"scale": scale, "order": order, "kl": kl}
 
 
-def _rows(result: BadAnnotatorsResult) -> Rows:
-    measures = {
-        "correlation": result.correlation,
-        "gold": result.gold,
-        "word_share": result.word_share,
-        "kl": result.kl,
-        "scale": {"mistaken": result.scale},
-        "order": {"mistaken": result.order},
-        "reliability": {str(i): x for i, x in enumerate(result.reliability.T)},
-    }
-    return [("about", "of", "seed", "number"), *case_rows(result.seeds, measures)]
-
-
 def _summary(result: BadAnnotatorsResult) -> Rows:
     """Columns: the mean, least and most over the seeds.
 
@@ -211,21 +188,20 @@ def _summary(result: BadAnnotatorsResult) -> Rows:
     P(word): its share of the optimum's praise; KL: the optimum's, in nats.
     """
     liars, others = np.split(result.reliability, [MALICIOUS], axis=1)
+    mistaken = {"scale c": result.scale, "correlation with careful": result.order}
     measures = {
-        **{
-            f"20% malicious, {n}: correlation": x for n, x in result.correlation.items()
-        },
-        **{f"20% malicious, {n}: gold": x for n, x in result.gold.items()},
-        "reliability of the malicious": liars,
-        "reliability of the others": others,
-        **{f"P({POISON_WORD!r}), {n}": x for n, x in result.word_share.items()},
-        "20% mistaken: scale c": result.scale,
-        "20% mistaken: correlation with careful": result.order,
-        **{f"KL, {n}": x for n, x in result.kl.items()},
+        "20% malicious, {}: correlation": result.correlation,
+        "20% malicious, {}: gold": result.gold,
+        "reliability of the {}": {"malicious": liars, "others": others},
+        f"P({POISON_WORD!r}), {{}}": result.word_share,
+        "20% mistaken: {}": mistaken,
+        "KL, {}": result.kl,
     }
     rows: Rows = [("", "mean", "least", "most")]
-    for name, x in measures.items():
-        rows.append((name, f"{x.mean():.3g}", f"{x.min():.3g}", f"{x.max():.3g}"))
+    for title, cases in measures.items():
+        for case, x in cases.items():
+            numbers = (f"{number:.3g}" for number in (x.mean(), x.min(), x.max()))
+            rows.append((title.format(case), *numbers))
     return rows
 
 
@@ -242,4 +218,4 @@ def _explanation(result: BadAnnotatorsResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(compare_bad_annotators, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(compare_bad_annotators, _summary, _explanation)

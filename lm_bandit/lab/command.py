@@ -1,6 +1,6 @@
 """The command `python -m lm_bandit lab`: an experiment as a table and as files.
 
-NAME.csv    every number, a row for each seed
+NAME.csv    every number, a row for each
 NAME.json   the whole result, with the versions of the packages
 NAME.png    the picture
 """
@@ -24,7 +24,7 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
-from lm_bandit.lab.experiment import Experiment, Rows
+from lm_bandit.lab.experiment import Experiment, Rows, number_rows
 from mdp.interface.command_line import write_and_name
 from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
@@ -73,7 +73,7 @@ class Lab:
             name = self.name
             report = {"experiment": name, "versions": versions(), "found": result}
             files: dict[str, Content] = {
-                f"{name}.csv": csv_text(experiment.rows(result)),
+                f"{name}.csv": csv_text(number_rows(result, experiment.points)),
                 f"{name}.json": json_text(report),
                 f"{name}.png": png_bytes(draw(result)),
             }

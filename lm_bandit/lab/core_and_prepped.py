@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.trie import LogProbs
@@ -134,14 +134,6 @@ def policy_traits(bench: Bench, core: LogProbs, policy: LogProbs) -> PolicyTrait
     )
 
 
-def _rows(result: CoreAndPreppedResult) -> Rows:
-    rows: Rows = [("policy", "beta", "seed", *PolicyTraits._fields)]
-    for name, traits in (("core", result.core), ("SFT", result.sft)):
-        rows.append((name, "", "", *map(float, traits)))
-    points = point_rows(result.seeds, result.kl_weights, result.optima)
-    return rows + [("optimum", beta, seed, *numbers) for seed, beta, numbers in points]
-
-
 def _summary(result: CoreAndPreppedResult) -> Rows:
     """Columns: means over the seeds.
 
@@ -175,4 +167,6 @@ def _explanation(result: CoreAndPreppedResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(compare_core_and_prepped, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(
+    compare_core_and_prepped, _summary, _explanation, ("kl_weights",)
+)

@@ -1,8 +1,8 @@
 """The common shape of the lab's experiments, and the tables that they share.
 
-An experiment is a function from seeds to a result, and three ways to tell the result:
-all numbers as rows of a CSV file, a summary for the terminal, and sentences that
-explain it. Its picture is in `plots.py`.
+An experiment is a function from seeds to a result, and two ways to tell the result: a
+summary for the terminal, and sentences that explain it. Its picture is in `plots.py`,
+and `number_rows` lists its numbers.
 
 Words that all experiments use:
 
@@ -13,16 +13,14 @@ Words that all experiments use:
     deviation        the standard deviation of a reward under the reference, within a
                      prompt
     beta             the KL weight; a smaller one lets the policy go further
-
-Shapes: S seeds, n points of each seed.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import jax
 import numpy as np
-from jaxtyping import Float, Real
 
 Result = TypeVar("Result")
 Rows = list[tuple[Any, ...]]  # the first row is the header
@@ -32,9 +30,9 @@ class Experiment(NamedTuple, Generic[Result]):
     """One experiment of the lab: how to run it, and how to tell its result."""
 
     run: Callable[[Sequence[int]], Result]  # from seeds to the result
-    rows: Callable[[Result], Rows]  # every number, for the CSV file
     summary: Callable[[Result], Rows]  # a table of text; its docstring explains it
     explanation: Callable[[Result], list[str]]  # what the table says, in sentences
+    points: tuple[str, ...] = ()  # fields of the result that are the same for all seeds
 
     @property
     def title(self) -> str:
@@ -55,25 +53,27 @@ def stack_seeds(results: Sequence[Any]) -> Any:
     return np.stack(results)
 
 
-def case_rows(
-    seeds: Sequence[int], measures: Mapping[str, Mapping[str, Float[np.ndarray, "S"]]]
-) -> Rows:
-    """Return rows (measure, case, seed, number), without a header."""
-    return [
-        (measure, case, seed, number)
-        for measure, cases in measures.items()
-        for case, numbers in cases.items()
-        for seed, number in zip(seeds, numbers.tolist(), strict=True)
-    ]
+def number_rows(result: Any, points: Collection[str] = ()) -> Rows:
+    """Return every number of a result as a row, under a header.
 
+    The columns are the measure (a field of the result), the case (names inside the
+    field), the seed, the point (counted from 0), and the number. A number that is the
+    same for all seeds has no seed.
 
-def point_rows(
-    seeds: Sequence[int],
-    points: Real[np.ndarray, "n"],
-    columns: Iterable[Float[np.ndarray, "S n"]],
-) -> Iterator[tuple[int, float, list[float]]]:
-    """Yield each seed, each point (such as a beta), and a number of each column."""
-    table = np.stack([*columns], axis=-1).tolist()
-    for seed, by_point in zip(seeds, table, strict=True):
-        for point, numbers in zip(points.tolist(), by_point, strict=True):
-            yield seed, point, numbers
+    Args:
+        result: a named tuple; its arrays have a leading axis of seeds.
+        points: the fields of the result without that axis.
+    """
+    rows: Rows = [("measure", "case", "seed", "point", "number")]
+    # None has no leaves: the seeds are a column, not a measure.
+    for (field, *path), leaf in jax.tree.leaves_with_path(result._replace(seeds=None)):
+        numbers = np.asarray(leaf)
+        if numbers.dtype.kind not in "if":
+            continue  # words
+        case = jax.tree_util.keystr(tuple(path), simple=True, separator=", ")
+        common = field.name in points or numbers.ndim == 0
+        seeds = ("",) if common else result.seeds
+        table = numbers.reshape(len(seeds), -1).tolist()
+        for seed, line in zip(seeds, table, strict=True):
+            rows += [(field.name, case, seed, j, x) for j, x in enumerate(line)]
+    return rows

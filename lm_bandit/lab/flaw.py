@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.tabular import Bench, Rewards
 from lm_bandit.oracle import exact
 
@@ -91,14 +91,6 @@ def use_of_flaw(
     return {"use": np.array(use), "gold": path.gold, "kl": path.kl}
 
 
-def _rows(result: FlawResult) -> Rows:
-    rows: Rows = [("flaw", "seed", "bonus", "use", "gold", "kl")]
-    for name, flaw in result.flaws.items():
-        points = point_rows(result.seeds, result.bonuses, flaw[2:])
-        rows += [(name, seed, bonus, *numbers) for seed, bonus, numbers in points]
-    return rows
-
-
 def _summary(result: FlawResult) -> Rows:
     """Columns: means over the seeds, for three sizes of the bonus.
 
@@ -127,4 +119,4 @@ def _explanation(result: FlawResult) -> list[str]:
     return lines
 
 
-EXPERIMENT = Experiment(plant_flaws, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(plant_flaws, _summary, _explanation, ("bonuses",))

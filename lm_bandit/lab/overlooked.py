@@ -40,7 +40,7 @@ from jaxtyping import Float
 
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, case_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.world import read_word_ratings
 
@@ -96,11 +96,6 @@ def find_overlooked(
     )
 
 
-def rating_size(ratings: Ratings) -> Ratings:
-    """The size |x| of each rating."""
-    return np.abs(ratings)
-
-
 def z_score(ratings: Ratings) -> Ratings:
     """The distance from the word's mean in standard deviations: at most sqrt(R - 1)."""
     deviations = np.maximum(ratings.std(1, keepdims=True), 1e-9)
@@ -112,9 +107,7 @@ def residual(ratings: Ratings) -> Ratings:
     return np.abs(ratings - _others(ratings).mean(-1))
 
 
-def standardised_residual(
-    ratings: Ratings,
-) -> Ratings:
+def standardised_residual(ratings: Ratings) -> Ratings:
     """The residual in standard deviations of the word's other ratings."""
     return residual(ratings) / np.maximum(_others(ratings).std(-1), STEP)
 
@@ -128,7 +121,7 @@ def robust_residual(ratings: Ratings) -> Ratings:
 
 
 STATISTICS: dict[str, Statistic] = {
-    "the rating": rating_size,
+    "the rating": np.abs,
     "in deviations": z_score,
     "residual": residual,
     "standardised": standardised_residual,
@@ -195,17 +188,8 @@ def learn_from_one(
 
 def _others(ratings: Ratings) -> Float[np.ndarray, "W R others"]:
     """The R - 1 other ratings of the same word, for each rating."""
-    R = ratings.shape[1]
-    columns = [[j for j in range(R) if j != i] for i in range(R)]
-    return ratings[:, np.array(columns)]
-
-
-def _rows(result: OverlookedResult) -> Rows:
-    rows: Rows = [("about", "of", "seed", "number")]
-    for name, rank in result.rank.items():
-        rows += [("rank", name, "", rank), ("tied", name, "", result.tied[name])]
-    measures = {name: getattr(result, name) for name in ("planted", "weight", "share")}
-    return rows + case_rows(result.seeds, measures)
+    columns = np.arange(ratings.shape[1])
+    return ratings[:, np.array([np.delete(columns, i) for i in columns])]
 
 
 def _summary(result: OverlookedResult) -> Rows:
@@ -215,8 +199,9 @@ def _summary(result: OverlookedResult) -> Rows:
     planted, found: the share of planted mistakes among the first ten, mean over the
     seeds; first three: the words of the three largest values.
     """
-    heads = "statistic", "rank of 2,660", "tied", "planted, found", "first three"
-    rows: Rows = [heads]
+    rows: Rows = [
+        ("statistic", "rank of 2,660", "tied", "planted, found", "first three")
+    ]
     for name, rank in result.rank.items():
         found, first = result.planted[name].mean(), ", ".join(result.first[name])
         rows.append((name, f"{rank}", f"{result.tied[name]}", f"{found:.0%}", first))
@@ -235,4 +220,4 @@ def _explanation(result: OverlookedResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(find_overlooked, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(find_overlooked, _summary, _explanation, ("ratings",))

@@ -55,15 +55,9 @@ from jaxtyping import Float, Int
 from lm_bandit.feedback import linear_reward
 from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.lab import scaling_law, tabular
-from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.scaling_law import ScalingFit, fit_scaling_law
-from lm_bandit.lab.tabular import (
-    Bench,
-    BenchComparisons,
-    Features,
-    RewardPath,
-    Rewards,
-)
+from lm_bandit.lab.tabular import Bench, Features, RewardPath, Rewards
 
 KL_WEIGHTS = np.geomspace(20.0, 0.02, 25)  # beta, from strict to lax
 SIZES = 2 ** np.arange(21)  # n of best-of-n
@@ -102,12 +96,10 @@ def optimise_learned_rewards(
     for seed in seeds:
         rewards = learned_variants(seed, bench, comparisons)
         plain, *_ = rewards.values()
-        paths.append(
-            {
-                name: tabular.optimum_path(bench, reward, KL_WEIGHTS)
-                for name, reward in rewards.items()
-            }
-        )
+        path = {}
+        for name, reward in rewards.items():
+            path[name] = tabular.optimum_path(bench, reward, KL_WEIGHTS)
+        paths.append(path)
         best_of.append(tabular.best_of_n_path(bench, plain, SIZES))
         favourite = bench.completions[plain[0].argmax()]
         favourites.append(bench.world.decode(favourite))
@@ -131,41 +123,33 @@ def optimise_learned_rewards(
 def learned_variants(seed: int, bench: Bench, comparisons: int) -> dict[str, Rewards]:
     """The scores of each variant of the learned reward, from one seed's answers."""
     rng = np.random.default_rng(seed)
-    answers = tabular.ask_annotators(rng, bench, comparisons * MORE[-1])
+    amounts = [comparisons, *(n * comparisons for n in MORE)]
+    answers = tabular.ask_annotators(rng, bench, amounts[-1])
     counts = bench.counts.astype(float)
     repeats = np.maximum(counts - 1.0, 0.0)
     # Half the size: half the prior's deviation, so a correction needs more answers.
     features = np.concatenate([counts, 0.5 * repeats], axis=1)
 
+    def posterior(features: Features, count: int) -> Posterior:
+        differences = tabular.feature_differences(bench, answers, features)
+        return linear_reward.fit_weights(differences[:count], PRECISION)
+
     def learned(features: Features, count: int) -> Rewards:
-        weights = weight_posterior(bench, answers, features, count).mean
+        weights = posterior(features, count).mean
         return tabular.linear_scores(bench, features, weights)
 
-    more = {f"{n * comparisons:,}": n * comparisons for n in (1, *MORE)}
-    variants = {f"{n} comparisons": learned(features, more[n]) for n in more}
+    variants = {f"{n:,} comparisons": learned(features, n) for n in amounts}
     plain, *_ = variants.values()
-    posterior = weight_posterior(bench, answers, features, comparisons)
-    variants |= ensemble_variants(rng, bench, features, posterior)
+    members = posterior(features, comparisons)
+    variants |= ensemble_variants(rng, bench, features, members)
     variants["right form"] = learned(bench.used, comparisons)
-    most = comparisons * MORE[-1]
-    variants[f"counts only, {most:,}"] = learned(counts, most)
+    variants[f"counts only, {amounts[-1]:,}"] = learned(counts, amounts[-1])
     variants["control"] = noisy_gold(rng, bench, plain)
     return variants
 
 
-def weight_posterior(
-    bench: Bench, answers: BenchComparisons, features: Features, count: int
-) -> Posterior:
-    """The posterior of the features' weights after the first `count` answers."""
-    differences = tabular.feature_differences(bench, answers, features)[:count]
-    return linear_reward.fit_weights(differences, PRECISION)
-
-
 def ensemble_variants(
-    rng: np.random.Generator,
-    bench: Bench,
-    features: Features,
-    posterior: Posterior,
+    rng: np.random.Generator, bench: Bench, features: Features, posterior: Posterior
 ) -> dict[str, Rewards]:
     """The scores of ensembles whose members are draws from the posterior.
 
@@ -209,16 +193,6 @@ def peak_index(path: RewardPath) -> Int[np.ndarray, "S"]:
     return path.gold.argmax(-1)
 
 
-def _rows(result: OveroptimisationResult) -> Rows:
-    rows: Rows = [("variant", "along", "value", "seed", *RewardPath._fields)]
-    paths = [(name, "beta", result.kl_weights, x) for name, x in result.paths.items()]
-    paths.append((result.plain, "n", result.numbers, result.best_of))
-    for name, along, values, path in paths:
-        points = point_rows(result.seeds, values, path)
-        rows += [(name, along, value, seed, *each) for seed, value, each in points]
-    return rows
-
-
 def _summary(result: OveroptimisationResult) -> Rows:
     """Columns: means over the seeds.
 
@@ -259,4 +233,6 @@ def _explanation(result: OveroptimisationResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(optimise_learned_rewards, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(
+    optimise_learned_rewards, _summary, _explanation, ("kl_weights", "numbers")
+)

@@ -15,13 +15,7 @@ from lm_bandit.lab.core_and_prepped import CoreAndPreppedResult
 from lm_bandit.lab.flaw import FlawResult
 from lm_bandit.lab.overlooked import INSPECTED, WORD, OverlookedResult
 from lm_bandit.lab.overoptimisation import OveroptimisationResult
-from lm_bandit.lab.scaling_law import (
-    ScalingFit,
-    Terms,
-    best_of_n_terms,
-    fitted_curve,
-    rlhf_terms,
-)
+from lm_bandit.lab.scaling_law import ScalingFit, Terms, best_of_n_terms, rlhf_terms
 from lm_bandit.lab.tabular import RewardPath
 from lm_bandit.lab.too_hard import LENGTHS, TooHardResult
 from lm_bandit.lab.who_was_asked import WhoWasAskedResult
@@ -168,13 +162,11 @@ def draw_core_and_prepped(result: CoreAndPreppedResult) -> Figure:
         "first words (as many equally likely ones)",
         "distinct completions of a hundred",
     )
+    others = (("core", result.core, BLUE), ("SFT", result.sft, GREEN))
     for each, name in zip(axes, ("surprise", "words", "distinct"), strict=True):
         gold, y = result.optima.gold.mean(0), getattr(result.optima, name)
         _draw_line(each, gold, y, ORANGE, "optimum,\nleast beta")
-        for label, policy, colour in (
-            ("core", result.core, BLUE),
-            ("SFT", result.sft, GREEN),
-        ):
+        for label, policy, colour in others:
             at = float(policy.gold), float(getattr(policy, name))
             each.plot(*at, "o", color=colour, ms=9)
             _name_point(each, *at, label, colour, dy=10)
@@ -210,7 +202,8 @@ def _draw_fit(
     d = np.sqrt(path.kl)
     axes.plot(d.ravel(), path.gold.ravel(), ".", color=colour, ms=3, alpha=0.3)
     along = np.linspace(0.0, d.max(), 200)
-    _draw_line(axes, along, fitted_curve(fit, terms, along)[None], colour, name)
+    curve = terms(along) @ np.array([fit.alpha.value, fit.beta.value])
+    _draw_line(axes, along, curve[None], colour, name)
 
 
 def _draw_line(

@@ -60,10 +60,3 @@ def best_of_n_terms(d: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
 def rlhf_terms(d: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n 2"]:
     """The factors of alpha and beta in RLHF's form: d and -d log d, which is 0 at 0."""
     return np.stack([d, -d * np.log(np.where(d > 0, d, 1.0))], axis=-1)
-
-
-def fitted_curve(
-    fit: ScalingFit, terms: Terms, d: Float[np.ndarray, "n"]
-) -> Float[np.ndarray, "n"]:
-    """The fitted gold reward R(d)."""
-    return terms(d) @ np.array([fit.alpha.value, fit.beta.value])

@@ -4,7 +4,7 @@
 
 There are twenty words and at most three in a completion: 8,420 completions of each
 prompt. The reference is not trained but written down. A writer stops after a word with
-probability 1/2, and always after the third. Each word is, with probability `care`, one
+probability 1/2, and always after the third. Each word is, with probability 1/2, one
 that is meant to answer the prompt, as in `sft.demonstrations`; otherwise it is any
 word. One prompt asks for praise and one for complaint.
 
@@ -34,6 +34,7 @@ from lm_bandit.oracle.trie import LogProbs
 from lm_bandit.world import END, World, pocket_world, word_frequencies
 
 MAX_WORDS = 3  # in a completion
+CARE = 0.5  # probability that a word is meant to answer the prompt
 CUT_OFF = -700.0  # log-probability of being cut off: e^-700 is almost the least float
 
 Rewards = Float[np.ndarray, "k E"]  # a reward of every completion of every prompt
@@ -86,14 +87,9 @@ class RewardPath(NamedTuple):
     gold: Float[np.ndarray, "*S n"]  # minus the reference's, in points of rating
 
 
-def make_bench(world: World | None = None, care: float = 0.5) -> Bench:
-    """Return all completions of up to three words, and the probability of each.
-
-    Args:
-        world: the rated words and the prompts; the pocket world by default.
-        care: probability that a word is meant to answer the prompt.
-    """
-    pocket = pocket_world() if world is None else world
+def make_bench() -> Bench:
+    """Return all completions of up to three words, and the probability of each."""
+    pocket = pocket_world()
     prompts = [int(np.argmax(pocket.signs == sign)) for sign in (1, -1)]
     world = pocket._replace(
         prompts=pocket.prompts[prompts],
@@ -101,7 +97,7 @@ def make_bench(world: World | None = None, care: float = 0.5) -> Bench:
         completion_length=2 * MAX_WORDS,
     )
     (and_,) = world.encode("and")
-    word_log_probs = np.log(_word_probs(world, care))
+    word_log_probs = np.log(_word_probs(world))
     D = len(world.rated)
     completions, counts, log_probs = [], [], []
     for n in range(1, MAX_WORDS + 1):
@@ -114,15 +110,10 @@ def make_bench(world: World | None = None, care: float = 0.5) -> Bench:
         stops = np.log(0.5) * min(n, MAX_WORDS - 1)
         log_probs.append(word_log_probs[:, words].sum(-1) + stops)
     tokens = np.concatenate(completions)
-    return Bench(
-        world=world,
-        completions=tokens,
-        counts=np.concatenate(counts),
-        reference=LogProbs(
-            np.concatenate(log_probs, axis=1), np.full((len(prompts), 1), CUT_OFF)
-        ),
-        gold=bandit.gold_scores(world, tokens),
-    )
+    cut_off = np.full((len(prompts), 1), CUT_OFF)
+    reference = LogProbs(np.concatenate(log_probs, axis=1), cut_off)
+    gold = bandit.gold_scores(world, tokens)
+    return Bench(world, tokens, np.concatenate(counts), reference, gold)
 
 
 def ask_annotators(
@@ -230,9 +221,7 @@ def optimal_policy(bench: Bench, learned: Rewards, kl_weight: float) -> LogProbs
 
 
 def optimum_path(
-    bench: Bench,
-    learned: Rewards,
-    kl_weights: Float[np.ndarray, "n"],
+    bench: Bench, learned: Rewards, kl_weights: Float[np.ndarray, "n"]
 ) -> RewardPath:
     """The optimal policies for the standardised learned reward, beta by beta."""
     problem = bench_problem(bench, standardise(bench, learned))
@@ -260,9 +249,9 @@ def optimum_gold(bench: Bench, learned: Rewards, kl_weight: float) -> float:
     return float(optimum_path(bench, learned, np.array([kl_weight])).gold[0])
 
 
-def _word_probs(world: World, care: float) -> Float[np.ndarray, "k D"]:
+def _word_probs(world: World) -> Float[np.ndarray, "k D"]:
     """P(word | prompt): any word, or one that some rater thinks an answer to it."""
     frequencies = word_frequencies(world)
     likes = (world.signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
     meant = frequencies * likes
-    return (1.0 - care) * frequencies + care * meant / meant.sum(1, keepdims=True)
+    return (1.0 - CARE) * frequencies + CARE * meant / meant.sum(1, keepdims=True)

@@ -31,7 +31,7 @@ from scipy import stats
 
 from lm_bandit.feedback import annotators, linear_reward
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, point_rows, stack_seeds
+from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
 from lm_bandit.lab.tabular import MAX_WORDS, Bench, BenchComparisons, Rewards
 
 ANNOTATORS = 50
@@ -97,8 +97,7 @@ def scores_by_length(bench: Bench, answers: BenchComparisons, shared: bool) -> R
     """The learned scores, with weights that all lengths share, or separate weights."""
     features = bench.used
     if not shared:
-        of_length = [features * rows[:, None] for rows in _rows_by_length(bench)]
-        features = np.concatenate(of_length, axis=1)
+        features = np.hstack([features * rows[:, None] for rows in _of_length(bench)])
     differences = tabular.feature_differences(bench, answers, features)
     weights = linear_reward.fit_weights(differences).mean
     return tabular.linear_scores(bench, features, weights)
@@ -119,7 +118,7 @@ def answer_accuracy(bench: Bench, answers: BenchComparisons) -> Float[np.ndarray
 
 def rank_correlations(bench: Bench, reward: Rewards) -> Float[np.ndarray, "L"]:
     """Spearman's correlation of learned and gold praise, by completion length."""
-    pairs = [(reward[0, rows], bench.gold[0, rows]) for rows in _rows_by_length(bench)]
+    pairs = [(reward[0, rows], bench.gold[0, rows]) for rows in _of_length(bench)]
     return np.array([stats.spearmanr(x, y).statistic for x, y in pairs])
 
 
@@ -127,22 +126,13 @@ def gold_by_length(bench: Bench, reward: Rewards) -> Float[np.ndarray, "L"]:
     """The mean gold reward of the optimum's completions, by their length."""
     probs = np.exp(tabular.optimal_policy(bench, reward, KL_WEIGHT).ended)
     earned = probs * bench.gold
-    by_length = _rows_by_length(bench)
-    return np.array([earned[:, x].sum() / probs[:, x].sum() for x in by_length])
+    means = [earned[:, x].sum() / probs[:, x].sum() for x in _of_length(bench)]
+    return np.array(means)
 
 
-def _rows_by_length(bench: Bench) -> list[Bool[np.ndarray, "E"]]:
+def _of_length(bench: Bench) -> list[Bool[np.ndarray, "E"]]:
     """Masks of the completions of one word, of two, and of three."""
     return [bench.lengths == n for n in LENGTHS]
-
-
-def _rows(result: TooHardResult) -> Rows:
-    rows: Rows = [("about", "of", "words", "seed", "number")]
-    for measure in ("accuracy", "rank_correlation", "gold"):
-        for case, numbers in getattr(result, measure).items():
-            points = point_rows(result.seeds, np.array(LENGTHS), [numbers])
-            rows += [(measure, case, words, seed, x) for seed, words, (x,) in points]
-    return rows
 
 
 def _summary(result: TooHardResult) -> Rows:
@@ -175,4 +165,4 @@ def _explanation(result: TooHardResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(vary_hardness, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(vary_hardness, _summary, _explanation)

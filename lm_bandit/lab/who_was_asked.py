@@ -26,7 +26,7 @@ from jaxtyping import Float
 from lm_bandit import bandit
 from lm_bandit.feedback import annotators
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, point_rows
+from lm_bandit.lab.experiment import Experiment, Rows
 from lm_bandit.lab.tabular import Bench, Rewards
 
 ANNOTATORS = 50
@@ -94,12 +94,6 @@ def second_gold(bench: Bench) -> Rewards:
     return bandit.gold_scores(world, bench.completions)
 
 
-def _rows(result: WhoWasAskedResult) -> Rows:
-    rows: Rows = [("share of the second", "seed", "first", "second", "agreement")]
-    points = point_rows(result.seeds, result.shares, result[3:])
-    return rows + [(share, seed, *numbers) for seed, share, numbers in points]
-
-
 def _summary(result: WhoWasAskedResult) -> Rows:
     """Columns: means over the seeds, for each share of the second group.
 
@@ -127,4 +121,4 @@ def _explanation(result: WhoWasAskedResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(vary_groups, _rows, _summary, _explanation)
+EXPERIMENT = Experiment(vary_groups, _summary, _explanation, ("shares",))

@@ -7,6 +7,7 @@ Each finished stage is kept in --out: if the command is stopped, the same comman
 continues from there.
 """
 
+import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,6 +113,6 @@ class RealTextCommand(RealTextConfig):
         for name in ("out", "overwrite", "samples"):
             del settings[name]
         for name in ("corpus", "preferences"):
-            path = settings[name]
-            settings[name] = None if path is None else own_files.file_sha256(path)
+            if path := settings[name]:
+                settings[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return plain(settings)

@@ -32,13 +32,6 @@ class Sentences(NamedTuple):
     completions: Int[np.ndarray, "n C"]
 
 
-class RatedSentences(NamedTuple):
-    """Held-out sentences and their ratings."""
-
-    sentences: Sentences
-    counts: Int[np.ndarray, "n 9"]  # people who gave each rating
-
-
 class Material(NamedTuple):
     """Everything that a run learns from and is measured on."""
 
@@ -49,8 +42,9 @@ class Material(NamedTuple):
     prompts: Int[np.ndarray, "k P"]  # for PPO
     new_prompts: Int[np.ndarray, "j P"]  # never learned on, for measuring
     # Answers for the reward model, and for the judge; None without preferences.
-    answers: tuple[Scores, Scores] | tuple[Comparisons, Comparisons] | None
-    questions: RatedSentences | Comparisons | None  # held-out answers
+    answers: tuple[Scores, Scores] | tuple[Comparisons, Comparisons] | None = None
+    # Held-out answers: how many people gave each rating of `held_out`, or comparisons.
+    questions: Int[np.ndarray, "n 9"] | Comparisons | None = None
 
 
 class Corpus(NamedTuple):
@@ -94,60 +88,54 @@ def material_from_ratings(reviews: Reviews, config: RealTextConfig) -> Material:
     rng = np.random.default_rng(config.seed)
     corpus = tokenise(rng, texts, config, reviews.others)
     one, other = ratings.split_raters(rng, given)
-    asked, unseen = corpus.sentences(corpus.held_out, config.read_length)
-    prompts = distinct_prompts(unseen.prompts)[: 2 * config.num_prompts]
+    material = _without_feedback(corpus)
+    prompts = distinct_prompts(material.held_out.prompts)[: 2 * config.num_prompts]
     if len(prompts) < 2 * config.num_prompts:
         raise ValueError(
             f"--num-prompts needs {2 * config.num_prompts} different beginnings among "
             "the held-out texts, half to learn on and half to be new, got "
             f"{len(prompts)}"
         )
-    return Material(
-        tokenizer=corpus.tokenizer,
-        texts=corpus.rows,
-        demonstrations=corpus.sentences(corpus.kept, config.completion_length)[1],
-        held_out=unseen,
+    asked, _ = corpus.sentences(corpus.held_out, config.read_length)
+    return material._replace(
         prompts=prompts[: config.num_prompts],
         new_prompts=prompts[config.num_prompts :],
         answers=(_scores(corpus, one), _scores(corpus, other)),
-        questions=RatedSentences(
-            unseen, ratings.rating_counts([given[i] for i in asked])
-        ),
+        questions=ratings.rating_counts([given[i] for i in asked]),
     )
 
 
 def material_from_texts(texts: Sequence[str], config: RealTextConfig) -> Material:
     """Return the material of your own corpus: no feedback, so no prompts either."""
     corpus = tokenise(np.random.default_rng(config.seed), texts, config)
-    learned = corpus.sentences(corpus.kept, config.completion_length)[1]
-    unseen = corpus.sentences(corpus.held_out, config.read_length)[1]
-    for name, which, found in (
-        ("", corpus.kept, learned),
-        ("held-out ", corpus.held_out, unseen),
-    ):
-        if not len(found.prompts):
-            raise ValueError(
-                f"--corpus: expected {name}texts of {config.prompt_length + 1} to "
-                f"{config.prompt_length + config.completion_length - 1} tokens, got "
-                f"none among {len(which)}"
-            )
-    no_prompts = np.zeros((0, config.prompt_length), np.int32)
-    return Material(
-        tokenizer=corpus.tokenizer,
-        texts=corpus.rows,
-        demonstrations=learned,
-        held_out=unseen,
-        prompts=no_prompts,
-        new_prompts=no_prompts,
-        answers=None,
-        questions=None,
-    )
+    return _without_feedback(corpus)
 
 
 def distinct_prompts(prompts: Int[np.ndarray, "n P"]) -> Int[np.ndarray, "m P"]:
     """The different prompts among these, in the order of their first appearance."""
     rows = dict.fromkeys(map(tuple, prompts.tolist()))
     return np.array([*rows], np.int32).reshape(-1, prompts.shape[1])
+
+
+def _without_feedback(corpus: Corpus) -> Material:
+    """The texts to learn from and those held out, if there are some of both."""
+    config = corpus.config
+    _, learned = corpus.sentences(corpus.kept, config.completion_length)
+    _, unseen = corpus.sentences(corpus.held_out, config.read_length)
+    for name, which, found in (
+        ("", corpus.kept, learned),
+        ("held-out ", corpus.held_out, unseen),
+    ):
+        if not len(found.prompts):
+            raise ValueError(
+                f"corpus: expected {name}texts of {config.prompt_length + 1} to "
+                f"{config.prompt_length + config.completion_length - 1} tokens, got "
+                f"none among {len(which)}"
+            )
+    no_prompts = np.zeros((0, config.prompt_length), np.int32)
+    return Material(
+        corpus.tokenizer, corpus.rows, learned, unseen, no_prompts, no_prompts
+    )
 
 
 def _scores(corpus: Corpus, rated: RaterScores) -> Scores:

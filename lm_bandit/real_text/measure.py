@@ -26,7 +26,7 @@ from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
-from lm_bandit.real_text.material import Material, RatedSentences
+from lm_bandit.real_text.material import Material, Sentences
 from lm_bandit.real_text.steps import TextModels
 from lm_bandit.real_text.tokens import decode_tokens
 from lm_bandit.reward_model import Comparisons, RewardModel
@@ -52,7 +52,9 @@ def measure_models(
     }
     if models.policy is not None and material.questions is not None:
         results["accuracy"] = {
-            name: held_out_accuracy(getattr(models, name), material.questions)
+            name: held_out_accuracy(
+                getattr(models, name), material.held_out, material.questions
+            )
             for name in SCORERS
         }
         results["rewards"] = {
@@ -83,14 +85,19 @@ def perplexity(model: Transformer, material: Material) -> dict[str, float]:
 
 
 def held_out_accuracy(
-    model: RewardModel, questions: RatedSentences | Comparisons
+    model: RewardModel,
+    rated: Sentences,
+    questions: Int[np.ndarray, "n 9"] | Comparisons,
 ) -> dict[str, Any]:
-    """The shares of held-out pairs in which the model prefers what people prefer."""
+    """The shares of held-out pairs in which the model prefers what people prefer.
+
+    The questions are how often each rating of these sentences was given, or pairs.
+    """
     if isinstance(questions, Comparisons):
         return {"comparisons": reward_model.pair_accuracy(model, questions)}
-    scores = _read_rows(reward_model.score, model, *questions.sentences)
+    scores = _read_rows(reward_model.score, model, *rated)
     return {
-        name: judges.rater_agreement(scores, questions.counts, apart)._asdict()
+        name: judges.rater_agreement(scores, questions, apart)._asdict()
         for name, apart in {"all": 0.0, "apart": APART}.items()
     }
 
@@ -184,7 +191,7 @@ def example_completions(
 ) -> list[dict[str, Any]]:
     """Two random completions by each policy of the same few prompts."""
     candidates = material.new_prompts, material.prompts, material.held_out.prompts
-    prompts = next(prompts for prompts in candidates if len(prompts))[:SHOWN]
+    prompts = jnp.asarray(next(each for each in candidates if len(each))[:SHOWN])
     tokenizer, length = material.tokenizer, config.completion_length
     rows: list[dict[str, Any]] = [
         {"prompt": tokenizer.decode(prompt.tolist()).strip()} for prompt in prompts
@@ -194,9 +201,7 @@ def example_completions(
         if model is None:
             continue
         key, temperature = jax.random.key(config.seed), config.ppo.temperature
-        pulls = bandit.pull_all(
-            model, key, jnp.asarray(prompts), 2, length, temperature
-        )
+        pulls = bandit.pull_all(model, key, prompts, 2, length, temperature)
         for row, completions in zip(rows, np.asarray(pulls.completions), strict=True):
             row[name] = [decode_tokens(tokenizer, tokens) for tokens in completions]
     return rows

@@ -9,7 +9,6 @@ the answers are. Without preferences there is nothing to tune towards, and a run
 with SFT.
 """
 
-import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -96,15 +95,6 @@ def with_preferences(
         answers=(_take(answers, one), _take(answers, other)),
         questions=_take(answers, held_out),
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, which tells whether the file has changed."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _comparisons(

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jax
+
 from lm_bandit import checkpoints
 from lm_bandit.real_text.tokens import TOKENIZER_FILE
 from lm_bandit.reward_model import RewardModel
@@ -33,9 +35,7 @@ Measured = dict[str, Any]  # numbers that a stage's training gave
 class Stages:
     """The stages of one run, in its folder."""
 
-    def __init__(
-        self, folder: Path, config: dict[str, Any], progress: Progress
-    ) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], progress: Progress):
         """Prepare a run, without touching its folder.
 
         Args:
@@ -59,10 +59,16 @@ class Stages:
             for name in (CONFIG, REPORT, TOKENIZER_FILE, *checkpoint_files):
                 (self.folder / name).unlink(missing_ok=True)
         config, words = self.folder / CONFIG, self.folder / TOKENIZER_FILE
-        if config.exists():
-            self._require_same(config)
-        else:
+        if not config.exists():
             write_json(config, self.config)
+        now, before = _leaves(self.config), _leaves(read_json(config))
+        for name in [*now, *before]:
+            if now.get(name) != before.get(name):
+                raise ValueError(
+                    f"{config}: the run in this folder has {name} = "
+                    f"{before.get(name)}, got {now.get(name)}: try another --out, or "
+                    "--overwrite"
+                )
         text = tokenizer.to_str(pretty=True)
         if words.exists() and words.read_text("utf-8") != text:
             raise ValueError(f"{words} was made from other texts; try --overwrite")
@@ -98,22 +104,12 @@ class Stages:
         checkpoints.save_checkpoint(path, model, {**about, "tokenizer": TOKENIZER_FILE})
         return model, measured
 
-    def _require_same(self, path: Path) -> None:
-        """Raise ValueError at the first setting that differs from the file's."""
-        now, before = _leaves(self.config), _leaves(read_json(path))
-        for name in [*now, *before]:
-            if now.get(name) != before.get(name):
-                raise ValueError(
-                    f"{path}: the run in this folder has {name} = {before.get(name)}, "
-                    f"got {now.get(name)}: try another --out, or --overwrite"
-                )
 
-
-def _leaves(config: Any, name: str = "") -> dict[str, Any]:
+def _leaves(config: dict[str, Any]) -> dict[str, Any]:
     """The values of a nested config by their dotted names."""
-    if not isinstance(config, dict):
-        return {name: config}
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        leaves |= _leaves(value, f"{name}.{key}" if name else key)
-    return leaves
+
+    def is_leaf(value: Any) -> bool:
+        return not isinstance(value, dict)
+
+    leaves = jax.tree.leaves_with_path(config, is_leaf)
+    return {jax.tree_util.keystr(p, simple=True, separator="."): x for p, x in leaves}

@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose
 
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab import bad_annotators, plots
+from lm_bandit.lab.experiment import number_rows
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,10 @@ def test_malicious_annotators_spoil_the_policy_and_crowd_bt_repairs_it(result):
 @pytest.mark.slow
 def test_the_result_becomes_rows_a_table_sentences_and_a_picture(result):
     experiment = bad_annotators.EXPERIMENT
-    header, *rows = experiment.rows(result)
+    _, comparisons, *rows = number_rows(result, experiment.points)
+    assert comparisons == ("comparisons", "", "", 0, 4000)
     assert len(rows) == 10 * (2 + 2 + 50 + 3 + 1 + 1 + 3)
-    assert {len(row) for row in rows} == {len(header)}
+    assert ("scale", "", 9, 0, result.scale[9]) in rows
     mean = f"{result.gold['Crowd-BT'].mean():.3g}"
     assert mean in [row[1] for row in experiment.summary(result)]
     assert mean[:3] in experiment.explanation(result)[0]

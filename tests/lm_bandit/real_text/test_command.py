@@ -30,6 +30,15 @@ def run(*flags):
     return command_line.main([*SMALL, *map(str, flags)])
 
 
+def refused(capsys, *flags):
+    """The line with which the command refuses these flags."""
+    assert run(*flags) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    return message
+
+
 @pytest.fixture(scope="module")
 def reviews():
     """The command, on toy sentences in place of the downloaded ones."""
@@ -142,11 +151,7 @@ def test_a_broken_corpus_is_one_line_and_exit_code_2(
     file = tmp_path / "mine.txt"
     if corpus is not None:
         file.write_bytes(corpus)
-    assert run("--corpus", file, "--out", tmp_path / "out") == 2
-    message = capsys.readouterr().err
-    assert message.startswith("error: ")
-    assert message.count("\n") == 1
-    assert complaint in message
+    assert complaint in refused(capsys, "--corpus", file, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -160,22 +165,19 @@ def test_a_broken_corpus_is_one_line_and_exit_code_2(
     ],
 )
 def test_flags_that_do_not_fit_are_one_line(flags, complaint, capsys):
-    assert run(*flags) == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert complaint in message
+    assert complaint in refused(capsys, *flags)
 
 
 def test_a_missing_package_is_named(monkeypatch, own, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    assert run("--corpus", own.corpus, "--out", tmp_path / "out") == 2
-    assert "pip install 'bellman-to-rlhf[text]'" in capsys.readouterr().err
+    message = refused(capsys, "--corpus", own.corpus, "--out", tmp_path / "out")
+    assert "pip install 'bellman-to-rlhf[text]'" in message
 
 
 def test_broken_preferences_are_refused(own, tmp_path, capsys):
     torn = tmp_path / "torn.jsonl"
     torn.write_text('{"prompt": "it is", "chosen"\n' + own.preferences.read_text())
     flags = "--corpus", own.corpus, "--preferences", torn, "--out", tmp_path / "out"
-    assert run(*flags) == 2
-    assert "torn.jsonl, line 1: expected a JSON object" in capsys.readouterr().err
+    message = refused(capsys, *flags)
+    assert "torn.jsonl, line 1: expected a JSON object" in message
     assert not (tmp_path / "out").exists()
