@@ -28,8 +28,9 @@ def require(
     if len(wrong):
         pairs = zip(axes.split(), wrong[0], strict=False)
         where = ", ".join(f"{axis}={i}" for axis, i in pairs)
+        place = f"{name}[{where}]" if where else name
         value = np.asarray(got)[tuple(wrong[0])]
-        raise ValueError(f"{name}[{where}] must {expected}, got {value:.10g}")
+        raise ValueError(f"{place} must {expected}, got {value:.10g}")
 
 
 def require_range(
@@ -55,10 +56,6 @@ def require_distributions(
     require(probs >= 0, name, axes, "be at least 0", probs)
     totals = probs.sum(-1)
     expected = np.ones_like(totals) if used is None else used
-    if totals.ndim == 0:
-        if abs(totals - 1) > SUM_TOLERANCE:
-            raise ValueError(f"{name} must sum to 1, got {totals:.10g}")
-        return
     for total in (1, 0):
         fits = (expected != total) | (np.abs(totals - total) <= SUM_TOLERANCE)
         require(fits, name, axes, f"sum to {total}", totals)

@@ -25,9 +25,9 @@ Shapes: n runs, C checkpoints.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
+from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,10 +122,16 @@ def compare(
     _require_distinct("worlds", worlds, references)
     _require_distinct("algorithms", learners, {one.name for one in learners})
     swept = {one.name: _sweep(one, sweep or {}) for one in learners}
-    all_seeds = range(first_seed, first_seed + seeds)
-    judged = _judge_all(references, learners, swept, all_seeds, budget, report)
+    all_seeds = tuple(range(first_seed, first_seed + seeds))
+    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
+    for world, learner in product(references, learners):
+        model, configs = references[world].world, swept[learner.name]
+        tell = partial(report or _tell_nobody, world, learner.name)
+        task = Task(model, all_seeds, list(configs.values()), budget, tell)
+        found = [_judge(model, runs, time_limit) for runs in learner.learn(task)]
+        judged[world] |= zip(configs, found, strict=True)
     configs = {name: config for one in swept.values() for name, config in one.items()}
-    return Comparison(budget, tuple(all_seeds), references, configs, judged)
+    return Comparison(budget, all_seeds, references, configs, judged)
 
 
 def scores(
@@ -140,47 +146,8 @@ def scores(
     return np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
 
 
-def _judge_all(
-    references: Mapping[str, Reference],
-    learners: Sequence[Contender],
-    swept: Mapping[str, Mapping[str, Any]],
-    seeds: Sequence[int],
-    budget: Budget,
-    report: Callable[[str, str, float], None] | None,
-) -> dict[str, dict[str, Judged]]:
-    """Return the judged runs by world and algorithm."""
-    stop = Event()
-
-    def learn_and_judge(world: str, contender: Contender) -> dict[str, Judged]:
-        def report_steps(done: float) -> None:
-            if stop.is_set():
-                raise InterruptedError
-            if report is not None:
-                report(world, contender.name, done)
-
-        configs, model = swept[contender.name], references[world].world
-        task = Task(model, seeds, list(configs.values()), budget, report_steps)
-        runs = contender.learn(task)
-        judged = [_judge(model, one, budget.time_limit) for one in runs]
-        return dict(zip(configs, judged, strict=True))
-
-    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
-    # One at a time: tabular methods learn in float64 and the others in float32, and jax
-    # confuses the two if threads trace programs of both at once.
-    with ThreadPoolExecutor(1) as threads:
-        tasks = [
-            (world, threads.submit(learn_and_judge, world, contender))
-            for world in references
-            for contender in learners
-        ]
-        try:
-            for world, task in tasks:
-                judged[world] |= task.result()
-        except BaseException:
-            stop.set()
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-    return judged
+def _tell_nobody(world: str, algorithm: str, steps: float) -> None:
+    """Report nothing."""
 
 
 def _judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
