@@ -54,17 +54,17 @@ class StepTables(NamedTuple):
 
 
 class LearnerState(NamedTuple):
-    """The state of a learner between two steps."""
+    """The state of a learner between two steps; by default, before the first one."""
 
     q: Float[Array, "S A"]
     counts: Int[Array, "S A"]  # number of updates of each entry
-    state: Whole
-    action: Whole  # the action that Sarsa has chosen already
-    num_read: Whole  # random numbers read in this chunk
-    num_episodes: Whole  # number of finished episodes
-    time: Whole  # steps taken in this episode
-    earned: Number  # discounted rewards of this episode so far
-    reach: Number  # product of its discounts so far
+    state: Whole = 0
+    action: Whole = 0  # the action that Sarsa has chosen already
+    num_read: Whole = 0  # random numbers read in this chunk
+    num_episodes: Whole = 0  # number of finished episodes
+    time: Whole = 0  # steps taken in this episode
+    earned: Number = 0.0  # discounted rewards of this episode so far
+    reach: Number = 1.0  # product of its discounts so far
 
 
 class StepRecord(NamedTuple):
@@ -115,17 +115,8 @@ def step_tables(mdp: MDP, config: ControlConfig) -> StepTables:
 
 def new_learner(mdp: MDP, config: ControlConfig) -> LearnerState:
     """Return a learner before its first step."""
-    return LearnerState(
-        q=np.where(mdp.available, config.initial_value, 0.0),
-        counts=np.zeros(mdp.available.shape, int),
-        state=0,
-        action=0,
-        num_read=0,
-        num_episodes=0,
-        time=0,
-        earned=0.0,
-        reach=1.0,
-    )
+    q = np.where(mdp.available, config.initial_value, 0.0)
+    return LearnerState(q, counts=np.zeros(q.shape, int))
 
 
 def _step(
