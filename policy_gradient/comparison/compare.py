@@ -35,16 +35,7 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
-from policy_gradient.comparison.contenders import (
-    REFERENCE,
-    Budget,
-    Contender,
-    Runs,
-    Task,
-    UserAlgorithm,
-    find_algorithm,
-    find_world,
-)
+from policy_gradient.comparison import contenders
 from policy_gradient.exact import never_ends, performances, performances_within
 
 TIME_LIMIT = 200
@@ -72,7 +63,7 @@ class Judged(NamedTuple):
 class Comparison(NamedTuple):
     """The results of a comparison, and the settings that they depend on."""
 
-    budget: Budget
+    budget: contenders.Budget
     seeds: tuple[int, ...]
     references: dict[str, Reference]  # by world
     configs: dict[str, Any]  # by algorithm; None for a function of the user's
@@ -81,7 +72,7 @@ class Comparison(NamedTuple):
 
 def compare(
     worlds: Sequence[str | Callable[[], MDP]],
-    algorithms: Sequence[str | UserAlgorithm | Contender],
+    algorithms: Sequence[str | contenders.UserAlgorithm | contenders.Contender],
     seeds: int = 32,
     steps: int = 200_000,
     time_limit: int = TIME_LIMIT,
@@ -113,12 +104,15 @@ def compare(
     _require_at_least("num_checkpoints", num_checkpoints, 1)
     _require_at_least("first_seed", first_seed, 0)
     parts = min(num_checkpoints, steps)
-    budget = Budget(tuple(steps * (i + 1) // parts for i in range(parts)), time_limit)
+    checkpoints = tuple(steps * (i + 1) // parts for i in range(parts))
+    budget = contenders.Budget(checkpoints, time_limit)
     references = {
         name: _reference(name, world, time_limit)
-        for name, world in map(find_world, worlds)
+        for name, world in map(contenders.find_world, worlds)
     }
-    learners = [find_algorithm(a) for a in algorithms if a != REFERENCE]
+    learners = [
+        contenders.find_algorithm(a) for a in algorithms if a != contenders.REFERENCE
+    ]
     _require_distinct("worlds", worlds, references)
     _require_distinct("algorithms", learners, {one.name for one in learners})
     swept = {one.name: _sweep(one, sweep or {}) for one in learners}
@@ -127,7 +121,7 @@ def compare(
     for world, learner in product(references, learners):
         model, configs = references[world].world, swept[learner.name]
         tell = partial(report or _tell_nobody, world, learner.name)
-        task = Task(model, all_seeds, list(configs.values()), budget, tell)
+        task = contenders.Task(model, all_seeds, list(configs.values()), budget, tell)
         found = [_judge(model, runs, time_limit) for runs in learner.learn(task)]
         judged[world] |= zip(configs, found, strict=True)
     configs = {name: config for one in swept.values() for name, config in one.items()}
@@ -150,7 +144,7 @@ def _tell_nobody(world: str, algorithm: str, steps: float) -> None:
     """Report nothing."""
 
 
-def _judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
+def _judge(world: MDP, runs: contenders.Runs, time_limit: int) -> Judged:
     return Judged(
         performances(world, runs.sampling, time_limit),
         performances(world, runs.greedy, time_limit),
@@ -185,7 +179,7 @@ def _reference(name: str, world: MDP, time_limit: int) -> Reference:
 
 
 def _sweep(
-    contender: Contender, sweep: Mapping[str, Sequence[float]]
+    contender: contenders.Contender, sweep: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
     """Return the contender's configs, by the names under which their runs appear."""
     if not sweep or contender.config is None:
