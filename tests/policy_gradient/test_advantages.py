@@ -24,13 +24,6 @@ def per_row(episodes, term):
     return np.array([term(t, rest) for t, rest in sorted(rows.items())])
 
 
-def agreeing_with_itself(trajectory):
-    """Where the episode goes on, next_values[t] is values[t + 1]."""
-    onward, beyond = trajectory.values[1:], trajectory.next_values
-    same = jnp.where(trajectory.continues[:-1] > 0, onward, beyond[:-1])
-    return trajectory._replace(next_values=beyond.at[:-1].set(same))
-
-
 def of_two(mapped, rng, *arguments):
     """Yield two trajectories with their results: callers map it, and compile it."""
     both = [inputs.random_trajectory(rng) for _ in range(2)]
@@ -104,9 +97,8 @@ def test_gae_ignores_the_value_after_an_ending(rng):
 
 def test_gae_with_full_trace_is_return_minus_value(three_episodes):
     """Where the critic is consistent with itself: next_values[t] = values[t + 1]."""
-    consistent = agreeing_with_itself(three_episodes)
-    got = generalized_advantages(consistent, 1.0)
-    expected = n_rewards_and_the_rest(consistent, 11)
+    got = generalized_advantages(three_episodes, 1.0)
+    expected = n_rewards_and_the_rest(three_episodes, 11)
     assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -139,9 +131,8 @@ def test_discounts_to_date_start_again_at_one_with_every_episode(three_episodes)
 def test_n_steps_are_taken_and_the_rest_is_the_value_of_where_they_led(
     three_episodes, n
 ):
-    consistent = agreeing_with_itself(three_episodes)
-    got = n_step_advantages(consistent, n)
-    expected = n_rewards_and_the_rest(consistent, n)
+    got = n_step_advantages(three_episodes, n)
+    expected = n_rewards_and_the_rest(three_episodes, n)
     assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -14,7 +14,7 @@ from policy_gradient import baselines, estimators, exact, reinforce
 from policy_gradient.advantages import discounts_to_date
 from policy_gradient.config import ReinforceConfig
 from policy_gradient.enumeration import enumerate_trajectories, moments
-from policy_gradient.policies import evaluator, tabulate
+from policy_gradient.policies import evaluator, policy_table, tabulate
 from tests.policy_gradient import inputs
 
 KINDS = [
@@ -44,10 +44,10 @@ def ladder():
     )
 
 
-def all_trajectories(world, policy, params, time_limit=3):
+def all_trajectories(world, policy, params):
     with jax.enable_x64(True):
-        tables = tabulate(policy, jax.tree.map(jnp.asarray, params), world.num_states)
-    return enumerate_trajectories(world, tables, time_limit)
+        tables = tabulate(policy, doubles(params), world.num_states)
+    return enumerate_trajectories(world, tables, time_limit=3)
 
 
 def one_episode(policy, params, weigh, rows):
@@ -63,7 +63,8 @@ def test_the_probabilities_of_all_trajectories_sum_to_1_and_their_returns_to_j(l
     assert every.probs.sum() == pytest.approx(1.0, abs=1e-12)
     returns = every.trajectories.rewards * every.trajectories.mask
     discounts = 0.7 ** np.arange(3)
-    expected = exact.performance(ladder, np.exp(_log_table(policy, params)))
+    with jax.enable_x64(True):
+        expected = exact.performance(ladder, policy_table(policy, params, 4))
     assert every.probs @ (returns @ discounts) == pytest.approx(expected, abs=1e-12)
 
 
@@ -202,9 +203,3 @@ def reinforce_gradient(world, policy, params, baseline, rows):
 
 def doubles(params):
     return jax.tree.map(jnp.asarray, params)
-
-
-def _log_table(policy, params):
-    with jax.enable_x64(True):
-        params = jax.tree.map(jnp.asarray, params)
-        return np.asarray(tabulate(policy, params, 4).log_probs)
