@@ -12,15 +12,10 @@ from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs, oracles
 
 
-def softmax_table(world, preferences):
-    rows = zip(preferences, world.available, strict=True)
-    return np.array([oracles.policy(*row) for row in rows])
-
-
 def test_the_softmax_gradient_is_the_slope_of_j(rng):
     world = of_worlds.world(rng, 4, 2, 3)
     h = rng.normal(size=world.available.shape)
-    gradient = exact.softmax_gradient(world, softmax_table(world, h))
+    gradient = exact.softmax_gradient(world, oracles.policy_table(world, h))
     for s, a in np.ndindex(h.shape):
         small = np.zeros(h.shape)
         small[s, a] = 1e-5
