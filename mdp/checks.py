@@ -19,6 +19,9 @@ ArrayLike = Any
 # the missing part would act as one more way to end the episode.
 SUM_TOLERANCE = 1e-8
 
+# Policies are often learned in float32, and their rows sum to 1 as well as that allows.
+ROUNDING = 1e-6
+
 
 def require(
     fits: ArrayLike, name: str, axes: str, expected: str, got: ArrayLike
@@ -28,8 +31,9 @@ def require(
     if len(wrong):
         pairs = zip(axes.split(), wrong[0], strict=False)
         where = ", ".join(f"{axis}={i}" for axis, i in pairs)
+        place = f"{name}[{where}]" if where else name
         value = np.asarray(got)[tuple(wrong[0])]
-        raise ValueError(f"{name}[{where}] must {expected}, got {value:.10g}")
+        raise ValueError(f"{place} must {expected}, got {value:.10g}")
 
 
 def require_range(
@@ -55,13 +59,20 @@ def require_distributions(
     require(probs >= 0, name, axes, "be at least 0", probs)
     totals = probs.sum(-1)
     expected = np.ones_like(totals) if used is None else used
-    if totals.ndim == 0:
-        if abs(totals - 1) > SUM_TOLERANCE:
-            raise ValueError(f"{name} must sum to 1, got {totals:.10g}")
-        return
     for total in (1, 0):
         fits = (expected != total) | (np.abs(totals - total) <= SUM_TOLERANCE)
         require(fits, name, axes, f"sum to {total}", totals)
+
+
+def require_policy(
+    policy: Float[np.ndarray, "S A"], available: Bool[np.ndarray, "S A"], name: str
+) -> None:
+    """Raise ValueError unless every row is a distribution over available actions."""
+    require(policy >= 0, name, "s a", "be at least 0", policy)
+    possible = available | (policy == 0)
+    require(possible, name, "s a", "be 0: no such action", policy)
+    totals = policy.sum(-1)
+    require(np.abs(totals - 1) < ROUNDING, name, "s", "sum to 1", totals)
 
 
 def numbers(value: ArrayLike, name: str) -> Float[np.ndarray, "..."]:

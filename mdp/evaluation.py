@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mdp.bellman import state_values
-from mdp.checks import require
+from mdp.checks import require_policy
 from mdp.model import MDP
 
 # Up to this many states a dense solve is quick, whatever the pattern of transitions.
@@ -27,9 +27,6 @@ DENSE_STATES = 2000
 
 # An outcome rarer than this changes no float64 row sum near 1: it counts as impossible.
 RAREST = np.finfo(float).eps
-
-# Policies are often learned in float32, and their rows sum to 1 as well as that allows.
-ROUNDING = 1e-6
 
 NEVER = np.iinfo(int).max  # number of steps to a state that cannot be reached
 
@@ -166,8 +163,4 @@ def _check_policy(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> None:
     if policy.shape != mdp.available.shape:
         expected = mdp.available.shape
         raise ValueError(f"policy must have shape {expected}, got {policy.shape}")
-    require(policy >= 0, "policy", "s a", "be at least 0", policy)
-    possible = mdp.available | (policy == 0)
-    require(possible, "policy", "s a", "be 0: no such action", policy)
-    totals = policy.sum(-1)
-    require(np.abs(totals - 1) < ROUNDING, "policy", "s", "sum to 1", totals)
+    require_policy(policy, mdp.available, "policy")

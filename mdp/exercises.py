@@ -102,41 +102,30 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
 
 def source_of(function: FunctionType) -> str:
     """The text of a file with the function, and before it, everything that it uses."""
-    imports: list[str] = []
-    values: list[str] = []
-    functions: list[str] = []
-    _collect(function, imports, values, functions, seen=set())
-    return "\n".join([*imports, *values, *functions]) + "\n"
+    return "\n".join(_sources(function, seen=set())) + "\n"
 
 
-def _collect(
-    function: FunctionType,
-    imports: list[str],
-    values: list[str],
-    functions: list[str],
-    seen: set[FunctionType],
-) -> None:
-    """Collect what the function uses from its notebook, and then the function."""
+def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
+    """Return what the function uses from its notebook, and then the function."""
     seen.add(function)
-    source = _source(function)
+    source, used = _source(function), []
     names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
     known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
         value = known[name]
         own = getattr(value, "__module__", None) == function.__module__
         if isinstance(value, ModuleType):
-            imports.append(f"import {value.__name__} as {name}")
+            used.append(f"import {value.__name__} as {name}")
         elif isinstance(value, FunctionType) and own:
-            if value not in seen:
-                _collect(value, imports, values, functions, seen)
+            used += _sources(value, seen) if value not in seen else []
         elif _is_importable(value):
             module = value.__module__
-            imports.append(f"from {module} import {value.__name__} as {name}")
+            used.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
             # numpy's numbers are written as Python's own.
             item = getattr(value, "item", None)
-            values.append(f"{name} = {item() if item else value!r}")
-    functions.append(source)
+            used.append(f"{name} = {item() if item else value!r}")
+    return [*used, source]
 
 
 def _is_importable(value: Any) -> bool:

@@ -21,16 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from mdp.checks import (
-    ArrayLike,
-    checked_discount,
-    checked_outcomes,
-    distribution_over_states,
-    numbers,
-    require,
-    require_distributions,
-    states_mask,
-)
+from mdp import checks
 
 # In `Float[Array, "S A"]` jaxtyping checks the number type and the shape. Array is Any,
 # so that one equation serves numpy arrays here and jax arrays (or the tracers of jit
@@ -95,18 +86,18 @@ class MDP(NamedTuple):
         A discount of 0 means an ending, so after `with_discount(0)` every outcome ends
         the episode.
         """
-        gamma = checked_discount(gamma)
+        gamma = checks.checked_discount(gamma)
         return self._replace(discounts=np.where(self.discounts != 0, gamma, 0.0))
 
 
 def from_arrays(
-    transitions: ArrayLike,
-    rewards: ArrayLike,
+    transitions: checks.ArrayLike,
+    rewards: checks.ArrayLike,
     discount: float,
     *,
-    terminal: ArrayLike = (),
-    start: ArrayLike | None = None,
-    available: ArrayLike | None = None,
+    terminal: checks.ArrayLike = (),
+    start: checks.ArrayLike | None = None,
+    available: checks.ArrayLike | None = None,
 ) -> MDP:
     """Return an MDP made from dense arrays of transition probabilities and rewards.
 
@@ -126,8 +117,8 @@ def from_arrays(
     Raises:
         ValueError: an entry is wrong; the message names it.
     """
-    transitions = numbers(transitions, "transitions")
-    rewards = numbers(rewards, "rewards")
+    transitions = checks.numbers(transitions, "transitions")
+    rewards = checks.numbers(rewards, "rewards")
     shape = transitions.shape
     if len(shape) != 3 or shape[0] != shape[2] or 0 in shape:
         raise ValueError(f"transitions must have shape [S, A, S], got {shape}")
@@ -139,14 +130,14 @@ def from_arrays(
         got = f"{available.dtype} {available.shape}"
         raise ValueError(f"available must be bool {shape[:2]}, got {got}")
 
-    is_terminal = states_mask(terminal, "terminal", num_states=shape[0])
+    is_terminal = checks.states_mask(terminal, "terminal", num_states=shape[0])
     if rewards.ndim == 1:
         fits = ~is_terminal | (rewards == 0)
-        require(fits, "rewards", "s", "be 0, as s is terminal", rewards)
+        checks.require(fits, "rewards", "s", "be 0, as s is terminal", rewards)
     rewards = rewards.reshape(rewards.shape + (1,) * (3 - rewards.ndim))
     used = available & ~is_terminal[:, None]
     transitions = np.where(used[:, :, None], transitions, 0.0)
-    require_distributions(transitions, "transitions", "s a s'", used)
+    checks.require_distributions(transitions, "transitions", "s a s'", used)
 
     # From dense to outcomes: the possible next states first, and as many as needed.
     possible = transitions > 0
@@ -156,9 +147,9 @@ def from_arrays(
         probs=np.take_along_axis(transitions, next_states, -1),
         next_states=next_states,
         rewards=np.take_along_axis(np.broadcast_to(rewards, shape), next_states, -1),
-        discounts=np.full(next_states.shape, checked_discount(discount)),
+        discounts=np.full(next_states.shape, checks.checked_discount(discount)),
         available=available,
-        start=distribution_over_states(start, default=~is_terminal),
+        start=checks.distribution_over_states(start, default=~is_terminal),
     )
     return _with_ends(mdp, is_terminal)
 
@@ -167,8 +158,8 @@ def from_outcomes(
     table: Sequence | Mapping,
     discount: float,
     *,
-    terminal: ArrayLike = (),
-    start: ArrayLike | None = None,
+    terminal: checks.ArrayLike = (),
+    start: checks.ArrayLike | None = None,
 ) -> MDP:
     """Return an MDP made from lists of outcomes, as Gymnasium's attribute `P` has them.
 
@@ -186,8 +177,8 @@ def from_outcomes(
     Raises:
         ValueError: an entry is wrong; the message names it.
     """
-    discount = checked_discount(discount)
-    outcomes, num_states = checked_outcomes(table)
+    discount = checks.checked_discount(discount)
+    outcomes, num_states = checks.checked_outcomes(table)
     shape = np.max([(num_states - 1, 0, 0), *outcomes], axis=0) + 1
     probs, rewards, discounts = np.zeros((3, *shape))
     next_states = np.zeros(shape, int)
@@ -196,8 +187,8 @@ def from_outcomes(
         probs[s, a, b], next_states[s, a, b] = prob, next_state
         rewards[s, a, b], discounts[s, a, b] = reward, 0.0 if terminated else discount
         available[s, a] = True
-    is_terminal = states_mask(terminal, "terminal", num_states)
-    distribution = distribution_over_states(start, default=~is_terminal)
+    is_terminal = checks.states_mask(terminal, "terminal", num_states)
+    distribution = checks.distribution_over_states(start, default=~is_terminal)
     mdp = MDP(probs, next_states, rewards, discounts, available, distribution)
     return _with_ends(mdp, is_terminal)
 
@@ -214,15 +205,17 @@ def validate(mdp: MDP) -> MDP:
             raise ValueError(f"{name} must have shape {wanted}, got {np.shape(field)}")
 
     num_available = mdp.available.sum(-1)
-    require(num_available > 0, "available", "s", "hold an action", num_available)
-    require_distributions(mdp.probs, "probs", "s a b", mdp.available)
+    checks.require(num_available > 0, "available", "s", "hold an action", num_available)
+    checks.require_distributions(mdp.probs, "probs", "s a b", mdp.available)
     states = f"be in 0..{shape[0] - 1}"
     inside = (mdp.next_states >= 0) & (mdp.next_states < shape[0])
-    require(inside, "next_states", "s a b", states, mdp.next_states)
-    require(np.isfinite(mdp.rewards), "rewards", "s a b", "be finite", mdp.rewards)
+    checks.require(inside, "next_states", "s a b", states, mdp.next_states)
+    checks.require(
+        np.isfinite(mdp.rewards), "rewards", "s a b", "be finite", mdp.rewards
+    )
     inside = (mdp.discounts >= 0) & (mdp.discounts <= 1)
-    require(inside, "discounts", "s a b", "be in [0, 1]", mdp.discounts)
-    require_distributions(mdp.start, "start", "s")
+    checks.require(inside, "discounts", "s a b", "be in [0, 1]", mdp.discounts)
+    checks.require_distributions(mdp.start, "start", "s")
     return mdp
 
 

@@ -121,7 +121,7 @@ def policy_iteration(
     converged = False
     while not converged and len(residuals) < max_iterations:
         q = np.where(mdp.available, action_values(mdp, values), -np.inf)
-        gains = q.max(-1) - _taken(q, actions)
+        gains = q.max(-1) - np.take_along_axis(q, actions[:, None], -1)[:, 0]
         residuals.append(gains.max())
         improved = np.where(gains > stop_at, q.argmax(-1), actions)
         converged = bool(gains.max() <= stop_at)
@@ -237,10 +237,3 @@ def _restrict(mdp: MDP, actions: Int[np.ndarray, "S"]) -> MDP:
     probs, next_states, rewards, discounts = (x[one][:, None] for x in mdp[:4])
     available = np.ones((mdp.num_states, 1), bool)
     return MDP(probs, next_states, rewards, discounts, available, mdp.start)
-
-
-def _taken(
-    action_values: Float[np.ndarray, "S A"], actions: Int[np.ndarray, "S"]
-) -> Float[np.ndarray, "S"]:
-    """Return q(s, pi(s)) for every state."""
-    return np.take_along_axis(action_values, actions[:, None], -1)[:, 0]

@@ -53,19 +53,16 @@ def sample_episode(
     An episode that has not ended after `max_steps` is cut off; its last discount stays.
     Source: Sutton & Barto (2018), section 3.1.
     """
-    states, actions, steps = [], [], []
+    rows = []
     state = draw(rng, mdp.start)
     for _ in range(max_steps):
         action = draw(rng, policy[state])
         step = take_step(rng, mdp, state, action)
-        states.append(state)
-        actions.append(action)
-        steps.append(step)
+        rows.append((state, action, *step))
         if step.discount == 0:
             break
         state = step.next_state
-    rewards, discounts, next_states = map(np.array, zip(*steps, strict=True))
-    return Episode(np.array(states), np.array(actions), rewards, discounts, next_states)
+    return Episode(*map(np.array, zip(*rows, strict=True)))
 
 
 def take_step(rng: np.random.Generator, mdp: MDP, state: int, action: int) -> Step:

@@ -89,7 +89,14 @@ def improve(
         further_loss: is added to the loss, but not to its diagnostics; it gets a new
             key in each gradient step.
     """
-    total = loss_with_key(loss, further_loss)
+
+    def total(
+        params: PyTree, minibatch: Batch, key: Key[Array, ""]
+    ) -> tuple[Scalar, Diagnostics]:
+        value, measured = loss(params, minibatch)
+        if further_loss is not None:
+            value += further_loss(params, minibatch, key)
+        return value, measured
 
     def descend(
         carry: Carry, step: tuple[Int[Array, "samples"], Key[Array, ""]]
@@ -118,22 +125,6 @@ def improve(
         explained_variance=explained_variance, first_ratio=measured.first_ratio[0]
     )
     return Improvement(params, optimizer_state, means)
-
-
-def loss_with_key(
-    loss: Loss, further_loss: FurtherLoss | None
-) -> Callable[[PyTree, Batch, Key[Array, ""]], tuple[Scalar, Diagnostics]]:
-    """Return a loss plus, if there is one, a further loss that takes a key."""
-
-    def total(
-        params: PyTree, minibatch: Batch, key: Key[Array, ""]
-    ) -> tuple[Scalar, Diagnostics]:
-        value, measured = loss(params, minibatch)
-        if further_loss is not None:
-            value += further_loss(params, minibatch, key)
-        return value, measured
-
-    return total
 
 
 def shuffled_minibatches(

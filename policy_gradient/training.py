@@ -106,7 +106,6 @@ def loop(
     update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
     num_updates: int,
     report: Callable[[int, Any], None] | None = None,
-    chunk: int = CHUNK,
 ) -> tuple[PyTree, Any]:
     """Apply `update` `num_updates` times, and return the last state and all metrics.
 
@@ -125,8 +124,8 @@ def loop(
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
     history = []
-    for start in range(0, num_updates, chunk):
-        iterations = jnp.arange(start, min(start + chunk, num_updates))
+    for start in range(0, num_updates, CHUNK):
+        iterations = jnp.arange(start, min(start + CHUNK, num_updates))
         state, metrics = jax.block_until_ready(run(state, key, iterations))
         report(start + len(iterations), metrics)
         history.append(metrics)

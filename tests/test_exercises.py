@@ -100,6 +100,14 @@ def test_a_changed_argument_is_named_although_the_result_is_right():
     assert verdict.text.startswith("Your function changes its argument `rewards`.")
 
 
+def test_a_unit_test_that_fails_although_all_cases_agree_is_named():
+    text = said_of(
+        "if len(rewards) > 20:\n    return rewards\n" + textwrap.dedent(RIGHT)
+    ).text
+    assert text.startswith("Not yet. This unit test fails: the return is the discount")
+    assert "The test reports:" in text
+
+
 def test_an_exception_shows_the_learners_own_lines():
     text = said_of("first = rewards * 2\nreturn first[17]").text
     assert "raises IndexError" in text

@@ -15,15 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mdp import control
 from mdp.configs import ControlConfig, schedule
-from mdp.control import (
-    ControlAlgorithm,
-    expected_sarsa,
-    expected_sarsa_target,
-    q_learning_target,
-    sarsa,
-    sarsa_target,
-)
 from mdp.model import MDP, Array
 from mdp.sampling import epsilon_greedy
 
@@ -54,17 +47,17 @@ class StepTables(NamedTuple):
 
 
 class LearnerState(NamedTuple):
-    """The state of a learner between two steps."""
+    """The state of a learner between two steps; by default, before the first one."""
 
     q: Float[Array, "S A"]
     counts: Int[Array, "S A"]  # number of updates of each entry
-    state: Whole
-    action: Whole  # the action that Sarsa has chosen already
-    num_read: Whole  # random numbers read in this chunk
-    num_episodes: Whole  # number of finished episodes
-    time: Whole  # steps taken in this episode
-    earned: Number  # discounted rewards of this episode so far
-    reach: Number  # product of its discounts so far
+    state: Whole = 0
+    action: Whole = 0  # the action that Sarsa has chosen already
+    num_read: Whole = 0  # random numbers read in this chunk
+    num_episodes: Whole = 0  # number of finished episodes
+    time: Whole = 0  # steps taken in this episode
+    earned: Number = 0.0  # discounted rewards of this episode so far
+    reach: Number = 1.0  # product of its discounts so far
 
 
 class StepRecord(NamedTuple):
@@ -82,7 +75,7 @@ def take_steps(
     tables: StepTables,
     numbers: Float[Array, "learners numbers"],
     learners: LearnerState,
-    algorithm: ControlAlgorithm,
+    algorithm: control.ControlAlgorithm,
 ) -> tuple[LearnerState, StepRecord]:
     """Return the learners after STEPS_PER_CHUNK steps, and the record of each step."""
 
@@ -115,22 +108,13 @@ def step_tables(mdp: MDP, config: ControlConfig) -> StepTables:
 
 def new_learner(mdp: MDP, config: ControlConfig) -> LearnerState:
     """Return a learner before its first step."""
-    return LearnerState(
-        q=np.where(mdp.available, config.initial_value, 0.0),
-        counts=np.zeros(mdp.available.shape, int),
-        state=0,
-        action=0,
-        num_read=0,
-        num_episodes=0,
-        time=0,
-        earned=0.0,
-        reach=1.0,
-    )
+    q = np.where(mdp.available, config.initial_value, 0.0)
+    return LearnerState(q, counts=np.zeros(q.shape, int))
 
 
 def _step(
     tables: StepTables,
-    algorithm: ControlAlgorithm,
+    algorithm: control.ControlAlgorithm,
     numbers: Float[Array, "numbers"],
     learner: LearnerState,
 ) -> tuple[LearnerState, StepRecord]:
@@ -150,24 +134,26 @@ def _step(
     state = jnp.where(fresh, start, learner.state)
     read += fresh
     action = _draw(policy(state).cumsum(), numbers[read])
-    if algorithm is sarsa:  # it has chosen already, but for the first step
+    if algorithm is control.sarsa:  # it has chosen already, but for the first step
         action = jnp.where(fresh, action, learner.action)
-    read += fresh if algorithm is sarsa else 1
+    read += fresh if algorithm is control.sarsa else 1
     outcome = (state, action, _draw(tables.ends[state, action], numbers[read]))
     reward, discount = mdp.rewards[outcome], mdp.discounts[outcome]
     next_state = mdp.next_states[outcome]
     read += 1
 
     next_action, next_q = action, q[next_state]
-    if algorithm is sarsa:
+    if algorithm is control.sarsa:
         next_action = _draw(policy(next_state).cumsum(), numbers[read])
         read += 1
-        target = sarsa_target(reward, discount, next_q, next_action)
-    elif algorithm is expected_sarsa:
-        target = expected_sarsa_target(reward, discount, next_q, policy(next_state))
+        target = control.sarsa_target(reward, discount, next_q, next_action)
+    elif algorithm is control.expected_sarsa:
+        target = control.expected_sarsa_target(
+            reward, discount, next_q, policy(next_state)
+        )
     else:
         available = mdp.available[next_state]
-        target = q_learning_target(reward, discount, next_q, available)
+        target = control.q_learning_target(reward, discount, next_q, available)
     learner = _updated(tables, learner, state, action, target)
     learner = learner._replace(state=next_state, action=next_action, num_read=read)
     pair = state * mdp.num_actions + action

@@ -11,6 +11,8 @@ switches are part of the compiled program.
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from mdp.checks import require_range
+
 Config = TypeVar("Config", bound=type)
 
 
@@ -59,10 +61,7 @@ def require_not_negative(config: Any, *names: str) -> None:
 
 def require_in_unit_interval(config: Any, *names: str) -> None:
     """Raise ValueError at the first field that is not in [0, 1]."""
-    for name in names:
-        value = getattr(config, name)
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} must be in [0, 1], got {value}")
+    require_range(config, 0, 1, *names)
 
 
 def require_divisor(name: str, part: int, whole_name: str, whole: int) -> None:

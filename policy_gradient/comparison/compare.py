@@ -25,9 +25,9 @@ Shapes: n runs, C checkpoints.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
+from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,16 +35,7 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
-from policy_gradient.comparison.contenders import (
-    REFERENCE,
-    Budget,
-    Contender,
-    Runs,
-    Task,
-    UserAlgorithm,
-    find_algorithm,
-    find_world,
-)
+from policy_gradient.comparison import contenders
 from policy_gradient.exact import never_ends, performances, performances_within
 
 TIME_LIMIT = 200
@@ -72,7 +63,7 @@ class Judged(NamedTuple):
 class Comparison(NamedTuple):
     """The results of a comparison, and the settings that they depend on."""
 
-    budget: Budget
+    budget: contenders.Budget
     seeds: tuple[int, ...]
     references: dict[str, Reference]  # by world
     configs: dict[str, Any]  # by algorithm; None for a function of the user's
@@ -81,7 +72,7 @@ class Comparison(NamedTuple):
 
 def compare(
     worlds: Sequence[str | Callable[[], MDP]],
-    algorithms: Sequence[str | UserAlgorithm | Contender],
+    algorithms: Sequence[str | contenders.UserAlgorithm | contenders.Contender],
     seeds: int = 32,
     steps: int = 200_000,
     time_limit: int = TIME_LIMIT,
@@ -113,19 +104,28 @@ def compare(
     _require_at_least("num_checkpoints", num_checkpoints, 1)
     _require_at_least("first_seed", first_seed, 0)
     parts = min(num_checkpoints, steps)
-    budget = Budget(tuple(steps * (i + 1) // parts for i in range(parts)), time_limit)
+    checkpoints = tuple(steps * (i + 1) // parts for i in range(parts))
+    budget = contenders.Budget(checkpoints, time_limit)
     references = {
         name: _reference(name, world, time_limit)
-        for name, world in map(find_world, worlds)
+        for name, world in map(contenders.find_world, worlds)
     }
-    learners = [find_algorithm(a) for a in algorithms if a != REFERENCE]
+    learners = [
+        contenders.find_algorithm(a) for a in algorithms if a != contenders.REFERENCE
+    ]
     _require_distinct("worlds", worlds, references)
     _require_distinct("algorithms", learners, {one.name for one in learners})
     swept = {one.name: _sweep(one, sweep or {}) for one in learners}
-    all_seeds = range(first_seed, first_seed + seeds)
-    judged = _judge_all(references, learners, swept, all_seeds, budget, report)
+    all_seeds = tuple(range(first_seed, first_seed + seeds))
+    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
+    for world, learner in product(references, learners):
+        model, configs = references[world].world, swept[learner.name]
+        tell = partial(report or _tell_nobody, world, learner.name)
+        task = contenders.Task(model, all_seeds, list(configs.values()), budget, tell)
+        found = [_judge(model, runs, time_limit) for runs in learner.learn(task)]
+        judged[world] |= zip(configs, found, strict=True)
     configs = {name: config for one in swept.values() for name, config in one.items()}
-    return Comparison(budget, tuple(all_seeds), references, configs, judged)
+    return Comparison(budget, all_seeds, references, configs, judged)
 
 
 def scores(
@@ -140,50 +140,11 @@ def scores(
     return np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
 
 
-def _judge_all(
-    references: Mapping[str, Reference],
-    learners: Sequence[Contender],
-    swept: Mapping[str, Mapping[str, Any]],
-    seeds: Sequence[int],
-    budget: Budget,
-    report: Callable[[str, str, float], None] | None,
-) -> dict[str, dict[str, Judged]]:
-    """Return the judged runs by world and algorithm."""
-    stop = Event()
-
-    def learn_and_judge(world: str, contender: Contender) -> dict[str, Judged]:
-        def report_steps(done: float) -> None:
-            if stop.is_set():
-                raise InterruptedError
-            if report is not None:
-                report(world, contender.name, done)
-
-        configs, model = swept[contender.name], references[world].world
-        task = Task(model, seeds, list(configs.values()), budget, report_steps)
-        runs = contender.learn(task)
-        judged = [_judge(model, one, budget.time_limit) for one in runs]
-        return dict(zip(configs, judged, strict=True))
-
-    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
-    # One at a time: tabular methods learn in float64 and the others in float32, and jax
-    # confuses the two if threads trace programs of both at once.
-    with ThreadPoolExecutor(1) as threads:
-        tasks = [
-            (world, threads.submit(learn_and_judge, world, contender))
-            for world in references
-            for contender in learners
-        ]
-        try:
-            for world, task in tasks:
-                judged[world] |= task.result()
-        except BaseException:
-            stop.set()
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-    return judged
+def _tell_nobody(world: str, algorithm: str, steps: float) -> None:
+    """Report nothing."""
 
 
-def _judge(world: MDP, runs: Runs, time_limit: int) -> Judged:
+def _judge(world: MDP, runs: contenders.Runs, time_limit: int) -> Judged:
     return Judged(
         performances(world, runs.sampling, time_limit),
         performances(world, runs.greedy, time_limit),
@@ -218,7 +179,7 @@ def _reference(name: str, world: MDP, time_limit: int) -> Reference:
 
 
 def _sweep(
-    contender: Contender, sweep: Mapping[str, Sequence[float]]
+    contender: contenders.Contender, sweep: Mapping[str, Sequence[float]]
 ) -> dict[str, Any]:
     """Return the contender's configs, by the names under which their runs appear."""
     if not sweep or contender.config is None:

@@ -31,7 +31,7 @@ from jaxtyping import Float
 
 import mdp
 from mdp import MDP, ControlConfig
-from mdp.checks import require
+from mdp.checks import require_policy
 from mdp.fast.control import learn_by_steps
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.comparison.seeds import train_many
@@ -39,9 +39,6 @@ from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
 from policy_gradient.training import Learner
 
 REFERENCE = "value_iteration"  # it takes no steps, as it knows the model
-
-# A user's policy may have been learned in float32.
-ROUNDING = 1e-6
 
 UserAlgorithm = Callable[[int, MDP, Sequence[int]], Float[np.ndarray, "C S A"]]
 
@@ -219,12 +216,7 @@ def _check_policies(
     stop = len(finite) if finite.all() else finite.argmin()
     policies[stop:] = np.nan
     for i, policy in enumerate(policies[:stop]):
-        name = f"{run}: policies[{i}]"
-        totals = policy.sum(-1)
-        require(policy >= 0, name, "s a", "be at least 0", policy)
-        require(abs(totals - 1) < ROUNDING, name, "s", "sum to 1", totals)
-        possible = world.available | (policy == 0)
-        require(possible, name, "s a", "be 0: no such move", policy)
+        require_policy(policy, world.available, f"{run}: policies[{i}]")
     return "" if finite.all() else f"step {budget.checkpoints[stop]}"
 
 

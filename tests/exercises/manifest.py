@@ -116,9 +116,17 @@ def book() -> dict[str, Exercise | Diagnosis]:
 @cache
 def diagnoses() -> dict[str, Diagnosis]:
     """The diagnoses by id."""
-    faults = {table.pop("id"): table for table in _read("diagnoses", "faults")}
+    faults = {table["id"]: Fault(**table) for table in _read("diagnoses", "faults")}
+    common = {
+        n: _read("diagnoses", n) for n in ("source", "notebook", "run", "imports")
+    }
     return {
-        table["id"]: _diagnosis(table, faults)
+        table["id"]: Diagnosis(
+            **_parsed(table)
+            | common
+            | {"trap": Edit(**table["trap"])}
+            | {"faults": tuple(faults[name] for name in table["faults"])}
+        )
         for table in _read("diagnoses", "diagnoses")
     }
 
@@ -126,8 +134,8 @@ def diagnoses() -> dict[str, Diagnosis]:
 @cache
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
-    listed = [_exercise(table) for floor in FLOORS for table in tables(floor)]
-    return {exercise.id: exercise for exercise in listed}
+    listed = [table for floor in FLOORS for table in tables(floor)]
+    return {table["id"]: Exercise(**_parsed(table)) for table in listed}
 
 
 def tables(floor: str) -> list[dict]:
@@ -152,22 +160,9 @@ def _read(file: str, key: str) -> Any:
         return tomllib.load(opened)[key]
 
 
-def _diagnosis(table: dict, faults: dict[str, dict]) -> Diagnosis:
-    possible = [Fault(name, **faults[name]) for name in table["faults"]]
-    of_all = ("source", "notebook", "run", "imports")
-    made = {name: _read("diagnoses", name) for name in of_all} | {
-        "trap": Edit(**table["trap"]),
-        "variants": tuple(Edit(**edit) for edit in table["variants"]),
-        "faults": tuple(possible),
-        "hints": tuple(table["hints"]),
-    }
-    return Diagnosis(**table | made)
-
-
-def _exercise(table: dict) -> Exercise:
-    edits = {
-        kind: tuple(Edit(**edit) for edit in table.pop(kind, ()))
-        for kind in ("traps", "variants")
-    }
-    lists = {name: tuple(table.pop(name, ())) for name in ("tests", "hints", "fields")}
-    return Exercise(**table, **edits, **lists)
+def _parsed(table: dict) -> dict:
+    """The values of a manifest's table: edits, and tuples in the place of lists."""
+    found = {n: tuple(x) if isinstance(x, list) else x for n, x in table.items()}
+    for kind in {"traps", "variants"} & found.keys():
+        found[kind] = tuple(Edit(**edit) for edit in found[kind])
+    return found

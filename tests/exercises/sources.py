@@ -60,20 +60,28 @@ def candidates(exercise: Exercise) -> dict[str, Candidate]:
 def new_file(exercise: Exercise | Diagnosis) -> str:
     """The file that a learner begins with: imports, signature, docstring, no body."""
     if isinstance(exercise, Diagnosis):
-        return _new_diagnosis(exercise)
+        story = [textwrap.fill(x, 88) for x in exercise.story.strip().splitlines()]
+        before, imports, begun = [*story, ""], exercise.imports, _begun_test(exercise)
+    else:
+        header = _header(exercise)
+        if exercise.is_method:
+            owner = exercise.qualname.split(".")[0]
+            header = header.replace("(self)", f"(mdp: {owner})", 1)
+        before, begun = [], ["", header.rstrip("\n")]
+        imports = exercise.imports or _imports(exercise)
     lines = [
         f'"""{exercise.title}.',
         "",
+        *before,
         textwrap.fill(f"Source: {exercise.source}.", 88),
         f"Check it with:  python -m tests check {exercise.id}",
         '"""',
+        "",
+        imports.strip(),
+        "",
+        *begun,
     ]
-    header = _header(exercise)
-    if exercise.is_method:
-        owner = exercise.qualname.split(".")[0]
-        header = header.replace("(self)", f"(mdp: {owner})", 1)
-    imports = (exercise.imports or _imports(exercise)).strip()
-    return "\n".join([*lines, "", imports, "", "", header + _indented(TODO)])
+    return "\n".join(lines) + "\n" + _indented(TODO)
 
 
 def solution(exercise: Exercise | Diagnosis) -> str:
@@ -127,37 +135,20 @@ def is_empty(node: ast.FunctionDef) -> bool:
     )
 
 
-def _new_diagnosis(diagnosis: Diagnosis) -> str:
-    """The file that a learner begins with: the story, the faults, an empty test."""
-    faults = [
-        textwrap.fill(
-            f"{fault.id}: {fault.says}",
-            88,
-            initial_indent="#     ",
-            subsequent_indent="#         ",
-        )
-        for fault in diagnosis.faults
-    ]
-    lines = [
-        f'"""{diagnosis.title}.',
-        "",
-        *(textwrap.fill(part, 88) for part in diagnosis.story.strip().splitlines()),
-        "",
-        textwrap.fill(f"Source: {diagnosis.source}.", 88),
-        f"Check it with:  python -m tests check {diagnosis.id}",
-        '"""',
-        "",
-        diagnosis.imports.strip(),
-        "",
+def _begun_test(diagnosis: Diagnosis) -> list[str]:
+    """The lines on the possible faults, and the head of an empty test."""
+    wrap = textwrap.TextWrapper(
+        88, initial_indent="#     ", subsequent_indent="#         "
+    )
+    return [
         "# Name the fault. It is one of these:",
-        *faults,
+        *(wrap.fill(f"{fault.id}: {fault.says}") for fault in diagnosis.faults),
         'fault = ""',
         "",
         "",
         "def test_the_fault():",
         '    """Pass on the right function, and fail on the one of the sick run."""',
     ]
-    return "\n".join(lines) + "\n" + _indented(TODO)
 
 
 def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:

@@ -119,19 +119,6 @@ def own_line(candidate: Candidate, number: int, text: str) -> str:
     return f"line {number}:  {text}" if candidate.is_file else f"the line:  {text}"
 
 
-def _failed_test(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
-    """A unit test that fails although the results agree in all cases."""
-    failed = by_kind["failed"]
-    name = failed["test"].split("::")[-1].split("[")[0]
-    sentence = name.removeprefix("test_").replace("_", " ")
-    message = failed["message"].strip().split("\nassert ")[0]
-    return [
-        f"Not yet. This unit test fails: {sentence}.",
-        f"The equation:\n{_indented(exercise.equation)}",
-        f"The test reports:\n{_indented(message)}",
-    ]
-
-
 def failed(*parts: str) -> Verdict:
     """The verdict on a wrong attempt, in paragraphs."""
     return Verdict("failed", "\n\n".join(wrapped(part) for part in parts if part))

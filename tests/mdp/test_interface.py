@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import mdp.interface
 from mdp.interface import command_line, configs, files
 from mdp.interface.progress import BarProgress, Progress
 
@@ -28,13 +27,6 @@ class Config:
 
     def __post_init__(self):
         configs.require_positive(self, "step_size", "num_updates")
-
-
-def test_the_interface_is_these_five_files():
-    folder = Path(mdp.interface.__file__).parent
-    names = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert names == {"configs", "files", "progress", "command_line", "compilation"}
-    assert all(f"{name}.py" in mdp.interface.__doc__ for name in names)
 
 
 def test_files_appear_together_or_not_at_all(tmp_path):

@@ -274,12 +274,16 @@ def test_the_residuals_of_policy_iteration_are_the_largest_gains_that_are_left()
     assert np.isclose(residuals[-1], 0.0)
 
 
-def test_ties_do_not_keep_policy_iteration_going_for_ever(rng):
-    """Every action is the same one, its outcomes listed in another order."""
-    world = inputs.world(rng, 12, 1, 6, gamma=0.99)
-    order = np.array([rng.permutation(6) for _ in range(5)])
+def reordered(rng, world, num_actions):
+    """Every action is the only one of the world, its outcomes in another order."""
+    num_states, _, num_outcomes = world.probs.shape
+    order = np.array([rng.permutation(num_outcomes) for _ in range(num_actions)])
     fields = [field[:, 0][:, order] for field in world[:4]]
-    tied = mdp.MDP(*fields, np.ones((12, 5), bool), world.start)
+    return mdp.MDP(*fields, np.ones((num_states, num_actions), bool), world.start)
+
+
+def test_ties_do_not_keep_policy_iteration_going_for_ever(rng):
+    tied = reordered(rng, inputs.world(rng, 12, 1, 6, gamma=0.99), 5)
     solution = mdp.policy_iteration(tied, max_iterations=50)
     assert solution.converged
     assert len(solution.residuals) < 50
@@ -297,10 +301,7 @@ def test_rounding_errors_do_not_lead_policy_iteration_in_circles():
     for _ in range(40):
         probs, rewards = rng.dirichlet(np.ones(10), (10, 1)), rng.normal(size=10) * 1e6
         one = mdp.from_arrays(probs, rewards, 0.99)
-        order = np.array([rng.permutation(10) for _ in range(6)])
-        fields = [field[:, 0][:, order] for field in one[:4]]
-        tied = mdp.MDP(*fields, np.ones((10, 6), bool), one.start)
-        solution = mdp.policy_iteration(tied, max_iterations=50)
+        solution = mdp.policy_iteration(reordered(rng, one, 6), max_iterations=50)
         assert solution.converged, "the values must rise with every change of policy"
         exact = mdp.evaluate(one, np.ones((10, 1)))
         assert_allclose(solution.values, exact, rtol=1e-12)

@@ -7,24 +7,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp.worlds import (
-    WORLDS,
-    acted_in,
-    cliff_walking,
-    find,
-    from_drawing,
-    frozen_lake,
-    frozen_lake_8x8,
-    taxi,
-)
+from mdp import worlds
 from mdp.worlds.world import cells, slips
 
 LAKE_8X8_ENDS = [19, 29, 35, 41, 42, 46, 49, 52, 54, 59, 63]
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", worlds.WORLDS)
 def test_a_world_fits_its_names_its_page_and_its_discount(name):
-    world = WORLDS[name]
+    world = worlds.WORLDS[name]
     made = mdp.validate(world.make(discount=0.5))
     assert len(world.actions) == made.num_actions
     assert len(world.states) in (0, made.num_states)
@@ -41,9 +32,9 @@ def test_a_world_fits_its_names_its_page_and_its_discount(name):
 
 def test_an_unknown_world_is_answered_with_the_nearest_names():
     with pytest.raises(ValueError, match=r"'frozen_lak' \(did you mean frozen_lake "):
-        find("frozen_lak")
+        worlds.find("frozen_lak")
     with pytest.raises(ValueError, match=r"one of five_by_five, .* got 'xyzzy'$"):
-        find("xyzzy")
+        worlds.find("xyzzy")
 
 
 def test_cells_are_numbered_in_reading_order_without_walls():
@@ -60,27 +51,37 @@ def test_a_slip_goes_to_either_side_of_the_move():
 
 def test_a_drawing_needs_rows_of_one_length():
     with pytest.raises(ValueError, match=r"rows of one length, got \[2, 3\]"):
-        from_drawing(("..", "..."), "↑", lambda cell, move: [(1.0, cell, 0.0)], 0.9)
+        worlds.from_drawing(
+            ("..", "..."), "↑", lambda cell, move: [(1.0, cell, 0.0)], 0.9
+        )
 
 
 def test_a_drawing_with_several_starts_begins_in_each_equally_often():
-    stay = from_drawing(("SS", ".S"), "↑", lambda cell, move: [(1.0, cell, 0.0)], 0.9)
+    stay = worlds.from_drawing(
+        ("SS", ".S"), "↑", lambda cell, move: [(1.0, cell, 0.0)], 0.9
+    )
     assert_allclose(stay.start, [1 / 3, 1 / 3, 0, 1 / 3])
 
 
 def test_no_agent_acts_in_terminal_or_unreachable_states():
-    assert_array_equal(np.flatnonzero(~acted_in(cliff_walking())), range(37, 48))
-    assert_array_equal(np.flatnonzero(~acted_in(frozen_lake())), [5, 7, 11, 12, 15])
-    assert acted_in(taxi()).sum() == 400  # 404 in Gymnasium's count: with 4 ends
+    assert_array_equal(
+        np.flatnonzero(~worlds.acted_in(worlds.cliff_walking())), range(37, 48)
+    )
+    assert_array_equal(
+        np.flatnonzero(~worlds.acted_in(worlds.frozen_lake())), [5, 7, 11, 12, 15]
+    )
+    assert (
+        worlds.acted_in(worlds.taxi()).sum() == 400
+    )  # 404 in Gymnasium's count: with 4 ends
 
 
 @pytest.mark.parametrize(
     ("world", "name", "terminal"),
     [
-        (cliff_walking(0.9), "CliffWalking", {47}),
-        (frozen_lake(0.9), "FrozenLake", {5, 7, 11, 12, 15}),
-        (frozen_lake_8x8(0.9), "FrozenLake8x8", set(LAKE_8X8_ENDS)),
-        (taxi(0.9), "Taxi", set()),
+        (worlds.cliff_walking(0.9), "CliffWalking", {47}),
+        (worlds.frozen_lake(0.9), "FrozenLake", {5, 7, 11, 12, 15}),
+        (worlds.frozen_lake_8x8(0.9), "FrozenLake8x8", set(LAKE_8X8_ENDS)),
+        (worlds.taxi(0.9), "Taxi", set()),
     ],
 )
 def test_the_world_has_the_same_outcomes_as_gymnasium(world, name, terminal):

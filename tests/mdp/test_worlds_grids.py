@@ -5,23 +5,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp.worlds import (
-    cliff_walking,
-    five_by_five,
-    four_by_four,
-    four_by_three,
-    frozen_lake,
-    frozen_lake_8x8,
-    maze,
-    taxi,
-    windy_grid,
-    windy_grid_kings_moves,
-)
+from mdp import worlds
 
 
 def test_five_by_five_has_the_values_printed_in_the_book():
     """S&B figure 3.5 (optimal) and figure 3.2 (random), to the one decimal in print."""
-    world = five_by_five()
+    world = worlds.five_by_five()
     optimal = mdp.value_iteration(world).values
     random = mdp.evaluate(world, mdp.uniform_policy(world))
     printed_optimal = [
@@ -45,7 +34,7 @@ def test_five_by_five_has_the_values_printed_in_the_book():
 
 
 def test_the_best_way_along_the_cliff_takes_thirteen_steps():
-    world = cliff_walking()
+    world = worlds.cliff_walking()
     solution = mdp.value_iteration(world)
     assert solution.converged
     assert solution.values @ world.start == -13
@@ -57,7 +46,7 @@ def test_the_best_way_along_the_cliff_takes_thirteen_steps():
 
 
 def test_frozen_lake_is_crossed_fourteen_times_in_seventeen():
-    world = frozen_lake()
+    world = worlds.frozen_lake()
     solution = mdp.value_iteration(world)
     assert solution.converged
     assert solution.values[0] == pytest.approx(14 / 17, abs=1e-7)
@@ -67,7 +56,7 @@ def test_frozen_lake_is_crossed_fourteen_times_in_seventeen():
 
 def test_a_greedy_policy_may_stay_on_the_ice_for_ever():
     """In the start all four actions tie; the last of them leads nowhere, endlessly."""
-    world = frozen_lake()
+    world = worlds.frozen_lake()
     solution = mdp.value_iteration(world)
     assert_allclose(solution.policy[0], 0.25)
     last_of_the_best = 3 - (solution.policy[:, ::-1] > 0).argmax(-1)
@@ -80,7 +69,7 @@ def test_a_greedy_policy_may_stay_on_the_ice_for_ever():
 
 def test_four_by_four_counts_the_steps_to_the_nearer_corner():
     """At best; what the random policy is worth is printed in S&B figure 4.1."""
-    world = four_by_four()
+    world = worlds.four_by_four()
     row, column = np.divmod(np.arange(16), 4)
     distance = np.minimum(row + column, 6 - row - column)
     assert_array_equal(mdp.value_iteration(world).values, -distance)
@@ -92,7 +81,7 @@ def test_four_by_four_counts_the_steps_to_the_nearer_corner():
 
 def test_four_by_three_has_the_utilities_printed_in_the_book():
     """Russell & Norvig, 3rd edition, figure 17.3; the start is in the bottom left."""
-    world = four_by_three()
+    world = worlds.four_by_three()
     printed = [0.812, 0.868, 0.918, 0, 0.762, 0.660, 0, 0.705, 0.655, 0.611, 0.388]
     solution = mdp.value_iteration(world)
     assert_allclose(solution.values, printed, atol=5e-4)
@@ -104,7 +93,7 @@ def test_four_by_three_has_the_utilities_printed_in_the_book():
 
 def test_the_fourth_edition_lives_four_hundredths_longer():
     """It pays +1 or -1 instead of the last -0.04: the same policy, 0.7453."""
-    world = four_by_three()
+    world = worlds.four_by_three()
     ends = world.discounts == 0
     fourth = world._replace(
         rewards=world.rewards + 0.04 * (ends & (world.rewards != 0))
@@ -115,7 +104,7 @@ def test_the_fourth_edition_lives_four_hundredths_longer():
 
 
 def test_the_larger_lake_is_crossed_for_sure_by_those_who_wait():
-    world = frozen_lake_8x8()
+    world = worlds.frozen_lake_8x8()
     patient = mdp.value_iteration(world).policy
     assert mdp.evaluate(world, patient)[0] == pytest.approx(1, abs=1e-9)
     impatient = mdp.value_iteration(world.with_discount(0.99))
@@ -124,17 +113,17 @@ def test_the_larger_lake_is_crossed_for_sure_by_those_who_wait():
 
 def test_any_drawing_makes_a_lake():
     """One step of ice: it is left on either side, or along it, a third of the time."""
-    narrow = frozen_lake(drawing=("HHH", "HSG", "HHH"))
+    narrow = worlds.frozen_lake(drawing=("HHH", "HSG", "HHH"))
     assert mdp.value_iteration(narrow).values[4] == pytest.approx(1 / 3)
 
 
 def test_the_wind_costs_eight_steps_and_a_king_none():
-    assert mdp.value_iteration(windy_grid()).values[30] == -15
-    assert mdp.value_iteration(windy_grid_kings_moves()).values[30] == -7
+    assert mdp.value_iteration(worlds.windy_grid()).values[30] == -15
+    assert mdp.value_iteration(worlds.windy_grid_kings_moves()).values[30] == -7
 
 
 def test_the_wind_blows_by_the_column_that_is_left():
-    world = windy_grid()
+    world = worlds.windy_grid()
     up, down, right = 0, 1, 2
     assert world.next_states[30, right, 0] == 31, "no wind in column 0"
     assert world.next_states[33, right, 0] == 24, "up by 1, from column 3"
@@ -143,14 +132,14 @@ def test_the_wind_blows_by_the_column_that_is_left():
 
 
 def test_the_maze_is_left_in_fourteen_steps():
-    world = maze()
+    world = worlds.maze()
     assert world.num_states == 47
     assert mdp.value_iteration(world).values @ world.start == pytest.approx(0.95**13)
 
 
 def test_the_taxi_earns_as_much_as_its_distances_allow():
     """-1 for each step but the last, which earns 20: R to G and back, as one counts."""
-    world = taxi()
+    world = worlds.taxi()
     values = mdp.value_iteration(world).values
     assert values @ world.start == pytest.approx(7.93)
     assert (values[world.start > 0].min(), values[world.start > 0].max()) == (3, 15)

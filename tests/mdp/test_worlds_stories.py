@@ -7,33 +7,20 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
-from mdp.worlds import (
-    WORLDS,
-    blackjack,
-    deep_sea,
-    five_state_walk,
-    forest,
-    gambler,
-    garnet,
-    jacks_cars,
-    nineteen_state_walk,
-    recycling_robot,
-    short_corridor,
-    student,
-)
+from mdp import worlds
 from mdp.worlds.games import HANDS
 
 
 def test_a_walk_is_worth_its_chance_of_leaving_on_the_right():
-    values = mdp.evaluate(five_state_walk(), np.ones((7, 1)))
+    values = mdp.evaluate(worlds.five_state_walk(), np.ones((7, 1)))
     assert_allclose(values, [0, *(np.arange(1, 6) / 6), 0], atol=1e-12)
-    values = mdp.evaluate(nineteen_state_walk(), np.ones((21, 1)))
+    values = mdp.evaluate(worlds.nineteen_state_walk(), np.ones((21, 1)))
     assert_allclose(values, [0, *((np.arange(1, 20) - 10) / 10), 0], atol=1e-12)
 
 
 def test_in_the_corridor_chance_is_the_best_that_a_blind_policy_can_do():
     """S&B exercise 13.1: 2 (2 - p) / (p (p - 1)), best at p = 2 - sqrt 2."""
-    world = short_corridor()
+    world = worlds.short_corridor()
 
     def blind(p):
         return mdp.evaluate(world, np.tile([1 - p, p], (4, 1)))[0]
@@ -48,7 +35,7 @@ def test_in_the_corridor_chance_is_the_best_that_a_blind_policy_can_do():
 
 @pytest.mark.parametrize("size", [1, 2, 10])
 def test_the_treasure_of_the_deep_sea_costs_a_hundredth(size):
-    world = deep_sea(size=size)
+    world = worlds.deep_sea(size=size)
     assert mdp.value_iteration(world).values[0] == pytest.approx(0.99)
     random = mdp.evaluate(world, mdp.uniform_policy(world))[0]
     # Half of the N steps go right, and all of them do with probability 2^-N.
@@ -65,7 +52,7 @@ def test_bold_play_is_optimal_for_the_gambler():
             return 0.4 * bold(2 * capital, tosses - 1)
         return 0.4 + 0.6 * bold(2 * capital - 100, tosses - 1)
 
-    world = gambler()
+    world = worlds.gambler()
     solution = mdp.value_iteration(world, epsilon=1e-14)
     expected = [bold(s) for s in range(1, 100)]
     assert_allclose(solution.values[1:-1], expected, atol=1e-12)
@@ -81,17 +68,17 @@ def test_bold_play_is_optimal_for_the_gambler():
 
 
 def test_with_a_fair_coin_every_stake_is_as_good():
-    world = gambler(heads=0.5)
+    world = worlds.gambler(heads=0.5)
     values = mdp.evaluate(world, mdp.uniform_policy(world))
     assert_allclose(values[1:-1], np.arange(1, 100) / 100, atol=1e-12)
     assert_allclose(mdp.value_iteration(world, 1e-13).values, values, atol=1e-9)
 
 
 def test_blackjack_is_lost_slowly():
-    world = blackjack()
+    world = worlds.blackjack()
     solution = mdp.value_iteration(world)
     assert solution.values @ world.start == pytest.approx(-0.0431, abs=5e-5)
-    plain = blackjack(naturals=False)
+    plain = worlds.blackjack(naturals=False)
     assert mdp.value_iteration(plain).values @ plain.start == pytest.approx(
         -0.0466, abs=5e-5
     )
@@ -102,7 +89,7 @@ def test_blackjack_is_lost_slowly():
 
 def test_blackjack_is_played_as_in_the_book():
     """S&B figure 5.2: the least sum on which to stick, by the dealer's open card."""
-    solution = mdp.value_iteration(blackjack())
+    solution = mdp.value_iteration(worlds.blackjack())
     sticks = solution.policy[:290, 0].reshape(29, 10) == 1
 
     def least(kind, shown):
@@ -118,7 +105,7 @@ def test_blackjack_is_played_as_in_the_book():
 
 
 def test_the_student_has_the_values_on_the_slides():
-    world = student()
+    world = worlds.student()
     solution = mdp.value_iteration(world)
     assert_allclose(solution.values, [6, 6, 8, 10, 0], atol=1e-12)
     assert solution.action_values[3, 4] == pytest.approx(9.4), "not 8.4, as printed"
@@ -127,7 +114,7 @@ def test_the_student_has_the_values_on_the_slides():
 
 
 def test_the_robot_searches_while_it_can_and_recharges_when_it_must():
-    world = recycling_robot()
+    world = worlds.recycling_robot()
     high = 2 / (1 - 0.7 * 0.9 - 0.3 * 0.9**2)
     solution = mdp.value_iteration(world)
     assert_allclose(solution.values, [high, 0.9 * high], atol=1e-8)
@@ -137,7 +124,7 @@ def test_the_robot_searches_while_it_can_and_recharges_when_it_must():
 
 def test_the_forest_is_left_to_grow():
     """v_2 = v_1 + 4, and two linear equations for the others."""
-    solution = mdp.value_iteration(forest())
+    solution = mdp.value_iteration(worlds.forest())
     old = 0.096  # the discounted chance of a fire
     grown = 0.864 * 4 / (1 - 0.864 - old * 0.864 / (1 - old))
     young = 0.864 * grown / (1 - old)
@@ -148,7 +135,7 @@ def test_the_forest_is_left_to_grow():
 
 @pytest.fixture(scope="module")
 def cars():
-    return jacks_cars()
+    return worlds.jacks_cars()
 
 
 def test_jack_earns_between_421_and_637(cars):
@@ -179,15 +166,17 @@ def test_jacks_day_is_that_of_four_poisson_distributions(cars):
     earned = cars.expected_rewards[state, action]
     assert earned == pytest.approx(10 * (rented_1 + rented_2) - 2 * 2)
     assert not cars.available[21 * 1 + 12, 5 + 2], "there is one car to move, not two"
-    assert WORLDS["jacks_cars"].actions[action] == "+2"
+    assert worlds.WORLDS["jacks_cars"].actions[action] == "+2"
 
 
 def test_garnets_branch_into_different_states_and_are_named_by_their_seed():
-    world = garnet(num_states=7, num_actions=3, branching=4, seed=5, discount=0.8)
+    world = worlds.garnet(
+        num_states=7, num_actions=3, branching=4, seed=5, discount=0.8
+    )
     assert world.probs.shape == (7, 3, 4)
     assert (np.diff(np.sort(world.next_states, -1)) > 0).all()
     assert (world.probs > 0).all()
-    again, other = (garnet(7, 3, 4, seed=s, discount=0.8) for s in (5, 6))
+    again, other = (worlds.garnet(7, 3, 4, seed=s, discount=0.8) for s in (5, 6))
     for ours, theirs in zip(world, again, strict=True):
         assert_array_equal(ours, theirs)
     assert (other.rewards != world.rewards).all()
@@ -197,4 +186,4 @@ def test_garnets_branch_into_different_states_and_are_named_by_their_seed():
 
 def test_a_garnet_cannot_branch_into_more_states_than_there_are():
     with pytest.raises(ValueError, match=r"branching must be in 1\.\.3, got 4"):
-        garnet(num_states=3, branching=4)
+        worlds.garnet(num_states=3, branching=4)

@@ -1,11 +1,10 @@
 """Fixtures on which no term of an equation can go missing unnoticed."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mdp import from_arrays
-from policy_gradient.trajectory import Trajectory
+from tests.policy_gradient import inputs
 
 
 @pytest.fixture(params=range(3), ids="seed{}".format)
@@ -21,21 +20,12 @@ def three_episodes():
     gamma 0.9; rewards and values of both signs, and the states beyond every ending and
     cut-off are worth something, so that a wrong bootstrap shows.
     """
-    rng = np.random.default_rng(0)
-    ends, cuts = np.zeros((2, 11), bool)
-    ends[3], cuts[7] = True, True
-    columns = rng.normal(size=(4, 11)).astype(np.float32)
-    return Trajectory(
-        observations=jnp.arange(11),
-        actions=jnp.zeros(11, jnp.int32),
-        log_probs=jnp.asarray(columns[0]),
-        rewards=jnp.asarray(columns[1]),
-        discounts=jnp.where(ends, 0.0, 0.9),
-        values=jnp.asarray(columns[2]),
-        next_values=jnp.asarray(columns[3]),
-        continues=jnp.where(ends | cuts, 0.0, 1.0),
-        mask=jnp.ones(11),
-    )
+    discounts, continues = np.full(11, 0.9), np.ones(11)
+    discounts[3] = 0.0
+    continues[[3, 7]] = 0.0
+    log_probs, rewards, values, beyond = np.random.default_rng(0).normal(size=(4, 11))
+    rows = inputs.trajectory(rewards, discounts, continues, values, beyond)
+    return rows._replace(log_probs=inputs.array(log_probs))
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Random inputs on which no term of an equation can go missing unnoticed."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from policy_gradient.policies import tabular_softmax
 from policy_gradient.trajectory import Trajectory
 
 
@@ -47,6 +49,13 @@ def random_trajectory(rng, length=7):
     continues[[ended, cut]] = 0.0
     rewards, values, beyond = rng.normal(-0.5, 2.0, (3, length))
     return trajectory(rewards, discounts, continues, values, beyond)
+
+
+def tabular(world, seed):
+    """A tabular policy for a world, and random preferences and values for it."""
+    policy, rng = tabular_softmax(world), np.random.default_rng(seed)
+    like = policy.init(jax.random.key(0))
+    return policy, jax.tree.map(lambda x: rng.normal(size=x.shape), like)
 
 
 def log_policy(rng, num_actions=4):

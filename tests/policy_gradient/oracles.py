@@ -38,14 +38,10 @@ def rewards_to_go(trajectory):
 def td_errors(trajectory):
     """R_{t+1} + gamma v(S_{t+1}) - v(S_t), one row at a time."""
     x = rows(trajectory)
-    return np.array(
-        [
-            reward + discount * following - value
-            for reward, discount, following, value in zip(
-                x.rewards, x.discounts, x.next_values, x.values, strict=True
-            )
-        ]
-    )
+    errors = np.zeros(len(x.rewards))
+    for t in range(len(errors)):
+        errors[t] = x.rewards[t] + x.discounts[t] * x.next_values[t] - x.values[t]
+    return errors
 
 
 @oracle
@@ -68,6 +64,13 @@ def policy(preferences, available):
         for h, possible in zip(preferences, available, strict=True)
     ]
     return np.array(weights) / sum(weights)
+
+
+@oracle
+def policy_table(world, preferences):
+    """The softmax in every state of a world."""
+    rows = zip(preferences, world.available, strict=True)
+    return np.array([policy(*row) for row in rows])
 
 
 @oracle
@@ -113,12 +116,7 @@ def mean_return(returns, mask, without=None):
 @oracle
 def earned(world, preferences, num_sweeps=500):
     """J of the softmax of a table of preferences, as the limit of many sweeps."""
-    table = np.array(
-        [
-            policy(h, possible)
-            for h, possible in zip(preferences, world.available, strict=True)
-        ]
-    )
+    table = policy_table(world, preferences)
     values = np.zeros(len(table))
     for _ in range(num_sweeps):
         following = world.discounts * values[world.next_states]

@@ -24,31 +24,45 @@ def per_row(episodes, term):
     return np.array([term(t, rest) for t, rest in sorted(rows.items())])
 
 
-def agreeing_with_itself(trajectory):
-    """Where the episode goes on, next_values[t] is values[t + 1]."""
-    onward, beyond = trajectory.values[1:], trajectory.next_values
-    same = jnp.where(trajectory.continues[:-1] > 0, onward, beyond[:-1])
-    return trajectory._replace(next_values=beyond.at[:-1].set(same))
+def of_two(mapped, rng, *arguments):
+    """Yield two trajectories with their results: callers map it, and compile it."""
+    both = [inputs.random_trajectory(rng) for _ in range(2)]
+    together = mapped(jax.tree.map(lambda *x: jnp.stack(x), *both), *arguments)
+    yield from zip(both, together, strict=True)
+
+
+def with_worth_after_the_ending(trajectory):
+    ended = trajectory.discounts == 0
+    beyond = jnp.where(ended, 1e6, trajectory.next_values)
+    return trajectory._replace(next_values=beyond)
+
+
+def n_rewards_and_the_rest(trajectory, n):
+    """S&B eq. 7.1; fewer steps where the episode or the record stops before."""
+    x = jax.tree.map(np.asarray, trajectory)
+
+    def term(t, rest):
+        rest = rest[:n]
+        last = rest[-1]
+        earned = sum(0.9 ** (k - t) * x.rewards[k] for k in rest)
+        beyond = 0.9 ** (last - t) * x.discounts[last] * x.next_values[last]
+        return earned + beyond - x.values[t]
+
+    return per_row(EPISODES, term)
 
 
 mapped_td_errors = jax.jit(jax.vmap(advantages.td_errors))
 
 
 def test_td_errors_are_computed_row_by_row(rng):
-    """Of two trajectories at once: callers map it, and compile it."""
-    both = [inputs.random_trajectory(rng) for _ in range(2)]
-    together = mapped_td_errors(jax.tree.map(lambda *x: jnp.stack(x), *both))
-    for trajectory, errors in zip(both, together, strict=True):
+    for trajectory, errors in of_two(mapped_td_errors, rng):
         expected = oracles.td_errors(trajectory)
         assert_allclose(errors, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_td_errors_ignore_the_value_after_an_ending(rng):
     trajectory = inputs.random_trajectory(rng)
-    ended = trajectory.discounts == 0
-    other = trajectory._replace(
-        next_values=jnp.where(ended, 1e6, trajectory.next_values)
-    )
+    other = with_worth_after_the_ending(trajectory)
     expected = oracles.td_errors(trajectory)
     assert_allclose(advantages.td_errors(other), expected, rtol=1e-5, atol=1e-5)
 
@@ -67,22 +81,14 @@ mapped_advantages = jax.jit(jax.vmap(advantages.generalized_advantages, (0, None
 
 @pytest.mark.parametrize("trace_decay", [0.0, 0.6, 1.0])
 def test_gae_is_the_sum_of_decayed_td_errors_within_the_episode(rng, trace_decay):
-    """Of two trajectories at once: callers map it, and compile it."""
-    both = [inputs.random_trajectory(rng) for _ in range(2)]
-    together = mapped_advantages(
-        jax.tree.map(lambda *x: jnp.stack(x), *both), trace_decay
-    )
-    for trajectory, got in zip(both, together, strict=True):
+    for trajectory, got in of_two(mapped_advantages, rng, trace_decay):
         expected = oracles.generalized_advantages(trajectory, trace_decay)
         assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_gae_ignores_the_value_after_an_ending(rng):
     trajectory = inputs.random_trajectory(rng)
-    ended = trajectory.discounts == 0
-    other = trajectory._replace(
-        next_values=jnp.where(ended, 1e6, trajectory.next_values)
-    )
+    other = with_worth_after_the_ending(trajectory)
     with jax.disable_jit():
         got = advantages.generalized_advantages(other, 0.8)
     expected = oracles.generalized_advantages(trajectory, 0.8)
@@ -91,27 +97,16 @@ def test_gae_ignores_the_value_after_an_ending(rng):
 
 def test_gae_with_full_trace_is_return_minus_value(three_episodes):
     """Where the critic is consistent with itself: next_values[t] = values[t + 1]."""
-    consistent = agreeing_with_itself(three_episodes)
-    x = jax.tree.map(np.asarray, consistent)
-
-    def term(t, rest):
-        last = rest[-1]
-        earned = sum(0.9 ** (n - t) * x.rewards[n] for n in rest)
-        beyond = 0.9 ** (last - t) * x.discounts[last] * x.next_values[last]
-        return earned + beyond - x.values[t]
-
-    got = generalized_advantages(consistent, 1.0)
-    assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-5)
+    got = generalized_advantages(three_episodes, 1.0)
+    expected = n_rewards_and_the_rest(three_episodes, 11)
+    assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 mapped_rewards_to_go = jax.jit(jax.vmap(advantages.reward_to_go))
 
 
 def test_reward_to_go_is_the_return_that_followed_within_the_episode(rng):
-    """Of two trajectories at once: callers map it, and compile it."""
-    both = [inputs.random_trajectory(rng) for _ in range(2)]
-    together = mapped_rewards_to_go(jax.tree.map(lambda *x: jnp.stack(x), *both))
-    for trajectory, returns in zip(both, together, strict=True):
+    for trajectory, returns in of_two(mapped_rewards_to_go, rng):
         expected = oracles.rewards_to_go(trajectory)
         assert_allclose(returns, expected, rtol=1e-5, atol=1e-5)
 
@@ -136,19 +131,9 @@ def test_discounts_to_date_start_again_at_one_with_every_episode(three_episodes)
 def test_n_steps_are_taken_and_the_rest_is_the_value_of_where_they_led(
     three_episodes, n
 ):
-    """S&B eq. 7.1; fewer steps where the episode or the record stops before."""
-    consistent = agreeing_with_itself(three_episodes)
-    x = jax.tree.map(np.asarray, consistent)
-
-    def term(t, rest):
-        rest = rest[:n]
-        last = rest[-1]
-        earned = sum(0.9 ** (k - t) * x.rewards[k] for k in rest)
-        beyond = 0.9 ** (last - t) * x.discounts[last] * x.next_values[last]
-        return earned + beyond - x.values[t]
-
-    got = n_step_advantages(consistent, n)
-    assert_allclose(got, per_row(EPISODES, term), rtol=1e-5, atol=1e-5)
+    got = n_step_advantages(three_episodes, n)
+    expected = n_rewards_and_the_rest(three_episodes, n)
+    assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 normalize = jax.jit(advantages.normalize)

@@ -11,12 +11,17 @@ from policy_gradient.baselines import leave_one_out_mean
 from tests.policy_gradient import inputs, oracles
 from tests.policy_gradient.inputs import array
 
+
+def returns_and_mask(rng):
+    mask = inputs.mask(rng)
+    return rng.normal(2.0, 3.0, mask.shape), mask
+
+
 subtract = jax.jit(baselines.subtract)
 
 
 def test_a_constant_baseline_is_subtracted_from_every_row_that_happened(rng):
-    mask = inputs.mask(rng)
-    returns = rng.normal(2.0, 3.0, mask.shape)
+    returns, mask = returns_and_mask(rng)
     for baseline in (-1.5, 0.0, 4.0):
         got = np.asarray(subtract(array(returns), array(baseline), array(mask)))
         for row, happened in np.ndenumerate(mask):
@@ -26,10 +31,9 @@ def test_a_constant_baseline_is_subtracted_from_every_row_that_happened(rng):
 
 def test_a_constant_baseline_shifts_all_advantages_equally(rng):
     """The expected score is 0: what all rows share cancels from the gradient."""
-    mask = inputs.mask(rng)
-    returns = array(rng.normal(2.0, 3.0, mask.shape))
-    above = subtract(returns, array(0.0), array(mask))
-    below = subtract(returns, array(2.5), array(mask))
+    returns, mask = returns_and_mask(rng)
+    above = subtract(array(returns), array(0.0), array(mask))
+    below = subtract(array(returns), array(2.5), array(mask))
     assert_allclose(above - below, 2.5 * mask, rtol=1e-5, atol=1e-5)
 
 
@@ -37,8 +41,7 @@ average = jax.jit(baselines.average)
 
 
 def test_the_average_is_the_mean_of_the_rows_that_happened(rng):
-    mask = inputs.mask(rng)
-    returns = rng.normal(2.0, 3.0, mask.shape)
+    returns, mask = returns_and_mask(rng)
     got = average(array(returns), array(mask))
     assert got.shape == ()
     expected = oracles.mean_return(returns, mask)
@@ -46,8 +49,7 @@ def test_the_average_is_the_mean_of_the_rows_that_happened(rng):
 
 
 def test_the_average_ignores_padding(rng):
-    mask = inputs.mask(rng)
-    returns = rng.normal(2.0, 3.0, mask.shape)
+    returns, mask = returns_and_mask(rng)
     got = average(array(np.where(mask, returns, 77.0)), array(mask))
     assert_allclose(got, oracles.mean_return(returns, mask), rtol=1e-5, atol=1e-5)
 
@@ -56,8 +58,7 @@ leave_one_out = jax.jit(baselines.leave_one_out)
 
 
 def test_leave_one_out_is_the_mean_of_the_other_episodes(rng):
-    mask = inputs.mask(rng)
-    returns = rng.normal(2.0, 3.0, mask.shape)
+    returns, mask = returns_and_mask(rng)
     got = leave_one_out(array(returns), array(mask))
     assert got.shape == (3, 1)
     expected = [[oracles.mean_return(returns, mask, without=i)] for i in range(3)]
@@ -66,8 +67,7 @@ def test_leave_one_out_is_the_mean_of_the_other_episodes(rng):
 
 def test_leave_one_out_does_not_depend_on_the_episode_itself(rng):
     """For this reason it is unbiased, and the mean of all is not."""
-    mask = inputs.mask(rng)
-    returns = rng.normal(2.0, 3.0, mask.shape)
+    returns, mask = returns_and_mask(rng)
     before = leave_one_out(array(returns), array(mask))
     for i in range(3):
         other = returns + 50.0 * (np.arange(3) == i)[:, None]

@@ -14,7 +14,8 @@ from policy_gradient import baselines, estimators, exact, reinforce
 from policy_gradient.advantages import discounts_to_date
 from policy_gradient.config import ReinforceConfig
 from policy_gradient.enumeration import enumerate_trajectories, moments
-from policy_gradient.policies import evaluator, tabular_softmax, tabulate
+from policy_gradient.policies import evaluator, policy_table, tabulate
+from tests.policy_gradient import inputs
 
 KINDS = [
     estimators.whole_return,
@@ -43,17 +44,10 @@ def ladder():
     )
 
 
-def policy_of(world, seed):
-    policy = tabular_softmax(world)
-    rng = np.random.default_rng(seed)
-    like = policy.init(jax.random.key(0))
-    return policy, jax.tree.map(lambda x: rng.normal(size=x.shape), like)
-
-
-def all_trajectories(world, policy, params, time_limit=3):
+def all_trajectories(world, policy, params):
     with jax.enable_x64(True):
-        tables = tabulate(policy, jax.tree.map(jnp.asarray, params), world.num_states)
-    return enumerate_trajectories(world, tables, time_limit)
+        tables = tabulate(policy, doubles(params), world.num_states)
+    return enumerate_trajectories(world, tables, time_limit=3)
 
 
 def one_episode(policy, params, weigh, rows):
@@ -64,12 +58,13 @@ def one_episode(policy, params, weigh, rows):
 
 
 def test_the_probabilities_of_all_trajectories_sum_to_1_and_their_returns_to_j(ladder):
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     every = all_trajectories(ladder, policy, params)
     assert every.probs.sum() == pytest.approx(1.0, abs=1e-12)
     returns = every.trajectories.rewards * every.trajectories.mask
     discounts = 0.7 ** np.arange(3)
-    expected = exact.performance(ladder, np.exp(_log_table(policy, params)))
+    with jax.enable_x64(True):
+        expected = exact.performance(ladder, policy_table(policy, params, 4))
     assert every.probs @ (returns @ discounts) == pytest.approx(expected, abs=1e-12)
 
 
@@ -78,7 +73,7 @@ def test_the_probabilities_of_all_trajectories_sum_to_1_and_their_returns_to_j(l
 def test_the_estimate_from_one_episode_is_the_gradient_in_expectation(
     ladder, weigh, seed
 ):
-    policy, params = policy_of(ladder, seed)
+    policy, params = inputs.tabular(ladder, seed)
     every = all_trajectories(ladder, policy, params)
     truth = exact.performance_gradient(ladder, policy, params).preferences.ravel()
     mean, _ = moments(partial(one_episode, policy, params, weigh), every)
@@ -88,7 +83,7 @@ def test_the_estimate_from_one_episode_is_the_gradient_in_expectation(
 
 def test_without_gamma_to_the_t_it_is_another_gradient(ladder):
     """Equal at gamma 1, else not even parallel: Nota & Thomas (2020)."""
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     cosines = {}
     for gamma in (1.0, 0.7):
         world = ladder.with_discount(gamma)
@@ -101,7 +96,7 @@ def test_without_gamma_to_the_t_it_is_another_gradient(ladder):
 
 
 def test_what_came_before_the_action_is_only_noise(ladder):
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     every = all_trajectories(ladder, policy, params)
     whole, to_go = (
         moments(partial(one_episode, policy, params, weigh), every).variance.sum()
@@ -112,8 +107,8 @@ def test_what_came_before_the_action_is_only_noise(ladder):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_importance_ratios_make_up_for_the_policy_that_acted(ladder, seed):
-    policy, acted = policy_of(ladder, seed)
-    _, params = policy_of(ladder, seed + 10)
+    policy, acted = inputs.tabular(ladder, seed)
+    _, params = inputs.tabular(ladder, seed + 10)
     every = all_trajectories(ladder, policy, acted)
     truth = exact.performance_gradient(ladder, policy, params).preferences.ravel()
 
@@ -132,7 +127,7 @@ def test_importance_ratios_make_up_for_the_policy_that_acted(ladder, seed):
 @pytest.mark.parametrize("baseline", BASELINES)
 def test_no_baseline_but_the_average_changes_the_expectation(ladder, baseline):
     """By all pairs of episodes. The average of both episodes contains each of them."""
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     every = all_trajectories(ladder, policy, params)
     truth = exact.performance_gradient(ladder, policy, params).preferences.ravel()
     found = of_reinforce(ladder, policy, params, every, baseline)
@@ -145,7 +140,7 @@ def test_the_exact_variance_is_the_measured_one(ladder):
 
     The variance of a sample variance follows from the fourth moment: five deviations.
     """
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     every = all_trajectories(ladder, policy, params)
     rng = np.random.default_rng(0)
     pairs = rng.choice(len(every.probs), (20_000, 2), p=every.probs)
@@ -161,7 +156,7 @@ def test_the_exact_variance_is_the_measured_one(ladder):
 
 def test_the_optimal_constant_has_the_least_variance_of_all(ladder):
     """A parabola in b: its minimum is where two others and the formula say it is."""
-    policy, params = policy_of(ladder, 0)
+    policy, params = inputs.tabular(ladder, 0)
     every = all_trajectories(ladder, policy, params)
     variances = []
 
@@ -208,9 +203,3 @@ def reinforce_gradient(world, policy, params, baseline, rows):
 
 def doubles(params):
     return jax.tree.map(jnp.asarray, params)
-
-
-def _log_table(policy, params):
-    with jax.enable_x64(True):
-        params = jax.tree.map(jnp.asarray, params)
-        return np.asarray(tabulate(policy, params, 4).log_probs)

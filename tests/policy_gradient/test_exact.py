@@ -9,18 +9,13 @@ import mdp
 from policy_gradient import exact
 from policy_gradient.policies import policy_table, tabular_softmax
 from tests.mdp import inputs as of_worlds
-from tests.policy_gradient import oracles
-
-
-def softmax_table(world, preferences):
-    rows = zip(preferences, world.available, strict=True)
-    return np.array([oracles.policy(*row) for row in rows])
+from tests.policy_gradient import inputs, oracles
 
 
 def test_the_softmax_gradient_is_the_slope_of_j(rng):
     world = of_worlds.world(rng, 4, 2, 3)
     h = rng.normal(size=world.available.shape)
-    gradient = exact.softmax_gradient(world, softmax_table(world, h))
+    gradient = exact.softmax_gradient(world, oracles.policy_table(world, h))
     for s, a in np.ndindex(h.shape):
         small = np.zeros(h.shape)
         small[s, a] = 1e-5
@@ -50,12 +45,7 @@ def test_the_softmax_gradient_of_a_bandit_is_that_of_the_gradient_bandit(rng):
 
 @pytest.fixture
 def random_policy(small):
-    policy = tabular_softmax(small)
-    rng = np.random.default_rng(2)
-    params = jax.tree.map(
-        lambda x: rng.normal(size=x.shape), policy.init(jax.random.key(0))
-    )
-    return policy, params
+    return inputs.tabular(small, 2)
 
 
 def test_performance_is_the_value_of_the_start(small, random_policy):
@@ -71,6 +61,9 @@ def test_what_a_policy_would_do_where_it_never_comes_does_not_matter():
     with pytest.raises(ValueError, match="from state 0"):
         mdp.evaluate(cliff, greedy)
     assert exact.performance(cliff, greedy) == pytest.approx(-13, abs=1e-12)
+    assert not exact.never_ends(cliff, greedy[None])[0]
+    found = exact.performances(cliff, greedy[None], time_limit=5)
+    assert found[0] == pytest.approx(-13, abs=1e-12)
 
 
 def test_the_gradient_of_a_bandit_is_pi_times_advantage():
@@ -260,15 +253,6 @@ def test_the_uniform_policy_is_soon_cut_off_on_the_cliff():
     assert_allclose(found, expected, rtol=1e-12)
     assert round(expected) == -2079, "as compare.py says"
     assert round(exact.performance(cliff, policy)) == -65375, "as compare.py says"
-
-
-def test_many_policies_may_do_anything_where_they_never_come():
-    cliff = mdp.worlds.cliff_walking()
-    best = mdp.value_iteration(cliff).policy
-    best[0] = [0, 0, 0, 1]  # for ever against the wall, in a corner off the way
-    assert not exact.never_ends(cliff, best[None])[0]
-    found = exact.performances(cliff, best[None], time_limit=5)
-    assert found[0] == pytest.approx(-13, abs=1e-12)
 
 
 @pytest.mark.parametrize(("chance", "is_never"), [(1e-6, False), (1e-12, True)])

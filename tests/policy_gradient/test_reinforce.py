@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import mdp
 from policy_gradient import exact, reinforce
 from policy_gradient.advantages import discounts_to_date
 from policy_gradient.config import ReinforceConfig
-from policy_gradient.policies import evaluator, policy_table, tabular_softmax
+from policy_gradient.policies import evaluator, tabular_softmax
 from policy_gradient.rollout import to_jax
+from tests.policy_gradient import inputs
+from tests.policy_gradient.learning import shares_of_the_way
 
 EPISODES, BATCHES = 64, 400
 
@@ -38,9 +39,7 @@ def sampled_gradients(small, params, baseline):
 
 @pytest.fixture
 def random_params(small):
-    rng = np.random.default_rng(2)
-    init = tabular_softmax(small).init(jax.random.key(0))
-    return jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), init)
+    return jax.tree.map(jnp.asarray, inputs.tabular(small, 2)[1])
 
 
 def test_the_sampled_gradient_is_the_exact_one_within_its_standard_error(
@@ -104,17 +103,11 @@ def test_a_baseline_changes_the_variance(small, random_params):
 
 @pytest.mark.parametrize("baseline", ["average", "value"])
 def test_reinforce_learns_the_best_policy_of_a_small_world(small, baseline):
-    optimum = small.start @ mdp.value_iteration(small).values
-    uniform = exact.performance(small, mdp.uniform_policy(small))
     config = ReinforceConfig(num_updates=150, time_limit=40, baseline=baseline)
-    policy = tabular_softmax(small)
 
     def learn(key):
         return reinforce.train(key, small, config)[0]
 
     keys = jax.vmap(jax.random.key)(jnp.arange(3))
-    learned = jax.jit(jax.vmap(learn))(keys)
-    for seed in range(3):
-        params = jax.tree.map(lambda x, seed=seed: x[seed], learned)
-        reached = exact.performance(small, policy_table(policy, params, 4))
-        assert (reached - uniform) / (optimum - uniform) > 0.9
+    shares = shares_of_the_way(learn, keys, small, tabular_softmax(small))
+    assert all(share > 0.9 for share in shares)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from policy_gradient.policies import policy_table, tabular_softmax, tabulate
+from policy_gradient.policies import policy_table, tabulate
 from policy_gradient.rollout import draw, first_episode, reset, rollout, to_jax
+from tests.policy_gradient import inputs
 
 LIMIT = 7
 
@@ -15,12 +16,8 @@ LIMIT = 7
 @pytest.fixture
 def rows(small):
     """64 environments x 400 steps of a random policy with a random critic."""
-    policy = tabular_softmax(small)
-    rng = np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda x: jnp.asarray(rng.normal(size=x.shape)), policy.init(jax.random.key(0))
-    )
-    table = to_jax(small)
+    policy, params = inputs.tabular(small, 0)
+    params, table = jax.tree.map(jnp.asarray, params), to_jax(small)
 
     def one(key):
         start = reset(jnp.array(0.1), table)

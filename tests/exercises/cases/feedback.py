@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit.world import World
+from tests.exercises.cases import inputs_named
 from tests.exercises.cases.policy_gradient import with_gradients
 from tests.lm_bandit.inputs import array
 
@@ -23,55 +24,40 @@ def rankings(seed):
 
 def ties_and_answers(seed):
     rng = np.random.default_rng(seed)
-    for tied, margin, smoothing in (
-        (False, 0.0, 0.1),
-        (False, 0.5, 0.0),
-        (True, 0.5, 0.1),
-    ):
-        yield {
-            "chosen": array([2.0]),
-            "rejected": array([1.0]),
-            "tied": jnp.array([tied]),
-            "margin": margin,
-            "smoothing": smoothing,
-        }
+    case = inputs_named("chosen rejected tied margin smoothing")
+    for tied, margin, smoothing in ((False, 0, 0.1), (False, 0.5, 0), (True, 0.5, 0.1)):
+        chosen, rejected = array([2.0]), array([1.0])
+        yield case(chosen, rejected, jnp.array([tied]), float(margin), float(smoothing))
     chosen, rejected = rng.normal(0.0, 1.5, (2, 5))
     tied = jnp.array([False, True, False, False, True])
-    for sides in ((chosen, rejected), (40.0 * chosen, 40.0 * rejected)):
-        first, second = map(array, sides)
-        yield {"chosen": first, "rejected": second, "tied": tied} | {
-            "margin": rng.uniform(0.2, 0.8),
-            "smoothing": rng.uniform(0.05, 0.2),
-        }
+    for scale in (1.0, 40.0):
+        margin, smoothing = rng.uniform(0.2, 0.8), rng.uniform(0.05, 0.2)
+        yield case(
+            array(scale * chosen), array(scale * rejected), tied, margin, smoothing
+        )
 
 
 def measured_scores(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "rewards": array([1.0]),
-        "scores": jnp.array([8]),
-        "offsets": array([5.0]),
-        "scales": array([2.0]),
-    }
-    yield {
-        "rewards": array(rng.normal(0.0, 1.0, 4)),
-        "scores": jnp.asarray(rng.integers(1, 11, 4)),
-        "offsets": array(rng.normal(5.5, 1.0, 4)),
-        "scales": array(rng.uniform(0.5, 2.0, 4)),
-    }
+    case = inputs_named("rewards scores offsets scales")
+    yield case(array([1.0]), jnp.array([8]), array([5.0]), array([2.0]))
+    yield case(
+        array(rng.normal(0.0, 1.0, 4)),
+        jnp.asarray(rng.integers(1, 11, 4)),
+        array(rng.normal(5.5, 1.0, 4)),
+        array(rng.uniform(0.5, 2.0, 4)),
+    )
 
 
 def ordered_scores(seed):
     rng = np.random.default_rng(seed)
-    steps = jnp.arange(-4.0, 5.0)
+    steps, case = jnp.arange(-4.0, 5.0), inputs_named("rewards scores cuts")
     for score in (5, 1, 10):
-        yield {"rewards": array([0.5]), "scores": jnp.array([score]), "cuts": steps}
-    yield {
-        "rewards": array(rng.normal(0.0, 2.0, 5)),
-        "scores": jnp.asarray(rng.integers(1, 11, 5)),
-        "cuts": array(np.sort(rng.normal(0.0, 3.0, 9))),
-    }
-    yield {"rewards": array([-60.0, 60.0]), "scores": jnp.array([7, 4]), "cuts": steps}
+        yield case(array([0.5]), jnp.array([score]), steps)
+    rewards, scores = rng.normal(0.0, 2.0, 5), rng.integers(1, 11, 5)
+    cuts = np.sort(rng.normal(0.0, 3.0, 9))
+    yield case(array(rewards), jnp.asarray(scores), array(cuts))
+    yield case(array([-60.0, 60.0]), jnp.array([7, 4]), steps)
 
 
 def labels(seed):
@@ -128,53 +114,32 @@ def chances(seed):
 
 def answers_of_doubtful_people(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("chosen rejected reliability")
     for eta in (0.8, 0.3):
-        yield {
-            "chosen": array([2.0]),
-            "rejected": array([1.0]),
-            "reliability": array([eta]),
-        }
+        yield case(array([2.0]), array([1.0]), array([eta]))
     chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
-    yield {
-        "chosen": array(chosen),
-        "rejected": array(rejected),
-        "reliability": array([0.95, 0.6, 0.4, 0.1]),
-    }
+    yield case(array(chosen), array(rejected), array([0.95, 0.6, 0.4, 0.1]))
     # A fully reliable annotator contradicts the scores.
-    one = array([1.0])
-    yield {"chosen": array([-100.0]), "rejected": array([100.0]), "reliability": one}
+    yield case(array([-100.0]), array([100.0]), array([1.0]))
 
 
 def answers_of_a_crowd(seed):
     """As many answers as annotators, but not one of each."""
     rng = np.random.default_rng(seed)
-    yield {
-        "chosen": array([2.0, 0.0]),
-        "rejected": array([1.0, 3.0]),
-        "logits": array([1.5, -1.0]),
-        "annotators": jnp.array([1, 1]),
-    }
+    case = inputs_named("chosen rejected logits annotators")
+    logits, annotators = array([1.5, -1.0]), jnp.array([1, 1])
+    yield case(array([2.0, 0.0]), array([1.0, 3.0]), logits, annotators)
     chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
-    yield {
-        "chosen": array(chosen),
-        "rejected": array(rejected),
-        "logits": array([2.0, -0.5, 0.5, -3.0]),
-        "annotators": jnp.array([3, 0, 1, 0]),
-    }
+    logits, annotators = array([2.0, -0.5, 0.5, -3.0]), jnp.array([3, 0, 1, 0])
+    yield case(array(chosen), array(rejected), logits, annotators)
 
 
 def gold_questions(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "right": np.array([True, False, True, True]),
-        "annotators": np.array([0, 0, 0, 1]),
-        "num_annotators": 3,
-    }
-    yield {
-        "right": rng.random(12) < 0.6,
-        "annotators": np.array([1, 2, 4, 1, 1, 2, 4, 4, 4, 1, 1, 2]),
-        "num_annotators": 6,
-    }
+    case = inputs_named("right annotators num_annotators")
+    yield case(np.array([True, False, True, True]), np.array([0, 0, 0, 1]), 3)
+    annotators = np.array([1, 2, 4, 1, 1, 2, 4, 4, 4, 1, 1, 2])
+    yield case(rng.random(12) < 0.6, annotators, 6)
 
 
 def members_and_pairs(seed):
@@ -194,44 +159,24 @@ def members_and_scores(seed):
 
 def pairs_of_a_policy(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("log_probs reference preference kl_weight")
     for preference in (1.0, 0.25):
-        yield {
-            "log_probs": array([-1.0, -4.0]),
-            "reference": array([-2.0, -3.5]),
-            "preference": array(preference),
-            "kl_weight": 0.5,
-        }
+        yield case(array([-1.0, -4.0]), array([-2.0, -3.5]), array(preference), 0.5)
     log_probs, reference = -rng.uniform(1.0, 6.0, (2, 2))
-    yield {
-        "log_probs": array(log_probs),
-        "reference": array(reference),
-        "preference": array(rng.uniform(0.1, 0.4)),
-        "kl_weight": rng.uniform(0.1, 0.4),
-    }
+    preference, kl_weight = rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)
+    yield case(array(log_probs), array(reference), array(preference), kl_weight)
     # Long texts; the policy prefers the wrong one.
-    yield {
-        "log_probs": array([-900.0, -100.0]),
-        "reference": array([-300.0, -350.0]),
-        "preference": array(0.75),
-        "kl_weight": 0.3,
-    }
+    yield case(array([-900.0, -100.0]), array([-300.0, -350.0]), array(0.75), 0.3)
 
 
 def judged_completions(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("log_ratios okay kl kl_weight")
     for okay in (True, False):
-        yield {
-            "log_ratios": array([3.0]),
-            "okay": jnp.array([okay]),
-            "kl": array(1.0),
-            "kl_weight": 0.5,
-        }
-    yield {
-        "log_ratios": array(rng.normal(0.0, 3.0, 5)),
-        "okay": jnp.array([True, False, True, False, False]),
-        "kl": array(rng.uniform(0.5, 2.0)),
-        "kl_weight": rng.uniform(0.1, 0.4),
-    }
+        yield case(array([3.0]), jnp.array([okay]), array(1.0), 0.5)
+    log_ratios, okay = rng.normal(0.0, 3.0, 5), [True, False, True, False, False]
+    kl, kl_weight = rng.uniform(0.5, 2.0), rng.uniform(0.1, 0.4)
+    yield case(array(log_ratios), jnp.array(okay), array(kl), kl_weight)
 
 
 def loss_and_gradients(function, inputs):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit.oracle.exact import LogProbs, Problem
+from tests.exercises.cases import inputs_named
 from tests.lm_bandit import inputs
 from tests.lm_bandit.inputs import array
 
@@ -43,10 +44,11 @@ def numbers_at_tokens(seed):
 
 def logits_and_temperatures(seed):
     rng = np.random.default_rng(seed)
-    yield {"logits": array(0.0, 1.0), "temperature": 0.5}
-    yield {"logits": array(0.0, 1.0), "temperature": 1.0}
-    yield {"logits": array(rng.normal(0.0, 1.5, (2, 3))), "temperature": 0.7}
-    yield {"logits": array(rng.normal(0.0, 1.5, (2, 3))), "temperature": 2.0}
+    for temperature in (0.5, 1.0):
+        yield {"logits": array(0.0, 1.0), "temperature": temperature}
+    for temperature in (0.7, 2.0):
+        logits = rng.normal(0.0, 1.5, (2, 3))
+        yield {"logits": array(logits), "temperature": temperature}
     # What exp makes of this is too large for seven digits.
     yield {"logits": array(30.0, 29.0, 28.0), "temperature": 0.25}
 
@@ -54,13 +56,9 @@ def logits_and_temperatures(seed):
 def draws(seed):
     rng = np.random.default_rng(seed)
     logits = rng.normal(0.0, 0.7, 4)
+    case = inputs_named("key logits ended temperature")
     for numbers in ([0.0, 0.7, -0.7], logits):
-        yield {
-            "key": jax.random.key(seed),
-            "logits": array(numbers),
-            "ended": jnp.array(False),
-            "temperature": 0.6,
-        }
+        yield case(jax.random.key(seed), array(numbers), jnp.array(False), 0.6)
 
 
 def texts_of_a_model(seed):
@@ -75,11 +73,8 @@ def predictions_and_texts(seed):
     rng = np.random.default_rng(seed)
     # The first token is a prompt, the second is to be learned; 0 pads.
     log_probs = np.log([[[0.25, 0.75, 0.0 + 1e-9], [0.5, 0.25, 0.25]]])
-    yield {
-        "log_probs": array(log_probs),
-        "tokens": jnp.array([[0, 1, 0]]),
-        "weights": array([[0.0, 1.0, 0.0]]),
-    }
+    case = inputs_named("log_probs tokens weights")
+    yield case(array(log_probs), jnp.array([[0, 1, 0]]), array([[0.0, 1.0, 0.0]]))
     for _ in range(2):
         yield inputs.predictions(rng)
 
@@ -115,22 +110,14 @@ def problems_and_draws(seed):
 
 def scored_completions(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("score log_ratios mask kl_weight at_end")
     for at_end in (False, True):
-        yield {
-            "score": array(3.0),
-            "log_ratios": array([1.0, -2.0, 4.0]),
-            "mask": array([1.0, 1.0, 0.0]),
-            "kl_weight": 0.5,
-            "at_end": at_end,
-        }
+        log_ratios, mask = array([1.0, -2.0, 4.0]), array([1.0, 1.0, 0.0])
+        yield case(array(3.0), log_ratios, mask, 0.5, at_end)
     for length in (1, 4, 3):
-        yield {
-            "score": array(rng.normal(0.0, 2.0)),
-            "log_ratios": array(rng.normal(0.0, 1.0, 4)),
-            "mask": array((np.arange(4) < length).astype(float)),
-            "kl_weight": rng.uniform(0.1, 0.5),
-            "at_end": length == 3,
-        }
+        score, log_ratios = rng.normal(0.0, 2.0), rng.normal(0.0, 1.0, 4)
+        mask, kl_weight = array(1.0 * (np.arange(4) < length)), rng.uniform(0.1, 0.5)
+        yield case(array(score), array(log_ratios), mask, kl_weight, length == 3)
 
 
 def returns_of_prompts(seed):
@@ -144,33 +131,22 @@ def returns_of_prompts(seed):
 
 def numbers_to_scale(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("x mask scaling")
     for scaling in ("scale", "whiten", "none"):
-        yield {
-            "x": array([5.0, 1.0, 9.0]),
-            "mask": array([1.0, 1.0, 0.0]),
-            "scaling": scaling,
-        }
+        yield case(array([5.0, 1.0, 9.0]), array([1.0, 1.0, 0.0]), scaling)
     for scaling in ("scale", "whiten"):
         x, mask = rng.normal(1.0, 2.0, (3, 4)), inputs.mask(rng, 3, 4)
-        yield {"x": array(x), "mask": array(mask), "scaling": scaling}
+        yield case(array(x), array(mask), scaling)
 
 
 def advantages_and_values(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("advantages values mask whiten")
     for whiten in (False, True):
-        yield {
-            "advantages": array([4.0, 0.0, 7.0]),
-            "values": array([1.0, -2.0, 0.5]),
-            "mask": array([1.0, 1.0, 0.0]),
-            "whiten": whiten,
-        }
+        advantages, values = array([4.0, 0.0, 7.0]), array([1.0, -2.0, 0.5])
+        yield case(advantages, values, array([1.0, 1.0, 0.0]), whiten)
     advantages, values = rng.normal(0.5, 2.0, (2, 3, 4))
-    yield {
-        "advantages": array(advantages),
-        "values": array(values),
-        "mask": array(inputs.mask(rng, 3, 4)),
-        "whiten": True,
-    }
+    yield case(array(advantages), array(values), array(inputs.mask(rng, 3, 4)), True)
 
 
 def token_views(seed):
@@ -189,13 +165,10 @@ def masks_and_ways(seed):
 
 def measured_kls(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("kl_weight kl target gain")
     for kl in (12.0, 5.5, 10.5, 30.0, *rng.uniform(2.0, 20.0, 2)):
-        yield {
-            "kl_weight": array(0.2),
-            "kl": array(kl),
-            "target": 6.0 if kl < 6 else 10.0,
-            "gain": 0.5 if kl == 30.0 else rng.uniform(0.2, 0.8),
-        }
+        gain = 0.5 if kl == 30.0 else rng.uniform(0.2, 0.8)
+        yield case(array(0.2), array(kl), 6.0 if kl < 6 else 10.0, gain)
 
 
 def view_of_draws(function, inputs):

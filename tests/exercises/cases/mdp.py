@@ -6,20 +6,18 @@ a pair, the second entry is the largest difference between two right answers.
 
 import numpy as np
 
+from tests.exercises.cases import inputs_named
 from tests.mdp import inputs
 
 
 def discounted_returns(seed):
     rng = np.random.default_rng(seed)
-    yield {"rewards": np.array([3.0]), "discounts": np.array([0.5])}
-    yield {"rewards": np.array([1.0, -4.0]), "discounts": np.array([0.5, 0.0])}
-    yield {
-        "rewards": np.array([1.0, -2.0, 8.0]),
-        "discounts": np.array([0.5, 0.0, 0.5]),
-    }
+    case = inputs_named("rewards discounts")
+    yield case(np.array([3.0]), np.array([0.5]))
+    yield case(np.array([1.0, -4.0]), np.array([0.5, 0.0]))
+    yield case(np.array([1.0, -2.0, 8.0]), np.array([0.5, 0.0, 0.5]))
     for length in (4, 9):
-        rewards, discounts = inputs.recording(rng, length)
-        yield {"rewards": rewards, "discounts": discounts}
+        yield case(*inputs.recording(rng, length))
 
 
 def worlds(seed):
@@ -87,17 +85,14 @@ def worlds_to_improve_in(seed):
 
 def episodes(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "values": np.array([2.0, 4.0, 100.0]),
-        "episode": inputs.small_episode(),
-        "step_sizes": np.array([0.5, 0.5]),
-    }
+    case = inputs_named("values episode step_sizes")
+    yield case(
+        np.array([2.0, 4.0, 100.0]), inputs.small_episode(), np.array([0.5, 0.5])
+    )
     for length, ends in ((1, False), (2, True), (3, False), (8, True), (12, False)):
-        yield {
-            "values": rng.normal(0.0, 5.0, 5).round(1),
-            "episode": inputs.episode(rng, length, ends),
-            "step_sizes": rng.uniform(0.1, 0.9, length).round(2),
-        }
+        values = rng.normal(0.0, 5.0, 5).round(1)
+        episode = inputs.episode(rng, length, ends)
+        yield case(values, episode, rng.uniform(0.1, 0.9, length).round(2))
 
 
 def episodes_and_visits(seed):
@@ -121,91 +116,56 @@ def next_actions(seed):
 
 def sarsa_targets(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("reward discount next_action_values next_action")
     for reward, discount, q, available in next_actions(seed):
         for action in rng.permutation(np.flatnonzero(available)):
-            yield {
-                "reward": reward,
-                "discount": discount,
-                "next_action_values": q,
-                "next_action": int(action),
-            }
+            yield case(reward, discount, q, int(action))
 
 
 def expected_sarsa_targets(seed):
     rng = np.random.default_rng(seed)
+    case = inputs_named("reward discount next_action_values next_policy")
     for reward, discount, q, available in next_actions(seed):
         weights = rng.integers(1, 5, len(q)) * available
         # The first action, which is not the best, is the most likely.
         weights[0] += 4
-        yield {
-            "reward": reward,
-            "discount": discount,
-            "next_action_values": q,
-            "next_policy": weights / weights.sum(),
-        }
+        yield case(reward, discount, q, weights / weights.sum())
 
 
 def q_learning_targets(seed):
-    for reward, discount, q, available in next_actions(seed):
-        yield {
-            "reward": reward,
-            "discount": discount,
-            "next_action_values": q,
-            "available": available,
-        }
+    case = inputs_named("reward discount next_action_values available")
+    yield from (case(*arguments) for arguments in next_actions(seed))
 
 
 def explorations(seed):
     rng = np.random.default_rng(seed)
     available = np.array([True, True, True, False])
-    q = np.array([-3.0, -1.0, -2.0, 9.0])
-    yield {"action_values": q, "available": available, "exploration": 0.3}
-    q = np.array([-1.0, -5.0, -1.0, 9.0])
-    yield {"action_values": q, "available": available, "exploration": 0.3}
+    case = inputs_named("action_values available exploration")
+    yield case(np.array([-3.0, -1.0, -2.0, 9.0]), available, 0.3)
+    yield case(np.array([-1.0, -5.0, -1.0, 9.0]), available, 0.3)
     for exploration in (0.0, 0.2, 1.0):
         world = inputs.world(rng, 4, 4)
         q = inputs.action_values_with_ties(rng, world)
-        yield {
-            "action_values": q,
-            "available": world.available,
-            "exploration": exploration,
-        }
+        yield case(q, world.available, exploration)
 
 
 def bandits_with_counts(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "estimates": np.array([1.0, -2.0, 7.0]),
-        "counts": np.array([4, 1, 0]),
-        "t": 6,
-        "confidence": 3.0,
-    }
-    yield {
-        "estimates": np.array([0.5, 0.0]),
-        "counts": np.array([0, 0]),
-        "t": 1,
-        "confidence": 2.0,
-    }
+    case = inputs_named("estimates counts t confidence")
+    yield case(np.array([1.0, -2.0, 7.0]), np.array([4, 1, 0]), 6, 3.0)
+    yield case(np.array([0.5, 0.0]), np.array([0, 0]), 1, 2.0)
     for t in (9, 40):
         counts = rng.multinomial(t - 1, [0.5, 0.3, 0.2, 0.0], size=3)
         estimates = rng.normal(size=counts.shape)
-        yield {"estimates": estimates, "counts": counts, "t": t, "confidence": 1.7}
+        yield case(estimates, counts, t, 1.7)
 
 
 def bandits_with_preferences(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "preferences": np.zeros(2),
-        "actions": np.array(1),
-        "rewards": np.array(3.0),
-        "baseline": np.array(1.0),
-        "step_size": 0.5,
-    }
+    case = inputs_named("preferences actions rewards baseline step_size")
+    yield case(np.zeros(2), np.array(1), np.array(3.0), np.array(1.0), 0.5)
     for num_runs, num_arms in ((1, 3), (3, 3), (4, 5)):
-        yield {
-            "preferences": rng.normal(size=(num_runs, num_arms)),
-            "actions": rng.integers(num_arms, size=num_runs),
-            "rewards": rng.normal(2.0, 3.0, num_runs),
-            "baseline": rng.normal(2.0, 1.0, num_runs),
-            "step_size": 0.3,
-        }
+        preferences = rng.normal(size=(num_runs, num_arms))
+        actions = rng.integers(num_arms, size=num_runs)
+        rewards = rng.normal(2.0, 3.0, num_runs)
+        yield case(preferences, actions, rewards, rng.normal(2.0, 1.0, num_runs), 0.3)

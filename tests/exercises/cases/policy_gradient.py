@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.exercises.cases import inputs_named
 from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs
 from tests.policy_gradient.inputs import array
@@ -59,9 +60,8 @@ def trajectories(seed):
     yield {"trajectory": inputs.trajectory([3.0], [0.5], [1.0], [2.0])}
     # It ends; it is cut off; and then both, in the middle.
     for discounts, continues in (([0.5, 0.0], [1, 0]), ([0.5, 0.5], [0, 1])):
-        yield {
-            "trajectory": inputs.trajectory([2.0, -4.0], discounts, continues, [1, 6])
-        }
+        both = inputs.trajectory([2.0, -4.0], discounts, continues, [1, 6])
+        yield {"trajectory": both}
     yield {"trajectory": inputs.random_trajectory(rng)}
 
 
@@ -73,11 +73,8 @@ def trajectories_and_traces(seed):
 
 def episodes(seed):
     rng = np.random.default_rng(seed)
-    yield {
-        "log_probs": array([[-1.0, -2.0]]),
-        "advantages": array([[3.0, -1.0]]),
-        "weights": array([[1.0, 1.0]]),
-    }
+    case = inputs_named("log_probs advantages weights")
+    yield case(array([[-1.0, -2.0]]), array([[3.0, -1.0]]), array([[1.0, 1.0]]))
     for _ in range(2):
         yield inputs.episodes(rng)
 
@@ -85,14 +82,11 @@ def episodes(seed):
 def returns_of_episodes(seed):
     rng = np.random.default_rng(seed)
     # The second episode is one step long; the 9 behind it is padding.
-    yield {
-        "returns": array([[4.0, 2.0], [-3.0, 9.0]]),
-        "mask": array([[1.0, 1.0], [1.0, 0.0]]),
-    }
+    case = inputs_named("returns mask")
+    yield case(array([[4.0, 2.0], [-3.0, 9.0]]), array([[1.0, 1.0], [1.0, 0.0]]))
     for _ in range(2):
         mask = inputs.mask(rng)
-        returns = rng.normal(2.0, 3.0, mask.shape)
-        yield {"returns": array(returns), "mask": array(mask)}
+        yield case(array(rng.normal(2.0, 3.0, mask.shape)), array(mask))
 
 
 def returns_and_a_constant(seed):
@@ -134,22 +128,13 @@ def ratios_and_advantages(seed):
 def rows_of_actions(seed):
     """Texts as one action each, and token by token."""
     rng = np.random.default_rng(seed)
+    case = inputs_named("log_probs old_log_probs advantages weights clip")
     for ratio, advantage in ((2.0, 1.0), (2.0, -1.0), (0.5, 1.0), (0.5, -1.0)):
-        yield {
-            "log_probs": array([[np.log(0.25 * ratio)]]),
-            "old_log_probs": array([[np.log(0.25)]]),
-            "advantages": array([[advantage]]),
-            "weights": array([[1.0]]),
-            "clip": 0.25,
-        }
+        now, old = array([[np.log(0.25 * ratio)]]), array([[np.log(0.25)]])
+        yield case(now, old, array([[advantage]]), array([[1.0]]), 0.25)
     # Two tokens that go opposite ways: together they are as likely as before.
-    yield {
-        "log_probs": array([np.log([0.5, 0.25])]),
-        "old_log_probs": array([np.log([0.25, 0.5])]),
-        "advantages": array([[3.0, 3.0]]),
-        "weights": array([[1.0, 1.0]]),
-        "clip": 0.25,
-    }
+    now, old = array([np.log([0.5, 0.25])]), array([np.log([0.25, 0.5])])
+    yield case(now, old, array([[3.0, 3.0]]), array([[1.0, 1.0]]), 0.25)
     for _ in range(2):
         yield inputs.rows_then_and_now(rng) | {"clip": 0.2}
 
@@ -164,13 +149,9 @@ def batches_of_advantages(seed):
 
 
 def shuffles(seed):
-    for size, epochs, minibatches in ((24, 2, 4), (24, 3, 2)):
-        yield {
-            "key": jax.random.key(seed),
-            "size": size,
-            "epochs": epochs,
-            "minibatches": minibatches,
-        }
+    case = inputs_named("key size epochs minibatches")
+    for epochs, minibatches in ((2, 4), (3, 2)):
+        yield case(jax.random.key(seed), 24, epochs, minibatches)
 
 
 def log_policies(seed):
@@ -191,12 +172,8 @@ def log_probs_and_references(seed):
 
 
 def _at_ratio(ratio, old, advantage, clip):
-    return {
-        "log_prob": array(np.log(ratio * old)),
-        "old_log_prob": array(np.log(old)),
-        "advantage": array(advantage),
-        "clip": clip,
-    }
+    case = inputs_named("log_prob old_log_prob advantage clip")
+    return case(array(np.log(ratio * old)), array(np.log(old)), array(advantage), clip)
 
 
 def uncompiled(function: Callable, inputs: dict) -> Any:

@@ -1,51 +1,10 @@
-"""The solver of large MDPs in both of its forms, against policy iteration."""
+"""What the solver of large MDPs does alone; see test_solvers.py for the rest."""
 
-import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 
 import mdp
 from mdp.fast import large
-
-
-@pytest.fixture(params=["sparse", "compiled"])
-def solve(request, monkeypatch):
-    """Return `solve_large`, forced into one of its two forms."""
-    limit = 0 if request.param == "sparse" else 1000
-    monkeypatch.setattr(large, "FEW_OUTCOMES", limit)
-    return large.solve_large
-
-
-@pytest.mark.parametrize("world", ["dense", "lake", "walk", "garnet", "ends"])
-def test_large_solver_agrees_with_policy_iteration(solve, world, dense):
-    """With ends and without, negative rewards and of both signs, one action."""
-    model = {
-        "dense": dense.mdp,
-        "lake": mdp.worlds.frozen_lake(0.99),
-        "walk": mdp.worlds.five_state_walk(0.9),
-        "garnet": mdp.worlds.garnet(branching=4, discount=0.97),
-        # Every step ends with probability 1/2: equal expected discounts, two gammas.
-        "ends": mdp.from_outcomes(
-            [[[(0.5, 1 - s, s, False), (0.5, s, -3.0, True)]] for s in range(2)], 0.9
-        ),
-    }[world]
-    exact = mdp.policy_iteration(model)
-    for epsilon in (1.0, 1e-2, 1e-9):
-        solution = solve(model, epsilon)
-        assert solution.converged
-        assert np.abs(solution.values - exact.values).max() <= epsilon / 2
-    assert_allclose(solution.action_values, exact.action_values, atol=1e-9)
-    assert_array_equal(solution.policy, exact.policy)
-    assert len(solution.residuals) < 140
-
-
-def test_large_solver_stops_as_soon_as_half_of_epsilon_allows(solve):
-    """The bounds are exact here: a rule with twice the error fails for some epsilon."""
-    loops = mdp.from_arrays(np.eye(2)[:, None], [1.0, -1.0], 0.9)
-    for epsilon in np.geomspace(20.0, 1e-4, 25):
-        solution = solve(loops, float(epsilon))
-        assert solution.converged
-        assert np.abs(solution.values - [10.0, -10.0]).max() <= epsilon / 2 + 1e-12
 
 
 def test_sweeps_replace_the_rough_solve_after_many_rounds(monkeypatch):
@@ -56,13 +15,12 @@ def test_sweeps_replace_the_rough_solve_after_many_rounds(monkeypatch):
     assert_allclose(solution.values, mdp.policy_iteration(model).values, atol=5e-10)
 
 
-def test_large_solver_that_runs_out_of_rounds_has_not_converged(solve):
-    solution = solve(mdp.worlds.frozen_lake(0.999), 1e-9, max_rounds=1)
+@pytest.mark.parametrize("few_outcomes", [0, 1000])  # the sparse form, the compiled
+def test_large_solver_that_runs_out_of_rounds_has_not_converged(
+    few_outcomes, monkeypatch
+):
+    monkeypatch.setattr(large, "FEW_OUTCOMES", few_outcomes)
+    lake = mdp.worlds.frozen_lake(0.999)
+    solution = large.solve_large(lake, 1e-9, max_rounds=1)
     assert not solution.converged
     assert len(solution.residuals) == 1
-
-
-@pytest.mark.parametrize("reward", [1.0, -1.0])
-def test_large_solver_does_not_converge_without_an_end_at_gamma_one(solve, reward):
-    endless = mdp.from_arrays([[[1.0]]], [reward], 1.0)
-    assert not solve(endless, max_rounds=50).converged

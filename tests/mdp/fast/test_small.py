@@ -1,4 +1,4 @@
-"""The compiled solver of small MDPs, one or a stack, against policy iteration."""
+"""The compiled solver of small MDPs: its bounds, and stacks; see test_solvers.py."""
 
 import numpy as np
 import pytest
@@ -27,26 +27,6 @@ def dense_worlds(rng, count):
     for _ in range(count):
         transitions, rewards = rng.dirichlet(np.ones(8), (8, 3)), rng.normal(size=8)
         yield mdp.from_arrays(transitions, rewards, 0.9)
-
-
-@pytest.mark.parametrize("world", ["dense", "lake", "walk", "ends", "ordered"])
-def test_small_solver_agrees_with_policy_iteration(world, dense):
-    """With ends and without, negative rewards and of both signs, one action."""
-    model = {
-        "dense": dense.mdp,
-        "lake": mdp.worlds.frozen_lake(0.99),
-        "walk": mdp.worlds.five_state_walk(0.9),
-        # Every step ends with probability 1/2: equal expected discounts, two gammas.
-        "ends": mdp.from_outcomes(
-            [[[(0.5, 1 - s, s, False), (0.5, s, -3.0, True)]] for s in range(2)], 0.9
-        ),
-        "ordered": next(dense_worlds(np.random.default_rng(0), 1)),
-    }[world]
-    exact = mdp.policy_iteration(model).values
-    for epsilon in (1.0, 1e-2):
-        error = np.abs(small.solve_small(model, epsilon).values - exact).max()
-        assert error <= epsilon / 2
-    assert_solved(small.solve_small(model, 1e-9), model, 1e-9)
 
 
 def test_many_outcomes_are_scattered_into_the_dense_matrix(monkeypatch):
@@ -88,26 +68,11 @@ def test_without_a_discount_only_the_change_itself_counts():
     assert (shift, error) == (0.0, 0.4)
 
 
-def test_small_solver_stops_as_soon_as_half_of_epsilon_allows():
-    """The bounds are exact here: a rule with twice the error fails for some epsilon."""
-    loops = mdp.from_arrays(np.eye(2)[:, None], [1.0, -1.0], 0.9)
-    for epsilon in np.geomspace(20.0, 1e-4, 25):
-        solution = small.solve_small(loops, float(epsilon))
-        assert solution.converged
-        assert np.abs(solution.values - [10.0, -10.0]).max() <= epsilon / 2 + 1e-12
-
-
 def test_an_error_that_is_equal_in_all_states_costs_no_sweep():
     """Every state leads to all states alike: after one backup only the level is off."""
     rewards = np.arange(8.0).reshape(4, 2)
     model = mdp.from_arrays(np.full((4, 2, 4), 0.25), rewards, 0.99)
     assert len(small.solve_small(model, 1e-9).residuals) <= 3
-
-
-@pytest.mark.parametrize("reward", [1.0, -1.0])
-def test_small_solver_does_not_converge_without_an_end_at_gamma_one(reward):
-    endless = mdp.from_arrays([[[1.0]]], [reward], 1.0)
-    assert not small.solve_small(endless).converged
 
 
 def stacks(rng):

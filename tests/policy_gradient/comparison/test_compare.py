@@ -102,11 +102,8 @@ def test_the_algorithms_of_the_book_learn_when_to_stop():
 
 def written(found, folder):
     folder.mkdir()
-    runs, summary = (
-        results.runs_csv(found),
-        results.summary_json(found, summarize(found)),
-    )
-    (folder / "runs.csv").write_text(runs, "utf-8", newline="")
+    (folder / "runs.csv").write_text(results.runs_csv(found), "utf-8", newline="")
+    summary = results.summary_json(found, summarize(found))
     (folder / "comparison.json").write_text(summary, "utf-8")
     return [path.read_bytes() for path in sorted(folder.iterdir())]
 

@@ -25,12 +25,9 @@ def test_the_probability_of_improvement_is_the_u_of_mann_and_whitney():
     """U / (m n) in each world, ties counting half, averaged over the worlds."""
     rng = np.random.default_rng(1)
     x, y = rng.integers(6, size=(2, 7)) / 2, rng.integers(6, size=(2, 9)) / 2
-    expected = np.mean(
-        [
-            mannwhitneyu(*of, method="asymptotic")[0] / 63
-            for of in zip(x, y, strict=True)
-        ]
-    )
+    worlds = zip(x, y, strict=True)
+    wins = [mannwhitneyu(*runs, method="asymptotic")[0] for runs in worlds]
+    expected = np.mean(wins) / 63
     found = statistics.probability_of_improvement(x, y, rng)
     assert found.value == pytest.approx(expected, abs=1e-12)
     turned = statistics.probability_of_improvement(y, x, rng)
