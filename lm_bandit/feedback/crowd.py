@@ -120,21 +120,6 @@ def bradley_terry(
     return soft_pairwise_loss(chosen, rejected, tied, margin, smoothing)
 
 
-def noisy_bradley_terry(
-    scores: Float[Array, "n 2"],
-    crowd: Crowd,
-    batch: Comparisons | Corrections,
-    flips: float,
-) -> Scalar:
-    """Return the loss of comparisons if a known share is reversed by mistake.
-
-    Source: Natarajan et al. (2013), section 3, on learning from noisy labels.
-    """
-    chosen, rejected = scores.T
-    reliability = jnp.full(len(scores), 1.0 - flips)
-    return likelihoods.noisy_pairwise_loss(chosen, rejected, reliability)
-
-
 def crowd_bradley_terry(
     scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
 ) -> Scalar:
