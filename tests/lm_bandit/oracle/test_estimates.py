@@ -4,22 +4,16 @@ import jax
 import numpy as np
 import pytest
 
-from lm_bandit import bandit, transformer
+from lm_bandit import transformer
 from lm_bandit import world as text
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.transformer import TransformerConfig
 
 
-def test_estimates_lie_within_their_standard_errors_of_the_truth(tiny, fixed, policy):
+def test_estimates_lie_within_their_standard_errors_of_the_truth(
+    tiny, fixed, policy, problem
+):
     """24 z-scores over 4 seeds: none beyond 4, and their mean square is near 1."""
-    completions = trie.ended_completions(tiny)
-    problem = exact.Problem(
-        trie.policy_log_probs(fixed.reference, tiny),
-        bandit.gold_scores(tiny, completions),
-        trie.learned_scores(fixed.reward_model, tiny),
-        kl_weight=0.4,
-        penalty=-2.0,
-    )
     log_probs = trie.policy_log_probs(policy, tiny)
     value = exact.policy_value(problem, log_probs)
     truth = {
