@@ -233,15 +233,13 @@ def mlp(block: Block, x: Float[Array, "*batch n D"]) -> Float[Array, "*batch n D
     return linear(block.mlp_c_proj, jax.nn.gelu(linear(block.c_fc, x)))
 
 
-def layer_norm(
-    norm: LayerNorm, x: Float[Array, "*n D"], epsilon: float = 1e-5
-) -> Float[Array, "*n D"]:
-    """Layer normalisation: g (x - mean) / sqrt(variance + epsilon) + b, per token.
+def layer_norm(norm: LayerNorm, x: Float[Array, "*n D"]) -> Float[Array, "*n D"]:
+    """Layer normalisation: g (x - mean) / sqrt(variance + 1e-5) + b, per token.
 
     Source: Ba et al. (2016), eqs. 3 and 4.
     """
     x = x - x.mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + epsilon) * norm.g + norm.b
+    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5) * norm.g + norm.b
 
 
 def next_token_log_probs(

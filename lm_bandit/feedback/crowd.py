@@ -86,7 +86,7 @@ def loss(
     """Return the loss that `reward_model.train` minimises, for one kind of answer.
 
     Args:
-        likelihood: one of those below; `functools.partial` sets their options.
+        likelihood: one of those below.
         score: from a reward, prompts [n K P] and completions [n K C] to scores [n K].
     """
 
@@ -104,11 +104,7 @@ def loss(
 
 
 def bradley_terry(
-    scores: Float[Array, "n 2"],
-    crowd: Crowd,
-    batch: Comparisons | Corrections,
-    margin: float = 0.0,
-    smoothing: float = 0.0,
+    scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
 ) -> Scalar:
     """Return the loss of comparisons, or of corrections: the edit is the better one.
 
@@ -117,7 +113,7 @@ def bradley_terry(
     tied = getattr(batch, "tied", None)
     tied = jnp.zeros(len(scores), bool) if tied is None else tied
     chosen, rejected = scores.T
-    return soft_pairwise_loss(chosen, rejected, tied, margin, smoothing)
+    return soft_pairwise_loss(chosen, rejected, tied)
 
 
 def crowd_bradley_terry(

@@ -25,9 +25,7 @@ BETA, PENALTY = 0.3, -2.5
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
 
 
-KEYS = (
-    "view baseline kl_at over_tokens reward_scaling temperature normalize_advantages"
-)
+KEYS = "view baseline kl_at over_tokens reward_scaling temperature normalize_advantages"
 DIALS = [
     ("completion", "leave_one_out", "tokens", "sum", "none", 1.0, False),
     ("completion", "constant", "end", "sum", "scale", 1.7, False),
