@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import logsumexp
 
 from lm_bandit.oracle.trie import LogProbs
 
@@ -108,7 +107,7 @@ def log_partition(problem: Problem) -> Float[np.ndarray, "k"]:
     """
     ended = problem.reference.ended + problem.learned / problem.kl_weight
     cut_off = problem.reference.cut_off + problem.penalty / problem.kl_weight
-    return logsumexp(np.hstack([ended, cut_off]), axis=-1)
+    return np.logaddexp(_log_sum_exp(ended), _log_sum_exp(cut_off))
 
 
 def frontier(problem: Problem, kl_weights: Float[np.ndarray, "n"]) -> list[Value]:
@@ -168,4 +167,9 @@ def merge_cut_off(policy: LogProbs) -> LogProbs:
 
     The optimum scales them all alike, so that its value stays the same.
     """
-    return policy._replace(cut_off=logsumexp(policy.cut_off, axis=-1, keepdims=True))
+    return policy._replace(cut_off=_log_sum_exp(policy.cut_off)[:, None])
+
+
+def _log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
+    top = x.max(-1)
+    return top + np.log(np.exp(x - top[:, None]).sum(-1))
