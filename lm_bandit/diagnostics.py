@@ -118,10 +118,7 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
 
 
 def _gaps(
-    policy: Transformer,
-    scorer: RewardModel,
-    pulls: Pulls,
-    temperature: float | Scalar,
+    policy: Transformer, scorer: RewardModel, pulls: Pulls, temperature: float | Scalar
 ) -> tuple[Scalar, Scalar]:
     """Return the largest |sampled - scored|, and the largest effect of the padding."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
@@ -193,9 +190,8 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
 def _rows_finite(tree: PyTree) -> Bool[np.ndarray, "rows"]:
     """Return whether each row of all leaves is finite."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-    return np.all(
-        [np.isfinite(leaf).reshape(len(leaf), -1).all(-1) for leaf in leaves], axis=0
-    )
+    finite = [np.isfinite(leaf).reshape(len(leaf), -1).all(-1) for leaf in leaves]
+    return np.all(finite, axis=0)
 
 
 def row(tree: PyTree, i: int) -> PyTree:

@@ -243,9 +243,7 @@ def layer_norm(norm: LayerNorm, x: Float[Array, "*n D"]) -> Float[Array, "*n D"]
 
 
 def next_token_log_probs(
-    params: Transformer,
-    hidden: Float[Array, "*n D"],
-    temperature: float | Scalar = 1.0,
+    params: Transformer, hidden: Float[Array, "*n D"], temperature: float | Scalar = 1.0
 ) -> Float[Array, "*n V"]:
     """Log pi(. | the tokens read so far), at a temperature; below 1 it is less random.
 

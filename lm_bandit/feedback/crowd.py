@@ -75,9 +75,8 @@ def init(
     zeros = jnp.zeros(num_annotators)
     eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
     logits = jax.scipy.special.logit(jnp.asarray(eta, float))
-    return CrowdModel(
-        reward, Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8))
-    )
+    crowd = Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8))
+    return CrowdModel(reward, crowd)
 
 
 def loss(
@@ -92,10 +91,7 @@ def loss(
 
     def batch_loss(model: CrowdModel, batch: Answers) -> tuple[Scalar, Scalar]:
         completions = shown_completions(batch)
-        n, K, _ = completions.shape
-        prompts = jnp.broadcast_to(
-            batch.prompts[:, None], (n, K, batch.prompts.shape[-1])
-        )
+        prompts = jnp.repeat(batch.prompts[:, None], completions.shape[1], axis=1)
         scores = score(model.reward, prompts, completions)
         value = likelihood(scores, model.crowd, batch)
         return value, value
@@ -171,9 +167,8 @@ def interval(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar
     annotators = _annotators(batch)
     scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())[annotators]
     offsets = 5.5 + crowd.offsets[annotators]  # from the middle of 1 to 10
-    return likelihoods.score_loss(
-        scores[:, 0], jnp.asarray(batch.scores), offsets, scales
-    )
+    given = jnp.asarray(batch.scores)
+    return likelihoods.score_loss(scores[:, 0], given, offsets, scales)
 
 
 def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:

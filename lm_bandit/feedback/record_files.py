@@ -18,11 +18,9 @@ from jaxtyping import Int
 
 from lm_bandit import sft
 from lm_bandit.feedback import kinds, records
-from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
-from mdp.interface.files import write_files
+from lm_bandit.feedback.records import BadLine, Record
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
-Decode = Callable[[Int[np.ndarray, "n"]], str]
 
 
 def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
@@ -50,47 +48,7 @@ def load_answers(
     """
     rows = list(_read(path, skipped, partial(_encoded, prompt, completion)))
     kind = type(rows[0])
-    columns = [
-        _array(name, values)
-        for name, values in zip(kind._fields, zip(*rows, strict=True), strict=True)
-    ]
-    if kind is DemonstrationRecord:
-        return sft.as_demonstrations(*columns)
-    return _ARRAYS[kind](*columns)
-
-
-def save_answers(
-    path: Path,
-    answers: kinds.Answers | kinds.Critiques,
-    prompt: Decode,
-    completion: Decode,
-) -> None:
-    """Write arrays of feedback to a file, whole or not at all.
-
-    `load_answers` reads the file back.
-
-    Args:
-        path: of the file; an existing file is replaced.
-        answers: of one kind.
-        prompt: from the tokens of a prompt to its text.
-        completion: from the tokens of a completion to its text.
-    """
-    kind = next(kind for kind in _ARRAYS if isinstance(answers, _ARRAYS[kind]))
-    count = len(answers.prompts)
-    columns: list[Any] = []
-    for name, values in zip(kind._fields, answers, strict=True):
-        if values is None:
-            columns.append([kind._field_defaults[name]] * count)
-        elif name == "prompt":
-            columns.append(map(prompt, values))
-        elif name == "completions":
-            columns.append(tuple(map(completion, row)) for row in values)
-        elif name in records.COMPLETION_FIELDS:
-            columns.append(map(completion, values))
-        else:
-            columns.append(values if isinstance(values, tuple) else values.tolist())
-    lines = [records.format_record(kind(*row)) for row in zip(*columns, strict=True)]
-    write_files(path.parent, {path.name: b"".join(lines)})
+    return _ARRAYS[kind](*map(_array, kind._fields, zip(*rows, strict=True)))
 
 
 class Journal:
@@ -212,11 +170,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 # Records and arrays have equal fields in equal order.
-_ARRAYS: dict[type[Record], type] = {
+_ARRAYS: dict[type[Record], Callable[..., Any]] = {
     records.ComparisonRecord: kinds.Comparisons,
     records.RankingRecord: kinds.Rankings,
     records.ScoreRecord: kinds.Scores,
     records.LabelRecord: kinds.Labels,
     records.CorrectionRecord: kinds.Corrections,
     records.CritiqueRecord: kinds.Critiques,
+    records.DemonstrationRecord: sft.as_demonstrations,
 }

@@ -40,9 +40,8 @@ def _mean_over_prompts(
     """Return J and its gradient, the means of those of each prompt."""
 
     def prompt_gradient(i: Int[Array, ""]) -> tuple[Scalar, Transformer]:
-        learned, reference = jax.tree.map(
-            lambda x: x[i], (problem.learned, problem.reference)
-        )
+        rows = (problem.learned, problem.reference)
+        learned, reference = jax.tree.map(lambda x: x[i], rows)
         one = problem._replace(learned=learned, reference=reference)
         return jax.value_and_grad(_objective)(params, one, prompts[i], length)
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lm_bandit import sft
-from lm_bandit.feedback import annotators, kinds, lessons, record_files, records
+from lm_bandit.feedback import kinds, records
 from lm_bandit.feedback.record_files import Journal, load_answers, read_records
 from lm_bandit.feedback.records import ComparisonRecord, format_record
 
@@ -117,29 +117,6 @@ def test_what_cannot_be_encoded_is_a_bad_line(path):
     skipped = Counter()
     assert len(load_answers(path, encode, encode, skipped).prompts) == 1
     assert skipped == {"cannot be encoded": 1}
-
-
-@pytest.mark.parametrize(
-    "name", ["compare_pairs", "rank", "rate", "label", "correct", "criticise"]
-)
-def test_the_answers_of_annotators_are_saved_and_read_back(name, world, path):
-    rng = np.random.default_rng(0)
-    people = annotators.hire(rng, world, 5)._replace(indifference=1.0)
-    which, shown = lessons.questions(rng, world, 40, 3)
-    distinct = [len({*map(bytes, row)}) == 3 for row in shown]
-    which, shown = which[distinct], shown[distinct]
-    reads = {"compare_pairs": shown[:, :2], "rank": shown}.get(name, shown[:, 0])
-    answers = getattr(annotators, name)(rng, world, which, reads, people)
-    assert getattr(answers, "tied", None) is None or answers.tied.any()
-    prompts = {" ".join(world.vocabulary[t] for t in row): row for row in world.prompts}
-    texts = {world.decode(row): row for row in shown.reshape(-1, shown.shape[-1])}
-    texts |= {world.decode(row): row for row in getattr(answers, "edited", ())}
-    written = {row.tobytes(): text for text, row in prompts.items()}
-    record_files.save_answers(
-        path, answers, lambda x: written[x.tobytes()], world.decode
-    )
-    found = load_answers(path, prompts.__getitem__, texts.__getitem__)
-    assert_equal_arrays(found, answers)
 
 
 def test_a_torn_last_line_is_removed_and_a_whole_one_is_completed(path):
