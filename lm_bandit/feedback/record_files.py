@@ -23,15 +23,41 @@ from lm_bandit.feedback.records import BadLine, Record
 Encode = Callable[[str], Int[np.ndarray, "n"]]
 
 
-def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
+def read_records(
+    path: Path,
+    skipped: Counter | None = None,
+    convert: Callable[[Record], Record] | None = None,
+) -> Iterator[Record]:
     """Yield the records of a file, one after the other.
 
     Args:
         path: of the file.
         skipped: if given, bad lines are skipped and counted here by reason. Otherwise
             the first bad line raises ValueError.
+        convert: applied to each record; where it raises BadLine, the line is bad.
     """
-    return _read(path, skipped, lambda record: record)
+    kind, count = None, 0
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = records.parse_record(line)
+            kind = kind or type(record)
+            if type(record) is not kind:
+                expected = f"expected a {records.kind_name(kind)} like the lines before"
+                got = f"got a {records.kind_name(type(record))}"
+                raise BadLine("another kind", f"{expected}, {got}")
+            record = convert(record) if convert else record
+        except BadLine as bad:
+            if skipped is None:
+                raise ValueError(f"{path}, line {number}: {bad}") from None
+            skipped[bad.reason] += 1
+        else:
+            count += 1
+            yield record
+    if not count:
+        got = f"{skipped.total()} bad lines" if skipped else "none"
+        raise ValueError(f"{path}: expected at least one record, got {got}")
 
 
 def load_answers(
@@ -46,7 +72,7 @@ def load_answers(
         completion: from the text of a completion to its tokens, end and padding.
         skipped: see `read_records`; a text without tokens makes a bad line too.
     """
-    rows = list(_read(path, skipped, partial(_encoded, prompt, completion)))
+    rows = list(read_records(path, skipped, partial(_encoded, prompt, completion)))
     kind = type(rows[0])
     return _ARRAYS[kind](*map(_array, kind._fields, zip(*rows, strict=True)))
 
@@ -123,34 +149,6 @@ def _array(name: str, values: tuple) -> Any:
     if (name == "annotator" and None in values) or (name == "tied" and not any(values)):
         return None
     return np.array(values)
-
-
-def _read(
-    path: Path, skipped: Counter | None, convert: Callable[[Record], Any]
-) -> Iterator[Any]:
-    """Yield every record, converted; bad lines are counted, or raise ValueError."""
-    kind, count = None, 0
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = records.parse_record(line)
-            kind = kind or type(record)
-            if type(record) is not kind:
-                expected = f"expected a {records.kind_name(kind)} like the lines before"
-                got = f"got a {records.kind_name(type(record))}"
-                raise BadLine("another kind", f"{expected}, {got}")
-            converted = convert(record)
-        except BadLine as bad:
-            if skipped is None:
-                raise ValueError(f"{path}, line {number}: {bad}") from None
-            skipped[bad.reason] += 1
-        else:
-            count += 1
-            yield converted
-    if not count:
-        got = f"{skipped.total()} bad lines" if skipped else "none"
-        raise ValueError(f"{path}: expected at least one record, got {got}")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

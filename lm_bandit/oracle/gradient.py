@@ -68,5 +68,5 @@ def _objective(
         total += jnp.sum(jnp.exp(ended) * rewards)
         first += before.shape[0]
         before = (before[:, None] + log_probs[nodes, END + 1 :]).reshape(-1)
-    rewards = problem.penalty - beta * (before - reference.cut_off)
-    return total + jnp.sum(jnp.exp(before) * rewards)
+    if_cut_off = problem.penalty - beta * (before - reference.cut_off)
+    return total + jnp.sum(jnp.exp(before) * if_cut_off)

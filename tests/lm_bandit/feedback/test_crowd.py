@@ -43,15 +43,11 @@ def test_each_answer_counts_with_the_reliability_of_its_annotator(rng):
     )
     by_hand = partial(joint_loss_by_hand, rejected=rejected, annotators=who)
     assert_allclose(loss, by_hand(chosen, logits=logits), rtol=1e-4)
-    step = 1e-5
-    for i, unit in enumerate(step * np.eye(6)):
-        rise = by_hand(chosen + unit, logits=logits)
-        rise -= by_hand(chosen - unit, logits=logits)
-        assert_allclose(by_scores[i], rise / 2 / step, rtol=1e-3, atol=1e-5)
-    for k, unit in enumerate(step * np.eye(3)):
-        rise = by_hand(chosen, logits=logits + unit)
-        rise -= by_hand(chosen, logits=logits - unit)
-        assert_allclose(by_people[k], rise / 2 / step, rtol=1e-3, atol=1e-5)
+    both, step = np.append(chosen, logits), 1e-5
+    for slope, unit in zip([*by_scores, *by_people], step * np.eye(9), strict=True):
+        up, down = both + unit, both - unit
+        rise = by_hand(up[:6], logits=up[6:]) - by_hand(down[:6], logits=down[6:])
+        assert_allclose(slope, rise / 2 / step, rtol=1e-3, atol=1e-5)
 
 
 def test_an_annotator_who_contradicts_the_scores_is_trusted_less(rng):
