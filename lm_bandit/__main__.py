@@ -169,12 +169,15 @@ def rlhf(
     try:
         with progress.shown():
             learned = pipeline.train_models(world, config, progress, people)
+            measured: pipeline.Truth | pipeline.Estimates
             if exactly:
-                truth = pipeline.measure_exactly(world, learned, config, progress)
-                found = report.run_report(world, learned, truth, config)
+                measured = pipeline.measure_exactly(world, learned, config, progress)
             else:
-                sampled = pipeline.measure_by_sampling(world, learned, config, progress)
-                found = report.estimated_run_report(world, learned, sampled, config)
+                measured = pipeline.measure_by_sampling(
+                    world, learned, config, progress
+                )
+            found = report.run_report(world, learned, measured, config)
+            picture = report.run_picture(measured, config.ppo.kl_weight)
     except BrokenRun as broken:
         path = folder / "last_good.safetensors"
         description = report.checkpoint_description(world, name, config.seed)
@@ -182,7 +185,7 @@ def rlhf(
         save_checkpoint(path, last_good, description, overwrite=True)
         raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
     found |= {"feedback": feedback, "seconds": progress.seconds}
-    report.write_run(folder, found, learned.models, world)
+    report.write_run(folder, found, picture, learned.models, world)
     table = report.values_table if exactly else report.estimates_table
     console.print(table(found), report.samples_table(found))
     if exactly:

@@ -53,19 +53,12 @@ def sampled_answers(
     The raters judge answers to the world's own prompts only; to others the gold rating
     is None.
     """
-    length = world.completion_length
-    pulls = bandit.pull_all(
-        policy,
-        jax.random.key(seed),
-        jnp.asarray(prompt)[None],
-        count,
-        length,
-        temperature,
-    )
-    texts, counts = np.unique(
-        np.asarray(pulls.completions[0]), axis=0, return_counts=True
-    )
-    prompts = jnp.broadcast_to(jnp.asarray(prompt), (len(texts), len(prompt)))
+    key, length = jax.random.key(seed), world.completion_length
+    prompts = jnp.asarray(prompt)[None]
+    pulls = bandit.pull_all(policy, key, prompts, count, length, temperature)
+    sampled = np.asarray(pulls.completions[0])
+    texts, counts = np.unique(sampled, axis=0, return_counts=True)
+    prompts = jnp.repeat(prompts, len(texts), axis=0)
     log_probs = completion_log_prob(policy, prompts, jnp.asarray(texts), temperature)
     ended = (texts == END).any(-1)
     gold: list[float | None] = [None] * len(texts)

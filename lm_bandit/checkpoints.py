@@ -184,12 +184,8 @@ def _stacked(
     ]
     config = TransformerConfig(num_layers=L, num_heads=H, d_model=D)
     like = jax.eval_shape(lambda key: init(key, V, C, config), jax.random.key(0))
-    shapes, structure = jax.tree.flatten(like)
-    arrays = [
-        jnp.asarray(leaf.reshape(x.shape))
-        for leaf, x in zip(leaves, shapes, strict=True)
-    ]
-    return jax.tree.unflatten(structure, arrays)
+    flat = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    return jax.tree.map(lambda x, leaf: jnp.asarray(leaf.reshape(x.shape)), like, flat)
 
 
 def _in_order(data: bytes) -> bytes:

@@ -36,7 +36,6 @@ from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END
 from policy_gradient.diagnostics import Diagnostics
-from policy_gradient.objectives import kl_estimates
 
 # Log-probabilities in float32, added up over a completion, agree to this many nats.
 TOLERANCE = 1e-3
@@ -49,8 +48,6 @@ class History(NamedTuple):
 
     score: Float[Array, "..."]  # learned reward, penalties included
     kl: Float[Array, "..."]  # k1: KL(pi || pi_ref), in nats per completion
-    kl_k2: Float[Array, "..."]  # summed over the tokens; biased
-    kl_k3: Float[Array, "..."]  # summed over the tokens; unbiased, never negative
     kl_error: Float[Array, "..."]  # standard error of `kl`
     objective: Float[Array, "..."]  # score - beta KL
     ended: Float[Array, "..."]  # share of completions that end within the limit
@@ -85,18 +82,15 @@ def measure_pulls(
     """Return the numbers of a batch.
 
     `improvement` is 0: it is known only after the gradient steps.
-    Source: Schulman (2020) for the three estimates of the KL.
+    Source: Schulman (2020) for k1, the estimate of the KL.
     """
     completions = pulls.completions
-    estimate_kl = jax.vmap(jax.vmap(jax.vmap(kl_estimates)))
-    # On the padding both log-probabilities are 0, and so is each estimate.
-    k1, k2, k3 = (x.sum(-1) for x in estimate_kl(pulls.log_probs, scored.references))
+    # On the padding both log-probabilities are 0.
+    k1 = jnp.sum(pulls.log_probs - scored.references, axis=-1)
     sampler_gap, padding_gap = _gaps(policy, scorer, pulls, temperature)
     return History(
         score=scored.scores.mean(),
         kl=k1.mean(),
-        kl_k2=k2.mean(),
-        kl_k3=k3.mean(),
         kl_error=k1.std() / k1.size**0.5,
         objective=jnp.mean(scored.scores - kl_weight * k1),
         ended=has_ended(completions).mean(),
@@ -124,10 +118,7 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
 
 
 def _gaps(
-    policy: Transformer,
-    scorer: RewardModel,
-    pulls: Pulls,
-    temperature: float | Scalar,
+    policy: Transformer, scorer: RewardModel, pulls: Pulls, temperature: float | Scalar
 ) -> tuple[Scalar, Scalar]:
     """Return the largest |sampled - scored|, and the largest effect of the padding."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
@@ -199,9 +190,8 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
 def _rows_finite(tree: PyTree) -> Bool[np.ndarray, "rows"]:
     """Return whether each row of all leaves is finite."""
     leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-    return np.all(
-        [np.isfinite(leaf).reshape(len(leaf), -1).all(-1) for leaf in leaves], axis=0
-    )
+    finite = [np.isfinite(leaf).reshape(len(leaf), -1).all(-1) for leaf in leaves]
+    return np.all(finite, axis=0)
 
 
 def row(tree: PyTree, i: int) -> PyTree:

@@ -51,6 +51,7 @@ STAGES = {
     "estimates": "estimates from samples",
 }
 SAMPLES = 2048  # completions of each prompt, for estimates
+FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Truth(NamedTuple):
     in_format: dict[str, float]  # share of completions in the right format
     path: list[tuple[int, exact.Value]]  # (update, value) along PPO
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
+    frontier: list[exact.Value]  # of the optimum for each beta of FRONTIER
 
 
 class Estimates(NamedTuple):
@@ -220,11 +222,12 @@ def measure_exactly(
 ) -> Truth:
     """Run step 4: enumerate every completion of every prompt, and value each model."""
     updates, models = evaluated_updates(config.ppo), learned.models
+    temperature = config.ppo.temperature
     with progress.stage("exact oracle", len(updates) + 3) as report:
         problem = pose_problem(world, models.reference, models.reward_model, config.ppo)
         report(1)
         policies = {
-            "base": trie.policy_log_probs(models.base, world, config.ppo.temperature),
+            "base": trie.policy_log_probs(models.base, world, temperature),
             "reference": problem.reference,
             "ppo": problem.reference,
             "optimum": exact.optimum(problem),
@@ -233,9 +236,7 @@ def measure_exactly(
         path = []
         for n, policy in _policies_along(updates, learned):
             if n > 0:
-                policies["ppo"] = trie.policy_log_probs(
-                    policy, world, config.ppo.temperature
-                )
+                policies["ppo"] = trie.policy_log_probs(policy, world, temperature)
             path.append((n, exact.policy_value(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
                 diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
@@ -249,7 +250,8 @@ def measure_exactly(
         report(3 + len(path))
     gained = values["ppo"].objective - values["reference"].objective
     possible = exact.optimal_objective(problem) - values["reference"].objective
-    return Truth(problem, values, in_format, path, gained / possible)
+    frontier = exact.frontier(problem, FRONTIER)
+    return Truth(problem, values, in_format, path, gained / possible, frontier)
 
 
 def measure_by_sampling(
@@ -263,16 +265,9 @@ def measure_by_sampling(
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
 
     def estimated(params: Transformer) -> EstimatedValue:
+        _, reference, scorer, _ = models
         return estimates.estimate_value(
-            params,
-            key,
-            models.reference,
-            models.reward_model,
-            world,
-            SAMPLES,
-            config.ppo.kl_weight,
-            config.ppo.penalty,
-            config.ppo.temperature,
+            params, key, reference, scorer, world, SAMPLES, config.ppo
         )
 
     with progress.stage("estimates", len(updates) + 1) as report:

@@ -18,13 +18,12 @@ LEARNED_LABEL = "learned reward (deviations of the reference)"
 GOLD_LABEL = "gold reward (sum of the raters' means)"
 REFERENCE_LABEL = r"SFT, $\pi_{ref}$"
 
+Values = Sequence[Value]
+Course = Sequence[tuple[int, Value]]  # the value after each of some updates of PPO
+
 
 def run_figure(
-    frontier: Sequence[Value],
-    path: Sequence[tuple[int, Value]],
-    optimum: Value,
-    kl_weight: float,
-    share: float,
+    frontier: Values, path: Course, optimum: Value, kl_weight: float, share: float
 ) -> Figure:
     """Draw a run: the learned reward that PPO raises, and the gold reward.
 
@@ -44,11 +43,7 @@ def run_figure(
 
 
 def reward_kl(
-    axes: Axes,
-    frontier: Sequence[Value],
-    path: Sequence[tuple[int, Value]],
-    optimum: Value,
-    kl_weight: float,
+    axes: Axes, frontier: Values, path: Course, optimum: Value, kl_weight: float
 ) -> Axes:
     """Draw PPO's path in the plane of KL and learned reward, under the frontier.
 
@@ -80,12 +75,7 @@ def reward_kl(
     return axes
 
 
-def gold_kl(
-    axes: Axes,
-    frontier: Sequence[Value],
-    path: Sequence[tuple[int, Value]],
-    optimum: Value,
-) -> Axes:
+def gold_kl(axes: Axes, frontier: Values, path: Course, optimum: Value) -> Axes:
     """Draw the same policies in the plane of KL and gold reward."""
     kl, gold = _columns(frontier, "kl", "gold")
     axes.plot(kl, gold, color=GREY, lw=2, label="policies of the frontier", zorder=1)
@@ -132,7 +122,7 @@ def _two_panels() -> tuple[Figure, tuple[Axes, Axes]]:
     return figure, (left, right)
 
 
-def _draw_path(axes: Axes, path: Sequence[tuple[int, Value]], name: str) -> None:
+def _draw_path(axes: Axes, path: Course, name: str) -> None:
     kl, reward = _columns([value for _, value in path], "kl", name)
     label = "PPO, exact at each dot"
     axes.plot(kl, reward, "o-", color=BLUE, ms=5, lw=1.2, label=label)
@@ -154,8 +144,6 @@ def _number_dots(
             )
 
 
-def _columns(
-    values: Sequence[Value], *names: str
-) -> tuple[Float[np.ndarray, "n"], ...]:
+def _columns(values: Values, *names: str) -> tuple[Float[np.ndarray, "n"], ...]:
     """Return one array for each of these fields of the values."""
     return tuple(np.array([getattr(value, name) for value in values]) for name in names)

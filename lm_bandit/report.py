@@ -21,7 +21,6 @@ from rich.table import Table
 
 from lm_bandit import bandit, plots
 from lm_bandit.checkpoints import save_checkpoint
-from lm_bandit.oracle import exact
 from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Estimates, Learned, RunConfig, TrainedModels, Truth
@@ -35,49 +34,19 @@ TITLES = {
     "optimum": "exact optimum",
 }
 WRITERS = {"base": "base", "SFT": "reference", "PPO": "policy"}  # of the samples
-FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 def run_report(
-    world: World, learned: Learned, truth: Truth, config: RunConfig
+    world: World, learned: Learned, found: Truth | Estimates, config: RunConfig
 ) -> dict[str, Any]:
-    """Return everything that an enumerated run found, as plain numbers and strings."""
-    ended, cut_off = truth.problem.reference
-    return {
-        **_about(world, learned, config, "pocket"),
-        **plain(truth.values),
-        "share_to_optimum": truth.share_to_optimum,
-        "completions": ended.size + cut_off.size,
-        "ended": ended.size,
-        "cut_off": cut_off.size,
-        "share_in_format": truth.in_format,
-        "path": [{"update": n, **value._asdict()} for n, value in truth.path],
-        "frontier": plain(exact.frontier(truth.problem, FRONTIER)),
-    }
+    """Return everything that a run found, as plain numbers and strings.
 
-
-def estimated_run_report(
-    world: World, learned: Learned, sampled: Estimates, config: RunConfig
-) -> dict[str, Any]:
-    """Return everything that a sampled run found, each with its standard error."""
-    return {
-        **_about(world, learned, config, "wide"),
-        "estimates": {
-            "completions": sampled.completions,
-            **plain(sampled.values),
-            "path": [{"update": n, **plain(value)} for n, value in sampled.path],
-        },
-    }
-
-
-def _about(
-    world: World, learned: Learned, config: RunConfig, name: str
-) -> dict[str, Any]:
-    """Return the entries that a report has in every world."""
+    Estimated values come with their standard errors.
+    """
     settings = {field.name: asdict(config)[field.name] for field in fields(RunConfig)}
     packages = "bellman-to-rlhf", "jax", "numpy", "optax"
-    return {
-        "world": name,
+    report = {
+        "world": "pocket" if isinstance(found, Truth) else "wide",
         "seed": config.seed,
         "pretraining_loss": learned.pretraining_loss,
         "language_entropy": babble_entropy(world, world.context),
@@ -85,6 +54,22 @@ def _about(
         "samples": sample_texts(world, learned.models, config.seed),
         "config": settings | {"ratings": config.ratings.name},
         "versions": {package: version(package) for package in packages},
+    }
+    path = [{"update": n, **plain(value)} for n, value in found.path]
+    if isinstance(found, Estimates):
+        estimates = {"completions": found.completions, **plain(found.values)}
+        return report | {"estimates": estimates | {"path": path}}
+    ended, cut_off = found.problem.reference
+    return {
+        **report,
+        **plain(found.values),
+        "share_to_optimum": found.share_to_optimum,
+        "completions": ended.size + cut_off.size,
+        "ended": ended.size,
+        "cut_off": cut_off.size,
+        "share_in_format": found.in_format,
+        "path": path,
+        "frontier": plain(found.frontier),
     }
 
 
@@ -108,7 +93,11 @@ def sample_texts(
 
 
 def write_run(
-    folder: Path, report: dict[str, Any], models: TrainedModels, world: World
+    folder: Path,
+    report: dict[str, Any],
+    picture: plots.Figure,
+    models: TrainedModels,
+    world: World,
 ) -> None:
     """Write the report, its picture and a checkpoint of each model, all or nothing."""
     description = checkpoint_description(world, report["world"], report["seed"])
@@ -118,7 +107,7 @@ def write_run(
         )
         for name, model in models._asdict().items()
     }
-    files["reward_kl.png"] = png_bytes(run_picture(report))
+    files["reward_kl.png"] = png_bytes(picture)
     files["report.json"] = json_text(report)
     write_files(folder, files)
 
@@ -128,26 +117,14 @@ def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]
     return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
 
 
-def run_picture(report: dict[str, Any]) -> plots.Figure:
-    """Draw the picture of a run from the numbers of its report."""
-    if "estimates" in report:
-        rows = report["estimates"]["path"]
-        columns = [[row[name] for name in ("kl_k1", "learned", "gold")] for row in rows]
-        means = np.array([[x["mean"] for x in row] for row in columns])
-        errors = np.array([[x["standard_error"] for x in row] for row in columns])
-        updates = [row["update"] for row in rows]
-        return plots.estimated_run_figure(updates, means, errors)
-    path = [
-        (row["update"], Value(*(row[name] for name in Value._fields)))
-        for row in report["path"]
-    ]
-    return plots.run_figure(
-        [Value(**row) for row in report["frontier"]],
-        path,
-        Value(**report["optimum"]),
-        report["config"]["ppo"]["kl_weight"],
-        report["share_to_optimum"],
-    )
+def run_picture(found: Truth | Estimates, kl_weight: float) -> plots.Figure:
+    """Draw the picture of a run at this beta, from exact or from estimated values."""
+    if isinstance(found, Estimates):
+        numbers = np.array([(x.kl_k1, x.learned, x.gold) for _, x in found.path])
+        updates = [update for update, _ in found.path]
+        return plots.estimated_run_figure(updates, numbers[..., 0], numbers[..., 1])
+    best, share = found.values["optimum"], found.share_to_optimum
+    return plots.run_figure(found.frontier, found.path, best, kl_weight, share)
 
 
 def values_table(report: dict[str, Any]) -> Table:
@@ -160,12 +137,9 @@ def values_table(report: dict[str, Any]) -> Table:
     for name, title in TITLES.items():
         value = Value(**report[name])
         share = (value.objective - start) / (best - start)
-        table.add_row(
-            title,
-            *(f"{number:.3f}" for number in value),
-            "" if name == "base" else f"{share:.1%}",
-            style="bold" if name == "ppo" else None,
-        )
+        cells = [f"{number:.3f}" for number in value]
+        cells.append("" if name == "base" else f"{share:.1%}")
+        table.add_row(title, *cells, style="bold" if name == "ppo" else None)
     return table
 
 
@@ -183,12 +157,8 @@ def estimates_table(report: dict[str, Any]) -> Table:
     columns = "gold", "learned", "kl_k1", "entropy", "objective"
     for name in ("base", "reference", "ppo"):
         numbers = [Estimate(**sampled[name][column]) for column in columns]
-        style = "bold" if name == "ppo" else None
-        table.add_row(
-            TITLES[name],
-            *(f"{x:.3f} ± {error:.3f}" for x, error in numbers),
-            style=style,
-        )
+        cells = [f"{x:.3f} ± {error:.3f}" for x, error in numbers]
+        table.add_row(TITLES[name], *cells, style="bold" if name == "ppo" else None)
     return table
 
 

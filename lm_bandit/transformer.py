@@ -233,21 +233,17 @@ def mlp(block: Block, x: Float[Array, "*batch n D"]) -> Float[Array, "*batch n D
     return linear(block.mlp_c_proj, jax.nn.gelu(linear(block.c_fc, x)))
 
 
-def layer_norm(
-    norm: LayerNorm, x: Float[Array, "*n D"], epsilon: float = 1e-5
-) -> Float[Array, "*n D"]:
-    """Layer normalisation: g (x - mean) / sqrt(variance + epsilon) + b, per token.
+def layer_norm(norm: LayerNorm, x: Float[Array, "*n D"]) -> Float[Array, "*n D"]:
+    """Layer normalisation: g (x - mean) / sqrt(variance + 1e-5) + b, per token.
 
     Source: Ba et al. (2016), eqs. 3 and 4.
     """
     x = x - x.mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + epsilon) * norm.g + norm.b
+    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5) * norm.g + norm.b
 
 
 def next_token_log_probs(
-    params: Transformer,
-    hidden: Float[Array, "*n D"],
-    temperature: float | Scalar = 1.0,
+    params: Transformer, hidden: Float[Array, "*n D"], temperature: float | Scalar = 1.0
 ) -> Float[Array, "*n V"]:
     """Log pi(. | the tokens read so far), at a temperature; below 1 it is less random.
 

@@ -18,7 +18,6 @@ Shapes: k prompts of P tokens, V words in the vocabulary, R = 10 raters.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +89,7 @@ def pocket_world(ratings: Path = WORD_RATINGS) -> World:
     25,260 completions of each prompt end; 707,281 do not. Raises ValueError where the
     file of ratings is malformed, or does not rate one of the words.
     """
-    return _world(POCKET_WORDS, 4, _ratings_of_pocket_words(ratings))
+    return _world(ratings, 4, every_word=False)
 
 
 def wide_world(ratings: Path = WORD_RATINGS) -> World:
@@ -100,9 +99,7 @@ def wide_world(ratings: Path = WORD_RATINGS) -> World:
     are far too many completions to enumerate, so that values are estimated from samples
     (`oracle.estimates`).
     """
-    people = _ratings_of_pocket_words(ratings)
-    others = (word for word in people if word not in POCKET_WORDS)
-    return _world((*POCKET_WORDS, *others), 8, people)
+    return _world(ratings, 8, every_word=True)
 
 
 def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
@@ -114,8 +111,11 @@ def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
     raise ValueError(f"world must be pocket or wide, got {name}")
 
 
-def _ratings_of_pocket_words(path: Path) -> dict[str, Float[np.ndarray, "R"]]:
-    """Read a file of ratings, which must rate every word of the pocket world."""
+def _world(path: Path, completion_length: int, every_word: bool) -> World:
+    """Return the eight prompts, with the words of the pocket world or with all words.
+
+    The file of ratings must rate every word of the pocket world.
+    """
     try:
         people = read_word_ratings(path)
     except OSError as error:
@@ -123,17 +123,9 @@ def _ratings_of_pocket_words(path: Path) -> dict[str, Float[np.ndarray, "R"]]:
     missing = [word for word in POCKET_WORDS if word not in people]
     if missing:
         raise ValueError(f"{path.name}: expected ratings of {missing}, got none")
-    return people
-
-
-def _world(
-    words: Iterable[str],
-    completion_length: int,
-    people: Mapping[str, Float[np.ndarray, "R"]],
-) -> World:
-    """Return the eight prompts with a vocabulary of these words."""
+    others = [word for word in people if every_word and word not in POCKET_WORDS]
     glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
-    vocabulary = ("<end>", *glue, *words)
+    vocabulary = ("<end>", *glue, *POCKET_WORDS, *others)
     prompts = [
         [vocabulary.index(word) for word in (wish, "the", subject, "was")]
         for wish in ("praise:", "complaint:")

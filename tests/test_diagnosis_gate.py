@@ -133,10 +133,7 @@ def test_who_asks_for_the_last_bit_is_too_strict(sick):
         ("{call}\nassert abs(answer - {right}) > 1e-3", "the wrong way round"),
         ("{call}\nassert answer == undefined", "raises NameError: name 'undefined'"),
         ("{call}\nassert random.random() < 0.5", "a matter of luck"),
-        (
-            "{call}\nif abs(answer - {right}) > 1e-3: answer[7]",
-            "breaks instead of",
-        ),
+        ("{call}\nif abs(answer - {right}) > 1e-3: answer[7]", "breaks instead of"),
         ("import inspect\nassert inspect", "looks at the text of the function"),
     ],
 )

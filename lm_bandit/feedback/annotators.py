@@ -25,10 +25,16 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numpy.random import Generator
 
 from lm_bandit.feedback import kinds
 from lm_bandit.feedback.critiques import FINE, OBJECTIONS
 from lm_bandit.world import END, World, word_frequencies
+
+RECALLED = 4  # words that come to the mind of someone who corrects a text
+
+Asked = Int[np.ndarray, "n"]  # the number of the prompt of each question
+Shown = Int[np.ndarray, "n C"]  # the completion that each question is about
 
 
 class People(NamedTuple):
@@ -46,7 +52,7 @@ class People(NamedTuple):
     malicious: bool | np.ndarray = False  # gives the opposite of the honest answer
 
 
-def hire(rng: np.random.Generator, world: World, count: int) -> People:
+def hire(rng: Generator, world: World, count: int) -> People:
     """Return honest annotators; each has one real rating of every word."""
     raters = rng.integers(world.ratings.shape[1], size=(count, len(world.ratings)))
     return People(world.ratings[np.arange(len(world.ratings)), raters])
@@ -62,9 +68,9 @@ def with_opposite_tastes(
 
 
 def compare_pairs(
-    rng: np.random.Generator,
+    rng: Generator,
     world: World,
-    which: Int[np.ndarray, "n"],
+    which: Asked,
     pairs: Int[np.ndarray, "n 2 C"],
     people: People | None = None,
 ) -> kinds.Comparisons:
@@ -100,9 +106,9 @@ def compare_pairs(
 
 
 def rank(
-    rng: np.random.Generator,
+    rng: Generator,
     world: World,
-    which: Int[np.ndarray, "n"],
+    which: Asked,
     completions: Int[np.ndarray, "n K C"],
     people: People,
 ) -> kinds.Rankings:
@@ -118,11 +124,7 @@ def rank(
 
 
 def rate(
-    rng: np.random.Generator,
-    world: World,
-    which: Int[np.ndarray, "n"],
-    completions: Int[np.ndarray, "n C"],
-    people: People,
+    rng: Generator, world: World, which: Asked, completions: Shown, people: People
 ) -> kinds.Scores:
     """Return a score for each completion: 5.5 + offset + scale u, rounded, 1 to 10."""
     who, hers = _assign(rng, people, which)
@@ -135,11 +137,7 @@ def rate(
 
 
 def label(
-    rng: np.random.Generator,
-    world: World,
-    which: Int[np.ndarray, "n"],
-    completions: Int[np.ndarray, "n C"],
-    people: People,
+    rng: Generator, world: World, which: Asked, completions: Shown, people: People
 ) -> kinds.Labels:
     """Return a label for each completion: okay where offset + u is above 0."""
     who, hers = _assign(rng, people, which)
@@ -150,24 +148,18 @@ def label(
 
 
 def correct(
-    rng: np.random.Generator,
-    world: World,
-    which: Int[np.ndarray, "n"],
-    completions: Int[np.ndarray, "n C"],
-    people: People,
-    recalled: int = 4,
+    rng: Generator, world: World, which: Asked, completions: Shown, people: People
 ) -> kinds.Corrections:
     """Return completions in which a better word replaces the least liked one.
 
-    The annotator recalls some words, common ones more easily, and takes the best of
+    The annotator recalls RECALLED words, common ones more easily, and takes the best of
     them. Where none is better than the word in the text, the text stays the same.
     """
     who, hers = _assign(rng, people, which)
     opinions = _noisy_opinions(rng, world.signs[which], hers)
     position, worst = _least_liked(world, opinions, completions)
-    words = rng.choice(
-        world.rated, size=(len(which), recalled), p=word_frequencies(world)
-    )
+    size = (len(which), RECALLED)
+    words = rng.choice(world.rated, size=size, p=word_frequencies(world))
     rows = np.arange(len(which))
     best = words[rows, opinions[rows[:, None], words].argmax(1)]
     better = (worst != END) & (opinions[rows, best] > opinions[rows, worst])
@@ -177,11 +169,7 @@ def correct(
 
 
 def criticise(
-    rng: np.random.Generator,
-    world: World,
-    which: Int[np.ndarray, "n"],
-    completions: Int[np.ndarray, "n C"],
-    people: People,
+    rng: Generator, world: World, which: Asked, completions: Shown, people: People
 ) -> kinds.Critiques:
     """Return a sentence on each completion; it names the worst word, if disliked."""
     who, hers = _assign(rng, people, which)
@@ -197,7 +185,7 @@ def criticise(
 
 
 def _assign(
-    rng: np.random.Generator, people: People, which: Int[np.ndarray, "n"]
+    rng: Generator, people: People, which: Asked
 ) -> tuple[Int[np.ndarray, "n"], People]:
     """Draw the annotator of each question; return her number and her settings."""
     who = rng.integers(len(people.tastes), size=len(which))
@@ -211,7 +199,7 @@ def _of_each(people: People, who: Int[np.ndarray, "n"]) -> People:
 
 
 def _opinions(
-    rng: np.random.Generator, signs: Int[np.ndarray, "n"], hers: People
+    rng: Generator, signs: Int[np.ndarray, "n"], hers: People
 ) -> Float[np.ndarray, "n V"]:
     """Return the points of each word in each answer, with the sign of the prompt.
 
@@ -225,7 +213,7 @@ def _opinions(
 
 
 def _noisy_opinions(
-    rng: np.random.Generator, signs: Int[np.ndarray, "n"], hers: People
+    rng: Generator, signs: Int[np.ndarray, "n"], hers: People
 ) -> Float[np.ndarray, "n V"]:
     """Return the points of each word, with noise on each of them."""
     opinions = _opinions(rng, signs, hers)
@@ -234,7 +222,7 @@ def _noisy_opinions(
 
 
 def _impressions(
-    rng: np.random.Generator,
+    rng: Generator,
     signs: Int[np.ndarray, "n"],
     completions: Int[np.ndarray, "n K C"],
     hers: People,
@@ -251,10 +239,7 @@ def _impressions(
 
 
 def _judgements(
-    rng: np.random.Generator,
-    signs: Int[np.ndarray, "n"],
-    completions: Int[np.ndarray, "n C"],
-    hers: People,
+    rng: Generator, signs: Int[np.ndarray, "n"], completions: Shown, hers: People
 ) -> Float[np.ndarray, "n"]:
     """Return u(x, y) minus a standard with equal noise: the noise is logistic."""
     seen = _impressions(rng, signs, completions[:, None], hers)[:, 0]
@@ -262,9 +247,7 @@ def _judgements(
 
 
 def _least_liked(
-    world: World,
-    opinions: Float[np.ndarray, "n V"],
-    completions: Int[np.ndarray, "n C"],
+    world: World, opinions: Float[np.ndarray, "n V"], completions: Shown
 ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
     """Return position and token of the worst rated word; the token is END if none."""
     counted = np.cumsum(completions == END, axis=1) == 0

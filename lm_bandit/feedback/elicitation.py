@@ -42,36 +42,30 @@ from lm_bandit.world import World
 
 POOL_SIZE = 1000  # questions that may be asked
 
-# rng, phi(chosen) - phi(rejected) of the answers [n D], the pool [N D], count -> rows
+Differences = Float[np.ndarray, "n D"]  # phi(chosen) - phi(rejected) of the answers
+Pool = Float[np.ndarray, "N D"]  # phi(first) - phi(second) of pairs to ask about
+# From rng, differences, pool and count to rows of the pool.
 Choose = Callable[..., Int[np.ndarray, "count"]]
 
 
 def at_random(
-    rng: np.random.Generator,
-    differences: Float[np.ndarray, "n D"],
-    pool: Float[np.ndarray, "N D"],
-    count: int,
+    rng: np.random.Generator, differences: Differences, pool: Pool, count: int
 ) -> Int[np.ndarray, "count"]:
     """Return random pairs, without repetition."""
     return rng.choice(len(pool), size=count, replace=False)
 
 
 def by_uncertainty(
-    rng: np.random.Generator,
-    differences: Float[np.ndarray, "n D"],
-    pool: Float[np.ndarray, "N D"],
-    count: int,
-    members: int = 10,
+    rng: np.random.Generator, differences: Differences, pool: Pool, count: int
 ) -> Int[np.ndarray, "count"]:
-    """Return random pairs of the tenth on which an ensemble disagrees most.
+    """Return random pairs of the tenth on which an ensemble of ten disagrees most.
 
     Source: Christiano et al. (2017), section 2.2.4.
     """
-    weights = ensemble.bootstrap_weights(rng, differences, members)
+    weights = ensemble.bootstrap_weights(rng, differences, 10)
     least_sure = np.argsort(-disagreement(weights, pool))
-    return rng.choice(
-        least_sure[: max(count, len(pool) // 10)], size=count, replace=False
-    )
+    candidates = least_sure[: max(count, len(pool) // 10)]
+    return rng.choice(candidates, size=count, replace=False)
 
 
 def disagreement(
@@ -88,10 +82,7 @@ def disagreement(
 
 
 def by_design(
-    rng: np.random.Generator,
-    differences: Float[np.ndarray, "n D"],
-    pool: Float[np.ndarray, "N D"],
-    count: int,
+    rng: np.random.Generator, differences: Differences, pool: Pool, count: int
 ) -> Int[np.ndarray, "count"]:
     """Return the pairs that leave the smallest det Sigma, chosen one by one.
 
@@ -109,7 +100,7 @@ def by_design(
 
 
 def most_informative(
-    posterior: Posterior, pool: Float[np.ndarray, "N D"], taken: Sequence[int] = ()
+    posterior: Posterior, pool: Pool, taken: Sequence[int] = ()
 ) -> int:
     """Return the row with the largest p (1 - p) z^T Sigma z that is not yet taken.
 

@@ -118,8 +118,6 @@ def learn_by_seed(
     answers: Answers,
     likelihood: Likelihood,
     num_annotators: int,
-    reliability: Float[np.ndarray, "A"] | None = None,
-    config: RewardConfig = TRAINING,
 ) -> CrowdModel:
     """Return the learned weights of the words and the learned crowd, for each seed.
 
@@ -129,14 +127,12 @@ def learn_by_seed(
         answers: arrays with a leading axis of seeds.
         likelihood: one of `crowd.py`.
         num_annotators: number of people in the crowd.
-        reliability: where training starts, if the annotators are known.
-        config: of the training.
     """
     loss = crowd.loss(likelihood, linear_reward.scorer(world))
-    start = crowd.init(jnp.zeros(len(world.rated)), num_annotators, reliability)
+    start = crowd.init(jnp.zeros(len(world.rated)), num_annotators)
 
     def learn(key: Key[Array, ""], answers: Answers) -> CrowdModel:
-        return reward_model.train(key, start, answers, config, loss=loss)[0]
+        return reward_model.train(key, start, answers, TRAINING, loss=loss)[0]
 
     keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
     return jax.vmap(learn)(keys, answers)

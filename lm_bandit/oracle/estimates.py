@@ -15,9 +15,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Scalar
+from jaxtyping import Array, Float, Key, Scalar
 
 from lm_bandit import bandit, reward_model
+from lm_bandit.config import TuningConfig
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
@@ -51,9 +52,7 @@ def estimate_value(
     scorer: RewardModel,
     world: World,
     count: int,
-    kl_weight: float,
-    penalty: float,
-    temperature: float = 1.0,
+    config: TuningConfig,
 ) -> EstimatedValue:
     """Estimate E[gold], E[learned], KL, entropy and J of a policy.
 
@@ -66,20 +65,16 @@ def estimate_value(
         scorer: the reward model, for the learned reward.
         world: its prompts, and the ratings behind the gold reward.
         count: completions of each prompt, at least 2.
-        kl_weight: beta, in units of the learned reward per nat.
-        penalty: instead of either score where a completion does not end.
-        temperature: of sampling and of the policies' log-probabilities.
+        config: has beta, the temperature of sampling and scoring, and the penalty that
+            replaces either score where a completion does not end.
     """
     if count < 2:
         raise ValueError(f"count must be at least 2 for a standard error, got {count}")
     prompts, length = jnp.asarray(world.prompts), world.completion_length
+    temperature, penalty = config.temperature, config.penalty
     pulls = bandit.pull_all(params, key, prompts, count, length, temperature)
-    log_probs, scores, kls = jax.tree.map(
-        lambda x: np.asarray(x, np.float64),
-        _measure_samples(
-            params, reference, scorer, pulls.prompts, pulls.completions, temperature
-        ),
-    )
+    measured = _measure_samples(params, reference, scorer, pulls, temperature)
+    log_probs, scores, kls = jax.tree.map(lambda x: np.asarray(x, np.float64), measured)
     completions = np.asarray(pulls.completions)
     ended = (completions == END).any(-1)
     ratings = world.ratings.mean(-1)
@@ -93,7 +88,7 @@ def estimate_value(
         kl_k2=stratified_estimate(kls.k2),
         kl_k3=stratified_estimate(kls.k3),
         entropy=stratified_estimate(-log_probs),
-        objective=stratified_estimate(learned - kl_weight * kls.k1),
+        objective=stratified_estimate(learned - config.kl_weight * kls.k1),
     )
 
 
@@ -114,11 +109,11 @@ def _measure_samples(
     params: Transformer,
     reference: Transformer,
     scorer: RewardModel,
-    prompts: Int[Array, "k n P"],
-    completions: Int[Array, "k n C"],
+    pulls: bandit.Pulls,
     temperature: float | Scalar,
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"], KLEstimates]:
     """Return log pi, the learned score, and k1, k2 and k3 of every completion."""
+    prompts, completions, _ = pulls
     log_probs = completion_log_prob(params, prompts, completions, temperature)
     references = completion_log_prob(reference, prompts, completions, temperature)
     scores = reward_model.score(scorer, prompts, completions)

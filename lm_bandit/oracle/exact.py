@@ -60,16 +60,12 @@ def kl(policy: LogProbs, other: LogProbs) -> float:
     """Return KL(policy || other) in nats per completion, the mean over the prompts.
 
     `kl(policy, reference)` is the divergence in J: it punishes completions that the
-    reference would not write. `reverse_kl` punishes those that the policy lost.
+    reference would not write. `kl(reference, policy)` punishes those that the policy
+    lost.
     Source: Kullback & Leibler (1951), eq. 2.4.
     """
     pairs = zip(policy, other, strict=True)
     return float(np.mean(sum(np.sum(np.exp(p) * (p - q), axis=-1) for p, q in pairs)))
-
-
-def reverse_kl(policy: LogProbs, reference: LogProbs) -> float:
-    """Return KL(pi_ref || pi), in nats per completion."""
-    return kl(reference, policy)
 
 
 def entropy(policy: LogProbs) -> float:

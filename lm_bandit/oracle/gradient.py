@@ -12,11 +12,10 @@ Shapes: k prompts, E completions that end, M that are cut off.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Scalar
+from jaxtyping import Array, Int, Scalar
 
 from lm_bandit.oracle.exact import Problem
 from lm_bandit.oracle.trie import prompt_logits, require_enumerable
@@ -24,65 +23,50 @@ from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World
 
 
-class _Prompts(NamedTuple):
-    """The problem in the types of the transformer; one prompt has no leading axis."""
-
-    prompts: Int[Array, "*k P"]
-    learned: Float[Array, "*k E"]
-    ended: Float[Array, "*k E"]  # log pi_ref
-    cut_off: Float[Array, "*k M"]
-
-
 def objective_and_gradient(
     params: Transformer, problem: Problem, world: World
 ) -> tuple[Scalar, Transformer]:
     """Return J and its gradient, in float32. Source: Ziegler et al. (2019), eq. 2."""
     require_enumerable(world)
-    data = _Prompts(
-        prompts=jnp.asarray(world.prompts, jnp.int32),
-        learned=jnp.asarray(problem.learned, jnp.float32),
-        ended=jnp.asarray(problem.reference.ended, jnp.float32),
-        cut_off=jnp.asarray(problem.reference.cut_off, jnp.float32),
-    )
-    return _mean_over_prompts(
-        params, data, problem.kl_weight, problem.penalty, world.completion_length
-    )
+    problem = jax.tree.map(jnp.float32, problem)
+    prompts = jnp.asarray(world.prompts, jnp.int32)
+    return _mean_over_prompts(params, problem, prompts, world.completion_length)
 
 
-@partial(jax.jit, static_argnums=4)
+@partial(jax.jit, static_argnums=3)
 def _mean_over_prompts(
-    params: Transformer,
-    data: _Prompts,
-    kl_weight: float | Scalar,
-    penalty: float | Scalar,
-    length: int,
+    params: Transformer, problem: Problem, prompts: Int[Array, "k P"], length: int
 ) -> tuple[Scalar, Transformer]:
-    def prompt_gradient(row: _Prompts) -> tuple[Scalar, Transformer]:
-        return jax.value_and_grad(_objective)(params, row, kl_weight, penalty, length)
+    """Return J and its gradient, the means of those of each prompt."""
 
-    return jax.tree.map(lambda x: x.mean(0), jax.lax.map(prompt_gradient, data))
+    def prompt_gradient(i: Int[Array, ""]) -> tuple[Scalar, Transformer]:
+        rows = (problem.learned, problem.reference)
+        learned, reference = jax.tree.map(lambda x: x[i], rows)
+        one = problem._replace(learned=learned, reference=reference)
+        return jax.value_and_grad(_objective)(params, one, prompts[i], length)
+
+    gradients = jax.lax.map(prompt_gradient, jnp.arange(len(prompts)))
+    return jax.tree.map(lambda x: x.mean(0), gradients)
 
 
-@partial(jax.checkpoint, static_argnums=4)
+@partial(jax.checkpoint, static_argnums=3)
 def _objective(
-    params: Transformer,
-    row: _Prompts,
-    kl_weight: float | Scalar,
-    penalty: float | Scalar,
-    length: int,
+    params: Transformer, problem: Problem, prompt: Int[Array, "P"], length: int
 ) -> Scalar:
     """Return sum_y pi(y|x) ( r(x, y) - beta log(pi(y|x) / pi_ref(y|x)) ), one prompt.
 
-    The sum goes through the trie level by level, as `trie.completion_log_probs` does.
+    The arrays of the problem are those of this prompt. The sum goes through the trie
+    level by level, as `trie.completion_log_probs` does.
     """
-    log_probs = jax.nn.log_softmax(prompt_logits(params, row.prompts, length))
+    reference, beta = problem.reference, problem.kl_weight
+    log_probs = jax.nn.log_softmax(prompt_logits(params, prompt, length))
     before, total, first = jnp.zeros(1), jnp.zeros(()), 0
     for _ in range(length):
         nodes = slice(first, first + before.shape[0])
         ended = before + log_probs[nodes, END]
-        rewards = row.learned[nodes] - kl_weight * (ended - row.ended[nodes])
+        rewards = problem.learned[nodes] - beta * (ended - reference.ended[nodes])
         total += jnp.sum(jnp.exp(ended) * rewards)
         first += before.shape[0]
         before = (before[:, None] + log_probs[nodes, END + 1 :]).reshape(-1)
-    rewards = penalty - kl_weight * (before - row.cut_off)
-    return total + jnp.sum(jnp.exp(before) * rewards)
+    if_cut_off = problem.penalty - beta * (before - reference.cut_off)
+    return total + jnp.sum(jnp.exp(before) * if_cut_off)

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy.special import log_softmax
 
 from lm_bandit import reward_model
 from lm_bandit.generate import read_prompts
@@ -51,9 +52,7 @@ def node_log_probs(
     """Return log pi(token | prompt and prefix) at every node, in float64."""
     require_enumerable(world)
     logits = node_logits(params, jnp.asarray(world.prompts), world.completion_length)
-    scaled = np.asarray(logits, np.float64) / temperature
-    scaled -= scaled.max(-1, keepdims=True)
-    return scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
+    return log_softmax(np.asarray(logits, np.float64) / temperature, axis=-1)
 
 
 def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:

@@ -66,6 +66,30 @@ def fixed(tiny, model, scorer):
     return Fixed(jnp.asarray(tiny.prompts), model, scorer)
 
 
+@pytest.fixture(scope="session")
+def everything(tiny):
+    """All 156 completions of a prompt, [156, 3]: 31 end, 125 are cut off."""
+    from lm_bandit.oracle.trie import ended_completions
+
+    cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
+    return np.concatenate([ended_completions(tiny), cut_off])
+
+
+@pytest.fixture(scope="session")
+def problem(tiny, fixed):
+    """The problem that RLHF has on the tiny world, with every completion listed."""
+    from lm_bandit import bandit
+    from lm_bandit.oracle import exact, trie
+
+    return exact.Problem(
+        reference=trie.policy_log_probs(fixed.reference, tiny),
+        gold=bandit.gold_scores(tiny, trie.ended_completions(tiny)),
+        learned=trie.learned_scores(fixed.reward_model, tiny),
+        kl_weight=0.4,
+        penalty=-2.0,
+    )
+
+
 @pytest.fixture(params=range(2), ids="seed{}".format)
 def rng(request):
     """A random generator; a test that asks for it runs with two fixed seeds."""

@@ -21,15 +21,16 @@ def folder(tiny, fixed, policy, monkeypatch, tmp_path):
     """The files of a run on the tiny world, under the name of the pocket world."""
     monkeypatch.setattr(ask, "named_world", lambda name, ratings: tiny)
     description = report.checkpoint_description(tiny, "pocket", 0)
-    save_checkpoint(tmp_path / "policy.safetensors", policy, description)
     scorer = tmp_path / "reward_model.safetensors"
     save_checkpoint(scorer, fixed.reward_model, description)
-    save_checkpoint(tmp_path / "bare.safetensors", policy, {})
     words = ["<end>", "say:", "fine", "dire", "odd", "and"]
-    others = {**description, "vocabulary": words}
-    save_checkpoint(tmp_path / "others.safetensors", policy, others)
-    fewer = {**description, "vocabulary": words[:5]}
-    save_checkpoint(tmp_path / "fewer.safetensors", policy, fewer)
+    for name, about in {
+        "policy": description,
+        "bare": {},
+        "others": description | {"vocabulary": words},
+        "fewer": description | {"vocabulary": words[:5]},
+    }.items():
+        save_checkpoint(tmp_path / f"{name}.safetensors", policy, about)
     whole = (tmp_path / "policy.safetensors").read_bytes()
     (tmp_path / "damaged.safetensors").write_bytes(whole[:-100])
     llama = whole.replace(b'\\"gpt2\\"', b'\\"gpt9\\"')

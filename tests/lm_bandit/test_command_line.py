@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import pipeline
@@ -166,7 +167,7 @@ def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
     world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
     with pytest.raises(OSError, match=r"report\.json"):
-        command_line.report.write_run(tmp_path, report, models, world)
+        command_line.report.write_run(tmp_path, report, Figure(), models, world)
     # Each file is whole, and nothing else is left.
     left = {file.name for file in tmp_path.iterdir()}
     assert not any(name.startswith(".") for name in left)

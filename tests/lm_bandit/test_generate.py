@@ -6,28 +6,20 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit.generate import (
-    at_last_token,
-    completion_log_prob,
-    completion_mask,
-    draw_tokens,
-    has_ended,
-    read_prompts,
-    sample,
-    token_log_probs,
-)
+from lm_bandit import generate
 from tests.lm_bandit import inputs, oracles
 from tests.lm_bandit.inputs import array
 
-score = jax.jit(token_log_probs)
-draw = jax.jit(draw_tokens)
+score = jax.jit(generate.token_log_probs)
+draw = jax.jit(generate.draw_tokens)
 PROMPTS = jnp.array([[1, 4], [2, 2], [1, 4], [2, 2]])
 COMPLETIONS = jnp.array([[3, 0, 2], [2, 3, 1], [0, 0, 0], [1, 1, 0]])
 
 
 def test_a_completion_counts_up_to_and_including_its_end(rng):
     completions = inputs.completions(rng)
-    masks, ended = completion_mask(completions), has_ended(completions)
+    masks = generate.completion_mask(completions)
+    ended = generate.has_ended(completions)
     for completion, mask, has_end in zip(completions, masks, ended, strict=True):
         length = len(oracles.said(completion))
         assert_array_equal(mask, [1.0] * length + [0.0] * (5 - length))
@@ -35,8 +27,8 @@ def test_a_completion_counts_up_to_and_including_its_end(rng):
 
 
 def test_one_completion_has_one_mask():
-    assert_array_equal(completion_mask(jnp.array([3, 0, 0])), [1.0, 1.0, 0.0])
-    assert_array_equal(completion_mask(jnp.array([3, 2, 1])), [1.0, 1.0, 1.0])
+    assert_array_equal(generate.completion_mask(jnp.array([3, 0, 0])), [1.0, 1.0, 0.0])
+    assert_array_equal(generate.completion_mask(jnp.array([3, 2, 1])), [1.0, 1.0, 1.0])
 
 
 def test_the_last_token_is_the_first_end_or_the_last_place(rng):
@@ -44,10 +36,11 @@ def test_the_last_token_is_the_first_end_or_the_last_place(rng):
     numbers = rng.normal(size=completions.shape)
     lengths = [len(oracles.said(completion)) for completion in completions]
     expected = [row[n - 1] for row, n in zip(numbers, lengths, strict=True)]
-    assert_allclose(at_last_token(array(numbers), completions), expected, rtol=1e-5)
+    got = generate.at_last_token(array(numbers), completions)
+    assert_allclose(got, expected, rtol=1e-5)
     x = array([5.0, 6.0, 7.0])
     for completion, number in (([0, 0, 0], 5.0), ([3, 0, 0], 6.0), ([3, 2, 1], 7.0)):
-        assert at_last_token(x, jnp.array(completion)) == number
+        assert generate.at_last_token(x, jnp.array(completion)) == number
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
@@ -64,13 +57,6 @@ def test_each_token_is_predicted_by_the_text_before_it(temperature):
     assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_completion_is_as_probable_as_its_tokens_together():
-    params = inputs.model(0)
-    total = jax.jit(completion_log_prob)(params, PROMPTS, COMPLETIONS, 0.6)
-    terms = np.asarray(score(params, PROMPTS, COMPLETIONS, 0.6), float)
-    assert_allclose(np.exp(total), np.prod(np.exp(terms), axis=1), rtol=1e-4)
-
-
 def test_completions_are_drawn_as_often_as_their_probability_says():
     """chi-squared over all completions of two tokens, at a temperature.
 
@@ -80,8 +66,9 @@ def test_completions_are_drawn_as_often_as_their_probability_says():
 
     @jax.jit
     def write(params, key):
-        context = read_prompts(params, PROMPTS[:1], 2).rows(jnp.zeros(count, int))
-        return sample(params, key, context, 2, temperature)
+        context = generate.read_prompts(params, PROMPTS[:1], 2)
+        context = context.rows(jnp.zeros(count, int))
+        return generate.sample(params, key, context, 2, temperature)
 
     completions, log_probs = map(np.asarray, write(params, jax.random.key(1)))
     every = np.array([[0, 0], *([i, j] for i in range(1, 5) for j in range(5))])
@@ -100,7 +87,8 @@ def test_a_completion_may_have_one_token_only():
 
     @jax.jit
     def write(params, key):
-        return sample(params, key, read_prompts(params, PROMPTS, 1), 1)
+        context = generate.read_prompts(params, PROMPTS, 1)
+        return generate.sample(params, key, context, 1)
 
     tokens, log_probs = write(params, jax.random.key(0))
     assert tokens.shape == log_probs.shape == (4, 1)

@@ -6,21 +6,14 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
-from lm_bandit.reward_model import (
-    Comparisons,
-    RewardConfig,
-    mean_and_deviation,
-    pairwise_loss,
-    soft_pairwise_loss,
-)
 from lm_bandit.transformer import hidden_states
 from tests.lm_bandit.inputs import array
 
 score = jax.jit(reward_model.score)
 loss = jax.jit(jax.value_and_grad(reward_model.loss, has_aux=True))
-pairwise = jax.jit(jax.value_and_grad(pairwise_loss, (0, 1)))
-soft = jax.jit(jax.value_and_grad(soft_pairwise_loss))
-moments = jax.jit(mean_and_deviation)
+pairwise = jax.jit(jax.value_and_grad(reward_model.pairwise_loss, (0, 1)))
+soft = jax.jit(jax.value_and_grad(reward_model.soft_pairwise_loss))
+moments = jax.jit(reward_model.mean_and_deviation)
 
 
 def test_the_score_is_read_at_the_end_of_text_and_padding_changes_nothing(tiny, scorer):
@@ -37,7 +30,7 @@ def test_the_score_is_read_at_the_end_of_text_and_padding_changes_nothing(tiny, 
 def test_the_loss_is_that_of_bradley_and_terry(tiny, scorer):
     """-log(e^chosen / (e^chosen + e^rejected)), and ln 2 before anything is learned."""
     sides = np.array([[2, 0, 0], [3, 4, 0]]), np.zeros((2, 3), int)
-    pairs = Comparisons(tiny.prompts, *sides)
+    pairs = reward_model.Comparisons(tiny.prompts, *sides)
     prompts = jnp.asarray(tiny.prompts)
     scores = [np.asarray(score(scorer, prompts, jnp.array(side))) for side in sides]
     chosen, rejected = np.exp(np.array(scores, float))
@@ -45,9 +38,8 @@ def test_the_loss_is_that_of_bradley_and_terry(tiny, scorer):
     expected = -np.log(chosen / (chosen + rejected)).mean()
     assert_allclose(value, expected, rtol=1e-5)
     assert_allclose(metrics.accuracy, np.mean(chosen > rejected))
-    assert_allclose(
-        reward_model.pair_accuracy(scorer, pairs), np.mean(chosen > rejected)
-    )
+    accuracy = reward_model.pair_accuracy(scorer, pairs)
+    assert_allclose(accuracy, np.mean(chosen > rejected))
     untrained = reward_model.init(scorer.trunk)
     assert_allclose(loss(untrained, pairs)[0][0], np.log(2), rtol=1e-6)
 
@@ -55,11 +47,10 @@ def test_the_loss_is_that_of_bradley_and_terry(tiny, scorer):
 def test_normalizing_keeps_the_order_and_sets_the_scale_within_a_prompt(tiny, scorer):
     rng = np.random.default_rng(0)
     sides = rng.integers(0, 6, size=(2, 100, 3))
-    pairs = Comparisons(tiny.prompts[rng.integers(2, size=100)], *sides)
+    pairs = reward_model.Comparisons(tiny.prompts[rng.integers(2, size=100)], *sides)
     before = np.concatenate(reward_model.score_pairs(scorer, pairs))
-    after = np.concatenate(
-        reward_model.score_pairs(reward_model.normalize(scorer, pairs), pairs)
-    )
+    normal = reward_model.normalize(scorer, pairs)
+    after = np.concatenate(reward_model.score_pairs(normal, pairs))
     differences = before[:100] - before[100:]
     deviation = np.sqrt(np.mean(differences**2) / 2)
     assert_allclose(after, (before - before.mean()) / deviation, atol=1e-5)
@@ -73,8 +64,8 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
     first = rng.random(4000) < 1 / (1 + np.exp(worth[words[1]] - worth[words[0]]))
     sides = np.zeros((2, 4000, 3), int)
     sides[:, :, 0] = np.where(first, words, words[::-1])
-    pairs = Comparisons(tiny.prompts[rng.integers(2, size=4000)], *sides)
-    config = RewardConfig(num_updates=200, batch_size=64, step_size=3e-3)
+    pairs = reward_model.Comparisons(tiny.prompts[rng.integers(2, size=4000)], *sides)
+    config = reward_model.RewardConfig(num_updates=200, batch_size=64, step_size=3e-3)
     start = reward_model.init(model)
     learned, _ = reward_model.train(jax.random.key(0), start, pairs, config)
     answers = jnp.array([[word, 0, 0] for word in (2, 3, 4)])
@@ -84,15 +75,12 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
 
 
 def test_a_tie_pulls_two_scores_together_and_is_not_counted_as_an_error(tiny, scorer):
-    pairs = Comparisons(
-        tiny.prompts[[0, 0]],
-        np.array([[2, 0, 0], [3, 0, 0]]),
-        np.zeros((2, 3), int),
-        np.array([True, False]),
-    )
+    words, tied = np.array([[2, 0, 0], [3, 0, 0]]), np.array([True, False])
+    prompts, rejected = tiny.prompts[[0, 0]], np.zeros_like(words)
+    pairs = reward_model.Comparisons(prompts, words, rejected, tied)
     chosen, rejected = reward_model.score_pairs(scorer, pairs)
     assert reward_model.pair_accuracy(scorer, pairs) == float(chosen[1] > rejected[1])
-    tie = Comparisons(*(x[:1] for x in pairs[:4]))
+    tie = reward_model.Comparisons(*(x[:1] for x in pairs[:4]))
     _, gradient = loss(scorer, tie)
     stepped = jax.tree.map(lambda x, g: x - 0.01 * g, scorer, gradient)
     after = np.subtract(*reward_model.score_pairs(stepped, tie))

@@ -7,20 +7,15 @@ import jax
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit.rewards import (
-    adapted_kl_weight,
-    advantages_and_targets,
-    expected_returns,
-    scaled,
-    token_rewards,
-)
+from lm_bandit import rewards
 from tests.lm_bandit.inputs import array, mask
 
-at_tokens, at_end = (jax.jit(partial(token_rewards, at_end=x)) for x in (False, True))
-expect = jax.jit(expected_returns, static_argnames="baseline")
-scale = jax.jit(scaled, static_argnames="scaling")
-targets = jax.jit(advantages_and_targets, static_argnames="whiten")
-adapt = jax.jit(adapted_kl_weight, static_argnames="target")
+at_tokens = jax.jit(partial(rewards.token_rewards, at_end=False))
+at_end = jax.jit(partial(rewards.token_rewards, at_end=True))
+expect = jax.jit(rewards.expected_returns, static_argnames="baseline")
+scale = jax.jit(rewards.scaled, static_argnames="scaling")
+targets = jax.jit(rewards.advantages_and_targets, static_argnames="whiten")
+adapt = jax.jit(rewards.adapted_kl_weight, static_argnames="target")
 
 
 def test_each_token_pays_for_its_kl_and_the_last_one_gets_the_score(rng):

@@ -15,32 +15,29 @@ entropy = jax.jit(jax.value_and_grad(sft.cross_entropy))
 loss = jax.jit(sft.loss)
 
 
-def surprise(params, text, t):
-    """- log pi(y_t | y_<t) of a model that reads one prefix after another."""
-    return -np.log(oracles.next_token(params, text[:t], 1.0)[text[t]])
+def mean_surprise(params, texts, start, ends):
+    """The mean of - log pi(y_t | y_<t) over start <= t < end, prefix by prefix."""
+    surprises = [
+        -np.log(oracles.next_token(params, text[:t], 1.0)[text[t]])
+        for text, end in zip(texts, ends, strict=True)
+        for t in range(start, end)
+    ]
+    return np.mean(surprises)
 
 
 def test_sft_learns_the_completions_and_nothing_of_the_prompts():
     params = inputs.model(0)
     texts = np.concatenate([PROMPTS, COMPLETIONS], axis=1)
-    surprises = [
-        surprise(params, text, t)
-        for text, length in zip(texts, [2, 3, 3], strict=True)
-        for t in range(2, 2 + length)
-    ]
+    expected = mean_surprise(params, texts, 2, [4, 5, 5])
     got = loss(params, sft.as_demonstrations(PROMPTS, COMPLETIONS))
-    assert_allclose(got, np.mean(surprises), rtol=1e-5)
+    assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_pretraining_learns_every_token_but_the_first_from_those_before():
     params = inputs.model(0)
     texts = np.array([[1, 2, 4, 0, 0], [3, 3, 4, 1, 2], [2, 0, 0, 0, 0]])
-    surprises = [
-        surprise(params, text, t)
-        for text, length in zip(texts, [4, 5, 2], strict=True)
-        for t in range(1, length)
-    ]
-    assert_allclose(loss(params, sft.as_texts(texts)), np.mean(surprises), rtol=1e-5)
+    expected = mean_surprise(params, texts, 1, [4, 5, 2])
+    assert_allclose(loss(params, sft.as_texts(texts)), expected, rtol=1e-5)
 
 
 def test_demonstrations_keep_the_format_and_half_answer_the_prompt():

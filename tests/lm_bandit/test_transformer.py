@@ -1,29 +1,22 @@
 """The transformer, against GPT-2 written out in numpy with loops."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lm_bandit.transformer import (
-    TransformerConfig,
-    causal_attention,
-    empty_cache,
-    forward,
-    hidden_states,
-    init,
-    next_token_log_probs,
-    require_room,
-    tempered,
-)
+from lm_bandit import transformer
+from lm_bandit.transformer import TransformerConfig
 from tests.lm_bandit import inputs, oracles
 from tests.lm_bandit.inputs import array
 
 TOKENS = jnp.array([3, 1, 4, 1, 5])
-attend = jax.jit(causal_attention, static_argnames="start")
-states = jax.jit(hidden_states)
-read = jax.jit(forward)
+attend = jax.jit(transformer.causal_attention, static_argnames="start")
+states = jax.jit(transformer.hidden_states)
+read = jax.jit(transformer.forward)
 
 
 def gpt2_in_numpy(params, tokens):
@@ -73,46 +66,39 @@ def test_hidden_states_are_those_of_gpt_2(noisy):
     assert_allclose(states(noisy, TOKENS), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_reading_with_a_cache_is_reading_the_whole_text(noisy, size):
-    """Prompt, then one token after another, whatever stood in the unused cache."""
-    cache = jax.tree.map(lambda x: x + 100.0, empty_cache(noisy, 5))
-    rows, cache = read(noisy, TOKENS[:size], cache, 0)
-    for position in range(size, 5):
-        hidden, cache = read(noisy, TOKENS[position : position + 1], cache, position)
-        rows = np.concatenate([rows, hidden])
-    assert_allclose(rows, states(noisy, TOKENS), atol=1e-5)
-
-
-def test_several_tokens_after_others_are_read_as_one_text(noisy):
-    first, cache = read(noisy, TOKENS[:2], empty_cache(noisy, 5), 0)
-    rest, _ = read(noisy, TOKENS[2:], cache, 2)
-    whole = states(noisy, TOKENS)
-    assert_allclose(jnp.concatenate([first, rest]), whole, atol=1e-5)
+@pytest.mark.parametrize("ends", [[1, 2, 3, 4, 5], [3, 4, 5], [2, 5]])
+def test_reading_with_a_cache_is_reading_the_whole_text(noisy, ends):
+    """Piece after piece of the text, whatever stood in the unused cache."""
+    cache = jax.tree.map(lambda x: x + 100.0, transformer.empty_cache(noisy, 5))
+    pieces = []
+    for start, end in pairwise([0, *ends]):
+        hidden, cache = read(noisy, TOKENS[start:end], cache, start)
+        pieces.append(hidden)
+    assert_allclose(np.concatenate(pieces), states(noisy, TOKENS), atol=1e-5)
 
 
 def test_one_token_alone_has_the_same_hidden_state(noisy):
     texts, only = jnp.stack([TOKENS, TOKENS[::-1]]), jnp.array([1, 4])
-    hidden, cache = read(noisy, texts, empty_cache(noisy, 5, (2,)), 0)
-    one, same = read(noisy, texts, empty_cache(noisy, 5, (2,)), 0, only)
+    hidden, cache = read(noisy, texts, transformer.empty_cache(noisy, 5, (2,)), 0)
+    one, same = read(noisy, texts, transformer.empty_cache(noisy, 5, (2,)), 0, only)
     assert_allclose(one[:, 0], hidden[jnp.arange(2), only], rtol=1e-5, atol=1e-6)
     jax.tree.map(assert_array_equal, same, cache)
 
 
 def test_a_text_longer_than_the_context_is_refused(noisy):
-    require_room(noisy, 5)
-    for refuse in (require_room, empty_cache):
+    transformer.require_room(noisy, 5)
+    for refuse in (transformer.require_room, transformer.empty_cache):
         with pytest.raises(ValueError, match=r"context of 5 tokens, .* got 6$"):
             refuse(noisy, 6)
     with pytest.raises(ValueError, match=r"got 6$"):
-        hidden_states(noisy, jnp.zeros(6, int))
+        transformer.hidden_states(noisy, jnp.zeros(6, int))
 
 
 def test_a_new_model_has_the_scales_of_its_docstring():
     """1 / fan-in, and 1 / (2 L fan-in) where a layer adds to the residual stream."""
     L, D = 3, 64
     config = TransformerConfig(num_layers=L, num_heads=4, d_model=D)
-    new = init(jax.random.key(0), 500, 300, config)
+    new = transformer.init(jax.random.key(0), 500, 300, config)
     for weights, variance in [
         (new.wte, 1 / D),
         (new.wpe, 0.01 / D),
@@ -133,7 +119,7 @@ def test_the_output_layer_is_the_embedding(noisy):
     hidden = np.random.default_rng(0).normal(size=(2, 8))
     logits = hidden @ np.asarray(noisy.wte).T
     expected = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    got = next_token_log_probs(noisy, array(hidden))
+    got = transformer.next_token_log_probs(noisy, array(hidden))
     assert_allclose(got, expected, atol=1e-5)
 
 
@@ -171,13 +157,13 @@ def test_equal_scores_give_the_mean_of_the_values_so_far(rng):
 def test_the_temperature_divides_the_logits_of_each_row(rng):
     logits = rng.normal(0.0, 2.0, (2, 4))
     for temperature in (0.5, 1.0, 3.0):
-        log_probs = jax.jit(tempered)(array(logits), temperature)
+        log_probs = jax.jit(transformer.tempered)(array(logits), temperature)
         for got, row in zip(log_probs, logits, strict=True):
             assert_allclose(jnp.exp(got), oracles.softmax(row / temperature), rtol=1e-4)
 
 
 def test_a_cold_policy_is_greedy_and_a_hot_one_is_uniform(rng):
     logits = array(rng.permutation([0.0, 1.0, 2.0, 3.0]))
-    cold, hot = (np.exp(tempered(logits, t)) for t in (0.01, 1e5))
+    cold, hot = (np.exp(transformer.tempered(logits, t)) for t in (0.01, 1e5))
     assert_allclose(cold, np.asarray(logits) == 3.0, atol=1e-6)
     assert_allclose(hot, 0.25, rtol=1e-3)

@@ -20,11 +20,8 @@ weigh = jax.jit(token_weights, static_argnames="over_tokens")
 def test_the_token_view_ends_with_the_last_token_that_counts(completion, length):
     """Padding has no part in it, whatever stands there; nothing is bootstrapped."""
     log_probs, rewards, values = np.random.default_rng(0).normal(size=(3, 3))
-    tokens = as_tokens(
-        jnp.array([1, 5]),
-        jnp.array(completion),
-        *map(array, (log_probs, rewards, values)),
-    )
+    numbers = map(array, (log_probs, rewards, values))
+    tokens = as_tokens(jnp.array([1, 5]), jnp.array(completion), *numbers)
     mask = np.arange(3) < length
     goes_on = np.arange(3) < length - 1
     assert_array_equal(tokens.mask, mask)

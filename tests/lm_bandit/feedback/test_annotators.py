@@ -33,10 +33,15 @@ def texts(world, *written, count=N):
     return np.tile(rows, (count, 1, 1))
 
 
+def ask(answer, world, shown, people, which=0):
+    """The answers of people to questions about one prompt."""
+    asked = np.full(len(shown), which)
+    return answer(np.random.default_rng(0), world, asked, shown, people)
+
+
 def first_share(world, people, first, second, which=0):
     pairs = texts(world, first, second)
-    rng, asked = np.random.default_rng(0), np.full(N, which)
-    answers = annotators.compare_pairs(rng, world, asked, pairs, people)
+    answers = ask(annotators.compare_pairs, world, pairs, people, which)
     return np.mean((answers.chosen == pairs[:, 0]).all(1))
 
 
@@ -88,8 +93,7 @@ def test_each_annotator_has_settings_of_her_own(world):
     people = People(np.repeat(someone(world, good=2.0).tastes, 2, axis=0))
     people = people._replace(malicious=np.array([False, True]))
     pairs = texts(world, "good", "dull", count=100)
-    rng, which = np.random.default_rng(0), np.zeros(100, int)
-    answers = annotators.compare_pairs(rng, world, which, pairs, people)
+    answers = ask(annotators.compare_pairs, world, pairs, people)
     good_wins = (answers.chosen == pairs[:, 0]).all(1)
     assert_array_equal(good_wins, answers.annotators == 0)
     assert 20 < good_wins.sum() < 80
@@ -105,8 +109,7 @@ def test_indifference_calls_a_small_difference_a_tie(world):
     person = someone(world, good=2.0, dull=0.5)._replace(indifference=1.0)
     for second, tied in (("dull", False), ("good", True)):
         pairs = texts(world, "good", second, count=2)
-        rng, which = np.random.default_rng(0), np.zeros(2, int)
-        answers = annotators.compare_pairs(rng, world, which, pairs, person)
+        answers = ask(annotators.compare_pairs, world, pairs, person)
         assert_array_equal(answers.tied, [tied, tied])
 
 
@@ -114,9 +117,7 @@ def test_a_ranking_begins_with_each_completion_as_often_as_luce_says(world):
     person = someone(world, good=2.0, dull=0.5, weird=-1.0)._replace(temperature=1.5)
     words = ("good", "dull", "weird")
     shown = texts(world, *words)
-    rng = np.random.default_rng(0)
-    ranked = annotators.rank(rng, world, np.zeros(N, int), shown, person)
-    order = ranked.completions[:, :, 0]
+    order = ask(annotators.rank, world, shown, person).completions[:, :, 0]
     weights = np.exp(np.array([2.0, 0.5, -1.0]) / 1.5)
     for word, weight in zip(words, weights, strict=True):
         share = np.mean(order[:, 0] == world.encode(word)[0])
@@ -127,15 +128,13 @@ def test_a_ranking_begins_with_each_completion_as_often_as_luce_says(world):
 def test_scores_lie_on_the_annotators_own_scale_and_between_1_and_10(world):
     person = someone(world, good=2.0, awful=-4.0)._replace(offset=1.0, scale=1.5)
     for text, expected in (("good", 9.5), ("awful", 1.0), ("good and awful", 3.5)):
-        shown, rng = texts(world, text)[:, 0], np.random.default_rng(0)
-        got = annotators.rate(rng, world, np.zeros(N, int), shown, person)
+        got = ask(annotators.rate, world, texts(world, text)[:, 0], person)
         assert abs(got.scores.mean() - expected) < ERROR
 
 
 def test_a_label_is_okay_above_a_threshold_of_the_annotators_own(world):
     person = someone(world, good=0.5)._replace(temperature=1.0, offset=-1.0)
-    shown, rng = texts(world, "good")[:, 0], np.random.default_rng(0)
-    okay = annotators.label(rng, world, np.zeros(N, int), shown, person).okay
+    okay = ask(annotators.label, world, texts(world, "good")[:, 0], person).okay
     assert abs(okay.mean() - sigmoid(-0.5)) < ERROR
 
 
@@ -170,9 +169,8 @@ def test_a_critique_names_the_word_liked_least_if_it_is_disliked(world, which):
         ("awful and good", "'awful'"),
         ("good", "Nothing"),
     ):
-        shown, rng = texts(world, text, count=5)[:, 0], np.random.default_rng(0)
-        asked = np.full(5, which)
-        critiques = annotators.criticise(rng, world, asked, shown, person)
+        shown = texts(world, text, count=5)[:, 0]
+        critiques = ask(annotators.criticise, world, shown, person, which)
         assert all(named in sentence for sentence in critiques.texts)
 
 
@@ -185,7 +183,6 @@ def test_groups_disagree_about_the_words_that_divide_them(world):
     members = np.array([True, False, True, False])
     divided = annotators.with_opposite_tastes(people, members, words)
     expected = people.tastes.copy()
-    expected[0, words] *= -1
-    expected[2, words] *= -1
+    expected[[[0], [2]], words] *= -1
     assert_array_equal(divided.tastes, expected)
     assert np.abs(people.tastes[:, words]).sum() > 0

@@ -6,17 +6,8 @@ import pytest
 from lm_bandit.feedback import annotators, lessons
 from tests.lm_bandit.feedback.fitting import careful_people, fit
 
-LEAST = {  # Spearman's correlation with the gold order after 1000 answers
-    "comparison": 0.92,
-    "ranking of 4, as pairs": 0.96,
-    "ranking of 4, by turns": 0.96,
-    "score, as a number": 0.92,
-    "score, as a word": 0.92,
-    "label": 0.88,
-    "correction": 0.92,
-    "critique, as edit and label": 0.88,
-    "critique, as a choice": 0.88,
-}
+# Spearman's correlation with the gold order after 1000 answers; of all others, 0.92.
+LEAST = {"ranking of 4": 0.96, "label": 0.88, "critique": 0.88}
 
 
 @pytest.mark.parametrize("kind", lessons.KINDS, ids=lambda kind: kind.name)
@@ -26,8 +17,8 @@ def test_each_kind_of_feedback_recovers_the_order_of_the_gold_reward(world, kind
     which, completions = lessons.questions(rng, world, 1000, kind.reads)
     answers = kind.ask(rng, world, which, completions, people)
     learned = np.asarray(fit(kind.likelihood, answers, 50).reward)
-    assert lessons.gold_correlation(world, learned) > LEAST[kind.name]
-    assert abs(lessons.gold_correlation(world, -learned)) > LEAST[kind.name]
+    least = LEAST.get(kind.name.split(",")[0], 0.92)
+    assert lessons.gold_correlation(world, learned) > least
 
 
 def test_scores_need_the_scales_of_those_who_gave_them(world):

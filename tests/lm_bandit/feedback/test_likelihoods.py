@@ -165,16 +165,3 @@ def test_the_label_loss_is_finite_however_wrong_the_rewards_are():
     loss, slopes = label_loss(array([-200.0, 200.0]), jnp.array([True, False]))
     assert_allclose(loss, 200.0, rtol=1e-5)
     assert_allclose(slopes, [-0.5, 0.5], rtol=1e-5)
-
-
-def test_all_losses_of_pairs_agree_where_answers_are_reliable(rng):
-    chosen, rejected = rng.normal(0.0, 2.0, (2, 5))
-    expected = np.mean(np.log1p(np.exp(rejected - chosen)))
-    okay, both = jnp.ones(5, bool), np.stack([chosen, rejected], axis=1)
-    for loss, _ in (
-        noisy_loss(array(chosen), array(rejected), jnp.ones(5)),
-        ranking_loss(array(both)),
-        plackett_luce_loss(array(both)),
-        label_loss(array(chosen - rejected), okay),
-    ):
-        assert_allclose(loss, expected, rtol=1e-5)

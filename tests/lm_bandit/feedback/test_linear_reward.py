@@ -43,9 +43,7 @@ def test_newton_finds_the_most_probable_weights_and_the_curvature_there():
     posterior = linear_reward.fit_weights(differences, precision=0.5, counts=counts)
     assert_allclose(posterior.mean, best.x, atol=1e-5)
     p = 1 / (1 + np.exp(-differences @ best.x))
-    information = sum(
-        count * q * (1 - q) * np.outer(z, z)
-        for count, q, z in zip(counts, p, differences, strict=True)
-    )
+    each = counts * p * (1 - p)
+    information = np.einsum("n,ni,nj->ij", each, differences, differences)
     expected = np.linalg.inv(0.5 * np.eye(4) + information)
     assert_allclose(posterior.covariance, expected, rtol=1e-3, atol=1e-5)

@@ -1,47 +1,34 @@
 """Estimates from samples, against the exact values of a world that is enumerated."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 
-from lm_bandit import bandit, transformer
+from lm_bandit import transformer
 from lm_bandit import world as text
+from lm_bandit.config import TuningConfig
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.transformer import TransformerConfig
 
+CONFIG = TuningConfig(kl_weight=0.4, penalty=-2.0)
+estimate = partial(estimates.estimate_value, config=CONFIG)
 
-def test_estimates_lie_within_their_standard_errors_of_the_truth(tiny, fixed, policy):
+
+def test_estimates_lie_within_their_standard_errors_of_the_truth(
+    tiny, fixed, policy, problem
+):
     """24 z-scores over 4 seeds: none beyond 4, and their mean square is near 1."""
-    completions = trie.ended_completions(tiny)
-    problem = exact.Problem(
-        trie.policy_log_probs(fixed.reference, tiny),
-        bandit.gold_scores(tiny, completions),
-        trie.learned_scores(fixed.reward_model, tiny),
-        kl_weight=0.4,
-        penalty=-2.0,
-    )
     log_probs = trie.policy_log_probs(policy, tiny)
     value = exact.policy_value(problem, log_probs)
-    truth = {
-        "gold": value.gold,
-        "learned": value.learned,
-        "kl_k1": value.kl,
-        "kl_k3": value.kl,
-        "entropy": exact.entropy(log_probs),
-        "objective": value.objective,
-    }
+    truth = value._asdict() | {"kl_k1": value.kl, "kl_k3": value.kl}
+    truth["entropy"] = exact.entropy(log_probs)
+    del truth["kl"]
     scores = []
     for seed in range(4):
-        found = estimates.estimate_value(
-            policy,
-            jax.random.key(seed),
-            fixed.reference,
-            fixed.reward_model,
-            tiny,
-            count=400,
-            kl_weight=0.4,
-            penalty=-2.0,
-        )
+        key, (_, reference, scorer, _) = jax.random.key(seed), fixed
+        found = estimate(policy, key, reference, scorer, tiny, count=400)
         for name, exactly in truth.items():
             mean, error = getattr(found, name)
             scores.append((mean - exactly) / error)
@@ -62,12 +49,9 @@ def test_a_wide_world_has_estimates_where_it_has_no_exact_answer(fixed):
     size = len(world.vocabulary), world.context
     model = transformer.init(jax.random.key(0), *size, config)
     scorer = fixed.reward_model._replace(trunk=model)
-    found = estimates.estimate_value(
-        model, jax.random.key(1), model, scorer, world, 2, 0.1, -4.0
-    )
+    key = jax.random.key(1)
+    found = estimate(model, key, model, scorer, world, count=2)
     assert found.kl_k1 == (0.0, 0.0)
     assert found.entropy.mean > 0
     with pytest.raises(ValueError, match="count must be at least 2"):
-        estimates.estimate_value(
-            model, jax.random.key(1), model, scorer, world, 1, 0.1, -4.0
-        )
+        estimate(model, key, model, scorer, world, count=1)

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.generate import completion_log_prob
@@ -11,19 +10,12 @@ from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.gradient import objective_and_gradient
 
 
-@pytest.fixture(scope="module")
-def problem(tiny, fixed):
-    learned = trie.learned_scores(fixed.reward_model, tiny)
-    reference = trie.policy_log_probs(fixed.reference, tiny)
-    return exact.Problem(reference, learned, learned, 0.4, -2.0)
-
-
-def test_it_is_the_gradient_of_the_sum_over_all_completions(tiny, policy, problem):
-    """The oracle spells out the 31 completions that end and the 125 that do not."""
-    cut_off = np.stack(np.indices((5, 5, 5)), axis=-1).reshape(-1, 3) + 1
-    completions = np.concatenate([trie.ended_completions(tiny), cut_off])
+def test_it_is_the_gradient_of_the_sum_over_all_completions(
+    tiny, policy, problem, everything
+):
+    """The sum spells out the 31 completions that end and the 125 that do not."""
     prompts = jnp.repeat(jnp.asarray(tiny.prompts)[:, None], 156, axis=1)
-    completions = jnp.broadcast_to(completions, (2, 156, 3))
+    completions = jnp.broadcast_to(everything, (2, 156, 3))
     scores = np.pad(problem.learned, [(0, 0), (0, 125)], constant_values=-2.0)
     references = np.concatenate(problem.reference, axis=1)
 
