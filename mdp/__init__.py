@@ -50,7 +50,6 @@ Source: Sutton & Barto (2018), *Reinforcement Learning: An Introduction*, 2nd ed
 chapters 2 to 7 and 12.
 """
 
-# ruff: noqa: F401 (the imports list the public names)
 from importlib import import_module
 from typing import Any
 
@@ -125,6 +124,79 @@ from mdp.sampling import (
     take_step,
 )
 
+__all__ = [
+    "MDP",
+    "BanditConfig",
+    "ControlConfig",
+    "Episode",
+    "GradientBanditConfig",
+    "Learned",
+    "Played",
+    "Predicted",
+    "PredictionConfig",
+    "Solution",
+    "Step",
+    "action_values",
+    "bellman_residual",
+    "bellman_system",
+    "best_actions",
+    "discounted_returns",
+    "draw",
+    "episode_returns",
+    "epsilon_greedy",
+    "epsilon_greedy_bandit",
+    "evaluate",
+    "expectation_backup",
+    "expected_sarsa",
+    "expected_sarsa_target",
+    "first_visits",
+    "from_arrays",
+    "from_outcomes",
+    "gradient_bandit",
+    "gradient_bandit_step",
+    "greedy_actions",
+    "greedy_policy",
+    "lambda_returns",
+    "learn_from_batch",
+    "learn_many",
+    "modified_policy_iteration",
+    "monte_carlo",
+    "monte_carlo_control",
+    "monte_carlo_update",
+    "n_step_td",
+    "n_step_td_update",
+    "optimality_backup",
+    "policy_iteration",
+    "pull",
+    "q_learning",
+    "q_learning_target",
+    "reachable",
+    "sample_episode",
+    "sarsa",
+    "sarsa_target",
+    "schedule",
+    "soft_backup",
+    "softmax",
+    "solve_large",
+    "solve_small",
+    "stack",
+    "state_values",
+    "take_step",
+    "td_lambda",
+    "td_lambda_update",
+    "td_zero",
+    "td_zero_update",
+    "ten_armed_testbed",
+    "ucb_bandit",
+    "ucb_scores",
+    "uniform_policy",
+    "validate",
+    "value_iteration",
+    "value_iteration_in_place",
+    "worlds",
+]
+
+
 # These need jax, which takes half a second to import: they wait until the first use.
 _FAST = {
     "learn_many": "control",
@@ -132,14 +204,6 @@ _FAST = {
     "solve_small": "small",
     "stack": "small",
 }
-
-# The public names: what is imported above, but not the files of this package.
-__all__ = ["worlds", *_FAST]
-__all__ += [
-    name
-    for name, value in globals().items()
-    if getattr(value, "__module__", "").startswith("mdp.")
-]
 
 
 def __getattr__(name: str) -> Any:

@@ -106,3 +106,14 @@ def test_worlds_of_two_shapes_are_not_stacked():
     message = r"one shape .* got \[\(8, 4, 3\), \(9, 4, 3\)\]$"
     with pytest.raises(ValueError, match=message):
         mdp.stack(worlds)
+
+
+@pytest.mark.parametrize("too_high", [2.0, -2.0])
+def test_the_bound_on_the_error_is_that_of_the_largest_discount(too_high):
+    """A loop at gamma 0.9, whose value is too high by c, beside a state that ends.
+
+    There T v - v = -(1 - gamma) c, and v* - T v = -gamma c.
+    """
+    change = np.array([-0.1 * too_high, 0.0])
+    error = bounds_on_error(change, least=0.0, most=0.9).error
+    assert error == pytest.approx(0.9 * abs(too_high))
