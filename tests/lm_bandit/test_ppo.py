@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import log_softmax
 
 from lm_bandit import bandit, ppo, reward_model, sft
 from lm_bandit.config import RLHFConfig
@@ -318,3 +319,25 @@ def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
     assert ppo.pretraining_loss(texts, RLHFConfig()) is None
     with pytest.raises(ValueError, match="there are no texts"):
         ppo.pretraining_loss(None, config)
+
+
+@pytest.mark.parametrize("view", ["token", "completion"])
+def test_the_entropy_counts_no_token_after_the_end(fixed, policy, view):
+    """The entropy of each token before and at the end, from scipy's log-softmax."""
+    completions = jnp.array([[1, 0, 0], [2, 1, 3]])  # one ends, one is cut off
+    which, lengths = jnp.array([0, 1]), np.array([2, 3])
+    _, found, _ = ppo.evaluate_completions(
+        ActorCritic(policy, None),
+        which,
+        completions,
+        fixed.prompts,
+        RLHFConfig(view=view),
+    )
+    texts = np.concatenate([fixed.prompts[which], completions], axis=1)
+    states = np.asarray(read(policy, texts), np.float64)
+    first = fixed.prompts.shape[1] - 1
+    log_probs = log_softmax(states @ np.asarray(policy.wte).T, axis=-1)
+    entropies = -(np.exp(log_probs) * log_probs).sum(-1)[:, first : first + 3]
+    entropies *= np.arange(3) < lengths[:, None]
+    expected = entropies if view == "token" else entropies.sum(1, keepdims=True)
+    assert_allclose(found, expected, atol=1e-5)
