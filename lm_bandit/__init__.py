@@ -58,7 +58,6 @@ Source: Ziegler et al. (2019); Stiennon et al. (2020); Ouyang et al. (2022); Bai
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# ruff: noqa: F401 (type checkers and editors read these imports)
 if TYPE_CHECKING:
     from lm_bandit import (
         bandit,
@@ -85,7 +84,36 @@ if TYPE_CHECKING:
     from lm_bandit.transformer import Transformer, TransformerConfig
     from lm_bandit.world import World, pocket_world, wide_world
 
-# The file of each exported name.
+__all__ = [
+    "Comparisons",
+    "LanguageConfig",
+    "RLHFConfig",
+    "RewardConfig",
+    "RewardModel",
+    "RunConfig",
+    "Transformer",
+    "TransformerConfig",
+    "World",
+    "bandit",
+    "diagnostics",
+    "generate",
+    "load_checkpoint",
+    "measure_by_sampling",
+    "measure_exactly",
+    "pocket_world",
+    "ppo",
+    "prepare",
+    "reward_model",
+    "rewards",
+    "save_checkpoint",
+    "sft",
+    "train_models",
+    "transformer",
+    "views",
+    "wide_world",
+]
+
+# The file that defines each exported name; the other names of __all__ are files.
 _FILES = {
     "Comparisons": "reward_model",
     "LanguageConfig": "sft",
@@ -96,34 +124,24 @@ _FILES = {
     "Transformer": "transformer",
     "TransformerConfig": "transformer",
     "World": "world",
-    "bandit": "bandit",
-    "diagnostics": "diagnostics",
-    "generate": "generate",
     "load_checkpoint": "checkpoints",
     "measure_by_sampling": "pipeline",
     "measure_exactly": "pipeline",
     "pocket_world": "world",
-    "ppo": "ppo",
     "prepare": "pipeline",
-    "reward_model": "reward_model",
-    "rewards": "rewards",
     "save_checkpoint": "checkpoints",
-    "sft": "sft",
     "train_models": "pipeline",
-    "transformer": "transformer",
-    "views": "views",
     "wide_world": "world",
 }
-
-__all__ = [*_FILES]
 
 
 def __getattr__(name: str) -> Any:
     """Import an exported name when it is first used: jax takes half a second."""
-    if name not in _FILES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_FILES[name]}")
-    return module if name == _FILES[name] else getattr(module, name)
+    if name not in _FILES:
+        return import_module(f"{__name__}.{name}")
+    return getattr(import_module(f"{__name__}.{_FILES[name]}"), name)
 
 
 def __dir__() -> list[str]:

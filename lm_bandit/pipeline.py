@@ -265,9 +265,14 @@ def measure_by_sampling(
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
 
     def estimated(params: Transformer) -> EstimatedValue:
-        _, reference, scorer, _ = models
         return estimates.estimate_value(
-            params, key, reference, scorer, world, SAMPLES, config.ppo
+            params,
+            key,
+            models.reference,
+            models.reward_model,
+            world,
+            SAMPLES,
+            config.ppo,
         )
 
     with progress.stage("estimates", len(updates) + 1) as report:

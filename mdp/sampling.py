@@ -53,16 +53,19 @@ def sample_episode(
     An episode that has not ended after `max_steps` is cut off; its last discount stays.
     Source: Sutton & Barto (2018), section 3.1.
     """
-    rows = []
+    states, actions, steps = [], [], []
     state = draw(rng, mdp.start)
     for _ in range(max_steps):
         action = draw(rng, policy[state])
         step = take_step(rng, mdp, state, action)
-        rows.append((state, action, *step))
+        states.append(state)
+        actions.append(action)
+        steps.append(step)
         if step.discount == 0:
             break
         state = step.next_state
-    return Episode(*map(np.array, zip(*rows, strict=True)))
+    rewards, discounts, next_states = map(np.array, zip(*steps, strict=True))
+    return Episode(np.array(states), np.array(actions), rewards, discounts, next_states)
 
 
 def take_step(rng: np.random.Generator, mdp: MDP, state: int, action: int) -> Step:

@@ -47,7 +47,6 @@ Source: Sutton & Barto (2018), chapter 13; Schulman et al. (2015, 2016, 2017).
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# ruff: noqa: F401 (type checkers and editors read these imports)
 if TYPE_CHECKING:
     from policy_gradient import actor_critic, exact, policies, ppo, reinforce
     from policy_gradient.comparison.compare import compare
@@ -64,29 +63,62 @@ if TYPE_CHECKING:
     )
     from policy_gradient.trajectory import Batch, Trajectory
 
-# The exported files, and the names that are exported from a file.
-_MODULES = ("actor_critic", "exact", "policies", "ppo", "reinforce")
-_NAMES = {
-    "comparison.compare": ("compare",),
-    "comparison.seeds": ("train_many",),
-    "comparison.summary": ("summarize",),
-    "config": ("ActorCriticConfig", "PPOConfig", "ReinforceConfig"),
-    "exact": ("performance", "performance_gradient", "performances"),
-    "policies": ("Policy", "linear", "mlp", "policy_table", "tabular_softmax"),
-    "trajectory": ("Batch", "Trajectory"),
+# The file of each exported name.
+_FILES = {
+    "ActorCriticConfig": "config",
+    "Batch": "trajectory",
+    "PPOConfig": "config",
+    "Policy": "policies",
+    "ReinforceConfig": "config",
+    "Trajectory": "trajectory",
+    "actor_critic": "actor_critic",
+    "compare": "comparison.compare",
+    "exact": "exact",
+    "linear": "policies",
+    "mlp": "policies",
+    "performance": "exact",
+    "performance_gradient": "exact",
+    "performances": "exact",
+    "policies": "policies",
+    "policy_table": "policies",
+    "ppo": "ppo",
+    "reinforce": "reinforce",
+    "summarize": "comparison.summary",
+    "tabular_softmax": "policies",
+    "train_many": "comparison.seeds",
 }
 
-__all__ = [*_MODULES, *(name for names in _NAMES.values() for name in names)]
+__all__ = [
+    "ActorCriticConfig",
+    "Batch",
+    "PPOConfig",
+    "Policy",
+    "ReinforceConfig",
+    "Trajectory",
+    "actor_critic",
+    "compare",
+    "exact",
+    "linear",
+    "mlp",
+    "performance",
+    "performance_gradient",
+    "performances",
+    "policies",
+    "policy_table",
+    "ppo",
+    "reinforce",
+    "summarize",
+    "tabular_softmax",
+    "train_many",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import an exported name when it is first used: jax takes half a second."""
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    for file, names in _NAMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{file}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_FILES[name]}")
+    return module if name == _FILES[name] else getattr(module, name)
 
 
 def __dir__() -> list[str]:

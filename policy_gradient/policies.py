@@ -152,19 +152,23 @@ def linear(
     return Policy(init, apply)
 
 
-def mlp(mdp: MDP, hidden: Sequence[int] = (64, 64)) -> Policy:
+def mlp(
+    mdp: MDP,
+    hidden: Sequence[int] = (64, 64),
+    features: Float[np.ndarray, "S F"] | None = None,
+) -> Policy:
     """Return the policy with two networks of tanh layers, for h(s, .) and for v(s).
 
-    The input is the state's row of the identity matrix. Weights are orthogonal, and the
-    last layer is so small that the policy starts near uniform.
+    The input is the state's features, by default a row of the identity matrix. Weights
+    are orthogonal, and the last layer is so small that the policy starts near uniform.
     Source: Huang et al. (2022), details 2 and 13.
     """
     available = jnp.asarray(mdp.available)
-    inputs = jnp.eye(mdp.num_states)
+    inputs = jnp.asarray(np.eye(mdp.num_states) if features is None else features)
 
     def init(key: Key[Array, ""]) -> MLPParams:
         policy_key, critic_key = jax.random.split(key)
-        sizes = mdp.num_states, *hidden
+        sizes = inputs.shape[-1], *hidden
         return MLPParams(
             policy=_layers(policy_key, (*sizes, mdp.num_actions), last_scale=0.01),
             critic=_layers(critic_key, (*sizes, 1), last_scale=1.0),

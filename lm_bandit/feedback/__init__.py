@@ -15,3 +15,28 @@ Read in this order:
     records.py        an answer as a line of JSON
     record_files.py   files of answers, and a journal that is never torn
 """
+
+from lm_bandit.feedback.accuracy import bayes_accuracy
+from lm_bandit.feedback.annotators import People, hire
+from lm_bandit.feedback.kinds import Corrections, Critiques, Labels, Rankings, Scores
+from lm_bandit.feedback.record_files import (
+    Journal,
+    load_answers,
+    read_records,
+    save_answers,
+)
+
+__all__ = [
+    "Corrections",
+    "Critiques",
+    "Journal",
+    "Labels",
+    "People",
+    "Rankings",
+    "Scores",
+    "bayes_accuracy",
+    "hire",
+    "load_answers",
+    "read_records",
+    "save_answers",
+]

@@ -75,8 +75,9 @@ def init(
     zeros = jnp.zeros(num_annotators)
     eta = jnp.full(num_annotators, 0.9) if reliability is None else reliability
     logits = jax.scipy.special.logit(jnp.asarray(eta, float))
-    crowd = Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8))
-    return CrowdModel(reward, crowd)
+    return CrowdModel(
+        reward, Crowd(logits, zeros, zeros, jnp.array(-4.0), jnp.zeros(8))
+    )
 
 
 def loss(
@@ -85,13 +86,16 @@ def loss(
     """Return the loss that `reward_model.train` minimises, for one kind of answer.
 
     Args:
-        likelihood: one of those below.
+        likelihood: one of those below; `functools.partial` sets their options.
         score: from a reward, prompts [n K P] and completions [n K C] to scores [n K].
     """
 
     def batch_loss(model: CrowdModel, batch: Answers) -> tuple[Scalar, Scalar]:
         completions = shown_completions(batch)
-        prompts = jnp.repeat(batch.prompts[:, None], completions.shape[1], axis=1)
+        n, K, _ = completions.shape
+        prompts = jnp.broadcast_to(
+            batch.prompts[:, None], (n, K, batch.prompts.shape[-1])
+        )
         scores = score(model.reward, prompts, completions)
         value = likelihood(scores, model.crowd, batch)
         return value, value
@@ -100,7 +104,11 @@ def loss(
 
 
 def bradley_terry(
-    scores: Float[Array, "n 2"], crowd: Crowd, batch: Comparisons | Corrections
+    scores: Float[Array, "n 2"],
+    crowd: Crowd,
+    batch: Comparisons | Corrections,
+    margin: float = 0.0,
+    smoothing: float = 0.0,
 ) -> Scalar:
     """Return the loss of comparisons, or of corrections: the edit is the better one.
 
@@ -109,7 +117,22 @@ def bradley_terry(
     tied = getattr(batch, "tied", None)
     tied = jnp.zeros(len(scores), bool) if tied is None else tied
     chosen, rejected = scores.T
-    return soft_pairwise_loss(chosen, rejected, tied)
+    return soft_pairwise_loss(chosen, rejected, tied, margin, smoothing)
+
+
+def noisy_bradley_terry(
+    scores: Float[Array, "n 2"],
+    crowd: Crowd,
+    batch: Comparisons | Corrections,
+    flips: float,
+) -> Scalar:
+    """Return the loss of comparisons if a known share is reversed by mistake.
+
+    Source: Natarajan et al. (2013), section 3, on learning from noisy labels.
+    """
+    chosen, rejected = scores.T
+    reliability = jnp.full(len(scores), 1.0 - flips)
+    return likelihoods.noisy_pairwise_loss(chosen, rejected, reliability)
 
 
 def crowd_bradley_terry(
@@ -167,8 +190,9 @@ def interval(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar
     annotators = _annotators(batch)
     scales = jnp.exp(crowd.log_scales - crowd.log_scales.mean())[annotators]
     offsets = 5.5 + crowd.offsets[annotators]  # from the middle of 1 to 10
-    given = jnp.asarray(batch.scores)
-    return likelihoods.score_loss(scores[:, 0], given, offsets, scales)
+    return likelihoods.score_loss(
+        scores[:, 0], jnp.asarray(batch.scores), offsets, scales
+    )
 
 
 def ordinal(scores: Float[Array, "n 1"], crowd: Crowd, batch: Scores) -> Scalar:

@@ -15,10 +15,46 @@ et al. (2023), "Reward model ensembles help mitigate overoptimization", section 
 Shapes: M members, n answers, D rated words, k prompts.
 """
 
-import numpy as np
-from jaxtyping import Array, Float
+from collections.abc import Callable
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from lm_bandit import reward_model
 from lm_bandit.feedback import linear_reward
+from lm_bandit.reward_model import RewardConfig
+
+
+def train(
+    keys: Key[Array, "M"],
+    model: PyTree,
+    answers: PyTree,
+    config: RewardConfig,
+    loss: Callable = reward_model.loss,
+) -> PyTree:
+    """Return one model per key, stacked; each learns from its own bootstrap sample.
+
+    Args:
+        keys: of the members.
+        model: where every member starts.
+        answers: arrays with n rows.
+        config: of the training.
+        loss: of a model on a batch, see `reward_model.train`.
+
+    Source: Efron (1979); Christiano et al. (2017), section 2.2.3.
+    """
+    answers = jax.tree.map(jnp.asarray, answers)
+    n = len(answers.prompts)
+
+    def member(key: Key[Array, ""]) -> PyTree:
+        draw_key, train_key = jax.random.split(key)
+        rows = jax.random.randint(draw_key, (n,), 0, n)
+        drawn = jax.tree.map(lambda x: x[rows], answers)
+        return reward_model.train(train_key, model, drawn, config, loss=loss)[0]
+
+    return jax.vmap(member)(keys)
 
 
 def bootstrap_weights(

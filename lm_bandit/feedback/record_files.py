@@ -18,46 +18,22 @@ from jaxtyping import Int
 
 from lm_bandit import sft
 from lm_bandit.feedback import kinds, records
-from lm_bandit.feedback.records import BadLine, Record
+from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
+from mdp.interface.files import write_files
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
+Decode = Callable[[Int[np.ndarray, "n"]], str]
 
 
-def read_records(
-    path: Path,
-    skipped: Counter | None = None,
-    convert: Callable[[Record], Record] | None = None,
-) -> Iterator[Record]:
+def read_records(path: Path, skipped: Counter | None = None) -> Iterator[Record]:
     """Yield the records of a file, one after the other.
 
     Args:
         path: of the file.
         skipped: if given, bad lines are skipped and counted here by reason. Otherwise
             the first bad line raises ValueError.
-        convert: applied to each record; where it raises BadLine, the line is bad.
     """
-    kind, count = None, 0
-    for number, line in _lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = records.parse_record(line)
-            kind = kind or type(record)
-            if type(record) is not kind:
-                expected = f"expected a {records.kind_name(kind)} like the lines before"
-                got = f"got a {records.kind_name(type(record))}"
-                raise BadLine("another kind", f"{expected}, {got}")
-            record = convert(record) if convert else record
-        except BadLine as bad:
-            if skipped is None:
-                raise ValueError(f"{path}, line {number}: {bad}") from None
-            skipped[bad.reason] += 1
-        else:
-            count += 1
-            yield record
-    if not count:
-        got = f"{skipped.total()} bad lines" if skipped else "none"
-        raise ValueError(f"{path}: expected at least one record, got {got}")
+    return _read(path, skipped, lambda record: record)
 
 
 def load_answers(
@@ -72,9 +48,49 @@ def load_answers(
         completion: from the text of a completion to its tokens, end and padding.
         skipped: see `read_records`; a text without tokens makes a bad line too.
     """
-    rows = list(read_records(path, skipped, partial(_encoded, prompt, completion)))
+    rows = list(_read(path, skipped, partial(_encoded, prompt, completion)))
     kind = type(rows[0])
-    return _ARRAYS[kind](*map(_array, kind._fields, zip(*rows, strict=True)))
+    columns = [
+        _array(name, values)
+        for name, values in zip(kind._fields, zip(*rows, strict=True), strict=True)
+    ]
+    if kind is DemonstrationRecord:
+        return sft.as_demonstrations(*columns)
+    return _ARRAYS[kind](*columns)
+
+
+def save_answers(
+    path: Path,
+    answers: kinds.Answers | kinds.Critiques,
+    prompt: Decode,
+    completion: Decode,
+) -> None:
+    """Write arrays of feedback to a file, whole or not at all.
+
+    `load_answers` reads the file back.
+
+    Args:
+        path: of the file; an existing file is replaced.
+        answers: of one kind.
+        prompt: from the tokens of a prompt to its text.
+        completion: from the tokens of a completion to its text.
+    """
+    kind = next(kind for kind in _ARRAYS if isinstance(answers, _ARRAYS[kind]))
+    count = len(answers.prompts)
+    columns: list[Any] = []
+    for name, values in zip(kind._fields, answers, strict=True):
+        if values is None:
+            columns.append([kind._field_defaults[name]] * count)
+        elif name == "prompt":
+            columns.append(map(prompt, values))
+        elif name == "completions":
+            columns.append(tuple(map(completion, row)) for row in values)
+        elif name in records.COMPLETION_FIELDS:
+            columns.append(map(completion, values))
+        else:
+            columns.append(values if isinstance(values, tuple) else values.tolist())
+    lines = [records.format_record(kind(*row)) for row in zip(*columns, strict=True)]
+    write_files(path.parent, {path.name: b"".join(lines)})
 
 
 class Journal:
@@ -151,6 +167,34 @@ def _array(name: str, values: tuple) -> Any:
     return np.array(values)
 
 
+def _read(
+    path: Path, skipped: Counter | None, convert: Callable[[Record], Any]
+) -> Iterator[Any]:
+    """Yield every record, converted; bad lines are counted, or raise ValueError."""
+    kind, count = None, 0
+    for number, line in _lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = records.parse_record(line)
+            kind = kind or type(record)
+            if type(record) is not kind:
+                expected = f"expected a {records.kind_name(kind)} like the lines before"
+                got = f"got a {records.kind_name(type(record))}"
+                raise BadLine("another kind", f"{expected}, {got}")
+            converted = convert(record)
+        except BadLine as bad:
+            if skipped is None:
+                raise ValueError(f"{path}, line {number}: {bad}") from None
+            skipped[bad.reason] += 1
+        else:
+            count += 1
+            yield converted
+    if not count:
+        got = f"{skipped.total()} bad lines" if skipped else "none"
+        raise ValueError(f"{path}: expected at least one record, got {got}")
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield numbered lines; a line that is too long is cut just above the limit."""
     longest = records.MAX_LINE_BYTES + 1
@@ -168,12 +212,11 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 # Records and arrays have equal fields in equal order.
-_ARRAYS: dict[type[Record], Callable[..., Any]] = {
+_ARRAYS: dict[type[Record], type] = {
     records.ComparisonRecord: kinds.Comparisons,
     records.RankingRecord: kinds.Rankings,
     records.ScoreRecord: kinds.Scores,
     records.LabelRecord: kinds.Labels,
     records.CorrectionRecord: kinds.Corrections,
     records.CritiqueRecord: kinds.Critiques,
-    records.DemonstrationRecord: sft.as_demonstrations,
 }

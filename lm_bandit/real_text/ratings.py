@@ -23,7 +23,7 @@ import io
 import json
 import tarfile
 from collections.abc import Sequence
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -57,26 +57,59 @@ class Reviews(NamedTuple):
 def read_ratings(sdist: bytes) -> Reviews:
     """Return the ratings in a source distribution, given as bytes.
 
-    Its hash has been checked (`download.py`), so its lines need no check. A line has
-    id, mean and text in one file, and id, mean, deviation and ratings in the other.
+    Raises ValueError, which names file and line, if anything is not as expected.
     """
-    with tarfile.open(fileobj=io.BytesIO(sdist)) as outer:
+    with _archive(sdist, "the source distribution") as outer:
         nested = _member(outer, NESTED)
-    with tarfile.open(fileobj=io.BytesIO(nested)) as inner:
+    with _archive(nested, NESTED) as inner:
 
-        def column(file: str) -> list[str]:
-            """The last field of each line of a file."""
-            text = _member(inner, f"hutto_ICWSM_2014/{file}.txt").decode("utf-8")
-            return [line.split("\t")[-1] for line in text.splitlines()]
+        def lines(name: str) -> list[str]:
+            text = _member(inner, f"hutto_ICWSM_2014/{name}.txt")
+            return _lines(text, f"{name}.txt")
 
-        def texts(name: str) -> tuple[str, ...]:
-            """The sentences of a set, with single spaces."""
-            lines = map(_repair_encoding, column(f"{name}_GroundTruth"))
-            return tuple(" ".join(line.split()) for line in lines)
+        movies = parse_ratings(
+            lines(f"{MOVIES}_GroundTruth"), lines(f"{MOVIES}_anonDataRatings")
+        )
+        others = tuple(
+            _parse_text(line, number, f"{name}_GroundTruth.txt")[2]
+            for name in OTHERS
+            for number, line in enumerate(lines(f"{name}_GroundTruth"), start=1)
+        )
+    return Reviews(movies, others)
 
-        given = column(f"{MOVIES}_anonDataRatings")
-        movies = RatedTexts(texts(MOVIES), tuple(tuple(json.loads(x)) for x in given))
-        return Reviews(movies, sum(map(texts, OTHERS), ()))
+
+def parse_ratings(texts: list[str], ratings: list[str]) -> RatedTexts:
+    """Return the sentences and ratings in the lines of two files.
+
+    A line has id, mean and text in the first file, and id, mean, standard deviation and
+    ratings in the second. Both files must agree.
+    """
+    file, other = f"{MOVIES}_GroundTruth.txt", f"{MOVIES}_anonDataRatings.txt"
+    if len(texts) != len(ratings):
+        raise ValueError(
+            f"{other}: expected as many lines as {file}, {len(texts)}, got "
+            f"{len(ratings)}"
+        )
+    read, given = [], []
+    for number, (line, rating) in enumerate(zip(texts, ratings, strict=True), start=1):
+        name, mean, text = _parse_text(line, number, file)
+        where = f"{other}, line {number}"
+        fields = rating.split("\t")
+        numbers = _whole_numbers(fields[3]) if len(fields) == 4 else None
+        if not numbers or max(map(abs, numbers)) > SCALE:
+            raise ValueError(
+                f"{where}: expected an id, a mean, a deviation and a list of whole "
+                f"numbers from {-SCALE} to {SCALE}, got {rating[:60]!r}"
+            )
+        if fields[0] != name:
+            raise ValueError(f"{where}: expected the id {name}, got {fields[0]!r}")
+        if abs(np.mean(numbers) - mean) > 1e-6:
+            raise ValueError(
+                f"{where}: expected ratings of mean {mean}, got {np.mean(numbers)}"
+            )
+        read.append(text)
+        given.append(tuple(numbers))
+    return RatedTexts(tuple(read), tuple(given))
 
 
 def rating_counts(ratings: Sequence[Sequence[int]]) -> Int[np.ndarray, "n 9"]:
@@ -114,6 +147,26 @@ def preference_probabilities(
     return shares @ lower.T
 
 
+def _parse_text(line: str, number: int, file: str) -> tuple[str, float, str]:
+    """Return the id, the mean rating and the text of a line."""
+    fields = line.split("\t")
+    try:
+        name, number_text, text = fields
+        mean = float(number_text)
+    except ValueError:
+        raise ValueError(
+            f"{file}, line {number}: expected an id, a mean and a text, got "
+            f"{line[:60]!r}"
+        ) from None
+    text = " ".join(_repair_encoding(text).split())
+    if not text or not abs(mean) <= SCALE:
+        raise ValueError(
+            f"{file}, line {number}: expected a mean from {-SCALE} to {SCALE} and a "
+            f"text, got {line[:60]!r}"
+        )
+    return name, mean, text
+
+
 def _repair_encoding(text: str) -> str:
     """Return the text as it was meant, if UTF-8 was once read as Latin-1."""
     try:
@@ -122,6 +175,38 @@ def _repair_encoding(text: str) -> str:
         return text
 
 
+def _whole_numbers(text: str) -> list[int] | None:
+    """Return the list of whole numbers in brackets, or None if it is none."""
+    try:
+        numbers = json.loads(text)
+    except ValueError:
+        return None
+    whole = isinstance(numbers, list) and all(type(x) is int for x in numbers)
+    return numbers if whole else None
+
+
+def _lines(data: bytes, file: str) -> list[str]:
+    try:
+        return data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(f"{file}, line {line}: expected UTF-8, got {error}") from None
+
+
+def _archive(data: bytes, name: str) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=io.BytesIO(data), mode="r:gz")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ValueError(f"{name}: expected a .tar.gz file, got {error}") from None
+
+
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    """Return the bytes of the file of exactly this name."""
-    return cast(IO[bytes], archive.extractfile(name)).read()
+    """Return the bytes of the regular file of exactly this name."""
+    try:
+        found = archive.getmember(name)
+        file = archive.extractfile(found) if found.isfile() else None
+        if file is not None:
+            return file.read()
+    except (KeyError, tarfile.TarError, OSError, EOFError):
+        pass
+    raise ValueError(f"the archive must hold the file {name}, got none")

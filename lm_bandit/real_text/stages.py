@@ -59,9 +59,8 @@ class Stages:
             for name in (CONFIG, REPORT, TOKENIZER_FILE, *checkpoint_files):
                 (self.folder / name).unlink(missing_ok=True)
         config, words = self.folder / CONFIG, self.folder / TOKENIZER_FILE
-        if not config.exists():
-            write_json(config, self.config)
-        now, before = _leaves(self.config), _leaves(read_json(config))
+        now = _leaves(self.config)
+        before = _leaves(read_json(config)) if config.exists() else now
         for name in [*now, *before]:
             if now.get(name) != before.get(name):
                 raise ValueError(
@@ -69,6 +68,8 @@ class Stages:
                     f"{before.get(name)}, got {now.get(name)}: try another --out, or "
                     "--overwrite"
                 )
+        if not config.exists():
+            write_json(config, self.config)
         text = tokenizer.to_str(pretty=True)
         if words.exists() and words.read_text("utf-8") != text:
             raise ValueError(f"{words} was made from other texts; try --overwrite")

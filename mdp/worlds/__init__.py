@@ -13,7 +13,6 @@ A world is a function that returns an MDP. The names of its actions and the draw
 its grid, for tables and pictures, are in `WORLDS`, by the same name.
 """
 
-# ruff: noqa: F401 (the imports list the public names)
 import difflib
 
 from mdp.worlds import games, grids, random_worlds, routes, tasks, walks
@@ -41,6 +40,35 @@ from mdp.worlds.walks import (
     short_corridor,
 )
 from mdp.worlds.world import World, acted_in, from_drawing
+
+__all__ = [
+    "WORLDS",
+    "World",
+    "acted_in",
+    "blackjack",
+    "cliff_walking",
+    "deep_sea",
+    "find",
+    "five_by_five",
+    "five_state_walk",
+    "forest",
+    "four_by_four",
+    "four_by_three",
+    "from_drawing",
+    "frozen_lake",
+    "frozen_lake_8x8",
+    "gambler",
+    "garnet",
+    "jacks_cars",
+    "maze",
+    "nineteen_state_walk",
+    "recycling_robot",
+    "short_corridor",
+    "student",
+    "taxi",
+    "windy_grid",
+    "windy_grid_kings_moves",
+]
 
 FAMILIES = (grids, routes, walks, games, tasks, random_worlds)
 WORLDS = {world.name: world for family in FAMILIES for world in family.WORLDS}

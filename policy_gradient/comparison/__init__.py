@@ -13,7 +13,6 @@ Read in this order:
 `python -m policy_gradient compare` is this room's command line.
 """
 
-# ruff: noqa: F401 (the imports list the public names)
 from policy_gradient.comparison.compare import Comparison, compare, scores
 from policy_gradient.comparison.contenders import BUILT_IN, Budget, Contender, Runs
 from policy_gradient.comparison.seeds import Trained, train_many
@@ -23,3 +22,20 @@ from policy_gradient.comparison.statistics import (
     probability_of_improvement,
 )
 from policy_gradient.comparison.summary import Summary, summarize
+
+__all__ = [
+    "BUILT_IN",
+    "Budget",
+    "Comparison",
+    "Contender",
+    "Estimate",
+    "Runs",
+    "Summary",
+    "Trained",
+    "compare",
+    "interquartile_mean",
+    "probability_of_improvement",
+    "scores",
+    "summarize",
+    "train_many",
+]

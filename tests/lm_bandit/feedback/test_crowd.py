@@ -9,14 +9,14 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
-from lm_bandit.feedback import (
-    annotators,
-    critiques,
-    crowd,
-    kinds,
-    lessons,
-    likelihoods,
-    linear_reward,
+from lm_bandit.feedback import annotators, critiques, crowd, lessons, linear_reward
+from lm_bandit.feedback.kinds import (
+    Comparisons,
+    Corrections,
+    Critiques,
+    Labels,
+    Rankings,
+    Scores,
 )
 from tests.lm_bandit.feedback.fitting import careful_people, fit
 from tests.lm_bandit.inputs import array
@@ -43,11 +43,15 @@ def test_each_answer_counts_with_the_reliability_of_its_annotator(rng):
     )
     by_hand = partial(joint_loss_by_hand, rejected=rejected, annotators=who)
     assert_allclose(loss, by_hand(chosen, logits=logits), rtol=1e-4)
-    both, step = np.append(chosen, logits), 1e-5
-    for slope, unit in zip([*by_scores, *by_people], step * np.eye(9), strict=True):
-        up, down = both + unit, both - unit
-        rise = by_hand(up[:6], logits=up[6:]) - by_hand(down[:6], logits=down[6:])
-        assert_allclose(slope, rise / 2 / step, rtol=1e-3, atol=1e-5)
+    step = 1e-5
+    for i, unit in enumerate(step * np.eye(6)):
+        rise = by_hand(chosen + unit, logits=logits)
+        rise -= by_hand(chosen - unit, logits=logits)
+        assert_allclose(by_scores[i], rise / 2 / step, rtol=1e-3, atol=1e-5)
+    for k, unit in enumerate(step * np.eye(3)):
+        rise = by_hand(chosen, logits=logits + unit)
+        rise -= by_hand(chosen, logits=logits - unit)
+        assert_allclose(by_people[k], rise / 2 / step, rtol=1e-3, atol=1e-5)
 
 
 def test_an_annotator_who_contradicts_the_scores_is_trusted_less(rng):
@@ -85,13 +89,13 @@ def test_the_loss_of_a_pair_is_that_of_the_reward_model_in_every_kind(tiny, mode
     scorer = reward_model.RewardModel(model, head, jnp.array(0.7))
     prompts = tiny.prompts[[0, 1, 1]]
     better, worse = rng.integers(0, 6, size=(2, 3, 3))
-    pairs = kinds.Comparisons(prompts, better, worse)
+    pairs = Comparisons(prompts, better, worse)
     expected, _ = reward_model.loss(scorer, pairs)
-    ranking = kinds.Rankings(prompts, np.stack([better, worse], axis=1))
+    ranking = Rankings(prompts, np.stack([better, worse], axis=1))
     score = jax.jit(reward_model.score)
     for likelihood, answers in (
         (crowd.bradley_terry, pairs),
-        (crowd.bradley_terry, kinds.Corrections(prompts, worse, better)),
+        (crowd.bradley_terry, Corrections(prompts, worse, better)),
         (crowd.ranked_pairs, ranking),
         (crowd.plackett_luce, ranking),
     ):
@@ -109,7 +113,7 @@ def test_a_critic_names_a_word_the_likelier_the_less_she_likes_it(world):
     for prompt, sign in ((0, 1), (7, -1)):
         probs = []
         for text in ("'good' should go.", "'weird' should go.", critiques.FINE):
-            said = kinds.Critiques(world.prompts[[prompt]], completion, (text,))
+            said = Critiques(world.prompts[[prompt]], completion, (text,))
             parsed = jax.tree.map(jnp.asarray, critiques.parse_critiques(world, said))
             value, _ = loss(crowd.init(jnp.asarray(weights, jnp.float32)), parsed)
             probs.append(np.exp(-float(value)))
@@ -125,12 +129,12 @@ def test_each_annotator_has_an_offset_and_a_scale_and_the_scales_have_mean_1():
     people = crowd.init(jnp.zeros(1), 4).crowd
     people = people._replace(offsets=array(offsets), log_scales=array(log_scales))
     tokens, column = jnp.zeros((4, 3), int), array(rewards)[:, None]
-    scored = kinds.Scores(tokens, tokens, jnp.asarray(scores), jnp.asarray(who))
+    scored = Scores(tokens, tokens, jnp.asarray(scores), jnp.asarray(who))
     scales = np.exp(log_scales) / np.prod(np.exp(log_scales)) ** 0.25
     errors = scores - 5.5 - offsets[who] - scales[who] * rewards
     got = crowd.interval(column, people, scored)
     assert_allclose(got, np.mean(errors**2), rtol=1e-4)
-    labelled = kinds.Labels(tokens, tokens, jnp.asarray(scores > 5), jnp.asarray(who))
+    labelled = Labels(tokens, tokens, jnp.asarray(scores > 5), jnp.asarray(who))
     signs = np.where(scores > 5, 1, -1)
     losses = np.log1p(np.exp(-signs * (rewards + offsets[who])))
     assert_allclose(crowd.logistic(column, people, labelled), losses.mean(), rtol=1e-4)
@@ -150,10 +154,10 @@ def test_answers_of_unknown_annotators_are_those_of_one():
     people = crowd.init(jnp.zeros(1), 2).crowd._replace(offsets=array([0.7, -0.5]))
     people = people._replace(reliability=array([1.0, -1.0]))
     for likelihood, scores, answers in (
-        (crowd.crowd_bradley_terry, pairs, kinds.Comparisons(tokens, tokens, tokens)),
-        (crowd.interval, column, kinds.Scores(tokens, tokens, zeros + 3)),
-        (crowd.ordinal, column, kinds.Scores(tokens, tokens, zeros + 3)),
-        (crowd.logistic, column, kinds.Labels(tokens, tokens, zeros > 0)),
+        (crowd.crowd_bradley_terry, pairs, Comparisons(tokens, tokens, tokens)),
+        (crowd.interval, column, Scores(tokens, tokens, zeros + 3)),
+        (crowd.ordinal, column, Scores(tokens, tokens, zeros + 3)),
+        (crowd.logistic, column, Labels(tokens, tokens, zeros > 0)),
     ):
         unknown = likelihood(scores, people, answers)
         known = likelihood(scores, people, answers._replace(annotators=zeros))
@@ -218,15 +222,8 @@ def learn(world):
     return run
 
 
-def smoothed(scores, crowd, batch):
-    """The loss of comparisons with smoothed labels."""
-    no_ties = jnp.zeros(len(scores), bool)
-    return reward_model.soft_pairwise_loss(*scores.T, no_ties, smoothing=0.2)
-
-
-def corrected(scores, crowd, batch):
-    """The loss of comparisons of which one in five is known to be a mistake."""
-    return likelihoods.noisy_pairwise_loss(*scores.T, jnp.full(len(scores), 0.8))
+smoothed = partial(crowd.bradley_terry, smoothing=0.2)
+corrected = partial(crowd.noisy_bradley_terry, flips=0.2)
 
 
 def test_mistakes_keep_the_order_but_shrink_the_scale_unless_they_are_known(

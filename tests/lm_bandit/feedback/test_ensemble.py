@@ -1,10 +1,14 @@
 """Ensembles: members that differ as the bootstrap says, and a cautious reward."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit.feedback import ensemble, linear_reward
 from lm_bandit.feedback.ensemble import cautious_reward
+from lm_bandit.feedback.kinds import Labels
+from lm_bandit.reward_model import RewardConfig
 from tests.lm_bandit.inputs import array
 
 
@@ -42,3 +46,22 @@ def test_bootstrapped_weights_spread_as_the_curvature_says():
     assert_allclose(weights.mean(0), posterior.mean, atol=0.1)
     expected = np.sqrt(np.diag(posterior.covariance))
     assert_allclose(weights.std(0), expected, rtol=0.25)
+
+
+def test_each_member_learns_from_its_own_bootstrap_sample():
+    """A weight per answer changes exactly if its answer was drawn."""
+    rows = np.arange(30)[:, None]
+    answers = Labels(rows, rows, np.ones(30, bool))
+
+    def loss(table, batch):
+        value = -table[batch.completions[:, 0]].mean()
+        return value, value
+
+    config = RewardConfig(num_updates=20, batch_size=64, step_size=0.1)
+    keys = jax.random.split(jax.random.key(0), 3)
+    members = ensemble.train(keys, jnp.zeros(30), answers, config, loss)
+    for key, member in zip(keys, members, strict=True):
+        draw_key, _ = jax.random.split(key)
+        drawn = np.unique(jax.random.randint(draw_key, (30,), 0, 30))
+        assert_array_equal(np.flatnonzero(member), drawn)
+        assert 15 < len(drawn) < 25

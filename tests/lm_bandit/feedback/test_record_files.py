@@ -11,8 +11,13 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lm_bandit import sft
-from lm_bandit.feedback import kinds, records
-from lm_bandit.feedback.record_files import Journal, load_answers, read_records
+from lm_bandit.feedback import annotators, kinds, lessons, records
+from lm_bandit.feedback.record_files import (
+    Journal,
+    load_answers,
+    read_records,
+    save_answers,
+)
 from lm_bandit.feedback.records import ComparisonRecord, format_record
 
 ONE = ComparisonRecord("a prompt", "one", "other")
@@ -86,27 +91,37 @@ def assert_equal_arrays(got, expected):
 
 
 P, A, BB = [1, 0], [1, 0], [2, 0]  # tokens of "p", "a" and "bb"
-ARRAYS = {
-    (
-        ComparisonRecord("p", "a", "bb", annotator=1),
-        ComparisonRecord("q", "bb", "a", True, 2),
-    ): kinds.Comparisons([P, P], [A, BB], [BB, A], [False, True], [1, 2]),
-    (
-        records.ScoreRecord("p", "a", 4),
-        records.ScoreRecord("p", "bb", 9, 0),
-    ): kinds.Scores([P, P], [A, BB], [4, 9]),
-    (records.RankingRecord("p", ("a", "bb")),): kinds.Rankings([P], [[A, BB]]),
-    (records.LabelRecord("p", "a", True),): kinds.Labels([P], [A], [True]),
-    (records.CorrectionRecord("p", "a", "bb"),): kinds.Corrections([P], [A], [BB]),
-    (records.CritiqueRecord("p", "a", "no"),): kinds.Critiques([P], [A], ("no",)),
-    (records.DemonstrationRecord("p", "a"),): sft.Texts([[*P, *A]], [[0, 0, 1, 1]]),
-}
+TWO_COMPARISONS = (
+    ComparisonRecord("p", "a", "bb", annotator=1),
+    ComparisonRecord("q", "bb", "a", True, 2),
+)
 
 
-@pytest.mark.parametrize("lines", ARRAYS, ids=lambda lines: type(lines[0]).__name__)
-def test_a_file_becomes_the_arrays_of_its_kind(lines, path):
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            TWO_COMPARISONS,
+            kinds.Comparisons([P, P], [A, BB], [BB, A], [False, True], [1, 2]),
+        ),
+        ([records.RankingRecord("p", ("a", "bb"))], kinds.Rankings([P], [[A, BB]])),
+        (
+            [records.ScoreRecord("p", "a", 4), records.ScoreRecord("p", "bb", 9, 0)],
+            kinds.Scores([P, P], [A, BB], [4, 9]),
+        ),
+        ([records.LabelRecord("p", "a", True)], kinds.Labels([P], [A], [True])),
+        ([records.CorrectionRecord("p", "a", "bb")], kinds.Corrections([P], [A], [BB])),
+        ([records.CritiqueRecord("p", "a", "no")], kinds.Critiques([P], [A], ("no",))),
+        (
+            [records.DemonstrationRecord("p", "a")],
+            sft.Texts([[*P, *A]], [[0, 0, 1, 1]]),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_file_becomes_the_arrays_of_its_kind(lines, expected, path):
     path.write_bytes(b"".join(map(format_record, lines)))
-    assert_equal_arrays(load_answers(path, encode, encode), ARRAYS[lines])
+    assert_equal_arrays(load_answers(path, encode, encode), expected)
 
 
 def test_what_cannot_be_encoded_is_a_bad_line(path):
@@ -117,6 +132,27 @@ def test_what_cannot_be_encoded_is_a_bad_line(path):
     skipped = Counter()
     assert len(load_answers(path, encode, encode, skipped).prompts) == 1
     assert skipped == {"cannot be encoded": 1}
+
+
+@pytest.mark.parametrize(
+    "name", ["compare_pairs", "rank", "rate", "label", "correct", "criticise"]
+)
+def test_the_answers_of_annotators_are_saved_and_read_back(name, world, path):
+    rng = np.random.default_rng(0)
+    people = annotators.hire(rng, world, 5)._replace(indifference=1.0)
+    which, shown = lessons.questions(rng, world, 40, 3)
+    distinct = [len({*map(bytes, row)}) == 3 for row in shown]
+    which, shown = which[distinct], shown[distinct]
+    reads = {"compare_pairs": shown[:, :2], "rank": shown}.get(name, shown[:, 0])
+    answers = getattr(annotators, name)(rng, world, which, reads, people)
+    assert getattr(answers, "tied", None) is None or answers.tied.any()
+    prompts = {" ".join(world.vocabulary[t] for t in row): row for row in world.prompts}
+    texts = {world.decode(row): row for row in shown.reshape(-1, shown.shape[-1])}
+    texts |= {world.decode(row): row for row in getattr(answers, "edited", ())}
+    written = {row.tobytes(): text for text, row in prompts.items()}
+    save_answers(path, answers, lambda x: written[x.tobytes()], world.decode)
+    found = load_answers(path, prompts.__getitem__, texts.__getitem__)
+    assert_equal_arrays(found, answers)
 
 
 def test_a_torn_last_line_is_removed_and_a_whole_one_is_completed(path):

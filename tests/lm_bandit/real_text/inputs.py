@@ -42,11 +42,11 @@ def toy_preferences():
     return "\n".join(map(json.dumps, rows))
 
 
-def tarball(files):
+def tarball(files, kind=tarfile.REGTYPE):
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name, data in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(data)
+            member.size, member.type = len(data), kind
             archive.addfile(member, io.BytesIO(data))
     return packed.getvalue()
