@@ -62,6 +62,21 @@ def test_the_standard_is_the_kl_of_each_prompt_with_the_next_completion(
         assert_allclose(got, 1 - np.mean(values), rtol=1e-4)
 
 
+def test_the_standard_is_not_differentiated(tiny, model, policy):
+    """One label alone is its own standard: its gain stays 0 and its gradient does not."""
+    batch = Labels(jnp.asarray(tiny.prompts[:1]), jnp.array([[2, 5, 3]]), OKAY[:1])
+
+    @jax.jit
+    def gradients(policy):
+        return (
+            jax.grad(lambda p: kto.loss(p, batch, model, 0.3)[0])(policy),
+            jax.grad(lambda p: completion_log_prob(p, *batch[:2])[0])(policy),
+        )
+
+    slopes, score = gradients(policy)
+    assert_allclose(slopes.wte, -0.3 / 4 * score.wte, rtol=1e-3, atol=1e-6)
+
+
 def test_labels_alone_move_the_policy_to_completions_that_pass(tiny, model):
     """Okay is what says "fine" and not "poor"; judged on every completion there is."""
     completions = trie.ended_completions(tiny)

@@ -10,7 +10,7 @@ import pytest
 import mdp
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import compare, scores
-from policy_gradient.comparison.contenders import BUILT_IN
+from policy_gradient.comparison.contenders import BUILT_IN, Budget, Task
 from policy_gradient.comparison.summary import SHARE, summarize
 
 # Toss a coin for 1 until tails ends it, or stop for 1.5. Tossing for ever is worth
@@ -53,6 +53,17 @@ def test_every_checkpoint_is_worth_what_the_closed_form_says():
         assert judged.sampling[seed] == pytest.approx(expected, abs=1e-12)
     assert judged.greedy[:, 0] == pytest.approx(UNIFORM), "at first it is a tie"
     assert judged.greedy[:, 1:] == pytest.approx(1.5), "then stopping is likelier"
+
+
+def test_a_checkpoint_acts_with_the_exploration_of_the_episode_that_comes_next():
+    """Every episode is one step: after n steps, episode n + 1 comes next."""
+    arms = mdp.from_outcomes([[[(1.0, 0, 0.0, True)], [(1.0, 0, 1.5, True)]]], 0.9)
+    checkpoints = (1, 2, 5, 20)
+    config = mdp.ControlConfig(exploration=0.8, exploration_decay=0.5)
+    task = Task(arms, [0, 1], [config], Budget(checkpoints, 10), lambda _: None)
+    (runs,) = BUILT_IN["q_learning"].learn(task)
+    exploration = mdp.schedule(0.8, 0.5, 1 + np.array(checkpoints))
+    assert runs.sampling[..., 0, 0].min(0) == pytest.approx(exploration / 2)
 
 
 def test_the_summary_counts_the_way_from_the_uniform_policy_to_the_optimum():

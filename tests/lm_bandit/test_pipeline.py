@@ -1,0 +1,38 @@
+"""Steps 1 and 2 hand on the right data."""
+
+import jax
+import numpy as np
+from numpy.testing import assert_array_equal
+
+from lm_bandit import pipeline
+from lm_bandit.reward_model import Comparisons
+from lm_bandit.transformer import TransformerConfig
+from lm_bandit.world import pocket_world
+from mdp.interface.progress import Progress
+
+
+def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch):
+    """Nothing is trained here: that changes nothing about which pairs go where."""
+    world, rng = pocket_world(), np.random.default_rng(0)
+    words = rng.choice(world.rated, size=(3, 40, world.completion_length))
+    pairs = Comparisons(world.prompts[rng.integers(8, size=40)], words[0], words[1])
+    given = {}
+
+    def train(key, params, data, config, report):
+        given["seen"] = data
+        return params, np.zeros(10)
+
+    def accuracy(scorer, data):
+        given["held out"] = data
+        return 0.5
+
+    monkeypatch.setattr(pipeline, "collect_comparisons", lambda *args: pairs)
+    monkeypatch.setattr(pipeline.sft, "train", train)
+    monkeypatch.setattr(pipeline.reward_model, "train", train)
+    monkeypatch.setattr(pipeline.reward_model, "pair_accuracy", accuracy)
+    model = TransformerConfig(num_layers=1, d_model=8)
+    config = pipeline.RunConfig(num_babble=8, num_demonstrations=8, model=model)
+    pipeline.prepare(world, config, Progress())
+    assert len(given["held out"].prompts) == 4
+    both = jax.tree.map(lambda *x: np.concatenate(x), given["held out"], given["seen"])
+    jax.tree.map(assert_array_equal, both, pairs)
