@@ -68,6 +68,7 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
     assert list(counts) == sorted(counts, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_prompt_that_no_rater_saw_has_no_gold_rating(tiny, fixed, policy):
     prompt = tiny.encode("fine")
     answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 50, 1.0, 0)

@@ -73,6 +73,7 @@ def test_the_first_update_that_breaks_an_invariant_is_named(name, wrong, says):
         diagnostics.require_sound(20, nan, sound_history(3), -1.0)
 
 
+@pytest.mark.slow
 def test_a_run_with_recomputed_log_probabilities_stops(fixed, monkeypatch):
     right = ppo.estimate
 

@@ -150,6 +150,7 @@ def by_loops(policy, fixed, critic, completions, config):
     return rows
 
 
+@pytest.mark.slow
 def test_the_critic_begins_as_the_reward_model_and_never_sees_its_own_token(fixed):
     """V(t) is the head on the prompt and y_<t: other tokens from t on, the same V."""
     critic = fixed.reward_model
@@ -226,6 +227,7 @@ def angle(x, y):
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
+@pytest.mark.slow
 def test_both_views_have_one_gradient_where_all_is_charged_at_the_end(gradient):
     """sum_t A grad log pi(y_t) = A grad log pi(y): for every batch, term by term."""
     of_tokens, of_texts = (
@@ -235,6 +237,7 @@ def test_both_views_have_one_gradient_where_all_is_charged_at_the_end(gradient):
     assert np.linalg.norm(of_texts) > 0.01
 
 
+@pytest.mark.slow
 def test_a_price_per_token_leaves_the_gradients_equal_in_expectation_only(gradient):
     """The KL paid before a token does not depend on it: its terms have mean 0."""
     token, completion = (
@@ -246,6 +249,7 @@ def test_a_price_per_token_leaves_the_gradients_equal_in_expectation_only(gradie
     assert angle(token(some()), completion(some())) > 1.0, "of one batch they differ"
 
 
+@pytest.mark.slow
 def test_means_over_tokens_are_other_objectives(gradient, everything):
     """token_mean is shorter by the mean length; sequence_mean points elsewhere."""
     by = {
@@ -293,6 +297,7 @@ def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem)
     assert np.linalg.norm(error) < 0.5 * np.linalg.norm(truth)
 
 
+@pytest.mark.slow
 def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed, problem):
     config = replace(CONFIG, num_updates=100, pulls=64, step_size=1e-2)
     snapshots, history = ppo.train(jax.random.key(0), fixed, 3, config)
@@ -305,6 +310,7 @@ def test_ppo_nears_the_exact_optimum_of_a_tiny_world(tiny, fixed, problem):
     assert history.kl[0] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
     texts = sft.as_texts(np.array([[1, 2, 5, 3, 0]] * 7))  # all the same
     config = RLHFConfig(pretraining_weight=27.8)

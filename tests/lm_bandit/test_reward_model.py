@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
@@ -56,6 +57,7 @@ def test_normalizing_keeps_the_order_and_sets_the_scale_within_a_prompt(tiny, sc
     assert_allclose(after, (before - before.mean()) / deviation, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_recovers_an_order_from_noisy_answers(tiny, model):
     """Words worth 2, 0, -1: P(first > second) is the sigmoid of the difference."""
     rng = np.random.default_rng(0)
@@ -74,6 +76,7 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
         assert_allclose(r - r[1], [2.0, 0.0, -1.0], atol=0.4)
 
 
+@pytest.mark.slow
 def test_a_tie_pulls_two_scores_together_and_is_not_counted_as_an_error(tiny, scorer):
     words, tied = np.array([[2, 0, 0], [3, 0, 0]]), np.array([True, False])
     prompts, rejected = tiny.prompts[[0, 0]], np.zeros_like(words)

@@ -63,6 +63,7 @@ def test_demonstrations_keep_the_format_and_half_answer_the_prompt():
     assert abs(fits - np.mean(expected)) < 4 * 0.5 / np.sqrt(20_000)
 
 
+@pytest.mark.slow
 def test_training_comes_near_the_entropy_of_a_language():
     """On two texts, equally likely: ln 2 for the first word, nothing for the rest."""
     texts = sft.as_texts(np.array([[1, 2, 3, 0], [1, 4, 3, 0]]))

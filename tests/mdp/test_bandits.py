@@ -79,6 +79,7 @@ def test_a_constant_step_size_forgets():
     assert played.estimates[0, 0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_some_exploration_is_better_than_none(arms):
     """S&B figure 2.2: after 1000 steps about 1.0 and 1.4; 36% and 80%."""
     earned, optimal = {}, {}
@@ -91,6 +92,7 @@ def test_some_exploration_is_better_than_none(arms):
     assert_allclose(list(optimal.values()), [0.36, 0.79], atol=0.14)
 
 
+@pytest.mark.slow
 def test_optimism_explores_at_first_and_wins_later(arms):
     """S&B figure 2.3: the greedy optimist ends near 85%, epsilon-greedy below 80%."""
     optimist = mdp.BanditConfig(

@@ -132,6 +132,7 @@ def test_an_agent_written_for_gymnasium_learns_exactly_without_chance():
     assert_allclose(q, exact, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_an_agent_written_for_gymnasium_learns_to_gamble():
     """With step size 1 / n, q(s, a) is the average of n targets.
 

@@ -324,6 +324,7 @@ def test_modified_policy_iteration_evaluates_the_best_action_and_not_near_ties()
     assert abs(solution.values[0] - 100) <= 1e-7 / 2
 
 
+@pytest.mark.slow
 def test_sweeping_one_policy_saves_looking_at_all_actions():
     model = mdp.worlds.five_by_five(0.99)
     few = mdp.modified_policy_iteration(model, num_sweeps=50).residuals

@@ -27,6 +27,7 @@ def test_with_a_full_trace_the_target_is_the_return_as_far_as_the_rows_go(
         assert_allclose(found.value_targets, targets, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_critic_learns_the_value_of_the_policy(small):
     """With an actor that stands still, TD(lambda) ends at v_pi, by the linear solve."""
     frozen = tabular_softmax(small)

@@ -100,6 +100,7 @@ def test_the_gradient_agrees_with_finite_differences(small, random_policy):
         assert gradient[s, a] == pytest.approx((rise - fall) / 2e-6, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_the_uniform_policy_is_improved_along_the_gradient():
     """One small step raises J by the step times the squared norm, to first order."""
     cliff = mdp.worlds.cliff_walking()

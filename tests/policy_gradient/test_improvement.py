@@ -81,6 +81,7 @@ def test_the_first_gradient_is_that_of_the_plain_policy_gradient():
     assert_allclose(diagnostics.clip_fraction, 0.0)
 
 
+@pytest.mark.slow
 def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
     """Each sample moves its own parameter: after one step of size 1, by its x / n."""
     size, seen = 12, []
@@ -124,6 +125,7 @@ def test_the_entropy_bonus_flattens_the_policy():
     assert abs(moved[0] - moved[1]) < abs(params[0] - params[1])
 
 
+@pytest.mark.slow
 def test_without_a_clip_many_epochs_run_away_with_the_policy():
     """The ratio is to the policy that acted: the clip stops it, also in 100 steps."""
     batch = batch_of(jnp.ones(4), jnp.ones(4))

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
@@ -100,6 +101,7 @@ def test_the_network_starts_near_uniform_and_has_the_gradient_of_the_theorem(sma
     assert max(np.abs(x).max() for x in jax.tree.leaves(by_the_theorem)) > 0.01
 
 
+@pytest.mark.slow
 def test_a_network_learns_too(small):
     """Share of the way from the uniform policy to the optimum, on 3 of 3 seeds."""
     policy = policies.mlp(small, hidden=(16,))

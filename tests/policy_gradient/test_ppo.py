@@ -27,6 +27,7 @@ def test_value_targets_are_made_before_advantages_are_normalised(three_episodes)
         assert_array_equal(one.log_probs, three_episodes.log_probs)
 
 
+@pytest.mark.slow
 def test_ppo_walks_along_the_cliff():
     """After 200,000 steps greedy -13, sampled at least -14.5, exactly, 3 of 3 seeds."""
     cliff = mdp.worlds.cliff_walking()
@@ -46,6 +47,7 @@ def test_ppo_walks_along_the_cliff():
         assert exact.performance(cliff, table) >= -14.5
 
 
+@pytest.mark.slow
 def test_the_size_of_a_chunk_changes_nothing(small):
     config = PPOConfig(num_updates=40, num_environments=4, num_steps=16)
     key = jax.random.key(0)

@@ -42,6 +42,7 @@ def random_params(small):
     return jax.tree.map(jnp.asarray, inputs.tabular(small, 2)[1])
 
 
+@pytest.mark.slow
 def test_the_sampled_gradient_is_the_exact_one_within_its_standard_error(
     small, random_params
 ):
@@ -57,6 +58,7 @@ def test_the_sampled_gradient_is_the_exact_one_within_its_standard_error(
     assert_allclose(estimates.mean(0)[~free], 0.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_leaving_an_episode_out_undoes_what_the_average_shrinks(small, random_params):
     """Of 2 episodes of one length, the average of both halves every advantage."""
     policy, table = tabular_softmax(small), to_jax(small)

@@ -22,6 +22,7 @@ ALGORITHMS = [
 each = pytest.mark.parametrize(("algorithm", "config"), ALGORITHMS)
 
 
+@pytest.mark.slow
 @each
 def test_many_side_by_side_are_each_what_it_would_be_alone(small, algorithm, config):
     """Policies, and J in float64, after the last update that fits the checkpoint."""
@@ -62,6 +63,7 @@ def test_every_history_has_its_diagnostics(small, algorithm, config):
     assert np.nanmax(finished) < 40
 
 
+@pytest.mark.slow
 def test_the_sampled_return_is_the_exact_one_on_average(small):
     """A policy that hardly moves: 200 updates of 8 episodes, within 4 errors."""
     for algorithm, config in (ALGORITHMS[0], ALGORITHMS[2]):

@@ -63,7 +63,7 @@ def test_the_standard_is_the_kl_of_each_prompt_with_the_next_completion(
 
 
 def test_the_standard_is_not_differentiated(tiny, model, policy):
-    """One label alone is its own standard: its gain stays 0 and its gradient does not."""
+    """One label alone is its own standard: the gain stays 0, the gradient does not."""
     batch = Labels(jnp.asarray(tiny.prompts[:1]), jnp.array([[2, 5, 3]]), OKAY[:1])
 
     @jax.jit

@@ -248,6 +248,7 @@ def test_mistakes_keep_the_order_but_shrink_the_scale_unless_they_are_known(
     assert_allclose(repaired, 1.0, rtol=0.25)
 
 
+@pytest.mark.slow
 def test_a_fifth_of_malicious_annotators_spoil_the_plain_model_and_not_crowd_bt(
     world, learn
 ):

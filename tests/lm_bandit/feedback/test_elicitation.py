@@ -69,6 +69,19 @@ def test_uncertainty_asks_about_words_that_were_hardly_compared(answers):
         assert len(set(chosen)) == 5
 
 
+def test_a_learning_curve_is_the_mean_of_its_seeds_within_their_range(world):
+    curve = elicitation.learning_curve(world, elicitation.at_random, (3, 5), count=2)
+    runs = [
+        elicitation.accuracy_by_answers(seed, world, elicitation.at_random, count=2)
+        for seed in (3, 5)
+    ]
+    assert_allclose(curve.answers, 2 * np.arange(1, len(runs[0]) + 1))
+    assert_allclose(curve.mean, np.mean(runs, 0))
+    # Of two seeds, a quarter of the bootstrap samples are the lower one twice.
+    assert_allclose(curve.low, np.min(runs, 0))
+    assert_allclose(curve.high, np.max(runs, 0))
+
+
 @pytest.fixture(scope="module")
 def curves(world):
     return [

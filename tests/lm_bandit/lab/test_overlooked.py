@@ -36,6 +36,7 @@ def test_the_statistics_compare_a_rating_with_the_others_only():
         assert_allclose(overlooked.robust_residual(ratings)[:, r], expected)
 
 
+@pytest.mark.slow
 def test_awful_is_the_first_of_2660_unless_it_hides_in_its_own_deviation(result):
     for name in ("residual", "standardised", "robust"):
         assert result.rank[name] == 1

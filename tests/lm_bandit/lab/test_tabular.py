@@ -1,6 +1,7 @@
 """The bench: its reference, its annotators' answers, and paths near the reference."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import sft
@@ -22,6 +23,7 @@ def test_the_reference_writes_the_words_of_the_demonstrations(bench):
             assert abs(np.mean(first == token) - p) < 4.5 * error
 
 
+@pytest.mark.slow
 def test_many_answers_teach_the_mean_ratings(bench):
     answers = tabular.ask_annotators(np.random.default_rng(0), bench, 20_000)
     weights = tabular.fit_word_weights(bench, answers)

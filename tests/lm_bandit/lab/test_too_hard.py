@@ -1,11 +1,13 @@
 """Answers that are noisier for longer completions, on ten seeds."""
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.lab import tabular, too_hard
 
 
+@pytest.mark.slow
 def test_hard_cases_are_known_only_where_easy_ones_carry_over():
     result = too_hard.vary_hardness(seeds=range(10))
     one, three = result.accuracy["tired"][:, 0], result.accuracy["tired"][:, -1]

@@ -43,6 +43,7 @@ def test_the_standard_error_is_that_of_the_spread_within_the_prompts():
     assert estimates.stratified_estimate(samples) == (6.0, pytest.approx(0.5))
 
 
+@pytest.mark.slow
 def test_a_wide_world_has_estimates_where_it_has_no_exact_answer(fixed):
     world = text.wide_world()
     config = TransformerConfig(num_layers=1, num_heads=2, d_model=8)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.generate import completion_log_prob
@@ -10,6 +11,7 @@ from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.gradient import objective_and_gradient
 
 
+@pytest.mark.slow
 def test_it_is_the_gradient_of_the_sum_over_all_completions(
     tiny, policy, problem, everything
 ):

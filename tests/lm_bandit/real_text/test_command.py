@@ -67,7 +67,6 @@ def own(tmp_path_factory):
     return SimpleNamespace(corpus=corpus, preferences=preferences)
 
 
-@pytest.mark.slow
 def test_a_run_leaves_every_stage_and_a_report(whole):
     names = {f"{name}.safetensors" for name in stages.NAMES}
     others = {"config.json", "report.json", "tokenizer.json"}

@@ -102,6 +102,7 @@ def test_the_way_begins_where_the_uniform_policy_is_cut_off():
     assert found_scores == pytest.approx([0, 0, 0.5, 1, 0], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_the_algorithms_of_the_book_learn_when_to_stop():
     """At epsilon 0.1 the values toss with probability 0.05, and cannot do better."""
     found = small_comparison([*BUILT_IN], steps=12_000, num_checkpoints=4)
@@ -119,6 +120,7 @@ def written(found, folder):
     return [path.read_bytes() for path in sorted(folder.iterdir())]
 
 
+@pytest.mark.slow
 def test_the_same_seeds_write_the_same_bytes(tmp_path):
     def once(name):
         found = small_comparison(["actor_critic", "sarsa"], steps=3000, first_seed=3)
@@ -182,6 +184,7 @@ def test_a_run_that_diverges_is_stopped_and_counts_as_knowing_nothing(tmp_path):
     written(found, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_sweep_is_each_of_its_values_alone():
     swept = small_comparison(["ppo"], steps=5000, sweep={"step_size": [0.01, 0.2]})
     assert list(swept.configs) == ["ppo step_size=0.01", "ppo step_size=0.2"]

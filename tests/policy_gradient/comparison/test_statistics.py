@@ -56,6 +56,7 @@ SKEWED = -np.random.default_rng(3).lognormal(1.0, 1.5, size=(2, 1000))
 HEAPED = np.random.default_rng(4).choice([0.5, 0.78, 0.82, 1.0], size=(2, 1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [SKEWED, HEAPED], ids=["skewed", "heaped"])
 @pytest.mark.parametrize("num_runs", [8, 32])
 def test_an_algorithm_differs_from_itself_in_3_to_8_percent_of_1000(pool, num_runs):
