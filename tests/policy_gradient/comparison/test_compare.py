@@ -105,7 +105,10 @@ def test_the_way_begins_where_the_uniform_policy_is_cut_off():
 @pytest.mark.slow
 def test_the_algorithms_of_the_book_learn_when_to_stop():
     """At epsilon 0.1 the values toss with probability 0.05, and cannot do better."""
-    found = small_comparison([*BUILT_IN], steps=12_000, num_checkpoints=4)
+    # A toss ends half of the episodes: one in 4096 is cut off after 12 steps.
+    found = small_comparison(
+        [*BUILT_IN], steps=12_000, num_checkpoints=4, time_limit=12
+    )
     for name, judged in found.judged["coin"].items():
         assert judged.greedy[:, -1] == pytest.approx(1.5, abs=1e-9), name
         least = worth(0.05) - 1e-9 if name in ("q_learning", "sarsa") else 1.45
