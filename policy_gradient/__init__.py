@@ -21,7 +21,7 @@ Read in this order:
     baselines.py    the return to expect, whatever the action
     estimators.py   gradient estimates from one episode
     enumeration.py  all episodes of a small world: exact means and variances
-    config.py       the settings of the three algorithms
+    config.py       the settings of the algorithms
     diagnostics.py  numbers to watch during training
     improvement.py  one gradient step on a batch, or epochs of minibatches
     training.py     the training loop

@@ -1,4 +1,4 @@
-"""Settings of the three algorithms, one frozen dataclass each.
+"""Settings of the algorithms, one frozen dataclass each.
 
 The files that use them call theirs `Config`. To jax a config is a tree whose leaves are
 its floats, so that a sweep over them is one `vmap`.

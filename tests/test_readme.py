@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lm_bandit.lab.command import EXPERIMENTS
 from policy_gradient.__main__ import main
+from tests.exercises.manifest import diagnoses, exercises
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -19,6 +21,13 @@ def test_the_smallest_programs_print_what_is_shown():
     runner.run(test, out=printed.append)
     assert runner.failures == 0, "".join(printed)
     assert runner.tries >= 8
+
+
+def test_the_numbers_of_exercises_and_experiments_are_those_of_the_book():
+    words = "no one two three four five six seven eight nine ten eleven twelve".split()
+    assert f"You write {len(exercises())} functions" in README
+    assert f"{words[len(diagnoses())].capitalize()} training runs" in README
+    assert f"lists {words[len(EXPERIMENTS)]} experiments" in README
 
 
 @pytest.mark.slow

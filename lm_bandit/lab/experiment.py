@@ -29,10 +29,13 @@ Rows = list[tuple[Any, ...]]  # the first row is the header
 class Experiment(NamedTuple, Generic[Result]):
     """One experiment of the lab: how to run it, and how to tell its result."""
 
-    run: Callable[[Sequence[int]], Result]  # from seeds to the result
-    summary: Callable[[Result], Rows]  # a table of text; its docstring explains it
+    # From seeds to the result: a named tuple whose field `seeds` holds them, and whose
+    # arrays have a leading axis of seeds.
+    run: Callable[[Sequence[int]], Result]
+    # A table of text; its docstring is printed below it, and begins with "Columns:".
+    summary: Callable[[Result], Rows]
     explanation: Callable[[Result], list[str]]  # what the table says, in sentences
-    points: tuple[str, ...] = ()  # fields of the result that are the same for all seeds
+    points: tuple[str, ...] = ()  # fields of the result without an axis of seeds
 
     @property
     def title(self) -> str:

@@ -146,7 +146,7 @@ def _report_part(task: Task, i: int, done: float) -> None:
 def _learn_by_gradient(
     learner: Callable[[MDP, Any], Learner], task: Task
 ) -> list[Runs]:
-    """Run one of the three parallel files: all seeds of all configs in one `vmap`."""
+    """Run one of the parallel files: all seeds of all configs in one `vmap`."""
     num_seeds, checkpoints = len(task.seeds), np.array(task.budget.checkpoints)
     configs = [_fit(config, task.budget) for config in task.configs]
     trained = train_many(
@@ -174,9 +174,9 @@ def _learn_by_gradient(
 
 
 def _fit(config: Any, budget: Budget) -> Any:
-    """Return the config with the common time limit; PPO anneals within the budget."""
+    """Return the config for this budget: its time limit, and the updates in it."""
     config = replace(config, time_limit=budget.time_limit)
-    if isinstance(config, PPOConfig):
+    if config.num_environments is not None:  # so all batches have the same size
         batch = config.num_environments * config.num_steps
         config = replace(config, num_updates=max(1, budget.steps // batch))
     return config

@@ -135,7 +135,7 @@ def diagnoses() -> dict[str, Diagnosis]:
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
     listed = [table for floor in FLOORS for table in tables(floor)]
-    return {table["id"]: Exercise(**_parsed(table)) for table in listed}
+    return {table["id"]: _exercise(table) for table in listed}
 
 
 def tables(floor: str) -> list[dict]:
@@ -158,6 +158,14 @@ def _read(file: str, key: str) -> Any:
     """The value of a key in a manifest."""
     with (ROOT / "tests" / "exercises" / f"{file}.toml").open("rb") as opened:
         return tomllib.load(opened)[key]
+
+
+def _exercise(table: dict) -> Exercise:
+    """The exercise in a manifest's table; a ValueError names what it lacks."""
+    try:
+        return Exercise(**_parsed(table))
+    except TypeError as error:
+        raise ValueError(f"exercise {table['id']}: {error}") from None
 
 
 def _parsed(table: dict) -> dict:

@@ -2,12 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
 import mdp
+from policy_gradient import actor_critic
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import compare, scores
 from policy_gradient.comparison.contenders import BUILT_IN, Budget, Task
@@ -113,6 +115,20 @@ def test_the_algorithms_of_the_book_learn_when_to_stop():
         assert judged.greedy[:, -1] == pytest.approx(1.5, abs=1e-9), name
         least = worth(0.05) - 1e-9 if name in ("q_learning", "sarsa") else 1.45
         assert (judged.sampling[:, -1] >= least).all(), name
+
+
+def test_a_config_learns_the_updates_that_fit_the_budget_and_can_anneal_over_them():
+    seen = set()
+
+    def learner(world, config):
+        seen.add((config.num_updates, config.time_limit))
+        return actor_critic.learner(world, config)
+
+    critic = BUILT_IN["actor_critic"]
+    learn = partial(critic.learn.func, learner)
+    small_comparison([replace(critic, learn=learn)], steps=1000, time_limit=30)
+    # A batch is 8 steps in each of 16 environments.
+    assert seen == {(1000 // (8 * 16), 30)}
 
 
 def written(found, folder):
