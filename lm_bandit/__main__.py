@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import numpy as np
-from rich.console import Console
 from tyro.conf import Positional, arg
 
 from lm_bandit import ask, label, pipeline, report
@@ -32,7 +31,7 @@ from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
-from mdp.interface.command_line import require_new_folder, run, write_and_name
+from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import BarProgress
@@ -50,7 +49,7 @@ class MainCommand(pipeline.RunConfig):
     def run(self) -> None:
         """Run all steps and show the results."""
         folder = self.out or Path("runs") / f"{self.world}-{self.seed}"
-        rlhf(self, self.world, folder, Console())
+        rlhf(self, self.world, folder, Terminal())
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class AskCommand:
         answers = ask.sampled_answers(
             policy, scorer, world, prompt, self.count, self.temperature, self.seed
         )
-        Console().print(ask.answers_table(self.prompt, answers, scorer is not None))
+        Terminal().print(ask.answers_table(self.prompt, answers, scorer is not None))
 
 
 @dataclass(frozen=True)
@@ -101,16 +100,16 @@ class CompareCommand(comparison.CompareConfig):
         require_new_folder(self.out, self.overwrite)
         world = pocket_world(self.ratings)
         keep_compiled_programs()
-        console = Console()
+        console = Terminal()
         progress = BarProgress(console, pipeline.STAGES)
         with progress.shown():
             compared = comparison.compare_methods(world, self, progress)
         console.print(results.comparison_table(compared, progress.seconds))
         for line in comparison.broken_runs(compared):
-            console.print(line, highlight=False)
+            console.print(line)
         if self.out is not None:
             write_and_name(console, self.out, results.comparison_files(compared))
-        console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
+        console.print(f"{sum(progress.seconds.values()):.0f} s in all")
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class LabelCommand(pipeline.RunConfig):
     def run(self) -> None:
         """Ask questions, show a summary, and learn from the answers."""
         world = named_world("pocket", self.ratings)
-        console = Console(highlight=False)
+        console = Terminal()
         session = label.Session(self.file, world, self.seed)
         try:
             label.hold_session(session, label.typed_commands(), console.print)
@@ -155,7 +154,7 @@ def rlhf(
     config: pipeline.RunConfig,
     name: str,
     folder: Path,
-    console: Console,
+    console: Terminal,
     people: People | None = None,
     feedback: str = "simulated annotators, on the ratings",
 ) -> None:

@@ -12,12 +12,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from rich.console import Console
 from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
 import mdp
-from mdp.interface.command_line import run, write_and_name
+from mdp.interface.command_line import Terminal, run, write_and_name
 from mdp.interface.files import Content, csv_text, png_bytes
 from mdp.interface.progress import BarProgress
 from mdp.worlds import WORLDS, World, acted_in
@@ -38,7 +37,7 @@ ALGORITHMS = {
 MOST_ROWS = 24  # of a table on the screen; the file has them all
 MOST_FRAMES = 20  # of an animation
 
-console = Console()
+console = Terminal()
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Worlds:
         """Print a line for each world, or the docstring of one."""
         if self.world is not None:
             page = mdp.worlds.find(self.world).make.__doc__
-            console.print(page, markup=False, highlight=False)
+            console.print(page)
             return
         rows = []
         for world in WORLDS.values():
@@ -228,7 +227,7 @@ def _show_solution(world: World, solution: mdp.Solution) -> None:
 def _show(table: Table, rows: Iterable[Sequence[Any]]) -> None:
     for row in rows:
         table.add_row(*row)
-    console.print(table, "", highlight=False)
+    console.print(table, "")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from mdp.interface.command_line import require_new_folder, run, write_and_name
+from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.files import Content, png_bytes
 from mdp.interface.progress import BarProgress
@@ -29,7 +28,7 @@ from policy_gradient.comparison.contenders import BUILT_IN, REFERENCE
 from policy_gradient.comparison.statistics import Estimate
 from policy_gradient.comparison.summary import Summary, summarize
 
-console = Console()
+console = Terminal()
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Compare:
                 "comparison.png": png_bytes(page, dpi=200),
             }
             write_and_name(console, self.out, files)
-        console.print(f"{time.perf_counter() - start:.0f} s in all", highlight=False)
+        console.print(f"{time.perf_counter() - start:.0f} s in all")
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,13 @@ class Algorithms:
         table.add_row(
             REFERENCE, "takes no steps: the optimum that all others are compared with"
         )
-        console.print(table, highlight=False)
+        console.print(table)
 
 
 def show(comparison: Comparison, summary: Summary) -> None:
     """Print a table for each world, and one over all worlds."""
     for world in comparison.references:
-        console.print(_world_table(comparison, summary, world), "", highlight=False)
+        console.print(_world_table(comparison, summary, world), "")
         _print_diverged(comparison, world)
     table = Table("all worlds", "score", "greedy", "beats the next", box=None)
     ranked = list(summary.overall)
@@ -100,12 +99,11 @@ def show(comparison: Comparison, summary: Summary) -> None:
             beats = _with_interval(summary.improvement[name][following])
         scores = summary.overall[name], summary.overall_greedy[name]
         table.add_row(name, *map(_with_interval, scores), beats)
-    console.print(table, highlight=False)
+    console.print(table)
     console.print(
         f"Interquartile means of {len(comparison.seeds)} runs, 95% bootstrap "
         "intervals. Score 0: the uniform policy, cut off at the time limit, or worse; "
         "score 1: the optimum. 95% at: steps until the median run had score 0.95.",
-        highlight=False,
     )
 
 
@@ -189,7 +187,6 @@ def _print_diverged(comparison: Comparison, world: str) -> None:
                 console.print(
                     f"{name}, seed {seed}, diverged at {when} and was stopped: "
                     "not finite",
-                    highlight=False,
                 )
 
 

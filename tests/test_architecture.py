@@ -28,6 +28,8 @@ SHARED_NAMES = {
     "policy_gradient": {"train", "learner", "update", "collect", "estimate", "loss"},
     "lm_bandit": {"train", "loss", "update", "init"},
 }
+STREAMS = {"sys.stdout", "sys.stderr"}
+PRINTERS = {"mdp/exercises.py"}  # prints the verdict on an exercise in a notebook
 INTERFACE = {"configs", "command_line", "files", "progress", "compilation"}
 
 each_floor = pytest.mark.parametrize("floor", FLOORS)
@@ -127,6 +129,20 @@ def test_only_plots_import_matplotlib():
     importers = {str(f) for f in sources() if "matplotlib" in top_level_packages(f)}
     complaints = [file for file in importers if not file.endswith("/plots.py")]
     report(complaints, "only plots.py files import matplotlib")
+
+
+def test_texts_reach_the_terminal_only_through_the_interface():
+    """There, control characters and square brackets are shown as they are."""
+    complaints = []
+    for file, tree in sources().items():
+        if file.parts[:2] == ("mdp", "interface") or str(file) in PRINTERS:
+            continue
+        for node in ast.walk(tree):
+            is_print = isinstance(node, ast.Name) and node.id in {"print", "Console"}
+            is_stream = ast.unparse(node) in STREAMS
+            if is_print or is_stream:
+                complaints.append(f"{file}, line {node.lineno}: {ast.unparse(node)}")
+    report(complaints, "only mdp/interface writes to the terminal")
 
 
 def test_files_and_functions_are_short():

@@ -21,6 +21,11 @@ from lm_bandit.feedback import kinds, records
 from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
 from mdp.interface.files import write_files
 
+try:
+    import fcntl
+except ImportError:  # on this system no file is locked
+    fcntl = None  # type: ignore[assignment]
+
 Encode = Callable[[str], Int[np.ndarray, "n"]]
 Decode = Callable[[Int[np.ndarray, "n"]], str]
 
@@ -98,14 +103,19 @@ class Journal:
 
     `append` returns when the line is on the disk. A process that is killed while it
     writes leaves a torn last line, which belongs to an answer that was not yet reported
-    as saved. The next journal removes this line. Raises ValueError where the file holds
-    anything but records.
+    as saved. The next journal removes this line. One journal at a time may have a file.
+    Raises ValueError where the file holds anything but records, or is in use.
     """
 
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        self._lock = path.open("ab")
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise ValueError(f"{path} is in use by another session") from None
         self._repair()
         self.records = list(read_records(path)) if path.stat().st_size else []
 

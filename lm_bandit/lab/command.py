@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from tyro.conf import Positional
 
@@ -25,7 +24,7 @@ from lm_bandit.lab import (
     who_was_asked,
 )
 from lm_bandit.lab.experiment import Experiment, Rows, number_rows
-from mdp.interface.command_line import write_and_name
+from mdp.interface.command_line import Terminal, write_and_name
 from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
 # Each experiment by its name, and the function that draws its result.
@@ -57,7 +56,7 @@ class Lab:
 
     def run(self) -> None:
         """List the experiments, or run one, show its result and write it."""
-        console = Console()
+        console = Terminal()
         if not self.name:
             rows: Rows = [("experiment", "what goes wrong")]
             rows += [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
@@ -68,7 +67,7 @@ class Lab:
         console.print(_table(experiment.summary(result)))
         columns = " ".join((experiment.summary.__doc__ or "").split())
         for line in (columns, "", *experiment.explanation(result)):
-            console.print(line, highlight=False)
+            console.print(line)
         if self.out is not None:
             name = self.name
             report = {"experiment": name, "versions": versions(), "found": result}

@@ -37,7 +37,7 @@ class Session:
     """Answers in a file, and the next question.
 
     Raises ValueError where the file holds anything but comparisons of completions in
-    the words of the world.
+    the words of the world, or is in use by another session.
     """
 
     def __init__(self, path: Path, world: World, seed: int = 0):
@@ -80,7 +80,10 @@ class Session:
         return left[elicitation.most_informative(posterior, differences)]
 
     def act(self, question: Question, command: str) -> bool:
-        """Answer (a, b or tie), skip or undo; return False if nothing can be undone."""
+        """Answer (a, b or tie), skip or undo; return False if nothing can be undone.
+
+        Undo takes back what was done in this session, and no earlier answer.
+        """
         prompt, a, b = question
         match command:
             case "a" | "tie":
@@ -92,14 +95,14 @@ class Session:
                 self.skipped.append(question)
             case "undo" if self.done and self.done[-1] == "skip":
                 self.skipped.pop()
-            case "undo" if self.journal.records:
+            case "undo" if self.done:
                 self.journal.undo()
             case _:
                 return False
-        if command != "undo":
-            self.done.append(command)
-        elif self.done:
+        if command == "undo":
             self.done.pop()
+        else:
+            self.done.append(command)
         return True
 
 

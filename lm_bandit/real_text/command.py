@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-from rich.console import Console
 
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.real_text import download, measure, own_files, ratings, tables
@@ -26,6 +25,7 @@ from lm_bandit.real_text.material import (
 )
 from lm_bandit.real_text.stages import REPORT, Stages
 from lm_bandit.real_text.steps import train_text_models
+from mdp.interface.command_line import Terminal
 from mdp.interface.compilation import cache_folder, keep_compiled_programs
 from mdp.interface.files import plain, write_json
 from mdp.interface.progress import BarProgress
@@ -51,7 +51,7 @@ class RealTextCommand(RealTextConfig):
 
     def run(self) -> None:
         """Train what is not trained yet, measure, show and write."""
-        console = Console()
+        console = Terminal()
         material = self._material(console)
         keep_compiled_programs()
         name = self.data or Path(self.corpus or "").stem
@@ -88,10 +88,9 @@ class RealTextCommand(RealTextConfig):
             f"{sum(progress.seconds.values()):.0f} s in all"
             f"{f' (done before: {resumed})' if resumed else ''}. In {folder}/: "
             "report.json, tokenizer.json and a checkpoint of each model",
-            highlight=False,
         )
 
-    def _material(self, console: Console) -> Material:
+    def _material(self, console: Terminal) -> Material:
         """Return the texts, and what people said about them."""
         if self.corpus is None:
             sdist = download.verified_download(cache_folder())

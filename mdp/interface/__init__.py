@@ -2,8 +2,8 @@
 
     configs.py       checks of a config's numbers; floats that jax can vary in a sweep
     files.py         tables, JSON and pictures, written whole or not at all
-    progress.py      progress bars, and the seconds that each stage took
     command_line.py  commands out of dataclasses; a mistake costs one line
+    progress.py      progress bars, and the seconds that each stage took
     compilation.py   compiled programs that are kept between runs
 
 Nothing here knows an algorithm. Import each file by its name: this package itself

@@ -17,8 +17,36 @@ from typing import Any
 
 import tyro
 from rich.console import Console
+from rich.text import Text
 
 from mdp.interface.files import Content, write_files
+
+
+class Terminal(Console):
+    """The console of all commands: a text is data, and is shown as it is.
+
+    Square brackets are no markup, and control characters are escaped, so that no text
+    from a file, a prompt or a name can change colours, move the cursor or hide a line.
+    """
+
+    def __init__(self, **settings: Any):
+        """Prepare a console; the settings are those of `rich.console.Console`."""
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return the text to show; rich calls this for messages and table cells."""
+        return super().render_str(printable(text), **options)
+
+
+def printable(text: str) -> str:
+    r"""Return the text with everything escaped that is no character on paper.
+
+    A new line stays; a tab becomes `\t`, an escape sequence begins with `\x1b`.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) -> int:
@@ -43,11 +71,11 @@ def require_new_folder(out: Path | None, overwrite: bool) -> None:
 
 
 def write_and_name(
-    console: Console, folder: Path, files: Mapping[str, Content]
+    console: Terminal, folder: Path, files: Mapping[str, Content]
 ) -> None:
     """Write several files, see `write_files`, and print the path of each."""
     for path in write_files(folder, files):
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}")
 
 
 def _parse(
@@ -77,5 +105,5 @@ def _first_paragraph(message: str) -> str:
 
 
 def _refuse(message: str) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     return 2

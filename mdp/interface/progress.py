@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import rich.progress
-from rich.console import Console
 from rich.progress import Progress as Bars
+
+from mdp.interface.command_line import Terminal, printable
 
 # report(done, metrics=None): called with the number of steps done so far.
 Report = Callable[..., None]
@@ -43,7 +44,7 @@ class BarProgress(Progress):
     """Progress with a bar for each stage, in a terminal."""
 
     def __init__(
-        self, console: Console, titles: Mapping[str, str] | None = None
+        self, console: Terminal, titles: Mapping[str, str] | None = None
     ) -> None:
         """Prepare bars on a console; `shown` shows them.
 
@@ -56,7 +57,7 @@ class BarProgress(Progress):
         self.titles = titles or {}
         self.current = "the start"  # title of the latest stage
         self.bars = Bars(
-            rich.progress.TextColumn("{task.description:32}"),
+            rich.progress.TextColumn("{task.description:32}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeElapsedColumn(),
@@ -80,6 +81,6 @@ class BarProgress(Progress):
             raise SystemExit(130) from None
 
     def _begin(self, name: str, steps: int) -> Report:
-        self.current = self.titles.get(name, name)
+        self.current = printable(self.titles.get(name, name))
         task = self.bars.add_task(self.current, total=steps)
         return lambda done, metrics=None: self.bars.update(task, completed=done)

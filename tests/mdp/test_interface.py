@@ -1,6 +1,7 @@
 """Files, configs, progress and command lines, as all three packages use them."""
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -8,9 +9,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.table import Table
 
 from mdp.interface import command_line, configs, files
+from mdp.interface.command_line import Terminal
 from mdp.interface.progress import BarProgress, Progress
 
 
@@ -156,8 +158,31 @@ def test_progress_keeps_the_seconds_of_each_stage_and_shows_nothing(capsys):
     assert capsys.readouterr().out == ""
 
 
+HOSTILE = "[red]a[/quote] \x1b[2J\x07\t\u202e \udc80 \x9b :smile: é\n"
+HARMLESS = r"[red]a[/quote] \x1b[2J\x07\t\u202e \udc80 \x9b :smile: é"
+
+
+def test_a_text_is_shown_as_it_is_and_never_obeyed(capsys):
+    """In a message, a cell, a title, an error, and the title of a stage."""
+    assert command_line.printable(HOSTILE) == HARMLESS + "\n"
+    terminal = Terminal(width=300)
+    terminal.print(HOSTILE)
+    table = Table(HOSTILE, title=HOSTILE)
+    table.add_row(HOSTILE)
+    terminal.print(table)
+    progress = BarProgress(terminal, {"PPO": HOSTILE})
+    with progress.shown(), progress.stage("PPO", 1) as report:
+        report(1)
+    command_line._refuse(HOSTILE)
+    shown = capsys.readouterr()
+    assert shown.out.count(HARMLESS) == 5
+    assert shown.err == "error: " + HARMLESS.replace(r"\t", " ") + "\n"
+    controls = {c for c in shown.out if unicodedata.category(c)[0] == "C"}
+    assert controls == {"\n"}
+
+
 def test_bars_show_the_title_of_a_stage_and_the_steps_done(capsys):
-    progress = BarProgress(Console(width=100), {"PPO": "improving the policy"})
+    progress = BarProgress(Terminal(width=100), {"PPO": "improving the policy"})
     with progress.shown(), progress.stage("PPO", 7) as report:
         report(3)
     assert set(progress.seconds) == {"PPO"}
@@ -167,7 +192,7 @@ def test_bars_show_the_title_of_a_stage_and_the_steps_done(capsys):
 
 
 def test_ctrl_c_costs_one_line_that_says_what_was_kept(capsys):
-    progress = BarProgress(Console(width=100))
+    progress = BarProgress(Terminal(width=100))
     stopped, shown = pytest.raises(SystemExit), progress.shown("all is lost")
     with stopped as stop, shown, progress.stage("PPO", 7):
         raise KeyboardInterrupt
@@ -182,7 +207,7 @@ def test_results_go_to_a_new_folder_unless_they_may_overwrite(tmp_path, capsys):
     command_line.require_new_folder(tmp_path / "new", overwrite=False)
     with pytest.raises(ValueError, match="must be a new folder, got"):
         command_line.require_new_folder(tmp_path, overwrite=False)
-    command_line.write_and_name(Console(width=300), tmp_path, {"a.json": "{}"})
+    command_line.write_and_name(Terminal(width=300), tmp_path, {"a.json": "{}"})
     assert capsys.readouterr().out == f"wrote {tmp_path / 'a.json'}\n"
     assert json.loads((tmp_path / "a.json").read_text()) == {}
 

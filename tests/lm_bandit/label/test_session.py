@@ -70,6 +70,26 @@ def test_undo_takes_back_the_last_answer_or_skip(world, tmp_path):
     assert not act("undo")
 
 
+def test_undo_leaves_the_answers_of_earlier_sessions_alone(world, tmp_path):
+    path = tmp_path / "mine.jsonl"
+    hold_session(Session(path, world), iter("ab"), lambda text: None)
+    before = path.read_bytes()
+    shown = []
+    hold_session(Session(path, world), iter(["a", "undo", "undo"]), shown.append)
+    assert path.read_bytes() == before
+    assert "There is nothing to undo." in shown
+
+
+def test_a_second_session_on_a_file_is_refused_while_the_first_one_lasts(
+    world, tmp_path
+):
+    first = Session(tmp_path / "mine.jsonl", world)
+    with pytest.raises(ValueError, match=r"mine\.jsonl is in use by another session"):
+        Session(tmp_path / "mine.jsonl", world)
+    del first
+    Session(tmp_path / "mine.jsonl", world)
+
+
 def test_messages_say_what_was_wrong(world, tmp_path):
     shown = []
     session = Session(tmp_path / "x.jsonl", world)
