@@ -19,7 +19,7 @@ from jaxtyping import Int
 from lm_bandit import sft
 from lm_bandit.feedback import kinds, records
 from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
-from mdp.interface.files import write_files
+from mdp.interface.files import open_file, write_files
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
 Decode = Callable[[Int[np.ndarray, "n"]], str]
@@ -106,6 +106,7 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        open_file(path).close()  # or refuse what is no regular file
         self._repair()
         self.records = list(read_records(path)) if path.stat().st_size else []
 
@@ -198,17 +199,14 @@ def _read(
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield numbered lines; a line that is too long is cut just above the limit."""
     longest = records.MAX_LINE_BYTES + 1
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(longest):
-                number += 1
-                rest = line
-                while len(rest) == longest and not rest.endswith(b"\n"):
-                    rest = file.readline(longest)
-                yield number, line
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    with open_file(path) as file:
+        number = 0
+        while line := file.readline(longest):
+            number += 1
+            rest = line
+            while len(rest) == longest and not rest.endswith(b"\n"):
+                rest = file.readline(longest)
+            yield number, line
 
 
 # Records and arrays have equal fields in equal order.
