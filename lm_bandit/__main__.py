@@ -31,6 +31,7 @@ from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
+from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.configs import require_positive
@@ -53,7 +54,7 @@ class MainCommand(pipeline.RunConfig):
 
 
 @dataclass(frozen=True)
-class AskCommand:
+class AskCommand(CheckedConfig):
     """Sample a checkpoint's answers to a prompt, with their scores."""
 
     # Folder of a run, or one of its .safetensors files.
@@ -70,6 +71,7 @@ class AskCommand:
     ratings: Path = WORD_RATINGS
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(self, "count", "temperature")
 
     def run(self) -> None:

@@ -28,9 +28,9 @@ Shapes: V tokens in the vocabulary, C tokens of context, width D.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,8 @@ from safetensors.numpy import save as serialize
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer, TransformerConfig, init
 from lm_bandit.world import END
-from mdp.interface.files import parse_json, write_files
+from mdp.checks import shown
+from mdp.interface.files import parse_json, read_json, write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
@@ -71,7 +72,7 @@ def save_checkpoint(
     where a number is not a finite float32.
     """
     if path.exists() and not overwrite:
-        raise ValueError(f"{path}: exists, and is replaced only with overwrite=True")
+        raise ValueError(f"{path}: exists, and is replaced only if that is asked for")
     trunk = params.trunk if isinstance(params, RewardModel) else params
     own = {"format_version": FORMAT_VERSION, **ARCHITECTURE, **_sizes(trunk)}
     for name, value in own.items():
@@ -81,7 +82,7 @@ def save_checkpoint(
     tensors = _named(trunk)
     if isinstance(params, RewardModel):
         tensors |= {"score.weight": params.head, "score.bias": params.bias}
-    shapes = _shapes(own, scores=isinstance(params, RewardModel))
+    shapes = dict(_shapes(own, scores=isinstance(params, RewardModel)))
     for name, tensor in tensors.items():
         tensor = np.asarray(tensor)
         _require(str(tensor.dtype), "float32", f"{path}: {name}")
@@ -101,10 +102,13 @@ def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, An
     names the file, what was expected and what was found, where the file is anything but
     a whole GPT-2 of finite float32 numbers.
     """
+    if not path.exists():
+        raise ValueError(f"{path}: expected a checkpoint, got no such file")
+    if not path.is_file():
+        got = "a folder" if path.is_dir() else "a device or a pipe"
+        raise ValueError(f"{path}: expected a safetensors file, got {got}")
     try:
         file = safe_open(path, framework="numpy")
-    except FileNotFoundError:
-        raise ValueError(f"{path}: expected a checkpoint, got no such file") from None
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: expected a safetensors file, got {error}") from None
     with file:
@@ -117,9 +121,12 @@ def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, An
             if not name.endswith((".attn.bias", ".attn.masked_bias"))
         }
         scores = "score.weight" in stored
-        shapes = _shapes(description, scores)
-        if missing := [name for name in shapes if name not in stored]:
-            raise ValueError(f"{path}: expected tensor {missing[0]}, got none")
+        # One by one: the description may claim more layers than memory can hold.
+        shapes = {}
+        for name, shape in _shapes(description, scores):
+            if name not in stored:
+                raise ValueError(f"{path}: expected tensor {name}, got none")
+            shapes[name] = shape
         if unknown := sorted(stored.keys() - shapes.keys()):
             raise ValueError(f"{path}: expected no tensor {unknown[0]}, got one")
         tensors = {}
@@ -143,17 +150,20 @@ def _sizes(trunk: Transformer) -> dict[str, int]:
     return dict(zip(SIZES, (vocabulary, context, width, layers, heads), strict=True))
 
 
-def _shapes(sizes: Mapping[str, Any], scores: bool) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of every tensor in a file."""
+def _shapes(
+    sizes: Mapping[str, Any], scores: bool
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the name and shape of every tensor in a file."""
     V, C, D, L, _ = (sizes[name] for name in SIZES)
     weights = ((D,), (D, 3 * D), (D, D), (D,), (D, 4 * D), (4 * D, D))
-    shapes: dict[str, tuple[int, ...]] = {"wte.weight": (V, D), "wpe.weight": (C, D)}
+    yield from (("wte.weight", (V, D)), ("wpe.weight", (C, D)))
     for layer in range(L):
         for part, shape in zip(PARTS, weights, strict=True):
-            shapes[f"h.{layer}.{part}.weight"] = shape
-            shapes[f"h.{layer}.{part}.bias"] = shape[-1:]
-    shapes |= {"ln_f.weight": (D,), "ln_f.bias": (D,)}
-    return shapes | ({"score.weight": (1, D), "score.bias": (1,)} if scores else {})
+            yield f"h.{layer}.{part}.weight", shape
+            yield f"h.{layer}.{part}.bias", shape[-1:]
+    yield from (("ln_f.weight", (D,)), ("ln_f.bias", (D,)))
+    if scores:
+        yield from (("score.weight", (1, D)), ("score.bias", (1,)))
 
 
 def _named(trunk: Transformer) -> dict[str, Any]:
@@ -202,18 +212,18 @@ def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     text = header.get("description")
     if text is None:
         beside = path.parent / "config.json"
-        try:
-            source, text = str(beside), beside.read_text("utf-8")
-        except OSError:
+        if not beside.exists():
             raise ValueError(
                 f"{path}: expected a description in the header or a config.json "
                 "beside the file, got neither"
-            ) from None
-    description = parse_json(text, source)
+            )
+        source, description = str(beside), read_json(beside)
+    else:
+        description = parse_json(text, source)
     for name in SIZES:
         size = description.get(name)
         if type(size) is not int or size < 1:
-            raise ValueError(f"{source}: {name} must be a positive integer, got {size}")
+            _refuse(f"{source}: {name}", "a positive integer", size)
     for name, value in {"format_version": FORMAT_VERSION, **ARCHITECTURE}.items():
         _require(description.get(name, value), value, f"{source}: {name}")
     D, H = description["n_embd"], description["n_head"]
@@ -224,7 +234,12 @@ def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
 
 def _require(got: Any, expected: Any, name: str) -> None:
     if got != expected:
-        raise ValueError(f"{name} must be {expected}, got {got}")
+        _refuse(name, expected, got)
+
+
+def _refuse(name: str, expected: Any, got: Any) -> NoReturn:
+    words = shown(got).strip("'")  # a file may hold texts of any length
+    raise ValueError(f"{name} must be {expected}, got {words}")
 
 
 def _require_finite(tensor: np.ndarray, name: str) -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from mdp.checks import CheckedConfig
 from mdp.interface.configs import (
     require_divisor,
     require_in_unit_interval,
@@ -22,7 +23,7 @@ from policy_gradient.config import ImproveConfig
 
 @sweepable
 @dataclass(frozen=True)
-class TuningConfig:
+class TuningConfig(CheckedConfig):
     """Settings that PPO and its alternatives share: budget, beta and the optimizer."""
 
     # Number of batches.
@@ -51,6 +52,7 @@ class TuningConfig:
     max_gradient_norm: float = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = "num_updates epochs minibatches step_size max_gradient_norm"
         require_positive(self, *names.split(), "kl_weight", "temperature")
         require_in_unit_interval(self, "warm_up")
@@ -118,8 +120,7 @@ class RLHFConfig(TuningConfig, ImproveConfig):
     pretraining_weight: float | None = None
 
     def __post_init__(self) -> None:
-        TuningConfig.__post_init__(self)
-        ImproveConfig.__post_init__(self)
+        super().__post_init__()  # that of both
         require_positive(self, "kl_gain")
         require_in_unit_interval(self, "trace_decay")
         for name in ("kl_target", "pretraining_weight"):

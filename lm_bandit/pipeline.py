@@ -38,6 +38,7 @@ from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import Transformer, TransformerConfig
 from lm_bandit.world import World
+from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
 
@@ -55,7 +56,7 @@ FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(CheckedConfig):
     """One run of RLHF on the pocket world."""
 
     # Seed of all random numbers: the same seed gives the same report.
@@ -77,6 +78,7 @@ class RunConfig:
     ppo: RLHFConfig = field(default_factory=RLHFConfig)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(self, "num_babble", "num_demonstrations", "num_comparisons")
 
 
@@ -178,6 +180,12 @@ def prepare(
             pull_key, rng, world, reference, config.num_comparisons, people
         )
         held_out = len(pairs.prompts) // 10
+        if not held_out:
+            raise ValueError(
+                "the reward model must learn from at least 10 pairs of completions, "
+                f"which end and differ, got {len(pairs.prompts)}: try a larger "
+                "--num-comparisons, or more --sft.num-updates"
+            )
         seen = jax.tree.map(lambda x: x[held_out:], pairs)
         unseen = jax.tree.map(lambda x: x[:held_out], pairs)
         scorer, _ = reward_model.train(

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
 from lm_bandit.world import END, World, word_frequencies
+from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_positive
 from policy_gradient import training
 
@@ -31,7 +32,7 @@ Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
-class AdamConfig:
+class AdamConfig(CheckedConfig):
     """Training by Adam on random batches, with a step size annealed to 0."""
 
     num_updates: int
@@ -39,6 +40,7 @@ class AdamConfig:
     step_size: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive(self, "num_updates", "batch_size", "step_size")
 
 

@@ -18,12 +18,15 @@ Shapes: k prompts of P tokens, V words in the vocabulary, R = 10 raters.
 """
 
 import csv
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from mdp.interface.files import read_lines
 
 END = 0  # the end-of-text token of every vocabulary here
 
@@ -36,6 +39,7 @@ POCKET_WORDS = (
     "charming tragic dreadful superb pathetic laughable flawless audacious"
 ).split()
 SUBJECTS = "film food date trip".split()
+GLUE = ("praise:", "complaint:", "the", *SUBJECTS, "was", "and")
 
 
 class World(NamedTuple):
@@ -116,16 +120,14 @@ def _world(path: Path, completion_length: int, every_word: bool) -> World:
 
     The file of ratings must rate every word of the pocket world.
     """
-    try:
-        people = read_word_ratings(path)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    people = read_word_ratings(path)
     missing = [word for word in POCKET_WORDS if word not in people]
     if missing:
         raise ValueError(f"{path.name}: expected ratings of {missing}, got none")
+    if known := sorted({"<end>", *GLUE} & people.keys()):
+        raise ValueError(f"{path.name}: expected no ratings of {known}, got some")
     others = [word for word in people if every_word and word not in POCKET_WORDS]
-    glue = ["praise:", "complaint:", "the", *SUBJECTS, "was", "and"]
-    vocabulary = ("<end>", *glue, *POCKET_WORDS, *others)
+    vocabulary = ("<end>", *GLUE, *POCKET_WORDS, *others)
     prompts = [
         [vocabulary.index(word) for word in (wish, "the", subject, "was")]
         for wish in ("praise:", "complaint:")
@@ -144,31 +146,43 @@ def _world(path: Path, completion_length: int, every_word: bool) -> World:
 def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, "R"]]:
     """Return each word's ten raw ratings, by Hutto & Gilbert's raters (2014).
 
-    Raises ValueError, naming file and line, where a line is not a word and ten whole
-    numbers from -4 to 4, or a word comes twice.
+    Raises ValueError, naming file and line, where the first line is no header, another
+    is not a word and ten whole numbers from -4 to 4, or a word comes twice.
     """
     people: dict[str, Float[np.ndarray, "R"]] = {}
-    with open(path, newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if number == 1:
-                continue
-            where = f"{path.name}, line {number}: expected"
-            try:
-                word, *numbers = row
-                ratings = np.array([int(x) for x in numbers], np.float64)
-            except ValueError:
-                word, ratings = "", np.zeros(0)
-            if not word or ratings.shape != (RATERS,) or np.abs(ratings).max() > 4:
-                raise ValueError(
-                    f"{where} a word and {RATERS} whole numbers from -4 to 4, "
-                    f"got {','.join(row)!r}"
-                )
-            if word in people:
-                raise ValueError(f"{where} each word once, got {word!r} again")
-            people[word] = ratings
+    rows = csv.reader(line for _, line in read_lines(path))
+    for row in _rows(path, rows):
+        where, got = f"{path.name}, line {rows.line_num}: expected", ",".join(row)[:60]
+        if rows.line_num == 1:
+            if row[:1] != ["word"]:
+                raise ValueError(f"{where} a header, word,..., got {got!r}")
+            continue
+        try:
+            word, *numbers = row
+            ratings = np.array([int(x) for x in numbers], np.float64)
+        except (ValueError, OverflowError):
+            word, ratings = "", np.zeros(0)
+        one_word = word.split() == [word] and word.isprintable()
+        if not one_word or ratings.shape != (RATERS,) or np.abs(ratings).max() > 4:
+            raise ValueError(
+                f"{where} a word and {RATERS} whole numbers from -4 to 4, got {got!r}"
+            )
+        if word in people:
+            raise ValueError(f"{where} each word once, got {word!r} again")
+        people[word] = ratings
     if not people:
         raise ValueError(f"{path.name}: expected at least one word, got none")
     return people
+
+
+def _rows(path: Path, rows: Any) -> Iterator[list[str]]:
+    """Yield the rows of a reader of CSV; raise ValueError where one cannot be read."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        got = f"got one with {error}"
+        where = f"{path.name}, line {rows.line_num}: expected a row of CSV"
+        raise ValueError(f"{where}, {got}") from None
 
 
 def language(world: World) -> Float[np.ndarray, "V V"]:

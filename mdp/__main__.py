@@ -16,6 +16,7 @@ from rich.table import Table
 from tyro.conf import OmitArgPrefixes, Positional
 
 import mdp
+from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, run, write_and_name
 from mdp.interface.files import Content, csv_text, png_bytes
 from mdp.interface.progress import BarProgress
@@ -117,7 +118,7 @@ class Solve:
 
 
 @dataclass(frozen=True)
-class Learn:
+class Learn(CheckedConfig):
     """Learn to act in a world from samples, and compare with the exact optimum."""
 
     world: Positional[str]  # its name, as listed by `python -m mdp worlds`

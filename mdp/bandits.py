@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from mdp.checks import CheckedConfig, require_range
 from mdp.configs import schedule
 from mdp.sampling import epsilon_greedy
 
@@ -32,7 +33,7 @@ Counts = Int[np.ndarray, "N A"]
 
 
 @dataclass(frozen=True)
-class BanditConfig:
+class BanditConfig(CheckedConfig):
     """Numbers of the algorithms with action values: epsilon-greedy and UCB."""
 
     num_steps: int = 1000
@@ -42,14 +43,27 @@ class BanditConfig:
     initial_value: float = 0.0  # Q of every arm at the beginning; optimistic if high
     confidence: float = 2.0  # UCB: c, the weight of the uncertainty
 
+    def __post_init__(self) -> None:
+        """Raise ValueError at the first number that is out of range."""
+        super().__post_init__()
+        require_range(self, 1, np.inf, "num_steps")
+        require_range(self, 0, 1, "step_size", "exploration")
+        require_range(self, 0, np.inf, "step_size_decay", "confidence")
+
 
 @dataclass(frozen=True)
-class GradientBanditConfig:
+class GradientBanditConfig(CheckedConfig):
     """Numbers of the gradient bandit, which learns preferences."""
 
     num_steps: int = 1000
     step_size: float = 0.1  # alpha
     baseline: bool = True  # compare a reward with the average of earlier ones?
+
+    def __post_init__(self) -> None:
+        """Raise ValueError at the first number that is out of range."""
+        super().__post_init__()
+        require_range(self, 1, np.inf, "num_steps")
+        require_range(self, 0, np.inf, "step_size")
 
 
 DEFAULT = BanditConfig()

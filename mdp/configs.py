@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from mdp.checks import require_range
+from mdp.checks import CheckedConfig, require_range
 
 
 def schedule(initial: Any, decay: Any, count: Any) -> Any:
@@ -28,7 +28,7 @@ def schedule(initial: Any, decay: Any, count: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class PredictionConfig:
+class PredictionConfig(CheckedConfig):
     """Numbers of a prediction algorithm; all algorithms share them, to be compared."""
 
     num_episodes: int = 100
@@ -42,13 +42,14 @@ class PredictionConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError at the first number that is out of range."""
+        super().__post_init__()
         require_range(self, 1, np.inf, "num_episodes", "max_steps", "num_steps")
         require_range(self, 0, 1, "step_size", "trace_decay")
         require_range(self, 0, np.inf, "step_size_decay")
 
 
 @dataclass(frozen=True)
-class ControlConfig:
+class ControlConfig(CheckedConfig):
     """Numbers of a control algorithm; all four share them, to be compared."""
 
     num_episodes: int = 500
@@ -75,6 +76,7 @@ class ControlConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError at the first number that is out of range."""
+        super().__post_init__()
         require_range(self, 1, np.inf, "num_episodes", "max_steps", "num_snapshots")
         require_range(self, 0, 1, "step_size", "exploration")
         require_range(self, 0, np.inf, "step_size_decay", "exploration_decay")

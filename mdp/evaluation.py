@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from mdp.bellman import state_values
-from mdp.checks import require_policy
+from mdp.checks import numbers, require_policy
 from mdp.model import MDP
 
 # Up to this many states a dense solve is quick, whatever the pattern of transitions.
@@ -43,7 +43,7 @@ def evaluate(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S
         ValueError: `policy` is not a policy; or gamma = 1 and from some state it never
             ends the episode, so that its return has no finite mean.
     """
-    policy = np.asarray(policy, float)
+    policy = numbers(policy, "policy")
     _check_policy(mdp, policy)
     ends, _ = ways_to_end(mdp, policy)
     if not ends.all():

@@ -14,9 +14,15 @@ Needs the extra: pip install "bellman-to-rlhf[gym]".
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from mdp.checks import checked_outcomes
+from mdp.checks import (
+    ArrayLike,
+    Number,
+    Table,
+    checked_outcomes,
+    distribution_over_states,
+)
 from mdp.model import MDP, from_outcomes
 from mdp.sampling import draw, take_step
 
@@ -27,7 +33,7 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"mdp.gym needs gymnasium: {install}") from missing
 
 
-def from_gymnasium(env: gymnasium.Env, discount: float) -> MDP:
+def from_gymnasium(env: gymnasium.Env, discount: Number) -> MDP:
     """Return the MDP of an environment that carries its table of outcomes as `P`.
 
     FrozenLake, CliffWalking and Taxi have one, in all their variants but one: a fickle
@@ -140,13 +146,11 @@ class TabularEnv(gymnasium.Env):
         return {"action_mask": self.mdp.available[self._state].astype(np.int8)}
 
 
-def _never_acted_in(
-    table: dict, start: Float[np.ndarray, "S"]
-) -> Int[np.ndarray, "terminal"]:
+def _never_acted_in(table: Table, start: ArrayLike) -> Int[np.ndarray, "terminal"]:
     """Return the states that are only ever entered by an end of the episode."""
     outcomes, num_states = checked_outcomes(table)
     ends, acted_in = np.zeros((2, num_states), bool)
-    acted_in[: len(start)] = np.asarray(start) > 0
+    acted_in |= distribution_over_states(start, default=~ends) > 0
     for (s, _, _), (prob, next_state, _, terminated) in outcomes.items():
         if prob > 0 and next_state != s and 0 <= next_state < num_states:
             (ends if terminated else acted_in)[next_state] = True

@@ -15,7 +15,6 @@ expected rewards), section 3.4 (endings).
 Shapes: S states, A actions, B outcomes per pair.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,20 +79,21 @@ class MDP(NamedTuple):
         """
         return (self.probs * self.rewards).sum(-1)
 
-    def with_discount(self, gamma: float) -> "MDP":
+    def with_discount(self, gamma: checks.Number) -> "MDP":
         """Return the MDP with another gamma; outcomes that end the episode still do.
 
         A discount of 0 means an ending, so after `with_discount(0)` every outcome ends
         the episode.
         """
         gamma = checks.checked_discount(gamma)
-        return self._replace(discounts=np.where(self.discounts != 0, gamma, 0.0))
+        discounts = np.where(self.discounts != 0, gamma, 0.0)
+        return self._replace(discounts=checks.read_only(discounts))
 
 
 def from_arrays(
     transitions: checks.ArrayLike,
     rewards: checks.ArrayLike,
-    discount: float,
+    discount: checks.Number,
     *,
     terminal: checks.ArrayLike = (),
     start: checks.ArrayLike | None = None,
@@ -125,8 +125,10 @@ def from_arrays(
     if rewards.shape not in (shape[:1], shape[:2], shape):
         expected = f"{shape[:1]}, {shape[:2]} or {shape}"
         raise ValueError(f"rewards must have shape {expected}, got {rewards.shape}")
-    available = np.full(shape[:2], True) if available is None else np.array(available)
-    if available.shape != shape[:2] or available.dtype != bool:
+    if available is None:
+        available = np.full(shape[:2], True)
+    available = checks.entries(available, "available", "hold only True and False", "b")
+    if available.shape != shape[:2]:
         got = f"{available.dtype} {available.shape}"
         raise ValueError(f"available must be bool {shape[:2]}, got {got}")
 
@@ -155,8 +157,8 @@ def from_arrays(
 
 
 def from_outcomes(
-    table: Sequence | Mapping,
-    discount: float,
+    table: checks.Table,
+    discount: checks.Number,
     *,
     terminal: checks.ArrayLike = (),
     start: checks.ArrayLike | None = None,
@@ -194,8 +196,13 @@ def from_outcomes(
 
 
 def validate(mdp: MDP) -> MDP:
-    """Return the MDP, or raise ValueError at the first entry that is wrong."""
-    shape = np.shape(mdp.probs)
+    """Return the MDP with read-only arrays, so that no algorithm can change its world.
+
+    Raises:
+        ValueError: an entry is wrong; the message names the first.
+    """
+    mdp = _as_arrays(mdp)
+    shape = mdp.probs.shape
     if len(shape) != 3 or 0 in shape:
         raise ValueError(f"probs must have shape [S, A, B], all positive, got {shape}")
     # The MDP of the shapes that its fields must have.
@@ -217,6 +224,23 @@ def validate(mdp: MDP) -> MDP:
     checks.require(inside, "discounts", "s a b", "be in [0, 1]", mdp.discounts)
     checks.require_distributions(mdp.start, "start", "s")
     return mdp
+
+
+def _as_arrays(mdp: MDP) -> MDP:
+    """Return the MDP with read-only numpy arrays; itself, if it has them already."""
+    if not isinstance(mdp, MDP):
+        raise ValueError(f"mdp must be an MDP, got {checks.shown(mdp)}")
+    kinds = {
+        "next_states": ("hold whole numbers", "iu", int),
+        "available": ("hold only True and False", "b", bool),
+    }
+    arrays = []
+    for name, field in zip(MDP._fields, mdp, strict=True):
+        expected, kind, to = kinds.get(name, ("be an array of numbers", "iuf", float))
+        array = checks.entries(field, name, expected, kind)
+        arrays.append(checks.read_only(array.astype(to, copy=False)))
+    same = all(old is new for old, new in zip(mdp, arrays, strict=True))
+    return mdp if same else MDP(*arrays)
 
 
 def _with_ends(mdp: MDP, is_terminal: Bool[np.ndarray, "S"]) -> MDP:

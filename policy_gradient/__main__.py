@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.files import Content, png_bytes
@@ -32,7 +33,7 @@ console = Terminal()
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(CheckedConfig):
     """Compare algorithms: equal budgets, many seeds, judged by exact performance."""
 
     worlds: tuple[str, ...] = ("cliff_walking", "frozen_lake")  # or file.py:name

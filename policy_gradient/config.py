@@ -12,13 +12,14 @@ from typing import Literal
 import optax
 from jaxtyping import Array, Float, Int
 
+from mdp.checks import CheckedConfig
 from mdp.interface import configs
 from policy_gradient.baselines import Baseline
 
 
 @configs.sweepable
 @dataclass(frozen=True)
-class ReinforceConfig:
+class ReinforceConfig(CheckedConfig):
     """REINFORCE on a finite MDP (Sutton & Barto 2018, p. 330)."""
 
     num_updates: int = 200  # batches, with one gradient step each
@@ -32,6 +33,7 @@ class ReinforceConfig:
     weigh_by_discount: bool = True  # gamma^t at step t, as J = E[G_0] has it
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         fields = "num_updates num_episodes time_limit step_size"
         configs.require_positive(self, *fields.split())
         if self.baseline == "leave_one_out" and self.num_episodes < 2:
@@ -52,7 +54,7 @@ class ReinforceConfig:
 
 @configs.sweepable
 @dataclass(frozen=True)
-class ActorCriticConfig:
+class ActorCriticConfig(CheckedConfig):
     """Actor-critic on a finite MDP (Sutton & Barto 2018, p. 332)."""
 
     num_updates: int = 2000  # batches, with one gradient step each
@@ -65,6 +67,7 @@ class ActorCriticConfig:
     entropy_weight: float = 0.01  # of the entropy bonus, in return per nat
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         fields = "num_updates num_environments num_steps time_limit step_size"
         configs.require_positive(self, *fields.split())
         configs.require_in_unit_interval(self, "trace_decay")
@@ -77,8 +80,10 @@ class ActorCriticConfig:
 
 @configs.sweepable
 @dataclass(frozen=True)
-class ImproveConfig:
+class ImproveConfig(CheckedConfig):
     """PPO's use of one batch (Schulman et al. 2017, section 5 and table 3)."""
+
+    infinite = ("clip", "kl_limit")
 
     epochs: int = 4  # passes over the batch
     minibatches: int = 4  # gradient steps per pass
@@ -89,6 +94,7 @@ class ImproveConfig:
     entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         configs.require_positive(self, "epochs", "minibatches", "clip", "kl_limit")
         configs.require_not_negative(self, "value_weight", "entropy_weight")
 

@@ -41,6 +41,8 @@ from policy_gradient.trajectory import masked_mean
 class GRPOConfig(TuningConfig):
     """Settings of GRPO."""
 
+    infinite = ("clip",)
+
     clip: float = 0.2  # eps, of each token's ratio
 
     def __post_init__(self) -> None:

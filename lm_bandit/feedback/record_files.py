@@ -19,7 +19,7 @@ from jaxtyping import Int
 from lm_bandit import sft
 from lm_bandit.feedback import kinds, records
 from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
-from mdp.interface.files import write_files
+from mdp.interface.files import open_file, write_files
 
 try:
     import fcntl
@@ -111,6 +111,7 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = path.open("ab")
+        open_file(path).close()  # or refuse what is no regular file
         if fcntl is not None:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -208,17 +209,14 @@ def _read(
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield numbered lines; a line that is too long is cut just above the limit."""
     longest = records.MAX_LINE_BYTES + 1
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(longest):
-                number += 1
-                rest = line
-                while len(rest) == longest and not rest.endswith(b"\n"):
-                    rest = file.readline(longest)
-                yield number, line
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    with open_file(path) as file:
+        number = 0
+        while line := file.readline(longest):
+            number += 1
+            rest = line
+            while len(rest) == longest and not rest.endswith(b"\n"):
+                rest = file.readline(longest)
+            yield number, line
 
 
 # Records and arrays have equal fields in equal order.

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 MAX_LINE_BYTES = 1_000_000  # no answer of a person is longer
+LONGEST_MESSAGE = 400  # characters
 
 
 class ComparisonRecord(NamedTuple):
@@ -103,7 +104,9 @@ class BadLine(ValueError):
     """An error in a line; `reason` names the kind of error in a word or two."""
 
     def __init__(self, reason: str, message: str):
-        super().__init__(message)
+        # A file may hold texts of any length.
+        cut = len(message) > LONGEST_MESSAGE
+        super().__init__(message[:LONGEST_MESSAGE] + "..." if cut else message)
         self.reason = reason
 
 
@@ -217,7 +220,7 @@ def _flag(name: str, value: Any) -> bool:
 
 
 def _annotator(name: str, value: Any) -> int:
-    known = _is_whole(value) and value >= 0
+    known = _is_whole(value) and 0 <= value < 2**31
     _require(known, "wrong type", name, "a whole number from 0 up", value)
     return int(value)
 
@@ -241,7 +244,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _short(value: Any) -> str:
     """Return a value for a message, on one line and not too long."""
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value)
+    except (RecursionError, ValueError):  # deep lists, numbers of thousands of digits
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."
 
 

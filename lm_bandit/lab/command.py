@@ -24,6 +24,7 @@ from lm_bandit.lab import (
     who_was_asked,
 )
 from lm_bandit.lab.experiment import Experiment, Rows, number_rows
+from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, write_and_name
 from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
@@ -40,7 +41,7 @@ EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = 
 
 
 @dataclass(frozen=True)
-class Lab:
+class Lab(CheckedConfig):
     """Run an experiment on what can go wrong with RLHF; without a name, list them."""
 
     name: Positional[str] = ""  # of the experiment
@@ -48,6 +49,7 @@ class Lab:
     out: Path | None = None  # folder for NAME.csv, NAME.json and NAME.png
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.name and self.name not in EXPERIMENTS:
             known = ", ".join(EXPERIMENTS)
             raise ValueError(f"name must be one of {known}, got {self.name}")

@@ -6,11 +6,12 @@ from lm_bandit.config import RLHFConfig
 from lm_bandit.reward_model import RewardConfig
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import TransformerConfig
+from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_in_unit_interval, require_positive
 
 
 @dataclass(frozen=True)
-class RealTextConfig:
+class RealTextConfig(CheckedConfig):
     """Settings of pretraining, SFT, two reward models and PPO on texts by people."""
 
     seed: int = 0  # of all random numbers: the same seed gives the same models
@@ -48,6 +49,7 @@ class RealTextConfig:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         names = (
             "vocabulary_size text_length prompt_length completion_length num_prompts "
             "samples members"

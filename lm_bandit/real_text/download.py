@@ -3,9 +3,10 @@
     pip download --require-hashes ...    refuses a file whose SHA-256 is another
 
 The file is the source distribution of vaderSentiment 3.3.2 (MIT licence, copyright 2016
-C.J. Hutto). It holds the data of Hutto & Gilbert (2014), which `ratings.py` reads. pip
-runs code of a source distribution to learn its metadata, but only after it has checked
-the hash. So only code that was inspected, when the hash was written here, can run. The
+C.J. Hutto). It holds the data of Hutto & Gilbert (2014), which `ratings.py` reads. To
+learn the metadata of a source distribution, pip would download a builder, without a
+hash, and both the builder and the package would run. Here pip is given a builder of
+three lines instead (`BUILDER`), which names the package and runs nothing of it. The
 file is kept in the user's cache, and its hash is checked again at every use.
 
 Source: Hutto, C.J. & Gilbert, E.E. (2014). VADER: A Parsimonious Rule-based Model for
@@ -13,6 +14,7 @@ Sentiment Analysis of Social Media Text. ICWSM-14.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,21 @@ PACKAGE = "vaderSentiment"
 VERSION = "3.3.2"
 FILE = f"{PACKAGE}-{VERSION}.tar.gz"
 SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
+
+
+# pip takes this for setuptools, and asks it for the metadata.
+BUILDER = f"""\
+import pathlib, sys
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = pathlib.Path(folder, "{PACKAGE}-{VERSION}.dist-info")
+    info.mkdir()
+    text = "Metadata-Version: 2.1\\nName: {PACKAGE}\\nVersion: {VERSION}\\n"
+    (info / "METADATA").write_text(text)
+    return info.name
+
+__legacy__ = sys.modules[__name__]
+"""
 
 
 def verified_download(folder: Path, sha256: str = SHA256) -> bytes:
@@ -47,14 +64,26 @@ def _download(path: Path, sha256: str) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         wanted = Path(scratch) / "requirement.txt"
         wanted.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{sha256}\n")
+        builder = Path(scratch) / "builder" / "setuptools"
+        write_files(builder, {"__init__.py": "", "build_meta.py": BUILDER})
         options = (
             "--require-hashes --no-deps --quiet --disable-pip-version-check "
-            "--no-input --progress-bar off --retries 2 --timeout 30"
+            "--no-input --progress-bar off --retries 2 --timeout 30 "
+            "--no-build-isolation --no-binary"
         ).split()
-        # The package as source; what pip needs to build its metadata may come built.
         command = [sys.executable, "-m", "pip", "download", *options]
-        command += ["--no-binary", PACKAGE, "-r", str(wanted), "-d", scratch]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, PACKAGE, "-r", str(wanted), "-d", scratch],
+            capture_output=True,
+            text=True,
+            check=False,
+            # The builder comes first, and pip asks it rather than a `setup.py`.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(builder.parent),
+                "PIP_USE_PEP517": "1",
+            },
+        )
         file = Path(scratch) / FILE
         if done.returncode or not file.is_file():
             raise ValueError(

@@ -24,6 +24,7 @@ from lm_bandit.real_text import tokens
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material, Sentences, distinct_prompts
 from lm_bandit.reward_model import Comparisons
+from mdp.interface.files import read_lines
 
 MINIMUM = 100  # texts, or answers: with fewer nothing is left to hold out
 
@@ -32,21 +33,8 @@ Rows = Int[np.ndarray, "_"]  # numbers of answers
 
 def read_corpus(path: Path) -> list[str]:
     """Return the texts of a file; raises ValueError, which names file and line."""
-    texts = []
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    text = " ".join(line.decode("utf-8").split())
-                except UnicodeDecodeError as error:
-                    raise ValueError(
-                        f"{path}, line {number}: expected UTF-8, got byte "
-                        f"0x{line[error.start]:02x} at column {error.start + 1}"
-                    ) from None
-                if text:
-                    texts.append(text)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    lines = (" ".join(line.split()) for _, line in read_lines(path))
+    texts = [text for text in lines if text]
     if len(texts) < MINIMUM:
         raise ValueError(
             f"{path}: expected at least {MINIMUM} texts, one a line, got {len(texts)}"

@@ -102,7 +102,8 @@ def parse_ratings(texts: list[str], ratings: list[str]) -> RatedTexts:
                 f"numbers from {-SCALE} to {SCALE}, got {rating[:60]!r}"
             )
         if fields[0] != name:
-            raise ValueError(f"{where}: expected the id {name}, got {fields[0]!r}")
+            got = fields[0][:20]
+            raise ValueError(f"{where}: expected the id {name[:20]}, got {got!r}")
         if abs(np.mean(numbers) - mean) > 1e-6:
             raise ValueError(
                 f"{where}: expected ratings of mean {mean}, got {np.mean(numbers)}"

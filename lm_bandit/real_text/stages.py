@@ -19,7 +19,8 @@ from lm_bandit import checkpoints
 from lm_bandit.real_text.tokens import TOKENIZER_FILE
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
-from mdp.interface.files import read_json, write_files, write_json
+from mdp.checks import is_number
+from mdp.interface.files import open_file, read_json, write_files, write_json
 from mdp.interface.progress import Progress, Report
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Stages:
         if not config.exists():
             write_json(config, self.config)
         text = tokenizer.to_str(pretty=True)
-        if words.exists() and words.read_text("utf-8") != text:
+        if words.exists() and open_file(words).read() != text.encode():
             raise ValueError(f"{words} was made from other texts; try --overwrite")
         write_files(self.folder, {TOKENIZER_FILE: text})
 
@@ -93,8 +94,13 @@ class Stages:
         path = self.folder / f"{name}.safetensors"
         if path.exists():
             model, about = checkpoints.load_checkpoint(path)
-            if about.get("stage") != name:
-                raise ValueError(f"{path}: expected the stage {name} of a run on text")
+            told = is_number(about.get("seconds"))
+            told = told and isinstance(about.get("measured"), dict)
+            if about.get("stage") != name or not told:
+                raise ValueError(
+                    f"{path}: expected the stage {name} of a run on text, with its "
+                    "seconds and what was measured: try --overwrite"
+                )
             self.resumed.append(name)
             self.progress.seconds[title] = about["seconds"]
             return model, about["measured"]

@@ -21,6 +21,8 @@ from rich.text import Text
 
 from mdp.interface.files import Content, write_files
 
+LONGEST_LINE = 800  # characters of a message; what people typed can be longer
+
 
 class Terminal(Console):
     """The console of all commands: a text is data, and is shown as it is.
@@ -60,7 +62,13 @@ def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) 
     except ValueError as error:
         return _refuse(str(error))
     except OSError as error:
-        return _refuse(f"cannot write {error.filename}: {error.strerror}")
+        # Readers raise ValueError, so this is a file that could not be written.
+        place = f" {error.filename}" if error.filename else ""
+        return _refuse(f"cannot write{place}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _refuse(f"there is too little memory for these numbers: {error}")
     return 0
 
 
@@ -89,7 +97,11 @@ def _parse(
     except SystemExit as stop:
         if not stop.code:
             raise
-        raise ValueError(_first_paragraph(message.getvalue())) from None
+        text = message.getvalue()
+        similar = text.partition("Perhaps you meant")[2]
+        nearest = re.findall(r"^[ │]*(--[a-z][\w.-]*)", similar, re.MULTILINE)
+        hint = f" (did you mean {' or '.join(nearest[:2])}?)" if nearest else ""
+        raise ValueError(_first_paragraph(text) + hint) from None
 
 
 def _first_paragraph(message: str) -> str:
@@ -100,10 +112,13 @@ def _first_paragraph(message: str) -> str:
         return not line.strip("─-")
 
     paragraph = takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines))
-    # A config that checks itself says what is wrong; its name inside tyro adds nothing.
-    return re.sub(r"^Error parsing __tyro\S*: ", "", " ".join(paragraph))
+    # A config that checks itself says what is wrong; its own name adds nothing.
+    return re.sub(r"^Error parsing (?!--)\S+: ", "", " ".join(paragraph))
 
 
 def _refuse(message: str) -> int:
-    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
+    line = printable(" ".join(message.split()))
+    if len(line) > LONGEST_LINE:
+        line = f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
+    print(f"error: {line}", file=sys.stderr)
     return 2

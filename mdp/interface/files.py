@@ -17,15 +17,20 @@ import json
 import math
 import os
 import platform
+import stat
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 PACKAGES = ("bellman-to-rlhf", "numpy", "scipy", "jax", "jaxlib", "optax")
+
+# A larger JSON file, or a longer line of text, is a mistake, or has no end.
+MOST_BYTES = 2**26
+LONGEST_LINE = 1_000_000
 
 # The content of a file, or a function that writes it to a path.
 Content = str | bytes | Callable[[Path], object]
@@ -86,12 +91,15 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises ValueError, in one line that names the file, where it cannot be read or does
     not hold a JSON object.
     """
+    with open_file(path) as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"{path} must be JSON of at most {MOST_BYTES:,} bytes")
     try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be JSON, got {error}") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"{path}, line {line}, must be JSON, got {error}") from None
     return parse_json(text, str(path))
 
 
@@ -102,8 +110,47 @@ def parse_json(text: str, source: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{source} must be JSON, got {error}") from None
     if not isinstance(value, dict):
-        raise ValueError(f"{source} must be a JSON object, got {text[:40]}")
+        got = " ".join(text[:40].split())
+        raise ValueError(f"{source} must be a JSON object, got {got}")
     return value
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes; raise ValueError, which names it, if that fails.
+
+    Only regular files are read: a device may have no end, and a pipe nothing to give.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.open("rb")
+        what = "a folder" if stat.S_ISDIR(mode) else "a device or a pipe"
+    except OSError as error:
+        what = error.strerror or str(error)
+    raise ValueError(f"cannot read {path}: {what}")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file with their numbers, counted from 1.
+
+    Raises ValueError, which names file and line, where a line is too long or no text.
+    """
+    with open_file(path) as file:
+        number = 0
+        while line := file.readline(LONGEST_LINE + 1):
+            number += 1
+            place = f"{path}, line {number}: expected"
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"{place} at most {LONGEST_LINE:,} bytes, got more")
+            try:
+                text = line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                got = f"byte 0x{line[error.start]:02x} at column {error.start + 1}"
+                raise ValueError(f"{place} UTF-8, got {got}") from None
+            if "\0" in text:
+                column = text.index("\0") + 1
+                raise ValueError(f"{place} text, got a zero byte at column {column}")
+            yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
 def plain(value: Any) -> Any:

@@ -19,9 +19,13 @@ and the one that takes its likeliest actions (greedy).
 
 import difflib
 import importlib.util
+import inspect
+import os
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -31,8 +35,9 @@ from jaxtyping import Float
 
 import mdp
 from mdp import MDP, ControlConfig
-from mdp.checks import require_policy
+from mdp.checks import numbers, require_policy
 from mdp.fast.control import learn_by_steps
+from mdp.interface.files import open_file
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.comparison.seeds import train_many
 from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
@@ -187,11 +192,10 @@ def _learn_by_function(name: str, function: UserAlgorithm, task: Task) -> list[R
     tables, diverged = [], []
     for i, seed in enumerate(task.seeds):
         run = f"{name}, seed {seed}"
-        policies = _call(run, function, seed, task.world, task.budget.checkpoints)
-        try:
-            policies = np.array(policies, float)
-        except (TypeError, ValueError):
-            raise ValueError(f"{run}: policies must be an array of numbers") from None
+        # A world of its own, so that it cannot change the one in which it is judged.
+        world = mdp.validate(MDP(*(field.copy() for field in task.world)))
+        policies = _call(run, function, seed, world, task.budget.checkpoints)
+        policies = np.array(numbers(policies, f"{run}: policies"))
         diverged.append(_check_policies(run, policies, task.world, task.budget))
         tables.append(policies)
         task.report(task.budget.steps * (i + 1) / len(task.seeds))
@@ -251,6 +255,7 @@ def _named(given: str | Callable[..., Any]) -> tuple[str, Any]:
 @cache
 def _load(path: str) -> ModuleType:
     """Run a Python file once, and return it as a module."""
+    open_file(Path(path)).close()  # or refuse what is no regular file
     spec = importlib.util.spec_from_file_location("of_the_user", path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path!r} must be a Python file, for example mine.py")
@@ -262,12 +267,33 @@ def _load(path: str) -> ModuleType:
 def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
     """Call the user's code; any error in it becomes a ValueError of one line.
 
-    The error itself, with the place where it happened, is the cause of what is raised.
+    The line names the place in the user's file. The error itself is the cause of what
+    is raised. A program that is asked to exit would end without a word, so that is an
+    error too.
     """
     try:
         return function(*args)
-    except Exception as error:
-        raise ValueError(f"{name} failed: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())[:300]
+        place = _place(error, _files(name, function))
+        message = f"{name} failed: {type(error).__name__}: {said}{place}"
+        raise ValueError(message) from error
+
+
+def _files(name: str, function: Callable[..., Any]) -> set[str]:
+    """Return the files that are the user's own: the named one, and the function's."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return {os.path.abspath(name), code.co_filename if code else name}
+
+
+def _place(error: BaseException, own: set[str]) -> str:
+    """Return the last line of the user's own files that an error came through."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}, line {error.lineno})"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in own and not frame.filename.startswith("<frozen"):
+            return f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
+    return ""
 
 
 def _by_gradient(name: str, learner: Callable[..., Learner], config: Any) -> Contender:

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from numpy.testing import assert_array_equal
 
 from lm_bandit import pipeline
@@ -36,3 +37,17 @@ def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch)
     assert len(given["held out"].prompts) == 4
     both = jax.tree.map(lambda *x: np.concatenate(x), given["held out"], given["seen"])
     jax.tree.map(assert_array_equal, both, pairs)
+
+
+def test_too_few_pairs_to_hold_one_out_are_refused_before_the_training(monkeypatch):
+    world = pocket_world()
+    none = np.zeros((0, world.completion_length), int)
+    pairs = Comparisons(world.prompts[:0], none, none)
+    monkeypatch.setattr(pipeline, "collect_comparisons", lambda *args: pairs)
+    monkeypatch.setattr(
+        pipeline.sft, "train", lambda key, params, *rest: (params, np.zeros(10))
+    )
+    model = TransformerConfig(num_layers=1, d_model=8)
+    config = pipeline.RunConfig(num_babble=8, num_demonstrations=8, model=model)
+    with pytest.raises(ValueError, match="at least 10 pairs of completions"):
+        pipeline.prepare(world, config, Progress())

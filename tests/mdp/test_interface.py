@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from mdp.interface import command_line, configs, files
+from mdp.interface import command_line, compilation, configs, files
 from mdp.interface.command_line import Terminal
 from mdp.interface.progress import BarProgress, Progress
 
@@ -224,3 +224,52 @@ def test_results_go_to_a_new_folder_unless_they_may_overwrite(tmp_path, capsys):
 def test_the_message_in_a_box_of_tyro_becomes_one_line(message):
     """The boxes of tyro come with or without lines, as the terminal can."""
     assert command_line._first_paragraph(message) == "what, and where it was"
+
+
+def test_without_a_home_only_what_needs_the_cache_complains(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(compilation.Path, "home", homeless)
+    compilation.keep_compiled_programs()
+    with pytest.raises(ValueError, match="set XDG_CACHE_HOME"):
+        compilation.cache_folder()
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A command that fails."""
+
+    number: int = 0
+
+    def run(self):
+        raise FAILURES[self.number]
+
+
+FAILURES = (
+    OSError(28, "No space left on device"),
+    PermissionError(13, "Permission denied", "results"),
+    MemoryError("Unable to allocate 9 PiB"),
+    RuntimeError("RESOURCE_EXHAUSTED: Out of memory"),
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "cannot write: No space left on device"),
+        (["--number", "1"], "cannot write results: Permission denied"),
+        (["--number", "2"], "too little memory for these numbers: Unable to allocate"),
+        (["--number", "3"], "too little memory for these numbers: RESOURCE_EXHAUSTED"),
+        (["--nmber", "1"], "Unrecognized options: --nmber, 1 (did you mean --number?)"),
+        (["--nmber", "9" * 4000], " ... "),
+    ],
+)
+def test_a_failure_is_one_short_line_without_the_word_none(args, message, capsys):
+    assert command_line.run(Failing, args, "it", "It fails.") == 2
+    line = capsys.readouterr().err
+    assert message in line
+    assert "None" not in line
+    assert line.count("\n") == 1
+    assert len(line) < 1000

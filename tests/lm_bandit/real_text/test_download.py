@@ -19,14 +19,30 @@ def offline(monkeypatch, tmp_path):
     return folder
 
 
-def test_nothing_of_a_file_with_another_hash_runs(offline, tmp_path):
-    """A setup.py that leaves a trace, in a package of the right name and version."""
+@pytest.fixture
+def trace(offline, tmp_path):
+    """A file that the code of the package makes, if any of it runs."""
     trace = tmp_path / "it_ran"
     top = f"{download.PACKAGE}-{download.VERSION}"
     info = f"Metadata-Version: 1.0\nName: {download.PACKAGE}\nVersion: 3.3.2\n"
     evil = f"open({str(trace)!r}, 'w').close()\n"
     files = {f"{top}/PKG-INFO": info.encode(), f"{top}/setup.py": evil.encode()}
     (offline / download.FILE).write_bytes(tarball(files))
+    return trace
+
+
+def test_no_code_runs_on_the_way_to_the_right_file(trace, offline, tmp_path):
+    """Offline there is no setuptools to fetch either, so nobody asked for it."""
+    data = (offline / download.FILE).read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    assert download.verified_download(tmp_path / "cache", sha256) == data
+    assert not trace.exists()
+    kept = [path.name for path in (tmp_path / "cache").iterdir()]
+    assert kept == [download.FILE]
+
+
+def test_nothing_of_a_file_with_another_hash_runs(trace, tmp_path):
+    """A setup.py that leaves a trace, in a package of the right name and version."""
     with pytest.raises(ValueError, match="HASHES") as refusal:
         download.verified_download(tmp_path / "cache")
     assert download.SHA256 in str(refusal.value)

@@ -303,3 +303,49 @@ def test_a_world_without_finite_values_is_refused(monkeypatch):
     told = "world endless must have finite values, got some .* after 100 sweeps"
     with pytest.raises(ValueError, match=told):
         compare([endless], ["ppo"])
+
+
+USER_FILE = """
+import sys
+import numpy as np
+
+def leaving(seed, world, checkpoints):
+    sys.exit()
+
+def cheating(seed, world, checkpoints):
+    world.rewards[:] = 1000.0
+
+def sly(seed, world, checkpoints):
+    world.rewards.setflags(write=True)
+    world.rewards[:] = 1000.0
+    return np.full((len(checkpoints), *world.available.shape), 0.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("leaving", r"failed: SystemExit: .*mine\.py, line 6, in leaving"),
+        ("cheating", r"failed: ValueError: .* read-only .*mine\.py, line 9, in cheat"),
+    ],
+)
+def test_an_error_of_the_users_names_file_and_line(name, complaint, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(USER_FILE)
+    with pytest.raises(ValueError, match=complaint) as refusal:
+        small_comparison([f"{file}:{name}"])
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_algorithm_cannot_change_the_world_in_which_it_is_judged(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(USER_FILE)
+    judged = small_comparison([f"{file}:sly"]).judged["coin"]["sly"]
+    assert judged.sampling == pytest.approx(UNIFORM)
+
+
+def test_a_file_that_exits_is_refused(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("\nraise SystemExit(0)\n")
+    with pytest.raises(ValueError, match=r"SystemExit: 0 .*mine\.py, line 2"):
+        small_comparison([f"{file}:learn"])
