@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from policy_gradient.objectives import importance_ratio
+from policy_gradient.objectives import exp_above_tangent, importance_ratio
 from policy_gradient.policies import Evaluation
 from policy_gradient.trajectory import Batch, masked_mean
 
@@ -84,8 +84,7 @@ def approximate_kl(
 
     Source: Schulman (2020), "Approximating KL divergence", the estimator k3.
     """
-    log_ratios = log_probs - old_log_probs
-    return masked_mean(jnp.exp(log_ratios) - 1.0 - log_ratios, mask)
+    return masked_mean(exp_above_tangent(log_probs - old_log_probs), mask)
 
 
 def explained_variance(

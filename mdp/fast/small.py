@@ -244,13 +244,14 @@ def _solve_undiscounted(mdp: MDP, epsilon: float) -> Solution:
         return policy_iteration(mdp, epsilon=0.0)
     worlds = (MDP(*fields) for fields in zip(*mdp, strict=True))
     solutions = [solve_small(world, epsilon) for world in worlds]
-    num_rounds = max(len(solution.residuals) for solution in solutions)
-    residuals = np.full((len(solutions), num_rounds), np.nan)
-    for row, solution in zip(residuals, solutions, strict=True):
-        row[: len(solution.residuals)] = solution.residuals
-    values, action_values, policies, _, converged = zip(*solutions, strict=True)
-    fields = (values, action_values, policies, residuals, converged)
-    return Solution(*(np.stack(field) for field in fields))
+    most = max(len(solution.residuals) for solution in solutions)
+
+    def padded(residuals: np.ndarray) -> np.ndarray:
+        return np.append(residuals, np.full(most - len(residuals), np.nan))
+
+    rows = (s._replace(residuals=padded(s.residuals)) for s in solutions)
+    fields: Any = (np.stack(field) for field in zip(*rows, strict=True))
+    return Solution(*fields)
 
 
 def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
