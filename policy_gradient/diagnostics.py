@@ -59,6 +59,11 @@ def measure(
         now: the batch's actions, evaluated at the present parameters.
         batch: the samples; those of weight 0 do not count.
         clip: eps of PPO's clip range; infinite for algorithms that do not clip.
+
+    The clip fraction counts |rho - 1| > eps, as in the authors' code and in
+    Stable-Baselines3. TRL and verl count only where the clip acts, which is where the
+    clipped term is the smaller one: rho > 1 + eps with A > 0, or rho < 1 - eps with
+    A < 0. Theirs is never above ours. No clip fraction of values is reported.
     """
     ratios = jnp.vectorize(importance_ratio)(now.log_prob, batch.log_probs)
     outside = (jnp.abs(ratios - 1.0) > clip).astype(ratios.dtype)
