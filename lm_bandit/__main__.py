@@ -33,7 +33,7 @@ from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
-from mdp.interface.compilation import keep_compiled_programs
+from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import BarProgress
 
@@ -101,7 +101,6 @@ class CompareCommand(comparison.CompareConfig):
         """Compare all methods, show the results and write them."""
         require_new_folder(self.out, self.overwrite)
         world = pocket_world(self.ratings)
-        keep_compiled_programs()
         console = Terminal()
         progress = BarProgress(console, pipeline.STAGES)
         with progress.shown():
@@ -164,7 +163,6 @@ def rlhf(
     world = named_world(name, config.ratings)
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
-    keep_compiled_programs()
     progress = BarProgress(console, pipeline.STAGES)
     exactly = name == "pocket"
     try:
@@ -210,13 +208,17 @@ COMMANDS = {
 
 def main(args: Sequence[str] | None = None) -> int:
     """Parse a command line and run its command; return the exit status."""
+    keep_compiled_programs()
     args = sys.argv[1:] if args is None else args
     program = "python -m lm_bandit"
     if args and args[0] in COMMANDS:
         command = COMMANDS[args[0]]
+        fix_threads()
         return run(command, args[1:], f"{program} {args[0]}", command.__doc__ or "")
+    # Models of real text are larger: they use all cores.
     if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
         return run(real_text.RealTextCommand, args, program, real_text.__doc__ or "")
+    fix_threads()
     return run(MainCommand, args, program, __doc__ or "")
 
 

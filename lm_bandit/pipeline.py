@@ -59,7 +59,8 @@ FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 class RunConfig(CheckedConfig):
     """One run of RLHF on the pocket world."""
 
-    # Seed of all random numbers: the same seed gives the same report.
+    # Seed of all random numbers: the same seed gives the same report, with the same
+    # versions of the packages on the same kind of processor.
     seed: int = 0
     # CSV file with a word and ten ratings from -4 to 4 in each line.
     ratings: Path = text.WORD_RATINGS

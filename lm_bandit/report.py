@@ -4,13 +4,13 @@
     reward_kl.png        PPO's path in the plane of KL and reward
     NAME.safetensors     a checkpoint of each model, for `python -m lm_bandit ask`
 
-Everything but `seconds` is a function of the config, so the same seed gives the same
-report. Files appear whole or not at all.
+Everything but `seconds` and `machine` is a function of the config, of the versions, and
+of the kind of processor: there the same seed gives the same report, on any number of
+cores. Files appear whole or not at all.
 """
 
 from dataclasses import asdict, fields
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,15 @@ from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Estimates, Learned, RunConfig, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
-from mdp.interface.files import Content, json_text, plain, png_bytes, write_files
+from mdp.interface.files import (
+    Content,
+    json_text,
+    machine,
+    plain,
+    png_bytes,
+    versions,
+    write_files,
+)
 
 TITLES = {
     "base": "pretrained",
@@ -44,7 +52,6 @@ def run_report(
     Estimated values come with their standard errors.
     """
     settings = {field.name: asdict(config)[field.name] for field in fields(RunConfig)}
-    packages = "bellman-to-rlhf", "jax", "numpy", "optax"
     report = {
         "world": "pocket" if isinstance(found, Truth) else "wide",
         "seed": config.seed,
@@ -53,7 +60,8 @@ def run_report(
         "reward_model_accuracy": learned.held_out_accuracy,
         "samples": sample_texts(world, learned.models, config.seed),
         "config": settings | {"ratings": config.ratings.name},
-        "versions": {package: version(package) for package in packages},
+        "versions": versions(),
+        "machine": machine(),
     }
     path = [{"update": n, **plain(value)} for n, value in found.path]
     if isinstance(found, Estimates):

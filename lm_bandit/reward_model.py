@@ -188,6 +188,9 @@ def train(
 def pairwise_loss(chosen: Float[Array, "n"], rejected: Float[Array, "n"]) -> Scalar:
     """-log sigmoid(r(x, chosen) - r(x, rejected)): the mean surprise at the answers.
 
+    Only differences count, and nothing holds the level of the scores: `normalize` sets
+    it afterwards. TRL can add a centring term instead, a multiple of the mean of
+    (r(x, chosen) + r(x, rejected))^2 (Eisenstein et al. 2023); there is none here.
     Source: Stiennon et al. (2020), section 3.4.
     """
     return -jnp.mean(jax.nn.log_sigmoid(chosen - rejected))

@@ -37,6 +37,11 @@ def token_rewards(
     `log_ratios` are data: those of the policy that wrote the text. With `at_end` the
     last token pays for all of them. The padding gets 0.
     Source: Ziegler et al. (2019), eq. 2; Ouyang et al. (2022), section 3.5.
+
+    The price is k1 of `objectives.kl_estimates`, and the gradient that follows it is
+    that of the KL. TRL and verl can charge k3 instead. Its mean is the same KL, but as
+    a reward it leads elsewhere: to the gradient of KL(pi || pi_ref) less that of
+    KL(pi_ref || pi).
     """
     penalties = kl_weight * log_ratios * mask
     last = mask * (1.0 - jnp.append(mask[1:], 0.0))
@@ -123,6 +128,10 @@ def scaled(
     Rewards keep their mean ("scale"): without it their sign would change, and the
     penalty could become a reward. "none" returns x as it is. Source: Huang et al.
     (2024), detail on `whiten` with `shift_mean`.
+
+    The deviation divides by n, the number of entries whose mask is 1, and 1e-8 is added
+    to it. TRL and verl divide by n - 1, and add 1e-8 to the variance; their numbers are
+    sqrt((n - 1) / n) of these.
     """
     if scaling == "none":
         return x

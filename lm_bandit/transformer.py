@@ -232,6 +232,7 @@ def causal_attention(
 def mlp(block: Block, x: Float[Array, "*batch n D"]) -> Float[Array, "*batch n D"]:
     """A hidden layer of 4 D units, GELU(x w_1 + b_1) w_2 + b_2, for each token alone.
 
+    GELU is the approximation by tanh, which GPT-2 was trained with ("gelu_new").
     Source: Vaswani et al. (2017), eq. 2; Hendrycks & Gimpel (2016) for GELU.
     """
     return linear(block.mlp_c_proj, jax.nn.gelu(linear(block.c_fc, x)))

@@ -21,6 +21,9 @@ from mdp.bellman import action_values, greedy_policy, optimality_backup
 from mdp.evaluation import evaluate, ways_to_end
 from mdp.model import MDP
 
+# A gain that is less than this share of the largest value may be a rounding error.
+ROUNDING = 1e-13
+
 
 class Solution(NamedTuple):
     """The result of a solver, and the record of its sweeps."""
@@ -44,7 +47,9 @@ def value_iteration(
     the rounding of float64. If gamma = 1 the change does not bound the error, and
     `converged` means only that no value changed by more than epsilon in the last sweep.
     Where the agent could earn for ever, or must lose for ever, the values have no
-    limit: the sweeps run out, and `converged` is False.
+    limit: as long as a sweep adds more than epsilon, the sweeps run out, and
+    `converged` is False. Going round for ever for nothing counts as 0 here, and does
+    not count in `policy_iteration`.
 
     Source: Sutton & Barto (2018), section 4.4; Puterman (1994), section 6.3.
     """
@@ -107,15 +112,20 @@ def policy_iteration(
     promises |values - v*| <= epsilon / 2. Usually no gain is left at all, and the
     values are v*.
 
+    If gamma = 1, v* is the best of the policies that end the episode from every state.
+    The values are exactly those of such a policy, and `converged` promises that no
+    other action would gain more than epsilon in one step. With epsilon 0, none gains
+    more than rounding, and the values are v* up to the rounding of float64.
+
     `residuals` holds the largest gain that was left after each evaluation.
-    Source: Sutton & Barto (2018), section 4.3; Puterman (1994), section 6.4.
+    Source: Sutton & Barto (2018), section 4.3; Puterman (1994), section 6.4; Bertsekas
+    & Yu (2016), "Stochastic shortest path problems under weak conditions", for gamma 1.
 
     Raises:
         ValueError: gamma = 1, and from some state no policy ends the episode, or the
             agent can earn for ever without ending it.
     """
     gamma = largest_discount(mdp)
-    stop_at = epsilon * (1 - gamma) / 2 if gamma < 1 else epsilon
     actions, values = _policy_that_ends(mdp)
     residuals: list[float] = []
     converged = False
@@ -123,6 +133,7 @@ def policy_iteration(
         q = np.where(mdp.available, action_values(mdp, values), -np.inf)
         gains = q.max(-1) - np.take_along_axis(q, actions[:, None], -1)[:, 0]
         residuals.append(gains.max())
+        stop_at = _smallest_gain(mdp, values, gamma, epsilon)
         improved = np.where(gains > stop_at, q.argmax(-1), actions)
         converged = bool(gains.max() <= stop_at)
         if not converged:
@@ -213,6 +224,17 @@ def _policy_that_ends(mdp: MDP) -> tuple[Int[np.ndarray, "S"], Float[np.ndarray,
             f"got no way to do so from state {ends.argmin()}"
         )
     return actions, _evaluate_actions(mdp, actions)
+
+
+def _smallest_gain(
+    mdp: MDP, values: Float[np.ndarray, "S"], gamma: float, epsilon: float
+) -> float:
+    """Return the gain of an action below which policy iteration ignores it."""
+    if gamma < 1:
+        return epsilon * (1 - gamma) / 2
+    # A tie that only rounding breaks must stay one: the policy might never end.
+    largest = np.abs(mdp.probs * mdp.rewards).max() + np.abs(values).max()
+    return max(epsilon, float(ROUNDING * largest))
 
 
 def _evaluate_actions(

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
-from mdp.interface.compilation import keep_compiled_programs
+from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.files import Content, png_bytes
 from mdp.interface.progress import BarProgress
 from policy_gradient.comparison import results
@@ -111,6 +111,7 @@ def show(comparison: Comparison, summary: Summary) -> None:
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after one line about a mistake."""
     keep_compiled_programs()
+    fix_threads()
     return run(
         Compare | Algorithms, args, "python -m policy_gradient", "Policy gradients."
     )

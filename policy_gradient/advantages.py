@@ -103,5 +103,9 @@ def normalize(advantages: Float[Array, "*n"]) -> Float[Array, "*n"]:
     The size of a gradient step then no longer depends on the unit of the rewards. The
     PPO paper does not have it, but its authors' code does. Source: Huang et al. (2022),
     detail 7.
+
+    The deviation divides by n, as in the authors' code, and 1e-8 is added to it. That
+    of Stable-Baselines3, TRL and verl divides by n - 1, so that their advantages are
+    sqrt((n - 1) / n) of these; TRL and verl add the 1e-8 to the variance.
     """
     return (advantages - advantages.mean()) / (advantages.std() + 1e-8)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Scalar
 
-from policy_gradient.objectives import importance_ratio
+from policy_gradient.objectives import exp_above_tangent, importance_ratio
 from policy_gradient.policies import Evaluation
 from policy_gradient.trajectory import Batch, masked_mean
 
@@ -59,6 +59,11 @@ def measure(
         now: the batch's actions, evaluated at the present parameters.
         batch: the samples; those of weight 0 do not count.
         clip: eps of PPO's clip range; infinite for algorithms that do not clip.
+
+    The clip fraction counts |rho - 1| > eps, as in the authors' code and in
+    Stable-Baselines3. TRL and verl count only where the clip acts, which is where the
+    clipped term is the smaller one: rho > 1 + eps with A > 0, or rho < 1 - eps with
+    A < 0. Theirs is never above ours. No clip fraction of values is reported.
     """
     ratios = jnp.vectorize(importance_ratio)(now.log_prob, batch.log_probs)
     outside = (jnp.abs(ratios - 1.0) > clip).astype(ratios.dtype)
@@ -84,8 +89,7 @@ def approximate_kl(
 
     Source: Schulman (2020), "Approximating KL divergence", the estimator k3.
     """
-    log_ratios = log_probs - old_log_probs
-    return masked_mean(jnp.exp(log_ratios) - 1.0 - log_ratios, mask)
+    return masked_mean(exp_above_tangent(log_probs - old_log_probs), mask)
 
 
 def explained_variance(

@@ -109,9 +109,11 @@ def loss(
 
 
 def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
-    """Return (r - mean) / std over the pulls of one prompt.
+    """Return (r - mean) / (std + 1e-4) over the pulls of one prompt.
 
-    Source: Shao et al. (2024), section 4.1.2.
+    The deviation divides by n, which the paper leaves open. TRL and verl divide by
+    n - 1, so that their advantages are sqrt((n - 1) / n) of these: 0.87 for groups of
+    4. TRL also adds 1e-4, verl 1e-6. Source: Shao et al. (2024), section 4.1.2.
     """
     # A group of equal rewards teaches nothing: 0 / 1e-4, and not rounding errors / 0.
     return (rewards - rewards.mean()) / (rewards.std() + 1e-4)

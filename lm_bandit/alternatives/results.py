@@ -8,7 +8,6 @@ The first two hold no times, and no float is rounded: with the same versions on 
 machine of the same kind, the same command writes the same bytes.
 """
 
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -19,7 +18,14 @@ from rich.table import Table
 from lm_bandit.alternatives import plots
 from lm_bandit.alternatives.comparison import MethodComparison, shares
 from lm_bandit.oracle.exact import Value
-from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
+from mdp.interface.files import (
+    Content,
+    csv_text,
+    json_text,
+    machine,
+    png_bytes,
+    versions,
+)
 
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
@@ -50,7 +56,7 @@ def comparison_summary(results: MethodComparison) -> dict[str, Any]:
     config = {name: x for name, x in asdict(results.config).items() if name != "out"}
     return {
         "versions": versions(),
-        "machine": platform.machine(),
+        "machine": machine(),
         "seeds": results.seeds,
         "config": config | {"ratings": results.config.ratings.name},
         "reference": results.reference,

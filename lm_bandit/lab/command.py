@@ -1,7 +1,7 @@
 """The command `python -m lm_bandit lab`: an experiment as a table and as files.
 
 NAME.csv    every number, a row for each
-NAME.json   the whole result, with the versions of the packages
+NAME.json   the whole result, with the versions of the packages and the machine
 NAME.png    the picture
 """
 
@@ -26,7 +26,14 @@ from lm_bandit.lab import (
 from lm_bandit.lab.experiment import Experiment, Rows, number_rows
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, write_and_name
-from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
+from mdp.interface.files import (
+    Content,
+    csv_text,
+    json_text,
+    machine,
+    png_bytes,
+    versions,
+)
 
 # Each experiment by its name, and the function that draws its result.
 EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
@@ -72,7 +79,12 @@ class Lab(CheckedConfig):
             console.print(line)
         if self.out is not None:
             name = self.name
-            report = {"experiment": name, "versions": versions(), "found": result}
+            report = {
+                "experiment": name,
+                "versions": versions(),
+                "machine": machine(),
+                "found": result,
+            }
             files: dict[str, Content] = {
                 f"{name}.csv": csv_text(number_rows(result, experiment.points)),
                 f"{name}.json": json_text(report),

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
-
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.real_text import download, measure, own_files, ratings, tables
 from lm_bandit.real_text.config import RealTextConfig
@@ -26,8 +24,8 @@ from lm_bandit.real_text.material import (
 from lm_bandit.real_text.stages import REPORT, Stages
 from lm_bandit.real_text.steps import train_text_models
 from mdp.interface.command_line import Terminal
-from mdp.interface.compilation import cache_folder, keep_compiled_programs
-from mdp.interface.files import plain, write_json
+from mdp.interface.compilation import cache_folder
+from mdp.interface.files import machine, plain, versions, write_json
 from mdp.interface.progress import BarProgress
 
 
@@ -53,7 +51,6 @@ class RealTextCommand(RealTextConfig):
         """Train what is not trained yet, measure, show and write."""
         console = Terminal()
         material = self._material(console)
-        keep_compiled_programs()
         name = self.data or Path(self.corpus or "").stem
         folder = self.out or Path("runs") / f"{name}-{self.seed}"
         progress = BarProgress(console, {"PPO": "PPO against the reward model"})
@@ -74,7 +71,8 @@ class RealTextCommand(RealTextConfig):
             **results,
             "ppo": course,
             "seconds": {name: round(x, 1) for name, x in progress.seconds.items()},
-            "versions": {"jax": jax.__version__},
+            "versions": versions(),
+            "machine": machine(),
         }
         write_json(folder / REPORT, results)
         console.print(*tables.report_tables(results))

@@ -14,7 +14,9 @@ from mdp.interface.configs import require_in_unit_interval, require_positive
 class RealTextConfig(CheckedConfig):
     """Settings of pretraining, SFT, two reward models and PPO on texts by people."""
 
-    seed: int = 0  # of all random numbers: the same seed gives the same models
+    # Seed of all random numbers: the same seed gives the same models, with the same
+    # versions of the packages and as many cores of the same kind (or the same NPROC).
+    seed: int = 0
     vocabulary_size: int = 3072  # tokens, found by byte-pair encoding
     text_length: int = 40  # tokens; longer texts are cut off
     prompt_length: int = 4  # tokens of a prompt

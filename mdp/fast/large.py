@@ -6,7 +6,9 @@
 As in `mdp.planning.policy_iteration` the policy is improved greedily and then
 evaluated, but only roughly: an exact evaluation of a policy that the next round
 replaces is wasted work. It stops on bounds for v* from above and below
-(`small.bounds_on_error`).
+(`small.bounds_on_error`). At gamma = 1 the bound needs the most steps that any policy
+takes on average (`most_steps`). Where a policy may never end there is no bound, and
+`policy_iteration` solves the world exactly.
 
 The table of outcomes has one of two forms:
 
@@ -22,7 +24,8 @@ over actions, become one loop over the states. With states first, as in `MDP`, t
 takes three times as long on a grid of a million states.
 
 Source: Mrkaic (2002), "Policy iteration accelerated with Krylov methods"; Puterman
-(1994), section 6.5, for modified policy iteration; van der Vorst (1992) for BiCGSTAB.
+(1994), section 6.5, for modified policy iteration; van der Vorst (1992) for BiCGSTAB;
+Bertsekas & Tsitsiklis (1991), "An analysis of stochastic shortest path problems".
 Shapes: S states, A actions, B outcomes per pair.
 """
 
@@ -38,9 +41,9 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
-from mdp.fast.small import aligned, bounds_on_error, one_gamma
+from mdp.fast.small import RARE_END, aligned, bounds_on_error, may_go_on, one_gamma
 from mdp.model import MDP, Array
-from mdp.planning import Solution
+from mdp.planning import Solution, policy_iteration
 
 # In `CompiledTable` states come last, and a row is left for each state by a policy.
 Values = Float[Array, "S"]
@@ -60,6 +63,9 @@ FEW_OUTCOMES = 64
 # Take at most so many steps of BiCGSTAB, or sweeps.
 MAX_STEPS = 60
 MAX_SWEEPS = 20
+
+# At gamma = 1, look so many steps ahead for every policy's end.
+FARTHEST_END = 500
 
 
 class CompiledTable(NamedTuple):
@@ -127,13 +133,20 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
 
         pi(s)  <-  argmax_a q(s, a);    v  <-  roughly (I - gamma T_pi)^{-1} r_pi
 
-    It promises what `value_iteration` promises: if gamma < 1, `converged` means |values
-    - v*| <= epsilon / 2 in every state; if gamma = 1, that no value changed by more
-    than epsilon in the last backup. `values` are the maxima of `action_values`.
-    `residuals` holds the largest change in each round's backup. The first call for a
-    new shape may compile for a few seconds.
+    `converged` promises |values - v*| <= epsilon / 2 in every state, up to the rounding
+    of float64. `values` are the maxima of `action_values`. `residuals` holds the
+    largest change in each round's backup. The first call for a new shape may compile
+    for a few seconds.
 
-    Source: Mrkaic (2002); Puterman (1994), section 6.5.
+    The promise holds at gamma = 1 too. But unless every policy is likely to end within
+    FARTHEST_END steps, `policy_iteration` solves the world there, and `residuals` are
+    its own. It is slow beyond 10,000 states.
+
+    Source: Mrkaic (2002); Puterman (1994), section 6.5; Bertsekas & Tsitsiklis (1991).
+
+    Raises:
+        ValueError: gamma = 1, and from some state no policy ends the episode, or the
+            agent can earn for ever without ending it.
     """
     _, num_actions, num_outcomes = mdp.probs.shape
     few = num_actions * num_outcomes <= FEW_OUTCOMES
@@ -142,6 +155,11 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
     old_actions: Any = -1
     with jax.enable_x64(True):
         table, values = compiled_table(mdp) if few else sparse_table(mdp)
+        if most > 1 - RARE_END and may_go_on(mdp):
+            # The bounds are those of a discount that ends episodes after so many steps.
+            least, most = 0.0, 1 - 1 / most_steps(table, len(values))
+            if most == 1:
+                return policy_iteration(mdp, 0.0, max_rounds)
         while True:
             q, best, actions = table.improve(values)
             change = best - values
@@ -167,6 +185,33 @@ def expected_discounts(mdp: MDP) -> tuple[float, float]:
         return gamma, gamma
     expected = np.einsum("sab,sab->sa", mdp.probs, mdp.discounts)[mdp.available]
     return expected.min(), expected.max()
+
+
+def most_steps(table: CompiledTable | SparseTable, num_states: int) -> float:
+    """Return a bound on the mean number of steps that any policy takes at gamma = 1.
+
+        alive_k(s)  =  max_a sum_b weights(s, a, b) alive_{k-1}(s'),     alive_0 = 1
+
+    is the largest probability of going on for k steps. With m_k for its maximum over
+    the states, no policy takes more than (m_0 + ... + m_{k-1}) / (1 - m_k) steps on
+    average. The bound is infinite if m_k is above 1/2 for every k to FARTHEST_END, or
+    about 1 after as many steps as there are states: then a policy never ends.
+
+    Source: Bertsekas & Tsitsiklis (1991), for the contraction in several steps.
+    """
+    # 0 for what is available, and -inf for the rest.
+    no_rewards = table.rewards - table.rewards.clip(np.finfo(float).min)
+    free: Any = table._replace(rewards=no_rewards)
+    alive, most_alive, steps = np.ones(num_states), 1.0, 0.0
+    for k in range(1, FARTHEST_END + 1):
+        steps += most_alive
+        _, alive, _ = free.improve(alive)
+        most_alive = float(alive.max())
+        if most_alive <= 0.5:
+            return steps / (1 - most_alive)
+        if k >= num_states and most_alive > 1 - RARE_END:
+            break
+    return np.inf
 
 
 def compiled_table(mdp: MDP) -> tuple[CompiledTable, Values]:

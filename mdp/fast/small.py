@@ -38,7 +38,7 @@ from numpy.typing import DTypeLike
 
 from mdp.bellman import greedy_policy
 from mdp.model import MDP, Array
-from mdp.planning import Solution
+from mdp.planning import Solution, policy_iteration
 
 # Test for convergence after so many sweeps: the test costs as much as a sweep.
 SWEEPS_PER_TEST = 14
@@ -55,6 +55,9 @@ FEW_OUTCOMES = 32
 
 # Expected discounts that differ by no more than rounding: all of them are gamma.
 SAME_DISCOUNT = 1e-9
+
+# Without a discount, an end that is rarer than this gives a bound that rounding spoils.
+RARE_END = 1e-6
 
 # The threads are kept: starting one takes as long as solving a dozen worlds.
 NUM_CORES = os.cpu_count() or 1
@@ -117,12 +120,21 @@ def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
 
     For a stack (see `stack`), every field of the solution has a leading axis of worlds.
     `residuals` holds the largest change in one backup of every few sweeps; it is nan
-    where a world needed fewer of them than another. It promises what `value_iteration`
-    promises. It is meant for gamma < 1: at gamma = 1 a greedy policy that never ends
-    the episode has no values, and `converged` is then False.
+    where a world needed fewer of them than another. `converged` promises |values - v*|
+    <= epsilon / 2 in every state, up to the rounding of float64.
+
+    If gamma = 1 (`may_go_on`), the sweeps have no bound. Such a world is solved by
+    `mdp.policy_iteration`, one after the other, and v* and `residuals` are what they
+    are there.
 
     Source: Puterman (1994), sections 6.3 and 6.4; Porteus (1971).
+
+    Raises:
+        ValueError: gamma = 1, and from some state no policy ends the episode, or the
+            agent can earn for ever without ending it.
     """
+    if may_go_on(mdp).any():
+        return _solve_undiscounted(mdp, epsilon)
     if np.ndim(mdp.probs) == 3:
         gamma, in_order = one_gamma(mdp.discounts), _is_in_order(mdp.next_states)
         solution = _in_x64(_solve_one, mdp, epsilon, gamma, in_order)
@@ -159,8 +171,8 @@ def bounds_on_error(
     discount of a pair, between `least` and `most`: of all pairs, the one with the
     weaker bound. If all are equal, the middle between the bounds is the better
     estimate, and only the span of the change counts. If they differ, some states are
-    ends: their value is 0 and must stay 0. If gamma = 1 there is no such bound, and
-    error <= epsilon / 2 means that no value changed by more than epsilon.
+    ends: their value is 0 and must stay 0. If gamma = 1 there is no such bound, and the
+    error is infinite.
 
     Args:
         change: T v - v, [S].
@@ -171,15 +183,30 @@ def bounds_on_error(
     Source: Porteus (1971); Puterman (1994), section 6.6.3.
     """
     low, high = change.min(), change.max()
-    # Gamma = 1 has its own bound below; here it must only not divide by 0.
+    # Gamma = 1 has no bound; here it must only not divide by 0.
     weak, strong = (g / (1 - where(g < 1, g, 0.0)) for g in (least, most))
     lower = low * where(low > 0, weak, strong)
     upper = high * where(high > 0, strong, weak)
     all_equal = most - least <= SAME_DISCOUNT
     shift = where(all_equal, (upper + lower) / 2, 0.0)
     error = where(all_equal, (upper - lower) / 2, where(upper > -lower, upper, -lower))
-    undiscounted = where(high > -low, high, -low) / 2
-    return Bounds(where(most < 1, shift, 0.0), where(most < 1, error, undiscounted))
+    return Bounds(where(most < 1, shift, 0.0), where(most < 1, error, np.inf))
+
+
+def may_go_on(mdp: MDP) -> Bool[np.ndarray, "*n"]:
+    """Return True if some action is sure to go on undiscounted, or almost: gamma = 1.
+
+    For a stack there is one answer for each world. The bounds on the error divide by
+    the probability of not going on.
+    """
+    # What a stack stores once (stride 0) is looked at once.
+    once = tuple(slice(None if stride else 1) for stride in mdp.discounts.strides)
+    is_one = mdp.discounts[once] == 1
+    undiscounted = is_one.reshape(*is_one.shape[:-3], -1).any(-1)
+    if undiscounted.any():
+        expected = np.einsum("...b,...b->...", mdp.probs, mdp.discounts)
+        undiscounted = undiscounted & (expected > 1 - RARE_END).any((-2, -1))
+    return np.asarray(undiscounted)
 
 
 def one_gamma(discounts: Float[np.ndarray, "*n S A B"]) -> float | None:
@@ -209,6 +236,22 @@ def _stored_once(field: np.ndarray) -> np.ndarray:
     stored = aligned(kept.shape, kept.dtype)
     stored[:] = kept
     return np.broadcast_to(stored, field.shape)
+
+
+def _solve_undiscounted(mdp: MDP, epsilon: float) -> Solution:
+    """Solve one world by policy iteration, or each of a stack on its own."""
+    if np.ndim(mdp.probs) == 3:
+        return policy_iteration(mdp, epsilon=0.0)
+    worlds = (MDP(*fields) for fields in zip(*mdp, strict=True))
+    solutions = [solve_small(world, epsilon) for world in worlds]
+    most = max(len(solution.residuals) for solution in solutions)
+
+    def padded(residuals: np.ndarray) -> np.ndarray:
+        return np.append(residuals, np.full(most - len(residuals), np.nan))
+
+    rows = (s._replace(residuals=padded(s.residuals)) for s in solutions)
+    fields: Any = (np.stack(field) for field in zip(*rows, strict=True))
+    return Solution(*fields)
 
 
 def _solve_stack(mdps: MDP, epsilon: float) -> Solution:

@@ -174,6 +174,20 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def machine() -> dict[str, Any]:
+    """Return what else results depend on: the platform, its cores, jax's threads.
+
+    `threads` is None where jax chooses: as many as there are cores.
+    """
+    # Where the system can tell, the cores that this process may use.
+    allowed = getattr(os, "sched_getaffinity", None)
+    return {
+        "platform": platform.platform(),
+        "cores": len(allowed(0)) if allowed else os.cpu_count(),
+        "threads": os.environ.get("NPROC"),
+    }
+
+
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     packages = {name: version(name) for name in PACKAGES}

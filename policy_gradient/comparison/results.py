@@ -8,14 +8,13 @@ same kind, the same command writes the same bytes.
 """
 
 import hashlib
-import platform
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mdp import MDP
-from mdp.interface.files import csv_text, json_text, versions
+from mdp.interface.files import csv_text, json_text, machine, versions
 from policy_gradient.comparison.compare import Comparison, Judged, Reference
 from policy_gradient.comparison.contenders import REFERENCE
 from policy_gradient.comparison.summary import Summary
@@ -53,7 +52,7 @@ def summary_json(comparison: Comparison, summary: Summary) -> str:
     return json_text(
         {
             "versions": versions(),
-            "machine": platform.machine(),
+            "machine": machine(),
             "seeds": comparison.seeds,
             **comparison.budget._asdict(),
             "worlds": worlds,

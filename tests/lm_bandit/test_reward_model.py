@@ -100,6 +100,13 @@ def test_the_pairwise_loss_is_the_mean_surprise_at_the_answers(rng):
     assert_allclose(down, (1 - wins) / 4, rtol=1e-3, atol=1e-6)
 
 
+def test_the_pairwise_loss_does_not_hold_the_level_of_the_scores(rng):
+    """A centring term would; a constant added to all scores changes nothing."""
+    chosen, rejected = array(rng.normal(size=(2, 6)))
+    of, higher = (pairwise(chosen + c, rejected + c)[0] for c in (0.0, 5.0))
+    assert_allclose(of, higher, rtol=1e-5)
+
+
 def test_the_pairwise_loss_of_very_wrong_scores_is_finite():
     value, gradients = pairwise(array([-200.0, 0.0]), array([200.0, 0.0]))
     assert_allclose(value, (400.0 + np.log(2.0)) / 2, rtol=1e-5)

@@ -4,10 +4,12 @@ from functools import partial
 from itertools import product
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit import rewards
+from policy_gradient import objectives
 from tests.lm_bandit.inputs import array, mask
 
 at_tokens = jax.jit(partial(rewards.token_rewards, at_end=False))
@@ -78,6 +80,37 @@ def test_scaling_counts_real_numbers_only(rng):
     expected = np.where(real > 0, (x - counted.mean()) / deviation, 0.0)
     assert_allclose(scale(*both, "whiten"), expected, rtol=1e-4, atol=1e-5)
     assert_array_equal(scale(*both, "none"), both[0])
+
+
+def test_a_deviation_without_bias_makes_whitened_rewards_a_little_smaller(rng):
+    """That of TRL and verl divides by the number of real entries less 1."""
+    x, real = rng.normal(1.0, 2.0, (2, 3)), np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    counted = x[real > 0]
+    theirs = (counted - counted.mean()) / np.sqrt(counted.var(ddof=1) + 1e-8)
+    ours = np.asarray(scale(array(x), array(real), "whiten"))[real > 0]
+    assert_allclose(np.sqrt(4 / 5) * ours, theirs, rtol=1e-4)
+
+
+def test_the_price_k1_leads_down_the_kl_and_k3_elsewhere(rng):
+    """As rewards: sum_a pi(a) grad log pi(a) k(a), over all tokens a."""
+    preferences, reference = array(rng.normal(size=(2, 5)))
+    log_reference = jax.nn.log_softmax(reference)
+
+    def gradient(name):
+        log_probs = jax.nn.log_softmax(preferences)
+        kls = jax.vmap(objectives.kl_estimates)(log_probs, log_reference)
+        prices = jnp.exp(log_probs) * getattr(kls, name)
+        return jax.grad(lambda p: prices @ jax.nn.log_softmax(p))(preferences)
+
+    def divergences(preferences):
+        p, q = jax.nn.log_softmax(preferences), log_reference
+        return jnp.array([jnp.exp(p) @ (p - q), jnp.exp(q) @ (q - p)])
+
+    forward, backward = jax.jacobian(divergences)(preferences)
+    assert_allclose(gradient("k1"), forward, atol=1e-5)
+    assert_allclose(gradient("k3"), forward - backward, atol=1e-5)
+    prices = at_tokens(array(0.0), array([0.5, -0.25]), array([1.0, 1.0]), 2.0)
+    assert_allclose(prices, [-1.0, 0.5])  # k3 is never negative
 
 
 def test_scaled_rewards_keep_their_signs_and_whitened_ones_lose_a_constant(rng):

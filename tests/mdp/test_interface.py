@@ -1,6 +1,10 @@
 """Files, configs, progress and command lines, as all three packages use them."""
 
 import json
+import os
+import platform
+import subprocess
+import sys
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +106,45 @@ def test_a_bad_json_file_is_refused_in_one_line_with_its_name(
 def test_versions_name_python_and_every_package():
     assert set(files.versions()) == {"python", *files.PACKAGES}
     assert files.versions()["numpy"] == np.__version__
+
+
+def test_the_machine_names_its_platform_its_cores_and_the_threads_of_jax(monkeypatch):
+    monkeypatch.setenv("NPROC", "3")
+    found = files.machine()
+    assert found["platform"] == platform.platform()
+    assert 1 <= found["cores"] <= os.cpu_count()
+    assert found["threads"] == "3"
+
+
+THREADS = """
+import os, sys
+from mdp.interface.compilation import fix_threads
+if "core" in sys.argv:
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+fix_threads()
+import jax, numpy, hashlib
+x = jax.random.normal(jax.random.key(0), (4096, 256))
+y = jax.jit(lambda x: (x.T @ x, (x**3).sum(0), jax.nn.softmax(x).sum()))(x)
+print(hashlib.sha256(b"".join(numpy.asarray(z).tobytes() for z in y)).hexdigest())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinity")
+def test_one_core_adds_up_in_the_same_order_as_all_of_them():
+    """Without the fixed number of threads the sums differ in their last digits."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", THREADS, *more],
+            env={k: v for k, v in os.environ.items() if k != "NPROC"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for more in ([], ["core"])
+    }
+    assert len(found) == 1
+    assert len(found.pop()) == 65
 
 
 def test_equal_pictures_have_equal_bytes_without_the_name_of_the_program():

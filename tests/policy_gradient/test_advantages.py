@@ -155,5 +155,12 @@ def test_normalized_advantages_do_not_depend_on_unit_or_origin(rng):
     assert_allclose(once, again, atol=1e-4)
 
 
+def test_a_deviation_without_bias_makes_advantages_a_little_smaller():
+    """That of torch.std, hence of Stable-Baselines3, TRL and verl, divides by n - 1."""
+    given = np.array([-3.0, 0.0, 1.0, 4.0])
+    theirs = (given - given.mean()) / given.std(ddof=1)
+    assert_allclose(np.sqrt(3 / 4) * normalize(array(given)), theirs, rtol=1e-5)
+
+
 def test_normalized_equal_advantages_are_0():
     assert_allclose(normalize(array(np.full((3, 4), 2.0))), 0.0)

@@ -9,7 +9,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from policy_gradient import improvement, ppo
+from policy_gradient import diagnostics, improvement, objectives, ppo
 from policy_gradient.config import ImproveConfig
 from policy_gradient.improvement import improve, shuffled_minibatches
 from policy_gradient.policies import Evaluation
@@ -123,6 +123,20 @@ def test_the_entropy_bonus_flattens_the_policy():
     config = ImproveConfig(epochs=1, minibatches=1, entropy_weight=1.0)
     moved = improved(params, batch, evaluate, optimizer, config).params
     assert abs(moved[0] - moved[1]) < abs(params[0] - params[1])
+
+
+def test_the_clip_fraction_counts_ratios_out_of_range_whether_or_not_the_clip_acts():
+    """TRL and verl count only the first and the last of these five, where it acts."""
+    ratios = jnp.array([1.5, 0.5, 1.1, 1.5, 0.5])
+    batch = batch_of(jnp.zeros(5), jnp.array([1.0, 1.0, 1.0, -1.0, -1.0]))
+    now = Evaluation(batch.log_probs + jnp.log(ratios), batch.values, batch.values)
+    measured = diagnostics.measure(jnp.zeros(()), now, batch, clip=0.2)
+    assert_allclose(measured.clip_fraction, 4 / 5)
+    surrogates = jax.vmap(objectives.clipped_surrogate, (0, 0, 0, None))(
+        now.log_prob, batch.log_probs, batch.advantages, 0.2
+    )
+    acts = ~jnp.isclose(surrogates, ratios * batch.advantages)
+    assert_array_equal(acts, [True, False, False, False, True])
 
 
 @pytest.mark.slow

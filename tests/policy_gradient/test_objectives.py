@@ -1,5 +1,7 @@
 """Objectives and losses, against definitions in numpy."""
 
+from decimal import Decimal, localcontext
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -247,6 +249,19 @@ def test_kl_estimates_follow_their_formulas(rng):
     assert_allclose(k2, d**2 / 2, rtol=1e-4, atol=1e-5)
     assert_allclose(k3, np.exp(-d) - 1 + d, rtol=1e-4, atol=1e-5)
     assert np.all(np.asarray(k3) >= 0.0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_k3_keeps_its_digits_and_is_never_negative(sign):
+    """From 1e-8 to 20, against exp(-d) - 1 + d in 50 digits."""
+    d = (sign * np.geomspace(1e-8, 20.0, 4001)).astype(np.float32)
+    k3 = np.asarray(kl_estimates(jnp.asarray(d), jnp.zeros(d.shape)).k3, float)
+    with localcontext(prec=50):
+        exact = [Decimal(-x).exp() - 1 + Decimal(x) for x in d.tolist()]
+    assert_allclose(k3, np.array(exact, float), rtol=1e-6)
+    assert (k3 > 0).all()
+    gradient = jax.vmap(jax.grad(objectives.exp_above_tangent))(jnp.asarray(d))
+    assert_allclose(gradient, np.expm1(d.astype(float)), rtol=1e-6)
 
 
 def test_the_entropy_and_its_gradient_are_finite_where_a_probability_is_0():

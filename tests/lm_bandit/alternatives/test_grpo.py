@@ -78,3 +78,11 @@ def test_a_group_of_equal_rewards_teaches_nothing():
     rewards = jnp.array([1.0, 2.0, 6.0])
     expected = np.array([-2.0, -1.0, 3.0]) / np.sqrt(14 / 3)
     assert_allclose(group_standardized(rewards), expected, rtol=1e-4)
+
+
+def test_a_deviation_without_bias_makes_the_groups_advantages_a_little_smaller():
+    """That of TRL and verl divides by n - 1."""
+    rewards = np.array([1.0, 2.0, 6.0, 6.5])
+    theirs = (rewards - rewards.mean()) / (rewards.std(ddof=1) + 1e-4)
+    ours = group_standardized(jnp.asarray(rewards, jnp.float32))
+    assert_allclose(np.sqrt(3 / 4) * ours, theirs, rtol=1e-4)

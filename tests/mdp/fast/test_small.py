@@ -63,9 +63,9 @@ def test_the_bounds_are_no_wider_than_they_must_be(rewards):
     assert np.abs(earned + shift - earned / 0.1).max() == pytest.approx(error)
 
 
-def test_without_a_discount_only_the_change_itself_counts():
+def test_without_a_discount_no_change_bounds_the_error():
     shift, error = bounds_on_error(np.array([0.3, -0.8]), 1.0, 1.0)
-    assert (shift, error) == (0.0, 0.4)
+    assert (shift, error) == (0.0, np.inf)
 
 
 def test_an_error_that_is_equal_in_all_states_costs_no_sweep():

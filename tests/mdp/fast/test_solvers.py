@@ -6,7 +6,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from mdp.fast import large, small
-from tests.mdp import inputs
 
 
 @pytest.fixture(params=["small", "sparse", "compiled"])
@@ -57,8 +56,3 @@ def test_a_solver_stops_as_soon_as_half_of_epsilon_allows(solve):
         solution = solve(loops, float(epsilon))
         assert solution.converged
         assert np.abs(solution.values - [10.0, -10.0]).max() <= epsilon / 2 + 1e-12
-
-
-@pytest.mark.parametrize("reward", [1.0, -1.0])
-def test_a_solver_does_not_converge_without_an_end_at_gamma_one(solve, reward):
-    assert not solve(inputs.loop(reward, 1.0)).converged
