@@ -110,8 +110,9 @@ class Journal:
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = path.open("ab")
+        path.touch()
         open_file(path).close()  # or refuse what is no regular file
+        self._lock = path.open("ab")
         if fcntl is not None:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
