@@ -149,7 +149,7 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     ("flags", "complaint"),
     [
         (["--seeds", "1"], "seeds must be at least 2, got 1"),
-        (["--first-seed", "-1"], "first_seed must not be negative, got -1"),
+        (["--first-seed", "-1"], "first_seed must be in [0, 4294967295], got -1"),
         (["--ppo.pulls", "9"], "minibatches must divide pulls = 9, got 2"),
         (["--ppo.pulls", "6"], "best_of must divide pulls = 6, got 4"),
         (["--out", "{there}"], "--out must be a new folder, got {there}: try --over"),
