@@ -45,14 +45,6 @@ from mdp.interface.files import parse_json, write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
-# The choices that GPT-2's config leaves open, and our transformer does not.
-ARCHITECTURE = {
-    "model_type": "gpt2",
-    "layer_norm_epsilon": 1e-5,
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "tie_word_embeddings": True,
-}
 # Two names of GELU by tanh, GPT-2's own first, and that of the exact GELU.
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu")
 # GPT-2's names for the parts of `Block`, in the same order.
@@ -74,8 +66,11 @@ def save_checkpoint(
     if path.exists() and not overwrite:
         raise ValueError(f"{path}: exists, and is replaced only with overwrite=True")
     trunk = params.trunk if isinstance(params, RewardModel) else params
-    own = {"format_version": FORMAT_VERSION, **ARCHITECTURE, **_sizes(trunk)}
-    own["activation_function"] = trunk.activation.name
+    own = {
+        "format_version": FORMAT_VERSION,
+        **_architecture(trunk.activation.name),
+        **_sizes(trunk),
+    }
     for name, value in own.items():
         _require(description.get(name, value), value, f"{path}: {name}")
     ends = {"bos_token_id": END, "eos_token_id": END}
@@ -191,6 +186,18 @@ def _stacked(
     return trunk._replace(activation=Activation(_activation(sizes)))
 
 
+def _architecture(activation: str) -> dict[str, Any]:
+    """Return our transformer's choices among those that GPT-2's config leaves open."""
+    return {
+        "model_type": "gpt2",
+        "activation_function": activation,
+        "layer_norm_epsilon": 1e-5,
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "tie_word_embeddings": True,
+    }
+
+
 def _activation(description: Mapping[str, Any]) -> str:
     """Return the name of the activation; where there is none, it is GPT-2's."""
     return description.get("activation_function", ACTIVATIONS[0])
@@ -222,7 +229,8 @@ def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
         size = description.get(name)
         if type(size) is not int or size < 1:
             raise ValueError(f"{source}: {name} must be a positive integer, got {size}")
-    for name, value in {"format_version": FORMAT_VERSION, **ARCHITECTURE}.items():
+    expected = _architecture(_activation(description))
+    for name, value in {"format_version": FORMAT_VERSION, **expected}.items():
         _require(description.get(name, value), value, f"{source}: {name}")
     if _activation(description) not in ACTIVATIONS:
         raise ValueError(
