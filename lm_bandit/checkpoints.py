@@ -39,22 +39,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.transformer import Transformer, TransformerConfig, init
+from lm_bandit.transformer import Activation, Transformer, TransformerConfig, init
 from lm_bandit.world import END
 from mdp.checks import shown
 from mdp.interface.files import parse_json, read_json, write_files
 
 FORMAT_VERSION = 1
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
-# The choices that GPT-2's config leaves open, and our transformer does not.
-ARCHITECTURE = {
-    "model_type": "gpt2",
-    "activation_function": "gelu_new",
-    "layer_norm_epsilon": 1e-5,
-    "scale_attn_weights": True,
-    "scale_attn_by_inverse_layer_idx": False,
-    "tie_word_embeddings": True,
-}
+# Two names of GELU by tanh, GPT-2's own first, and that of the exact GELU.
+ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu")
 # GPT-2's names for the parts of `Block`, in the same order.
 PARTS = ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2", "mlp.c_fc", "mlp.c_proj")
 
@@ -74,7 +67,11 @@ def save_checkpoint(
     if path.exists() and not overwrite:
         raise ValueError(f"{path}: exists, and is replaced only if that is asked for")
     trunk = params.trunk if isinstance(params, RewardModel) else params
-    own = {"format_version": FORMAT_VERSION, **ARCHITECTURE, **_sizes(trunk)}
+    own = {
+        "format_version": FORMAT_VERSION,
+        **_architecture(trunk.activation.name),
+        **_sizes(trunk),
+    }
     for name, value in own.items():
         _require(description.get(name, value), value, f"{path}: {name}")
     ends = {"bos_token_id": END, "eos_token_id": END}
@@ -195,7 +192,25 @@ def _stacked(
     config = TransformerConfig(num_layers=L, num_heads=H, d_model=D)
     like = jax.eval_shape(lambda key: init(key, V, C, config), jax.random.key(0))
     flat = jax.tree.unflatten(jax.tree.structure(like), leaves)
-    return jax.tree.map(lambda x, leaf: jnp.asarray(leaf.reshape(x.shape)), like, flat)
+    trunk = jax.tree.map(lambda x, leaf: jnp.asarray(leaf.reshape(x.shape)), like, flat)
+    return trunk._replace(activation=Activation(_activation(sizes)))
+
+
+def _architecture(activation: str) -> dict[str, Any]:
+    """Return our transformer's choices among those that GPT-2's config leaves open."""
+    return {
+        "model_type": "gpt2",
+        "activation_function": activation,
+        "layer_norm_epsilon": 1e-5,
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "tie_word_embeddings": True,
+    }
+
+
+def _activation(description: Mapping[str, Any]) -> str:
+    """Return the name of the activation; where there is none, it is GPT-2's."""
+    return description.get("activation_function", ACTIVATIONS[0])
 
 
 def _in_order(data: bytes) -> bytes:
@@ -224,8 +239,14 @@ def _read_description(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
         size = description.get(name)
         if type(size) is not int or size < 1:
             _refuse(f"{source}: {name}", "a positive integer", size)
-    for name, value in {"format_version": FORMAT_VERSION, **ARCHITECTURE}.items():
+    expected = _architecture(_activation(description))
+    for name, value in {"format_version": FORMAT_VERSION, **expected}.items():
         _require(description.get(name, value), value, f"{source}: {name}")
+    if _activation(description) not in ACTIVATIONS:
+        raise ValueError(
+            f"{source}: activation_function must be one of {', '.join(ACTIVATIONS)}, "
+            f"got {_activation(description)}"
+        )
     D, H = description["n_embd"], description["n_head"]
     if D % H:
         raise ValueError(f"{source}: n_head must divide n_embd = {D}, got {H}")

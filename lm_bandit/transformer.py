@@ -70,6 +70,20 @@ class Block(NamedTuple):
     mlp_c_proj: Linear  # w [4 D, D]
 
 
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Activation:
+    """GELU, x Phi(x): exactly, or by the approximation that GPT-2 was trained with.
+
+    Source: Hendrycks & Gimpel (2016), section 2.
+    """
+
+    name: str = "gelu_new"  # Hugging Face's words: by tanh, or "gelu" for the exact one
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return jax.nn.gelu(x, approximate=self.name != "gelu")
+
+
 class Transformer(NamedTuple):
     """All parameters of the language model."""
 
@@ -77,6 +91,7 @@ class Transformer(NamedTuple):
     wpe: Float[Array, "C D"]  # position embedding
     h: Block  # the blocks, stacked
     ln_f: LayerNorm
+    activation: Activation = Activation()  # a choice, and no parameter
 
 
 class Cache(NamedTuple):
@@ -191,7 +206,7 @@ def forward(
         x = x + attention(block, normed, memory, start)
         if only is not None and i == len(cache.keys) - 1:
             x = jnp.take_along_axis(x, only[..., None, None], axis=-2)
-        x = x + mlp(block, layer_norm(block.ln_2, x))
+        x = x + mlp(block, layer_norm(block.ln_2, x), params.activation)
         memories.append(memory)
     return layer_norm(params.ln_f, x), Cache(*zip(*memories, strict=True))
 
@@ -229,13 +244,14 @@ def causal_attention(
     return jax.nn.softmax(jnp.where(visible, scores, -jnp.inf)) @ values
 
 
-def mlp(block: Block, x: Float[Array, "*batch n D"]) -> Float[Array, "*batch n D"]:
+def mlp(
+    block: Block, x: Float[Array, "*batch n D"], activation: Activation
+) -> Float[Array, "*batch n D"]:
     """A hidden layer of 4 D units, GELU(x w_1 + b_1) w_2 + b_2, for each token alone.
 
-    GELU is the approximation by tanh, which GPT-2 was trained with ("gelu_new").
     Source: Vaswani et al. (2017), eq. 2; Hendrycks & Gimpel (2016) for GELU.
     """
-    return linear(block.mlp_c_proj, jax.nn.gelu(linear(block.c_fc, x)))
+    return linear(block.mlp_c_proj, activation(linear(block.c_fc, x)))
 
 
 def layer_norm(norm: LayerNorm, x: Float[Array, "*n D"]) -> Float[Array, "*n D"]:

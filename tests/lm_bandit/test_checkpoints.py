@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import re
 
 import jax
@@ -168,6 +169,26 @@ def test_another_architecture_is_refused(path, saved, name, tensor, complaint):
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize("name", ["gelu", "gelu_new", "gelu_pytorch_tanh", None])
+def test_the_file_says_whether_gelu_is_exact(path, saved, name):
+    tensors, header = saved
+    description = json.loads(header["description"]) | {"activation_function": name}
+    if name is None:  # GPT-2's
+        del description["activation_function"]
+    save_file(tensors, path, {"description": json.dumps(description)})
+    model, _ = load_checkpoint(path)
+    x = np.linspace(-4.0, 4.0, 33)
+    exact = [z * 0.5 * (1 + math.erf(z / math.sqrt(2))) for z in x]
+    error = np.abs(model.activation(jnp.asarray(x)) - np.array(exact)).max()
+    assert error < 1e-6 if name == "gelu" else 1e-4 < error < 1e-3
+    same = np.allclose(
+        hidden_states(model, TOKENS), hidden_states(random_model(0), TOKENS), atol=1e-6
+    )
+    assert same == (name != "gelu")
+    save_checkpoint(path, model, {}, overwrite=True)
+    assert load_checkpoint(path)[0].activation == model.activation
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -180,7 +201,7 @@ def test_another_architecture_is_refused(path, saved, name, tensor, complaint):
         ({"n_head": 5}, "n_head must divide n_embd = 12, got 5"),
         ({"vocab_size": 7}, "wte.weight must be [7, 12], got [6, 12]"),
         ({"format_version": 2}, "format_version must be 1, got 2"),
-        ({"activation_function": "gelu"}, "must be gelu_new, got gelu"),
+        ({"activation_function": "relu"}, "gelu_pytorch_tanh, gelu, got relu"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings must be True, got False"),
     ],
 )
