@@ -239,7 +239,8 @@ def measure_exactly(
                 policies["ppo"] = trie.policy_log_probs(policy, world, temperature)
             path.append((n, exact.policy_value(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
-                diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
+                exact_kl = path[-1][1].kl
+                diagnostics.require_exact_kl(n, learned.history, exact_kl, policy)
             report(2 + len(path))
         values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
         tidy = bandit.in_format(world, trie.ended_completions(world))

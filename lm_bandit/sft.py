@@ -25,6 +25,7 @@ from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
 from lm_bandit.world import END, World, word_frequencies
 from mdp.interface.configs import require_positive
+from mdp.interface.progress import next_checkpoint
 from policy_gradient import training
 
 Model = TypeVar("Model")
@@ -152,7 +153,12 @@ def minimise(
 
     state = (model, optimizer.init(model), jax.tree.map(jnp.asarray, data))
     (model, _, _), metrics = training.loop(
-        key, state, update, config.num_updates, report
+        key,
+        state,
+        update,
+        config.num_updates,
+        report,
+        checkpoint=next_checkpoint(report),
     )
     return model, metrics
 

@@ -17,7 +17,6 @@ import json
 import math
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,24 +33,31 @@ Content = str | bytes | Callable[[Path], object]
 def write_files(folder: Path, files: Mapping[str, Content]) -> list[Path]:
     """Write several files; all appear together, and only when complete.
 
-    They are written to a hidden folder beside their places, and then moved.
+    They are written under hidden names beside their places, and moved when all are on
+    the disk. A program that is killed leaves at most such hidden files (.NAME.part).
 
     Args:
         folder: where to write; it is created if it is missing.
         files: the content of each file by its name. Text is written as UTF-8.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+    parts = {name: folder / f".{name}.part" for name in files}
+    try:
         for name, content in files.items():
-            path = Path(scratch) / name
+            parts[name].unlink(missing_ok=True)
             if isinstance(content, str):
-                path.write_bytes(content.encode())
+                parts[name].write_bytes(content.encode())
             elif isinstance(content, bytes):
-                path.write_bytes(content)
+                parts[name].write_bytes(content)
             else:
-                content(path)
-        for name in files:
-            os.replace(Path(scratch) / name, folder / name)
+                content(parts[name])
+            _sync(parts[name])
+        for name, part in parts.items():
+            os.replace(part, folder / name)
+        _sync(folder)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     return [folder / name for name in files]
 
 
@@ -125,6 +131,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk."""
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ from lm_bandit import pipeline
 from lm_bandit import world as text
 from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.diagnostics import BrokenRun
+from mdp.interface.files import write_files
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -166,8 +167,9 @@ def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
     world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
+    run_files = command_line.report.run_files(report, Figure(), models, world)
     with pytest.raises(OSError, match=r"report\.json"):
-        command_line.report.write_run(tmp_path, report, Figure(), models, world)
+        write_files(tmp_path, run_files)
     # Each file is whole, and nothing else is left.
     left = {file.name for file in tmp_path.iterdir()}
     assert not any(name.startswith(".") for name in left)

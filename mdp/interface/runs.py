@@ -1,0 +1,379 @@
+"""The folder of a long command: nothing done is lost, nothing there is overwritten.
+
+    with open_run(out, settings, names, overwrite) as run:
+        value = run.kept("PPO, seed 3", measure)[0]  # called once; later read
+        run.write(files)                             # all results, and done
+
+What is done is kept in the folder `.unfinished`, so the same command goes on where it
+was stopped, and `write` removes it. Other settings are refused before any work, unless
+`overwrite` allows them. One command at a time may use a folder.
+
+The settings of a finished run are read from its picture: each PNG holds them as text.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from mdp.interface.files import Content, plain, read_json, versions, write_files
+
+try:
+    import fcntl
+except ImportError:  # this system has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+UNFINISHED, SETTINGS = ".unfinished", "settings.json"
+SECONDS = 2.0  # between two savings of a loop's state
+SHARE = 0.05  # of the time that saving may take
+KEYWORD = b"Settings\0"  # of the text in a picture
+PNG_START = 33  # bytes of a PNG before its second part
+
+
+class Checkpoint:
+    """The state of one loop, with the rows of its history, saved every few seconds.
+
+    A file holds the rows since the file before it, and the arrays of the state that are
+    not those of the start.
+    """
+
+    def __init__(self, run: "Run", name: str) -> None:
+        """Prepare the checkpoint of a loop, by its name in a run."""
+        self.run, self.name = run, name
+        self.seconds = 0.0  # that the loop took before the program was stopped
+        self.began = self.saved = time.perf_counter()
+        self.pause = SECONDS
+        self.start: list[np.ndarray] = []
+        self.rows: list[Any] = []  # since the last file
+
+    def load(self, start: Any, row: Any) -> tuple[Any, list[Any]]:
+        """Return the last state and all rows saved; the start and [] if there is none.
+
+        Raises ValueError where the files are not those of such a loop.
+
+        Args:
+            start: the first state, a tree of arrays.
+            row: a tree like those of the rows.
+        """
+        import jax  # only here: `mdp` itself works without jax
+
+        leaves, tree = jax.tree.flatten(start)
+        self.start = [np.asarray(leaf) for leaf in leaves]
+        tree_of_rows, rows, tensors = jax.tree.structure(row), [], {}
+        for path in self.run.pieces(f"{self.name}-*.safetensors"):
+            tensors, about = _read_tensors(path)
+            self.seconds = float(about["seconds"])
+            columns = [tensors[f"row {i}"] for i in range(tree_of_rows.num_leaves)]
+            rows.append(jax.tree.unflatten(tree_of_rows, columns))
+            if int(about["done"]) != sum(len(jax.tree.leaves(x)[0]) for x in rows):
+                raise ValueError(f"{path}: the file before it is gone: try --overwrite")
+        leaves = [
+            jax.numpy.asarray(tensors[f"state {i}"])
+            if f"state {i}" in tensors
+            else leaf
+            for i, leaf in enumerate(leaves)
+        ]
+        return jax.tree.unflatten(tree, leaves), rows
+
+    def save(self, done: int, state: Any, rows: Any, last: bool) -> None:
+        """Write the state after `done` steps if it is the last, or after a while."""
+        import jax
+
+        self.rows.append(rows)
+        now = time.perf_counter()
+        if not last and now - self.saved < self.pause:
+            return
+        columns = zip(*map(jax.tree.leaves, self.rows), strict=True)
+        tensors = {f"row {i}": np.concatenate(x) for i, x in enumerate(columns)}
+        for i, (leaf, first) in enumerate(
+            zip(map(np.asarray, jax.tree.leaves(state)), self.start, strict=True)
+        ):
+            if not np.array_equal(leaf, first, equal_nan=leaf.dtype.kind == "f"):
+                tensors[f"state {i}"] = leaf
+        about = {"done": str(done), "seconds": str(self.seconds + now - self.began)}
+        name = f"{self.name}-{done:010}.safetensors"
+        self.run.keep(name, _tensor_bytes(tensors, about))
+        self.rows, self.saved = [], time.perf_counter()
+        self.pause = max(SECONDS, (self.saved - now) / SHARE)
+
+
+class Run:
+    """One command in its folder; without a folder it keeps and writes nothing."""
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        settings: Mapping[str, Any] | None = None,
+        names: tuple[str, ...] = (),
+    ) -> None:
+        """Prepare a run without touching its folder; see `open_run`."""
+        self.folder, self.settings, self.names = folder, plain(settings or {}), names
+        self.finished = False  # before this command
+        self.written = False  # by this command
+
+    def __str__(self) -> str:
+        """Return what is kept, as the end of a sentence."""
+        if self.written:
+            return f"the results are in {self.folder}/"
+        if not self.pieces("*"):
+            return "nothing was written"
+        return (
+            f"what was finished is in {self.folder}/: the same command goes on from "
+            "there"
+        )
+
+    def pieces(self, pattern: str) -> list[Path]:
+        """Return the kept files whose names match a pattern, in order."""
+        if self.folder is None:
+            return []
+        return sorted((self.folder / UNFINISHED).glob(pattern))
+
+    def keep(self, name: str, content: Content) -> None:
+        """Write a file beside the settings that it belongs to, if there is a folder."""
+        if self.folder is not None:
+            place = self.folder / UNFINISHED
+            if not (place / SETTINGS).exists():
+                write_files(place, {SETTINGS: json.dumps(self.settings, indent=2)})
+            write_files(place, {name: content})
+
+    def kept(
+        self, name: str, make: Callable[[], Any], *types: type
+    ) -> tuple[Any, float]:
+        """Return a value that is made once and then read, and its seconds if read.
+
+        It consists of numbers, text, arrays, lists, tuples, dicts and the named tuples
+        in `types`.
+        """
+        file = f"{quote(name, safe=' ,=')}.json"
+        for path in self.pieces("*.json"):
+            if path.name == file:
+                found = read_json(path)
+                return _unpack(found["value"], types), found["seconds"]
+        started = time.perf_counter()
+        value = make()
+        seconds = time.perf_counter() - started
+        if self.folder is not None:
+            self.keep(file, json.dumps({"seconds": seconds, "value": _pack(value)}))
+        return value, 0.0
+
+    def checkpoint(self, name: str) -> Checkpoint | None:
+        """Return the checkpoint of a loop; None without a folder."""
+        return Checkpoint(self, quote(name, safe=" ,=")) if self.folder else None
+
+    def write(self, files: Mapping[str, Content]) -> list[Path]:
+        """Write all results, and remove what was kept on the way to them."""
+        if self.folder is None:
+            return []
+        stamped = {
+            name: _with_settings(content, self.settings)
+            if isinstance(content, bytes) and name.endswith(".png")
+            else content
+            for name, content in files.items()
+        }
+        paths = write_files(self.folder, stamped)
+        for name in set(self.names) - set(files):  # of a run that was overwritten
+            (self.folder / name).unlink(missing_ok=True)
+        self.written = True
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+        return paths
+
+
+@contextmanager
+def open_run(
+    folder: Path | None,
+    settings: Mapping[str, Any],
+    names: tuple[str, ...],
+    overwrite: bool,
+) -> Iterator[Run]:
+    """Hold a folder for one command, which goes on if it was stopped there.
+
+    Raises ValueError where another command holds the folder, or where it has results or
+    unfinished work with other settings (without `overwrite`); OSError where nothing can
+    be written there.
+
+    Args:
+        folder: of the run; None keeps nothing.
+        settings: all that the results depend on, see `settings_of`.
+        names: of the result files; with the first of them a run is finished.
+        overwrite: allow the work and the results of other settings to be replaced.
+    """
+    run = Run(folder, settings, names)
+    if folder is None:
+        yield run
+        return
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _alone(folder):
+            tempfile.TemporaryFile(dir=folder).close()
+            _refuse_or_go_on(run, folder, overwrite)
+            yield run
+    finally:
+        if made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def settings_of(command: Any, **more: Any) -> dict[str, Any]:
+    """Return all that the results of a command depend on; files by their content.
+
+    Args:
+        command: a dataclass; its `out` and `overwrite` are left out.
+        more: other settings.
+    """
+    settings = {"command": type(command).__name__, **asdict(command), **more}
+    for name, value in settings.items():
+        if isinstance(value, Path) and value.is_file():
+            settings[name] = hashlib.sha256(value.read_bytes()).hexdigest()
+    settings["versions"] = versions()
+    return plain({k: x for k, x in settings.items() if k not in ("out", "overwrite")})
+
+
+def require_same(
+    before: Mapping[str, Any], now: Mapping[str, Any], source: Path
+) -> None:
+    """Raise ValueError at the first setting in which two runs differ."""
+    old, new = _leaves(before), _leaves(now)
+    for name in [*new, *old]:
+        if old.get(name) != new.get(name):
+            raise ValueError(
+                f"{source}: the run in this folder has {name} = {old.get(name)}, got "
+                f"{new.get(name)}: try another --out, or --overwrite"
+            )
+
+
+def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
+    for path in folder.glob(".*.part"):  # of a program that was killed
+        path.unlink()
+    there = [folder / name for name in run.names if (folder / name).exists()]
+    source, before = folder / UNFINISHED / SETTINGS, None
+    unfinished = source.exists()
+    if unfinished:
+        before = read_json(source)
+    else:
+        for source in [path for path in there if path.suffix == ".png"]:
+            before = _read_settings(source.read_bytes())
+    if before == run.settings:
+        run.finished = not unfinished and folder / run.names[0] in there
+        run.finished &= not overwrite
+    elif overwrite:
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+    elif before is not None:
+        require_same(before, run.settings, source)
+    elif there:
+        raise ValueError(
+            f"{there[0]} exists already: try another --out, or --overwrite"
+        )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; raise ValueError if another command has it."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another command is at work in {folder}/: wait for its end, or try "
+                "another --out"
+            ) from None
+        except OSError:
+            pass  # some network file systems cannot lock a folder
+        yield
+    finally:
+        os.close(handle)  # which releases the lock, as does the end of the program
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested settings by their dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= _leaves(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _pack(value: Any) -> Any:
+    """Return a value as JSON: whatever is no number and no text as [type, content]."""
+    if isinstance(value, Mapping):
+        return ["dict", {name: _pack(entry) for name, entry in value.items()}]
+    if isinstance(value, (list, tuple)):
+        return [type(value).__name__, [_pack(entry) for entry in value]]
+    if hasattr(value, "dtype"):
+        array = np.asarray(value)
+        return [str(array.dtype), array.tolist()]
+    return value
+
+
+def _unpack(packed: Any, types: tuple[type, ...]) -> Any:
+    """Return the value of `_pack`; only the given types are made of what is read."""
+    if not isinstance(packed, list):
+        return packed
+    kind, content = packed
+    if kind == "dict":
+        return {name: _unpack(entry, types) for name, entry in content.items()}
+    if kind in ("list", "tuple"):
+        entries = [_unpack(entry, types) for entry in content]
+        return entries if kind == "list" else tuple(entries)
+    for each in types:
+        if kind == each.__name__:
+            return each(*[_unpack(entry, types) for entry in content])
+    return np.asarray(content, kind)[()]
+
+
+def _tensor_bytes(tensors: Mapping[str, np.ndarray], about: Mapping[str, str]) -> bytes:
+    from safetensors.numpy import save
+
+    whole = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
+    # `ascontiguousarray` makes a number an array of one.
+    whole = {name: x.reshape(tensors[name].shape) for name, x in whole.items()}
+    return save(whole, dict(about))
+
+
+def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}): try --overwrite") from None
+
+
+def _with_settings(picture: bytes, settings: Mapping[str, Any]) -> bytes:
+    """Return a PNG picture that holds settings as text, after its first part."""
+    text = b"tEXt" + KEYWORD + json.dumps(settings).encode()
+    check = zlib.crc32(text).to_bytes(4, "big")
+    part = (len(text) - 4).to_bytes(4, "big") + text + check
+    return picture[:PNG_START] + part + picture[PNG_START:]
+
+
+def _read_settings(picture: bytes) -> dict[str, Any] | None:
+    """Return the settings in a picture, or None."""
+    start = PNG_START + 8
+    size = int.from_bytes(picture[PNG_START : PNG_START + 4], "big")
+    text = picture[start : start + size]
+    if picture[PNG_START + 4 : start] != b"tEXt" or not text.startswith(KEYWORD):
+        return None
+    try:
+        return json.loads(text.removeprefix(KEYWORD))
+    except ValueError:
+        return None
