@@ -13,6 +13,12 @@ that was stopped goes on where it was, with the same command.
 """
 
 import sys
+
+from mdp.interface import stopping
+
+if __name__ == "__main__":
+    stopping.watch()  # first: the imports below take seconds
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +38,7 @@ from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, World, named_world, pocket_world
-from mdp.interface.command_line import require_new_folder, run, write_and_name
+from mdp.interface.command_line import name_files, run
 from mdp.interface.compilation import keep_compiled_programs
 from mdp.interface.configs import require_positive
 from mdp.interface.files import read_json
@@ -95,25 +101,27 @@ class AskCommand:
 class CompareCommand(comparison.CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
-    # New folder for runs.csv, comparison.json and comparison.png.
+    # Folder for runs.csv, comparison.json and comparison.png; with it, the same command
+    # goes on where it was stopped.
     out: Path | None = None
-    # Write even if that folder exists.
+    # Replace the results in that folder.
     overwrite: bool = False
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""
-        require_new_folder(self.out, self.overwrite)
-        world = pocket_world(self.ratings)
-        keep_compiled_programs()
+        world, settings = pocket_world(self.ratings), settings_of(self)
         console = Console()
-        progress = BarProgress(console, pipeline.STAGES)
-        with progress.shown():
-            compared = comparison.compare_methods(world, self, progress)
+        with open_run(self.out, settings, results.FILES, self.overwrite) as run:
+            run.refuse_finished()
+            keep_compiled_programs()
+            progress = BarProgress(console, pipeline.STAGES, run)
+            with progress.shown():
+                compared = comparison.compare_methods(world, self, progress)
+                paths = run.write(results.comparison_files(compared))
         console.print(results.comparison_table(compared, progress.seconds))
         for line in comparison.broken_runs(compared):
             console.print(line, highlight=False)
-        if self.out is not None:
-            write_and_name(console, self.out, results.comparison_files(compared))
+        name_files(console, paths)
         console.print(f"{sum(progress.seconds.values()):.0f} s in all", highlight=False)
 
 

@@ -184,6 +184,7 @@ def prepare(
             reward_key, reward_model.init(reference), seen, config.reward, report
         )
         scorer = reward_model.normalize(scorer, seen)
+        reward_model.require_spread(scorer)
         accuracy = reward_model.pair_accuracy(scorer, unseen)
     fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
@@ -214,6 +215,11 @@ def collect_comparisons(
     ended = (pairs == text.END).any(-1).all(-1)
     different = (pairs[:, 0] != pairs[:, 1]).any(-1)
     shown = rng.permutation(np.flatnonzero(ended & different))[:count]
+    if not len(shown):
+        raise ValueError(
+            "no two different completions by the reference end within "
+            f"{length} tokens: try more --sft.num-updates, or smaller step sizes"
+        )
     return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 

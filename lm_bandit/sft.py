@@ -137,7 +137,8 @@ def minimise(
         data: arrays of n rows; a batch is some of their rows.
         loss: maps a model and a batch to the loss and the metrics of that batch.
         config: the optimizer's settings.
-        report: called with the updates done and the metrics of the last of them.
+        report: called with the updates done and the metrics of the last of them; with
+            it, `BrokenRun` is raised where a number is not finite.
     """
     schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
     optimizer = optax.adam(schedule)
@@ -158,9 +159,22 @@ def minimise(
         update,
         config.num_updates,
         report,
-        checkpoint=next_checkpoint(report),
+        _require_finite,
+        next_checkpoint(report),
     )
     return model, metrics
+
+
+def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -> None:
+    """Raise `BrokenRun` if a loss or the model after `done` updates is not finite."""
+    rows = [np.isfinite(x).reshape(len(x), -1) for x in jax.tree.leaves(metrics)]
+    sound = np.concatenate(rows, axis=1).all(1)
+    # A gradient step that breaks the model shows in the loss of the next one.
+    sound[-1] &= all(np.isfinite(x).all() for x in jax.tree.leaves(after[0]))
+    if not sound.all():
+        update = done - len(sound) + int(sound.argmin()) + 1
+        message = "expected finite numbers, got nan or inf: try a smaller step size"
+        raise training.BrokenRun(update, message, before[0])
 
 
 def loss(params: Transformer, texts: Texts) -> Scalar:

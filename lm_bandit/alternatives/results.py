@@ -21,6 +21,8 @@ from lm_bandit.alternatives.comparison import MethodComparison, shares
 from lm_bandit.oracle.exact import Value
 from mdp.interface.files import Content, csv_text, json_text, png_bytes, versions
 
+FILES = ("comparison.json", "comparison.png", "runs.csv")
+
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
     """Return the content of each file of a comparison, by its name."""

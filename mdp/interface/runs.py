@@ -34,11 +34,19 @@ try:
 except ImportError:  # this system has no such locks
     fcntl = None  # type: ignore[assignment]
 
+# keep(name, make) returns what `make` returns, or reads what it returned before.
+Keep = Callable[[str, Callable[[], Any]], Any]
+
 UNFINISHED, SETTINGS = ".unfinished", "settings.json"
 SECONDS = 2.0  # between two savings of a loop's state
 SHARE = 0.05  # of the time that saving may take
 KEYWORD = b"Settings\0"  # of the text in a picture
 PNG_START = 33  # bytes of a PNG before its second part
+
+
+def make_now(name: str, make: Callable[[], Any]) -> Any:
+    """Return what `make` returns, and keep nothing."""
+    return make()
 
 
 class Checkpoint:
@@ -132,6 +140,14 @@ class Run:
             f"what was finished is in {self.folder}/: the same command goes on from "
             "there"
         )
+
+    def refuse_finished(self) -> None:
+        """Raise ValueError where the run was finished before this command."""
+        if self.finished:
+            raise ValueError(
+                f"{self.folder}/ holds the results of this command already: try "
+                "another --out, or --overwrite"
+            )
 
     def pieces(self, pattern: str) -> list[Path]:
         """Return the kept files whose names match a pattern, in order."""
@@ -235,9 +251,16 @@ def settings_of(command: Any, **more: Any) -> dict[str, Any]:
     settings = {"command": type(command).__name__, **asdict(command), **more}
     for name, value in settings.items():
         if isinstance(value, Path) and value.is_file():
-            settings[name] = hashlib.sha256(value.read_bytes()).hexdigest()
+            settings[name] = digest_of(value)
     settings["versions"] = versions()
     return plain({k: x for k, x in settings.items() if k not in ("out", "overwrite")})
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the digest of a file's content; None where there is no such file."""
+    if not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def require_same(

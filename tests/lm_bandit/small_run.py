@@ -13,8 +13,8 @@ from mdp.interface import runs, stopping
 
 FLAGS = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
-    "--pretraining.num-updates 45 --sft.num-updates 25 --reward.num-updates 45 "
-    "--ppo.num-updates 45 --model.num-layers 1 --model.d-model 16"
+    "--pretraining.num-updates 40 --sft.num-updates 20 --reward.num-updates 40 "
+    "--ppo.num-updates 40 --model.num-layers 1 --model.d-model 16"
 ).split()
 
 
