@@ -167,8 +167,8 @@ def minimise(
 
 def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -> None:
     """Raise `BrokenRun` if a loss or the model after `done` updates is not finite."""
-    rows = [np.isfinite(x).reshape(len(x), -1) for x in jax.tree.leaves(metrics)]
-    sound = np.concatenate(rows, axis=1).all(1)
+    rows = [np.reshape(x, (len(x), -1)) for x in jax.tree.leaves(metrics)]
+    sound = np.all(np.isfinite(np.concatenate(rows, axis=1)), axis=1, keepdims=True)
     # A gradient step that breaks the model shows in the loss of the next one.
     sound[-1] &= all(np.isfinite(x).all() for x in jax.tree.leaves(after[0]))
     if not sound.all():

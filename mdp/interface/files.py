@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+PNG_START = 33  # bytes of a PNG before its second part
+PNG_KEYWORD = b"Settings\0"
 PACKAGES = ("bellman-to-rlhf", "numpy", "scipy", "jax", "jaxlib", "optax")
 
 # The content of a file, or a function that writes it to a path.
@@ -79,6 +82,30 @@ def png_bytes(figure: Any, dpi: int = 150) -> bytes:
     # The version of matplotlib would be written into the picture.
     figure.savefig(picture, format="png", dpi=dpi, metadata={"Software": None})
     return picture.getvalue()
+
+
+def stamped_png(picture: bytes, settings: Mapping[str, Any]) -> bytes:
+    """Return a PNG picture that also holds settings, as text that no viewer shows.
+
+    Source: the PNG specification (ISO/IEC 15948), section 11.3.4.3, on tEXt.
+    """
+    text = b"tEXt" + PNG_KEYWORD + json.dumps(settings).encode()
+    size, check = len(text) - 4, zlib.crc32(text)
+    part = size.to_bytes(4, "big") + text + check.to_bytes(4, "big")
+    return picture[:PNG_START] + part + picture[PNG_START:]
+
+
+def stamp_of_png(picture: bytes) -> dict[str, Any] | None:
+    """Return the settings in a picture of `stamped_png`, or None."""
+    start = PNG_START + 8
+    size = int.from_bytes(picture[PNG_START : start - 4], "big")
+    text = picture[start - 4 : start + size]
+    if not text.startswith(b"tEXt" + PNG_KEYWORD):
+        return None
+    try:
+        return json.loads(text[4 + len(PNG_KEYWORD) :])
+    except ValueError:
+        return None
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -17,7 +17,6 @@ import os
 import shutil
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -27,7 +26,15 @@ from urllib.parse import quote
 
 import numpy as np
 
-from mdp.interface.files import Content, plain, read_json, versions, write_files
+from mdp.interface.files import (
+    Content,
+    plain,
+    read_json,
+    stamp_of_png,
+    stamped_png,
+    versions,
+    write_files,
+)
 
 try:
     import fcntl
@@ -40,8 +47,6 @@ Keep = Callable[[str, Callable[[], Any]], Any]
 UNFINISHED, SETTINGS = ".unfinished", "settings.json"
 SECONDS = 2.0  # between two savings of a loop's state
 SHARE = 0.05  # of the time that saving may take
-KEYWORD = b"Settings\0"  # of the text in a picture
-PNG_START = 33  # bytes of a PNG before its second part
 
 
 def make_now(name: str, make: Callable[[], Any]) -> Any:
@@ -78,11 +83,13 @@ class Checkpoint:
 
         leaves, tree = jax.tree.flatten(start)
         self.start = [np.asarray(leaf) for leaf in leaves]
-        tree_of_rows, rows, tensors = jax.tree.structure(row), [], {}
+        width, tree_of_rows = len(jax.tree.leaves(row)), jax.tree.structure(row)
+        rows: list[Any] = []
+        tensors: dict[str, np.ndarray] = {}
         for path in self.run.pieces(f"{self.name}-*.safetensors"):
             tensors, about = _read_tensors(path)
             self.seconds = float(about["seconds"])
-            columns = [tensors[f"row {i}"] for i in range(tree_of_rows.num_leaves)]
+            columns = [tensors[f"row {i}"] for i in range(width)]
             rows.append(jax.tree.unflatten(tree_of_rows, columns))
             if int(about["done"]) != sum(len(jax.tree.leaves(x)[0]) for x in rows):
                 raise ValueError(f"{path}: the file before it is gone: try --overwrite")
@@ -192,7 +199,7 @@ class Run:
         if self.folder is None:
             return []
         stamped = {
-            name: _with_settings(content, self.settings)
+            name: stamped_png(content, self.settings)
             if isinstance(content, bytes) and name.endswith(".png")
             else content
             for name, content in files.items()
@@ -286,7 +293,7 @@ def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
         before = read_json(source)
     else:
         for source in [path for path in there if path.suffix == ".png"]:
-            before = _read_settings(source.read_bytes())
+            before = stamp_of_png(source.read_bytes())
     if before == run.settings:
         run.finished = not unfinished and folder / run.names[0] in there
         run.finished &= not overwrite
@@ -379,24 +386,3 @@ def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return tensors, file.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{path}: cannot be read ({error}): try --overwrite") from None
-
-
-def _with_settings(picture: bytes, settings: Mapping[str, Any]) -> bytes:
-    """Return a PNG picture that holds settings as text, after its first part."""
-    text = b"tEXt" + KEYWORD + json.dumps(settings).encode()
-    check = zlib.crc32(text).to_bytes(4, "big")
-    part = (len(text) - 4).to_bytes(4, "big") + text + check
-    return picture[:PNG_START] + part + picture[PNG_START:]
-
-
-def _read_settings(picture: bytes) -> dict[str, Any] | None:
-    """Return the settings in a picture, or None."""
-    start = PNG_START + 8
-    size = int.from_bytes(picture[PNG_START : PNG_START + 4], "big")
-    text = picture[start : start + size]
-    if picture[PNG_START + 4 : start] != b"tEXt" or not text.startswith(KEYWORD):
-        return None
-    try:
-        return json.loads(text.removeprefix(KEYWORD))
-    except ValueError:
-        return None
