@@ -111,8 +111,9 @@ class CompareCommand(comparison.CompareConfig):
         """Compare all methods, show the results and write them."""
         world, settings = pocket_world(self.ratings), settings_of(self)
         console = Console()
-        with open_run(self.out, settings, results.FILES, self.overwrite) as run:
-            run.refuse_finished()
+        with open_run(
+            self.out, settings, results.FILES, self.overwrite, only_new=True
+        ) as run:
             keep_compiled_programs()
             progress = BarProgress(console, pipeline.STAGES, run)
             with progress.shown():

@@ -62,8 +62,9 @@ class Compare:
         names = tuple(each.rpartition(":")[0] for each in self.worlds + self.algorithms)
         digests = {name: digest_of(Path(name)) for name in names if name}
         settings = settings_of(self, files=digests)
-        with open_run(self.out, settings, results.FILES, self.overwrite) as run:
-            run.refuse_finished()
+        with open_run(
+            self.out, settings, results.FILES, self.overwrite, only_new=True
+        ) as run:
             progress = BarProgress(console, run=run)
             with progress.shown():
                 comparison = _compare_with_bars(self, progress)

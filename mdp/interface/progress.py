@@ -35,7 +35,7 @@ class Report:
         """Report to `tell`; `checkpoint` returns that of the stage's next loop."""
         self.tell, self.checkpoint = tell, checkpoint
 
-    def __call__(self, done: int, metrics: Any = None) -> None:
+    def __call__(self, done: float, metrics: Any = None) -> None:
         """Tell how many steps are done."""
         self.tell(done)
 
@@ -82,7 +82,7 @@ class Progress:
         self.earlier += seconds
         return value
 
-    def _begin(self, name: str, steps: int) -> Callable[[int], None]:
+    def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         return lambda done: None
 
 
@@ -136,7 +136,7 @@ class BarProgress(Progress):
             self.console.print(line())
             raise SystemExit(130) from None
 
-    def _begin(self, name: str, steps: int) -> Callable[[int], None]:
+    def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         self.current = self.titles.get(name, name)
         task = self.bars.add_task(self.current, total=steps)
         return lambda done: self.bars.update(task, completed=done)

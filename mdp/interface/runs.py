@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -148,27 +147,17 @@ class Run:
             "there"
         )
 
-    def refuse_finished(self) -> None:
-        """Raise ValueError where the run was finished before this command."""
-        if self.finished:
-            raise ValueError(
-                f"{self.folder}/ holds the results of this command already: try "
-                "another --out, or --overwrite"
-            )
-
     def pieces(self, pattern: str) -> list[Path]:
         """Return the kept files whose names match a pattern, in order."""
         if self.folder is None:
             return []
-        return sorted((self.folder / UNFINISHED).glob(pattern))
+        found = (self.folder / UNFINISHED).glob(pattern)
+        return sorted(x for x in found if x.name != SETTINGS and x.name[0] != ".")
 
     def keep(self, name: str, content: Content) -> None:
         """Write a file beside the settings that it belongs to, if there is a folder."""
         if self.folder is not None:
-            place = self.folder / UNFINISHED
-            if not (place / SETTINGS).exists():
-                write_files(place, {SETTINGS: json.dumps(self.settings, indent=2)})
-            write_files(place, {name: content})
+            write_files(self.folder / UNFINISHED, {name: content})
 
     def kept(
         self, name: str, make: Callable[[], Any], *types: type
@@ -218,6 +207,7 @@ def open_run(
     settings: Mapping[str, Any],
     names: tuple[str, ...],
     overwrite: bool,
+    only_new: bool = False,
 ) -> Iterator[Run]:
     """Hold a folder for one command, which goes on if it was stopped there.
 
@@ -230,18 +220,28 @@ def open_run(
         settings: all that the results depend on, see `settings_of`.
         names: of the result files; with the first of them a run is finished.
         overwrite: allow the work and the results of other settings to be replaced.
+        only_new: refuse a folder that exists, unless a command was stopped there.
     """
     run = Run(folder, settings, names)
     if folder is None:
         yield run
         return
     made = not folder.exists()
+    place = folder / UNFINISHED
+    if only_new and not made and not place.exists() and not overwrite:
+        raise ValueError(f"--out must be a new folder, got {folder}: try --overwrite")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with _alone(folder):
-            tempfile.TemporaryFile(dir=folder).close()
             _refuse_or_go_on(run, folder, overwrite)
-            yield run
+            if not run.finished:
+                settings_text = json.dumps(run.settings, indent=2)
+                write_files(place, {SETTINGS: settings_text})
+            try:
+                yield run
+            finally:
+                if not run.pieces("*"):
+                    shutil.rmtree(place, ignore_errors=True)
     finally:
         if made:
             with suppress(OSError):  # it is not empty

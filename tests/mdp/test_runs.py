@@ -131,8 +131,6 @@ def test_other_settings_are_refused_while_unfinished_and_when_finished(tmp_path)
         pass
     with opened(tmp_path, 1) as run:
         assert run.finished
-        with pytest.raises(ValueError, match="holds the results of this command alr"):
-            run.refuse_finished()
     finish(tmp_path, 2, overwrite=True)
     assert (tmp_path / "found.json").read_text() == "2"
     with opened(tmp_path, 2, overwrite=True) as run:
@@ -162,6 +160,22 @@ def test_what_was_killed_in_the_middle_of_overwriting_goes_on(tmp_path):
     assert not (tmp_path / ".found.json.part").exists()
 
 
+def test_a_new_folder_may_be_demanded_and_one_to_go_on_in_counts_as_new(tmp_path):
+    def opened_new(overwrite=False):
+        settings = settings_of(Command())
+        return open_run(tmp_path / "new", settings, NAMES, overwrite, only_new=True)
+
+    with opened_new() as run:
+        run.kept("part", lambda: 1)
+    with opened_new() as run:
+        assert run.kept("part", pytest.fail)[0] == 1
+        run.write({"found.json": "1"})
+    with pytest.raises(ValueError, match="--out must be a new folder, got"):
+        opened_new().__enter__()
+    with opened_new(overwrite=True) as run:
+        run.write({"found.json": "2"})
+
+
 def test_the_settings_are_the_fields_with_files_by_their_content(tmp_path):
     file = tmp_path / "words.csv"
     file.write_text("good")
@@ -188,7 +202,7 @@ def test_nothing_is_left_of_a_run_that_kept_nothing(tmp_path):
     with pytest.raises(NotADirectoryError), opened(tmp_path / "file" / "new"):
         pass
     with open_run(None, {}, NAMES, False) as run:
-        assert run.kept("a", lambda: 1) == (1, 0.0)
+        assert run.kept("part", lambda: 1) == (1, 0.0)
         assert run.write({"found.json": "1"}) == []
 
 
