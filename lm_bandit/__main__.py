@@ -148,11 +148,16 @@ class LabelCommand(pipeline.RunConfig):
         world = named_world("pocket", self.ratings)
         console = Console(highlight=False)
         session = label.Session(self.file, world, self.seed)
+
+        def line() -> str:
+            count = len(session.journal.records)
+            return f"Stopped; {count} answers are in {self.file}."
+
+        stopping.tell(line)
         try:
             label.hold_session(session, label.typed_commands(), console.print)
         except KeyboardInterrupt:
-            count = len(session.journal.records)
-            console.print(f"\nStopped; {count} answers are in {self.file}.")
+            console.print(f"\n{line()}")
             raise SystemExit(130) from None
         answers = session.answers()
         console.print(label.session_summary(world, answers, self.file))

@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from mdp.interface import stopping
 from mdp.interface.files import (
     Content,
     plain,
@@ -237,6 +238,7 @@ def open_run(
             if not run.finished:
                 settings_text = json.dumps(run.settings, indent=2)
                 write_files(place, {SETTINGS: settings_text})
+            stopping.tell(lambda: f"Stopped; {run}.")
             try:
                 yield run
             finally:
@@ -288,7 +290,7 @@ def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
         path.unlink()
     there = [folder / name for name in run.names if (folder / name).exists()]
     source, before = folder / UNFINISHED / SETTINGS, None
-    unfinished = source.exists()
+    unfinished = source.exists() and bool(run.pieces("*"))
     if unfinished:
         before = read_json(source)
     else:

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 
 try:
@@ -37,6 +38,8 @@ def tell(say: Callable[[], str]) -> None:
 
 def watch() -> None:
     """End this program with one line at Ctrl-C, SIGTERM or SIGHUP, from now on."""
+    if os.name != "posix":  # there Ctrl-C is a KeyboardInterrupt
+        return
     terminal = None
     if termios is not None and sys.stdin is not None and sys.stdin.isatty():
         terminal = termios.tcgetattr(sys.stdin)
@@ -56,15 +59,21 @@ def _wait(signals: int, terminal: list | None) -> None:
     number = os.read(signals, 1)[0]
     # A full pipe or a held lock must not keep the program alive.
     for last in (sys.stdout.flush, lambda: _restore(terminal), _say):
-        thread = Thread(target=last, daemon=True)
+        thread = Thread(target=_try, args=(last,), daemon=True)
         thread.start()
         thread.join(1.0)
     os._exit(128 + number)
 
 
+def _try(last: Callable[[], None]) -> None:
+    with suppress(OSError, ValueError):  # the terminal or the pipe may be gone
+        last()
+
+
 def _restore(terminal: list | None) -> None:
     if terminal is not None:
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
+        with suppress(termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
     if sys.stdout.isatty():
         os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # the cursor, which bars hide
 
