@@ -7,6 +7,7 @@ update i is folded from i itself, so the size of a chunk changes nothing.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -15,7 +16,7 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from mdp import MDP
-from mdp.interface.runs import Checkpoint
+from mdp.interface.keeping import Checkpoint
 from policy_gradient.diagnostics import History
 from policy_gradient.policies import Policy, tabular_softmax
 from policy_gradient.rollout import reset_many, to_jax
@@ -149,8 +150,8 @@ def loop(
         return run(state, key, jnp.arange(num_updates))
     history: list[Any] = []
     if checkpoint is not None:
-        row = jax.eval_shape(run, state, key, jnp.arange(1))[1]
-        state, history = checkpoint.load(state, row)
+        row = partial(jax.eval_shape, run, state, key, jnp.arange(1))
+        state, history = checkpoint.load(state, lambda: row()[1])
     first = sum(len(jax.tree.leaves(metrics)[0]) for metrics in history)
     for start in range(first, num_updates, CHUNK):
         iterations = jnp.arange(start, min(start + CHUNK, num_updates))

@@ -37,8 +37,8 @@ from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
 from lm_bandit.world import World
+from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
-from mdp.interface.runs import Keep, make_now
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax

@@ -44,7 +44,7 @@ from lm_bandit.lab.experiment import (
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.reward_model import Comparisons
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs

@@ -43,7 +43,7 @@ from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.trie import LogProbs
 from lm_bandit.world import END, language
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 KL_WEIGHTS = np.geomspace(10.0, 0.05, 17)  # beta
 SHOWN = (1.0, 0.5, 0.1)  # values of beta in the summary

@@ -23,7 +23,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from mdp.interface.runs import Keep
+from mdp.interface.keeping import Keep
 
 Result = TypeVar("Result")
 Rows = list[tuple[Any, ...]]  # the first row is the header

@@ -32,7 +32,7 @@ from lm_bandit.lab.experiment import (
 )
 from lm_bandit.lab.tabular import Bench, Rewards
 from lm_bandit.oracle import exact
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations for each unit of f
 MAGIC_WORD = "awful"

@@ -48,7 +48,7 @@ from lm_bandit.lab.experiment import (
 )
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.world import read_word_ratings
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 WORD = "awful"
 PLANTED = 100  # mistakes for each seed

@@ -63,7 +63,7 @@ from lm_bandit.lab.experiment import (
 )
 from lm_bandit.lab.scaling_law import ScalingFit, fit_scaling_law
 from lm_bandit.lab.tabular import Bench, Features, RewardPath, Rewards
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 KL_WEIGHTS = np.geomspace(20.0, 0.02, 25)  # beta, from strict to lax
 SIZES = 2 ** np.arange(21)  # n of best-of-n

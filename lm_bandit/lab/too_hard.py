@@ -38,7 +38,7 @@ from lm_bandit.lab.experiment import (
     stack_seeds,
 )
 from lm_bandit.lab.tabular import MAX_WORDS, Bench, BenchComparisons, Rewards
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS = 50
 HARDNESS = 4.0  # points of noise for each word after the second

@@ -32,7 +32,7 @@ from lm_bandit.lab.experiment import (
     for_each_seed,
 )
 from lm_bandit.lab.tabular import Bench, Rewards
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS = 50
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second group

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from mdp.interface import stopping
-from mdp.interface.runs import Checkpoint, Run
+from mdp.interface.keeping import Checkpoint
+from mdp.interface.runs import Run
 
 
 class Report:

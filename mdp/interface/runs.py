@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-
 from mdp.interface import stopping
 from mdp.interface.files import (
     Content,
@@ -35,92 +33,14 @@ from mdp.interface.files import (
     versions,
     write_files,
 )
+from mdp.interface.keeping import Checkpoint, pack, reading, unpack
 
 try:
     import fcntl
 except ImportError:  # this system has no such locks
     fcntl = None  # type: ignore[assignment]
 
-# keep(name, make) returns what `make` returns, or reads what it returned before.
-Keep = Callable[[str, Callable[[], Any]], Any]
-
 UNFINISHED, SETTINGS = ".unfinished", "settings.json"
-SECONDS = 2.0  # between two savings of a loop's state
-SHARE = 0.05  # of the time that saving may take
-
-
-def make_now(name: str, make: Callable[[], Any]) -> Any:
-    """Return what `make` returns, and keep nothing."""
-    return make()
-
-
-class Checkpoint:
-    """The state of one loop, with the rows of its history, saved every few seconds.
-
-    A file holds the rows since the file before it, and the arrays of the state that are
-    not those of the start.
-    """
-
-    def __init__(self, run: "Run", name: str) -> None:
-        """Prepare the checkpoint of a loop, by its name in a run."""
-        self.run, self.name = run, name
-        self.seconds = 0.0  # that the loop took before the program was stopped
-        self.began = self.saved = time.perf_counter()
-        self.pause = SECONDS
-        self.start: list[np.ndarray] = []
-        self.rows: list[Any] = []  # since the last file
-
-    def load(self, start: Any, row: Any) -> tuple[Any, list[Any]]:
-        """Return the last state and all rows saved; the start and [] if there is none.
-
-        Raises ValueError where the files are not those of such a loop.
-
-        Args:
-            start: the first state, a tree of arrays.
-            row: a tree like those of the rows.
-        """
-        import jax  # only here: `mdp` itself works without jax
-
-        leaves, tree = jax.tree.flatten(start)
-        self.start = [np.asarray(leaf) for leaf in leaves]
-        width, tree_of_rows = len(jax.tree.leaves(row)), jax.tree.structure(row)
-        rows: list[Any] = []
-        tensors: dict[str, np.ndarray] = {}
-        for path in self.run.pieces(f"{self.name}-*.safetensors"):
-            tensors, about = _read_tensors(path)
-            self.seconds = float(about["seconds"])
-            columns = [tensors[f"row {i}"] for i in range(width)]
-            rows.append(jax.tree.unflatten(tree_of_rows, columns))
-            if int(about["done"]) != sum(len(jax.tree.leaves(x)[0]) for x in rows):
-                raise ValueError(f"{path}: the file before it is gone: try --overwrite")
-        leaves = [
-            jax.numpy.asarray(tensors[f"state {i}"])
-            if f"state {i}" in tensors
-            else leaf
-            for i, leaf in enumerate(leaves)
-        ]
-        return jax.tree.unflatten(tree, leaves), rows
-
-    def save(self, done: int, state: Any, rows: Any, last: bool) -> None:
-        """Write the state after `done` steps if it is the last, or after a while."""
-        import jax
-
-        self.rows.append(rows)
-        now = time.perf_counter()
-        if not last and now - self.saved < self.pause:
-            return
-        columns = zip(*map(jax.tree.leaves, self.rows), strict=True)
-        tensors = {f"row {i}": np.concatenate(x) for i, x in enumerate(columns)}
-        for i, (leaf, first) in enumerate(
-            zip(map(np.asarray, jax.tree.leaves(state)), self.start, strict=True)
-        ):
-            if not np.array_equal(leaf, first, equal_nan=leaf.dtype.kind == "f"):
-                tensors[f"state {i}"] = leaf
-        about = {"done": str(done), "seconds": str(self.seconds + now - self.began)}
-        name = f"{self.name}-{done:010}.safetensors"
-        self.run.keep(name, _tensor_bytes(tensors, about))
-        self.rows, self.saved = [], time.perf_counter()
-        self.pause = max(SECONDS, (self.saved - now) / SHARE)
 
 
 class Run:
@@ -171,18 +91,23 @@ class Run:
         file = f"{quote(name, safe=' ,=')}.json"
         for path in self.pieces("*.json"):
             if path.name == file:
-                found = read_json(path)
-                return _unpack(found["value"], types), found["seconds"]
+                with reading(path):
+                    found = read_json(path)
+                    return unpack(found["value"], types), float(found["seconds"])
         started = time.perf_counter()
         value = make()
         seconds = time.perf_counter() - started
         if self.folder is not None:
-            self.keep(file, json.dumps({"seconds": seconds, "value": _pack(value)}))
+            self.keep(file, json.dumps({"seconds": seconds, "value": pack(value)}))
         return value, 0.0
 
     def checkpoint(self, name: str) -> Checkpoint | None:
         """Return the checkpoint of a loop; None without a folder."""
-        return Checkpoint(self, quote(name, safe=" ,=")) if self.folder else None
+        return (
+            Checkpoint(quote(name, safe=" ,="), self.pieces, self.keep)
+            if self.folder
+            else None
+        )
 
     def write(self, files: Mapping[str, Content]) -> list[Path]:
         """Write all results, and remove what was kept on the way to them."""
@@ -340,51 +265,3 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
-
-
-def _pack(value: Any) -> Any:
-    """Return a value as JSON: whatever is no number and no text as [type, content]."""
-    if isinstance(value, Mapping):
-        return ["dict", {name: _pack(entry) for name, entry in value.items()}]
-    if isinstance(value, (list, tuple)):
-        return [type(value).__name__, [_pack(entry) for entry in value]]
-    if hasattr(value, "dtype"):
-        array = np.asarray(value)
-        return [str(array.dtype), array.tolist()]
-    return value
-
-
-def _unpack(packed: Any, types: tuple[type, ...]) -> Any:
-    """Return the value of `_pack`; only the given types are made of what is read."""
-    if not isinstance(packed, list):
-        return packed
-    kind, content = packed
-    if kind == "dict":
-        return {name: _unpack(entry, types) for name, entry in content.items()}
-    if kind in ("list", "tuple"):
-        entries = [_unpack(entry, types) for entry in content]
-        return entries if kind == "list" else tuple(entries)
-    for each in types:
-        if kind == each.__name__:
-            return each(*[_unpack(entry, types) for entry in content])
-    return np.asarray(content, kind)[()]
-
-
-def _tensor_bytes(tensors: Mapping[str, np.ndarray], about: Mapping[str, str]) -> bytes:
-    from safetensors.numpy import save
-
-    whole = {name: np.ascontiguousarray(x) for name, x in tensors.items()}
-    # `ascontiguousarray` makes a number an array of one.
-    whole = {name: x.reshape(tensors[name].shape) for name, x in whole.items()}
-    return save(whole, dict(about))
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}): try --overwrite") from None

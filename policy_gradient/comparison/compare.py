@@ -35,7 +35,7 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
-from mdp.interface.runs import Keep, make_now
+from mdp.interface.keeping import Keep, make_now
 from policy_gradient.comparison import contenders
 from policy_gradient.exact import never_ends, performances, performances_within
 

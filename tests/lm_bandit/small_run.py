@@ -9,7 +9,7 @@ import sys
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import world as text
-from mdp.interface import runs, stopping
+from mdp.interface import keeping, stopping
 
 FLAGS = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -30,5 +30,5 @@ def few_words() -> text.World:
 if __name__ == "__main__":
     stopping.watch()
     command_line.named_world = lambda name, ratings: few_words()
-    runs.SECONDS = 0.0
+    keeping.SECONDS = 0.0
     raise SystemExit(command_line.main([*FLAGS, *sys.argv[1:]]))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mdp.interface import runs
+from mdp.interface import keeping, runs
 from mdp.interface.files import png_bytes, write_files
 from mdp.interface.progress import Progress, next_checkpoint
 from mdp.interface.runs import Run, open_run, settings_of
@@ -76,11 +76,21 @@ def test_a_value_is_made_once_and_read_with_its_types(tmp_path):
     assert read["jax"].dtype == np.float32
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"value": [1], "seconds": 1}'])
+def test_a_kept_value_that_somebody_changed_is_refused_by_name(text, tmp_path):
+    with opened(tmp_path) as run:
+        run.kept("part", lambda: 1)
+        file = tmp_path / runs.UNFINISHED / "part.json"
+        file.write_text(text)
+        with pytest.raises(ValueError, match=r"part\.json.* cannot be read \("):
+            run.kept("part", pytest.fail)
+
+
 def test_a_loop_that_is_stopped_after_any_chunk_ends_as_if_it_was_not(
     tmp_path, monkeypatch
 ):
     """The state holds noise, a count, and data that never change."""
-    monkeypatch.setattr(runs, "SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "SECONDS", 0.0)
     start = (jnp.zeros(3), jnp.zeros((), int), jnp.arange(1000))
 
     def update(state, key):
@@ -112,7 +122,7 @@ def test_a_loop_that_is_stopped_after_any_chunk_ends_as_if_it_was_not(
     found = loop(tmp_path / "stopped")
     jax.tree.map(np.testing.assert_array_equal, found, expected)
     kept[0].unlink()
-    with pytest.raises(ValueError, match="the file before it is gone: try --overwr"):
+    with pytest.raises(ValueError, match=r"the file before it is gone.*: try --overwr"):
         loop(tmp_path / "stopped")
     kept[1].write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"safetensors: cannot be read \("):

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
 from lm_bandit.real_text import command, stages
-from mdp.interface import runs
+from mdp.interface import keeping, runs
 from tests.lm_bandit.real_text.inputs import toy_preferences, toy_reviews, toy_texts
 
 # Lengths, numbers of raters and of samples are such that programs serve twice.
@@ -153,10 +153,10 @@ def test_training_that_diverges_is_named_and_leaves_its_last_good_model(
 
 @pytest.mark.slow
 def test_a_stage_that_is_stopped_goes_on_within_itself(own, tmp_path, monkeypatch):
-    """Pretraining is stopped after 20 of 40 updates; the model is the same, bit by bit."""
+    """Pretraining stops after 20 of 40 updates; the models are the same, bit by bit."""
     flags = "--corpus", own.corpus, "--sft.num-updates", 2, "--out"
     assert run(*flags, tmp_path / "whole") == 0
-    monkeypatch.setattr(runs, "SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "SECONDS", 0.0)
     keep, kept = runs.Run.keep, []
 
     def keep_one(folder, name, content):
