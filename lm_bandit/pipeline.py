@@ -193,6 +193,7 @@ def prepare(
             reward_key, reward_model.init(reference), seen, config.reward, report
         )
         scorer = reward_model.normalize(scorer, seen)
+        reward_model.require_spread(scorer)
         accuracy = reward_model.pair_accuracy(scorer, unseen)
     fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
@@ -223,6 +224,11 @@ def collect_comparisons(
     ended = (pairs == text.END).any(-1).all(-1)
     different = (pairs[:, 0] != pairs[:, 1]).any(-1)
     shown = rng.permutation(np.flatnonzero(ended & different))[:count]
+    if not len(shown):
+        raise ValueError(
+            "no two different completions by the reference end within "
+            f"{length} tokens: try more --sft.num-updates, or smaller step sizes"
+        )
     return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 
@@ -248,7 +254,8 @@ def measure_exactly(
                 policies["ppo"] = trie.policy_log_probs(policy, world, temperature)
             path.append((n, exact.policy_value(problem, policies["ppo"])))
             if n < config.ppo.num_updates:  # the next batch was sampled from it
-                diagnostics.require_exact_kl(n, learned.history, path[-1][1].kl)
+                exact_kl = path[-1][1].kl
+                diagnostics.require_exact_kl(n, learned.history, exact_kl, policy)
             report(2 + len(path))
         values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
         tidy = bandit.in_format(world, trie.ended_completions(world))

@@ -36,6 +36,7 @@ from lm_bandit.generate import at_tokens, completion_mask, has_ended, read_promp
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer, next_token_log_probs
+from mdp.interface.progress import next_checkpoint
 from policy_gradient import objectives, training
 from policy_gradient import ppo as finite_ppo
 from policy_gradient.diagnostics import Diagnostics
@@ -94,18 +95,22 @@ def train(
         state, history = update(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.params.policy, history)
 
-    last_good = fixed.reference
-
-    def check(done: int, rows: tuple[Transformer, History]) -> None:
-        nonlocal last_good
-        snapshots, history = rows
-        diagnostics.require_sound(done, snapshots, history, last_good)
-        last_good = diagnostics.row(snapshots, -1)
-        if report is not None:
-            report(done, history)
+    def check(
+        done: int,
+        before: tuple[State, Fixed],
+        after: tuple[State, Fixed],
+        rows: tuple[Transformer, History],
+    ) -> None:
+        diagnostics.require_sound(done, *rows, before[0].params.policy)
 
     _, (snapshots, history) = training.loop(
-        key, (state, fixed), advance, config.num_updates, report and check
+        key,
+        (state, fixed),
+        advance,
+        config.num_updates,
+        report and (lambda done, rows: report(done, rows[1])),
+        check,
+        next_checkpoint(report),
     )
     return snapshots, history
 

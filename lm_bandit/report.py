@@ -11,7 +11,6 @@ cores. Files appear whole or not at all.
 
 from dataclasses import asdict, fields
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,20 +19,12 @@ import numpy as np
 from rich.table import Table
 
 from lm_bandit import bandit, plots
-from lm_bandit.checkpoints import save_checkpoint
+from lm_bandit.checkpoints import LAST_GOOD, save_checkpoint
 from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Estimates, Learned, RunConfig, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
-from mdp.interface.files import (
-    Content,
-    json_text,
-    machine,
-    plain,
-    png_bytes,
-    versions,
-    write_files,
-)
+from mdp.interface.files import Content, json_text, machine, plain, png_bytes, versions
 
 TITLES = {
     "base": "pretrained",
@@ -41,6 +32,12 @@ TITLES = {
     "ppo": "PPO",
     "optimum": "exact optimum",
 }
+# Those of a run; the last is there only after a run that broke.
+FILES = (
+    *("report.json", "reward_kl.png"),
+    *(f"{name}.safetensors" for name in TrainedModels._fields),
+    LAST_GOOD,
+)
 WRITERS = {"base": "base", "SFT": "reference", "PPO": "policy"}  # of the samples
 
 
@@ -100,14 +97,13 @@ def sample_texts(
     ]
 
 
-def write_run(
-    folder: Path,
+def run_files(
     report: dict[str, Any],
     picture: plots.Figure,
     models: TrainedModels,
     world: World,
-) -> None:
-    """Write the report, its picture and a checkpoint of each model, all or nothing."""
+) -> dict[str, Content]:
+    """Return the report, its picture and a checkpoint of each model, by their names."""
     description = checkpoint_description(world, report["world"], report["seed"])
     files: dict[str, Content] = {
         f"{name}.safetensors": partial(
@@ -117,7 +113,7 @@ def write_run(
     }
     files["reward_kl.png"] = png_bytes(picture)
     files["report.json"] = json_text(report)
-    write_files(folder, files)
+    return files
 
 
 def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]:

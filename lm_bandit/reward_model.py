@@ -135,6 +135,15 @@ def normalize(model: RewardModel, pairs: Comparisons) -> RewardModel:
     return model._replace(head=model.head / deviation, bias=bias)
 
 
+def require_spread(model: RewardModel) -> None:
+    """Raise ValueError if a normalised model has no scores that differ in a prompt."""
+    if not all(np.isfinite(part).all() for part in (model.head, model.bias)):
+        raise ValueError(
+            "the reward model gives all completions of a prompt the same score: try "
+            "more --reward.num-updates, or a larger --reward.step-size"
+        )
+
+
 def mean_and_deviation(
     first: Float[Array, "n"], second: Float[Array, "n"]
 ) -> tuple[Scalar, Scalar]:

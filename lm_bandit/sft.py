@@ -26,6 +26,7 @@ from lm_bandit.transformer import Transformer, hidden_states, next_token_log_pro
 from lm_bandit.world import END, World, word_frequencies
 from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_positive
+from mdp.interface.progress import next_checkpoint
 from policy_gradient import training
 
 Model = TypeVar("Model")
@@ -138,7 +139,8 @@ def minimise(
         data: arrays of n rows; a batch is some of their rows.
         loss: maps a model and a batch to the loss and the metrics of that batch.
         config: the optimizer's settings.
-        report: called with the updates done and the metrics of the last of them.
+        report: called with the updates done and the metrics of the last of them; with
+            it, `BrokenRun` is raised where a number is not finite.
     """
     schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
     optimizer = optax.adam(schedule)
@@ -154,9 +156,27 @@ def minimise(
 
     state = (model, optimizer.init(model), jax.tree.map(jnp.asarray, data))
     (model, _, _), metrics = training.loop(
-        key, state, update, config.num_updates, report
+        key,
+        state,
+        update,
+        config.num_updates,
+        report,
+        _require_finite,
+        next_checkpoint(report),
     )
     return model, metrics
+
+
+def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -> None:
+    """Raise `BrokenRun` if a loss or the model after `done` updates is not finite."""
+    rows = [np.reshape(x, (len(x), -1)) for x in jax.tree.leaves(metrics)]
+    sound = np.all(np.isfinite(np.concatenate(rows, axis=1)), axis=1, keepdims=True)
+    # A gradient step that breaks the model shows in the loss of the next one.
+    sound[-1] &= all(np.isfinite(x).all() for x in jax.tree.leaves(after[0]))
+    if not sound.all():
+        update = done - len(sound) + int(sound.argmin()) + 1
+        message = "expected finite numbers, got nan or inf: try a smaller step size"
+        raise training.BrokenRun(update, message, before[0])
 
 
 def loss(params: Transformer, texts: Texts) -> Scalar:

@@ -51,78 +51,79 @@ chapters 2 to 7 and 12.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mdp import worlds
-from mdp.bandits import (
-    BanditConfig,
-    GradientBanditConfig,
-    Played,
-    epsilon_greedy_bandit,
-    gradient_bandit,
-    gradient_bandit_step,
-    pull,
-    softmax,
-    ten_armed_testbed,
-    ucb_bandit,
-    ucb_scores,
-)
-from mdp.bellman import (
-    action_values,
-    bellman_residual,
-    best_actions,
-    discounted_returns,
-    expectation_backup,
-    greedy_actions,
-    greedy_policy,
-    optimality_backup,
-    soft_backup,
-    state_values,
-    uniform_policy,
-)
-from mdp.configs import ControlConfig, PredictionConfig, schedule
-from mdp.control import (
-    Learned,
-    expected_sarsa,
-    expected_sarsa_target,
-    monte_carlo_control,
-    q_learning,
-    q_learning_target,
-    sarsa,
-    sarsa_target,
-)
-from mdp.evaluation import bellman_system, evaluate, reachable
-from mdp.model import MDP, from_arrays, from_outcomes, validate
-from mdp.planning import (
-    Solution,
-    modified_policy_iteration,
-    policy_iteration,
-    value_iteration,
-    value_iteration_in_place,
-)
-from mdp.prediction import (
-    Predicted,
-    first_visits,
-    lambda_returns,
-    learn_from_batch,
-    monte_carlo,
-    monte_carlo_update,
-    n_step_td,
-    n_step_td_update,
-    td_lambda,
-    td_lambda_update,
-    td_zero,
-    td_zero_update,
-)
-from mdp.sampling import (
-    Episode,
-    Step,
-    draw,
-    episode_returns,
-    epsilon_greedy,
-    sample_episode,
-    take_step,
-)
+if TYPE_CHECKING:
+    from mdp import worlds
+    from mdp.bandits import (
+        BanditConfig,
+        GradientBanditConfig,
+        Played,
+        epsilon_greedy_bandit,
+        gradient_bandit,
+        gradient_bandit_step,
+        pull,
+        softmax,
+        ten_armed_testbed,
+        ucb_bandit,
+        ucb_scores,
+    )
+    from mdp.bellman import (
+        action_values,
+        bellman_residual,
+        best_actions,
+        discounted_returns,
+        expectation_backup,
+        greedy_actions,
+        greedy_policy,
+        optimality_backup,
+        soft_backup,
+        state_values,
+        uniform_policy,
+    )
+    from mdp.configs import ControlConfig, PredictionConfig, schedule
+    from mdp.control import (
+        Learned,
+        expected_sarsa,
+        expected_sarsa_target,
+        monte_carlo_control,
+        q_learning,
+        q_learning_target,
+        sarsa,
+        sarsa_target,
+    )
+    from mdp.evaluation import bellman_system, evaluate, reachable
+    from mdp.model import MDP, from_arrays, from_outcomes, validate
+    from mdp.planning import (
+        Solution,
+        modified_policy_iteration,
+        policy_iteration,
+        value_iteration,
+        value_iteration_in_place,
+    )
+    from mdp.prediction import (
+        Predicted,
+        first_visits,
+        lambda_returns,
+        learn_from_batch,
+        monte_carlo,
+        monte_carlo_update,
+        n_step_td,
+        n_step_td_update,
+        td_lambda,
+        td_lambda_update,
+        td_zero,
+        td_zero_update,
+    )
+    from mdp.sampling import (
+        Episode,
+        Step,
+        draw,
+        episode_returns,
+        epsilon_greedy,
+        sample_episode,
+        take_step,
+    )
 
 __all__ = [
     "MDP",
@@ -196,21 +197,54 @@ __all__ = [
     "worlds",
 ]
 
-
-# These need jax, which takes half a second to import: they wait until the first use.
-_FAST = {
-    "learn_many": "control",
-    "solve_large": "large",
-    "solve_small": "small",
-    "stack": "small",
+# The exported names by their files; numpy and the book take a while to import.
+_FILES = {
+    "bandits": (
+        "BanditConfig GradientBanditConfig Played epsilon_greedy_bandit "
+        "gradient_bandit gradient_bandit_step pull softmax ten_armed_testbed "
+        "ucb_bandit ucb_scores"
+    ),
+    "bellman": (
+        "action_values bellman_residual best_actions discounted_returns "
+        "expectation_backup greedy_actions greedy_policy optimality_backup "
+        "soft_backup state_values uniform_policy"
+    ),
+    "configs": ("ControlConfig PredictionConfig schedule"),
+    "control": (
+        "Learned expected_sarsa expected_sarsa_target monte_carlo_control "
+        "q_learning q_learning_target sarsa sarsa_target"
+    ),
+    "evaluation": ("bellman_system evaluate reachable"),
+    "model": ("MDP from_arrays from_outcomes validate"),
+    "planning": (
+        "Solution modified_policy_iteration policy_iteration value_iteration "
+        "value_iteration_in_place"
+    ),
+    "prediction": (
+        "Predicted first_visits lambda_returns learn_from_batch monte_carlo "
+        "monte_carlo_update n_step_td n_step_td_update td_lambda td_lambda_update "
+        "td_zero td_zero_update"
+    ),
+    "sampling": (
+        "Episode Step draw episode_returns epsilon_greedy sample_episode take_step"
+    ),
+    "fast.control": ("learn_many"),
+    "fast.large": ("solve_large"),
+    "fast.small": ("solve_small stack"),
 }
+_FILE_OF = {name: file for file, names in _FILES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a fast solver or learner when it is first used."""
-    if name not in _FAST:
+    """Import a public name, or a file of the book, when it is first used."""
+    if name in _FILE_OF:
+        found = getattr(import_module(f"{__name__}.{_FILE_OF[name]}"), name)
+    elif name in ("checks", "worlds") or name in _FILES:
+        found = import_module(f"{__name__}.{name}")
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"mdp.fast.{_FAST[name]}"), name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -1,8 +1,13 @@
 """The command line: python -m mdp worlds | solve WORLD | learn WORLD.
 
 Thin: it reads the command, calls the library, and shows the results. With --out it also
-writes them to files, which appear only when they are all complete.
+writes them to files first, which appear only when they are all complete.
 """
+
+from mdp.interface import stopping
+
+if __name__ == "__main__":
+    stopping.watch()  # first: the imports below take a while
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +22,10 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 import mdp
 from mdp.checks import CheckedConfig
-from mdp.interface.command_line import Terminal, run, write_and_name
+from mdp.interface.command_line import Terminal, name_files, run
 from mdp.interface.files import Content, csv_text, png_bytes
 from mdp.interface.progress import BarProgress
+from mdp.interface.runs import open_run, settings_of
 from mdp.worlds import WORLDS, World, acted_in
 from mdp.worlds.world import cells
 
@@ -35,6 +41,9 @@ ALGORITHMS = {
     "expected_sarsa": mdp.expected_sarsa,
     "q_learning": mdp.q_learning,
 }
+# Ends of the names of files.
+SOLVED = (".csv", ".png", "_residuals.png", "_sweeps.html")
+LEARNED = ("_learning.csv", "_learning.png")
 MOST_ROWS = 24  # of a table on the screen; the file has them all
 MOST_FRAMES = 20  # of an animation
 
@@ -69,27 +78,34 @@ class Solve:
     method: Literal[*METHODS] = "value_iteration"  # how to solve it
     discount: float | None = None  # gamma in [0, 1]; the default is the world's own
     out: Path | None = None  # a directory for a table, pictures and an animation
+    overwrite: bool = False  # replace this world's files there
 
     def run(self) -> None:
-        """Print the solution, and write it if --out is given."""
+        """Print the solution, after writing it if --out is given."""
         world, model = _make(self.world, self.discount)
+        names = tuple(f"{world.name}{end}" for end in SOLVED)
+        with open_run(self.out, settings_of(self), names, self.overwrite) as run:
+            solution = self._solve(world, model)
+            # Values of nan and rows of zeros are left out of tables and pictures.
+            shown = acted_in(model)
+            solved = solution._replace(
+                values=np.where(shown, solution.values, np.nan),
+                policy=np.where(shown[:, None], solution.policy, 0.0),
+            )
+            paths = run.write(self._files(world, model, solved) if self.out else {})
+        start = f"value of the start {model.start @ solution.values:.6g}"
+        _show_solution(world, solved)
+        console.print(f"{self.method}: {len(solution.residuals)} rounds, {start}")
+        name_files(console, paths)
+
+    def _solve(self, world: World, model: mdp.MDP) -> mdp.Solution:
         solution = METHODS[self.method](model)
         if not solution.converged:
             raise ValueError(
                 f"{world.name} must have finite values, got some that still change "
                 f"after {len(solution.residuals)} sweeps: try a --discount below 1"
             )
-        start = f"value of the start {model.start @ solution.values:.6g}"
-        # Values of nan and rows of zeros are left out of tables and pictures.
-        shown = acted_in(model)
-        solution = solution._replace(
-            values=np.where(shown, solution.values, np.nan),
-            policy=np.where(shown[:, None], solution.policy, 0.0),
-        )
-        _show_solution(world, solution)
-        console.print(f"{self.method}: {len(solution.residuals)} rounds, {start}")
-        if self.out is not None:
-            write_and_name(console, self.out, self._files(world, model, solution))
+        return solution
 
     def _files(
         self, world: World, model: mdp.MDP, solution: mdp.Solution
@@ -127,13 +143,16 @@ class Learn(CheckedConfig):
     seed: int = 0  # of the random numbers of all of them
     window: int = 20  # episodes over which returns are averaged in the picture
     discount: float | None = None  # gamma in [0, 1]; the default is the world's own
-    out: Path | None = None  # a directory for the returns and their picture
+    # A directory for the returns and their picture; with it, the same command goes on
+    # where it was stopped.
+    out: Path | None = None
+    overwrite: bool = False  # replace this world's files there
     control: Annotated[mdp.ControlConfig, OmitArgPrefixes] = field(
         default_factory=mdp.ControlConfig
     )
 
     def run(self) -> None:
-        """Print the returns of each algorithm, and write the curves if asked to."""
+        """Print the returns of each algorithm, after writing them if asked to."""
         most = self.control.num_episodes
         if not 1 <= self.window <= most:
             raise ValueError(f"--window must be in 1..{most}, got {self.window}")
@@ -142,28 +161,43 @@ class Learn(CheckedConfig):
         world, model = _make(self.world, self.discount)
         solution = mdp.policy_iteration(model)
         optimum = float(model.start @ solution.values)
-        returns, rows = {}, []
-        progress = BarProgress(console)
-        with progress.shown():
-            for name in self.algorithms:
-                with progress.stage(name, self.seeds) as report:
-                    rng, algorithm = np.random.default_rng(self.seed), ALGORITHMS[name]
-                    learned = mdp.learn_many(
-                        rng, model, self.control, algorithm, self.seeds
-                    )
-                    report(self.seeds)
-                returns[name] = learned.returns
-                last = learned.returns[:, -self.window :].mean(1)
-                error = (
-                    1.96 * last.std(ddof=1) / np.sqrt(len(last)) if len(last) > 1 else 0
+        names = tuple(f"{world.name}{end}" for end in LEARNED)
+        with open_run(self.out, settings_of(self), names, self.overwrite) as run:
+            progress = BarProgress(console, run=run)
+            with progress.shown():
+                returns = self._learn(model, progress)
+                paths = run.write(
+                    self._files(world, returns, optimum) if self.out else {}
                 )
-                rows.append(
-                    (name, f"{last.mean():.4g} ± {error:.2g}", f"{optimum:.4g}")
-                )
+        rows = []
+        for name, table in returns.items():
+            last = table[:, -self.window :].mean(1)
+            error = 1.96 * last.std(ddof=1) / np.sqrt(len(last)) if len(last) > 1 else 0
+            rows.append((name, f"{last.mean():.4g} ± {error:.2g}", f"{optimum:.4g}"))
         recent = f"return, last {self.window} episodes"
         _show(Table("algorithm", recent, "optimum", box=None), rows)
-        if self.out is not None:
-            write_and_name(console, self.out, self._files(world, returns, optimum))
+        name_files(console, paths)
+
+    def _learn(
+        self, model: mdp.MDP, progress: BarProgress
+    ) -> dict[str, Float[np.ndarray, "learners episodes"]]:
+        """Return the returns of every learner by each algorithm."""
+        returns = {}
+        for name in self.algorithms:
+
+            def learn(
+                algorithm: mdp.control.ControlAlgorithm = ALGORITHMS[name],
+            ) -> Any:
+                rng = np.random.default_rng(self.seed)
+                learned = mdp.learn_many(
+                    rng, model, self.control, algorithm, self.seeds
+                )
+                return learned.returns
+
+            with progress.stage(name, self.seeds) as report:
+                returns[name] = progress.kept(name, learn)
+                report(self.seeds)
+        return returns
 
     def _files(
         self,

@@ -4,6 +4,11 @@ It reads the command, calls the library, and shows the results. Nothing is writt
 before everything is done, and existing files are kept unless `--overwrite` is given.
 """
 
+from mdp.interface import stopping
+
+if __name__ == "__main__":
+    stopping.watch()  # first: the imports below take a second
+
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,15 +19,17 @@ import numpy as np
 from rich.table import Table
 
 from mdp.checks import CheckedConfig
-from mdp.interface.command_line import Terminal, require_new_folder, run, write_and_name
+from mdp.interface.command_line import Terminal, name_files, run
 from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.files import Content, png_bytes
 from mdp.interface.progress import BarProgress
+from mdp.interface.runs import digest_of, open_run, settings_of
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import (
     NUM_CHECKPOINTS,
     TIME_LIMIT,
     Comparison,
+    Judged,
     compare,
 )
 from policy_gradient.comparison.contenders import BUILT_IN, REFERENCE
@@ -44,29 +51,27 @@ class Compare(CheckedConfig):
     checkpoints: int = NUM_CHECKPOINTS  # at which policies are judged
     first_seed: int = 0  # the others follow it
     sweep: str | None = None  # field=value,value,...: one field of all configs
-    out: Path | None = (
-        None  # a new folder for runs.csv, comparison.json, comparison.png
-    )
-    overwrite: bool = False  # write even if that folder exists already
+    # A folder for runs.csv, comparison.json and comparison.png; with it, the same
+    # command goes on where it was stopped.
+    out: Path | None = None
+    overwrite: bool = False  # replace the results in that folder
 
     def run(self) -> None:
         """Train, judge, show and write."""
-        require_new_folder(self.out, self.overwrite)
         start = time.perf_counter()
-        comparison = _compare_with_bars(self)
-        summary = summarize(comparison)
+        names = tuple(each.rpartition(":")[0] for each in self.worlds + self.algorithms)
+        digests = {name: digest_of(Path(name)) for name in names if name}
+        settings = settings_of(self, files=digests)
+        with open_run(
+            self.out, settings, results.FILES, self.overwrite, only_new=True
+        ) as run:
+            progress = BarProgress(console, run=run)
+            with progress.shown():
+                comparison = _compare_with_bars(self, progress)
+                summary = summarize(comparison)
+                paths = run.write(_files(comparison, summary) if self.out else {})
         show(comparison, summary)
-        if self.out is not None:
-            # Only here, as matplotlib takes a while to import.
-            from policy_gradient.comparison import plots
-
-            page = plots.comparison_page(comparison, summary)
-            files: dict[str, Content] = {
-                "runs.csv": results.runs_csv(comparison),
-                "comparison.json": results.summary_json(comparison, summary),
-                "comparison.png": png_bytes(page, dpi=200),
-            }
-            write_and_name(console, self.out, files)
+        name_files(console, paths)
         console.print(f"{time.perf_counter() - start:.0f} s in all")
 
 
@@ -142,9 +147,20 @@ def _world_table(comparison: Comparison, summary: Summary, world: str) -> Table:
     return table
 
 
-def _compare_with_bars(command: Compare) -> Comparison:
+def _files(comparison: Comparison, summary: Summary) -> dict[str, Content]:
+    # Only here, as matplotlib takes a while to import.
+    from policy_gradient.comparison import plots
+
+    page = plots.comparison_page(comparison, summary)
+    return {
+        "runs.csv": results.runs_csv(comparison),
+        "comparison.json": results.summary_json(comparison, summary),
+        "comparison.png": png_bytes(page, dpi=200),
+    }
+
+
+def _compare_with_bars(command: Compare, progress: BarProgress) -> Comparison:
     """Compare, with a progress bar for each algorithm in each world."""
-    progress = BarProgress(console)
     reports: dict[str, Callable[..., None]] = {}
 
     def report(world: str, algorithm: str, done: float) -> None:
@@ -154,7 +170,7 @@ def _compare_with_bars(command: Compare) -> Comparison:
             reports[name] = stages.enter_context(stage)
         reports[name](done)
 
-    with progress.shown(), ExitStack() as stages:
+    with ExitStack() as stages:
         return compare(
             command.worlds,
             command.algorithms,
@@ -165,6 +181,7 @@ def _compare_with_bars(command: Compare) -> Comparison:
             command.first_seed,
             _read_sweep(command.sweep),
             report,
+            lambda name, make: progress.kept(name, make, Judged),
         )
 
 

@@ -7,6 +7,7 @@ update i is folded from i itself, so the size of a chunk changes nothing.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -15,11 +16,24 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from mdp import MDP
+from mdp.interface.keeping import Checkpoint
 from policy_gradient.diagnostics import History
 from policy_gradient.policies import Policy, tabular_softmax
 from policy_gradient.rollout import reset_many, to_jax
 
 CHUNK = 20  # updates between two reports
+
+
+class BrokenRun(ArithmeticError):
+    """An error that says what a run broke, and at which update (from 1).
+
+    `last_good` are parameters from before that update.
+    """
+
+    def __init__(self, update: int, message: str, last_good: PyTree | None = None):
+        super().__init__(f"update {update}: {message}")
+        self.update = update
+        self.last_good = last_good
 
 
 class State(NamedTuple):
@@ -106,10 +120,21 @@ def loop(
     update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
     num_updates: int,
     report: Callable[[int, Any], None] | None = None,
+    check: Callable[[int, PyTree, PyTree, Any], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[PyTree, Any]:
     """Apply `update` `num_updates` times, and return the last state and all metrics.
 
-    `report(done, metrics)` is called after each chunk with that chunk's metrics.
+    Args:
+        key: folded with the number of each update.
+        state: the first state.
+        update: one step, from a state and a key to a state and the metrics.
+        num_updates: number of steps.
+        report: report(done, metrics) is called after each chunk with its metrics.
+        check: check(done, before, after, metrics) is called before that with the states
+            around the chunk; it raises an error where the run is broken.
+        checkpoint: keeps the state after a sound chunk; a loop that was stopped goes on
+            there. Only with a report.
     """
 
     @jax.jit
@@ -123,10 +148,19 @@ def loop(
 
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
-    history = []
-    for start in range(0, num_updates, CHUNK):
+    history: list[Any] = []
+    if checkpoint is not None:
+        row = partial(jax.eval_shape, run, state, key, jnp.arange(1))
+        state, history = checkpoint.load(state, lambda: row()[1])
+    first = sum(len(jax.tree.leaves(metrics)[0]) for metrics in history)
+    for start in range(first, num_updates, CHUNK):
         iterations = jnp.arange(start, min(start + CHUNK, num_updates))
+        done, before = start + len(iterations), state
         state, metrics = jax.block_until_ready(run(state, key, iterations))
-        report(start + len(iterations), metrics)
+        if check is not None:
+            check(done, before, state, metrics)
+        report(done, metrics)
         history.append(metrics)
+        if checkpoint is not None:
+            checkpoint.save(done, state, metrics, last=done == num_updates)
     return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), *history)

@@ -21,7 +21,7 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -37,7 +37,8 @@ from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
 from lm_bandit.world import World
-from mdp.interface.progress import Progress, Report
+from mdp.interface.keeping import Keep, make_now
+from mdp.interface.progress import Progress
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
@@ -130,7 +131,15 @@ def compare_methods(
     runs = {}
     for name, method in methods(config.ppo).items():
         with progress.stage(name, len(seeds)) as report:
-            runs[name] = run_method(keys, method, ready.fixed, world, problem, report)
+            runs[name] = run_method(
+                keys,
+                method,
+                ready.fixed,
+                world,
+                problem,
+                report,
+                partial(_keep_run, progress, name),
+            )
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
     best_of_n = [
         (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
@@ -152,11 +161,13 @@ def run_method(
     fixed: ppo.Fixed,
     world: World,
     problem: Problem,
-    report: Report,
+    report: Callable[[int], None],
+    keep: Keep = make_now,
 ) -> Runs:
     """Train once with each key, by one program, and value the checkpoints exactly.
 
-    `report` is called with the number of runs that are finished.
+    `report` is called with the number of runs that are finished, and `keep` returns run
+    number i, perhaps from a file.
     """
     config, length = method.config, world.completion_length
 
@@ -166,9 +177,8 @@ def run_method(
 
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.policy_value(problem, problem.reference)
-    values: list[list[Value]] = []
-    broken: list[str] = []
-    for done, key in enumerate(keys, start=1):
+
+    def train_and_value(key: Key[Array, ""]) -> tuple[list[Value], str]:
         snapshots, history = jax.tree.map(np.asarray, train(key, fixed))
         broke_at, message = config.num_updates + 1, ""
         made = config.num_updates
@@ -182,12 +192,24 @@ def run_method(
                 policy = diagnostics.row(snapshots, update - 1)
                 log_probs = trie.policy_log_probs(policy, world, config.temperature)
                 path[i] = exact.policy_value(problem, log_probs)
+        return path, message
+
+    values: list[list[Value]] = []
+    broken: list[str] = []
+    for i, key in enumerate(keys):
+        path, message = keep(f"run {i + 1}", partial(train_and_value, key))
         values.append(path)
         broken.append(message)
-        report(done)
+        report(i + 1)
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, pulled, values, broken)
+
+
+def _keep_run(
+    progress: Progress, method: str, name: str, make: Callable[[], Any]
+) -> Any:
+    return progress.kept(f"{method}, {name}", make, Value)
 
 
 def shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:

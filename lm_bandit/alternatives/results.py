@@ -27,6 +27,8 @@ from mdp.interface.files import (
     versions,
 )
 
+FILES = ("comparison.json", "comparison.png", "runs.csv")
+
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
     """Return the content of each file of a comparison, by its name."""

@@ -33,12 +33,18 @@ from jaxtyping import Float
 
 from lm_bandit.feedback import annotators, crowd, lessons
 from lm_bandit.feedback.annotators import People
-from lm_bandit.feedback.crowd import CrowdModel
+from lm_bandit.feedback.crowd import Crowd, CrowdModel
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+    stack_seeds,
+)
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.reward_model import Comparisons
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs
@@ -63,7 +69,10 @@ class BadAnnotatorsResult(NamedTuple):
 
 
 def compare_bad_annotators(
-    seeds: Sequence[int] = range(10), comparisons: int = 4000, planted_of: int = 1000
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 4000,
+    planted_of: int = 1000,
+    keep: Keep = make_now,
 ) -> BadAnnotatorsResult:
     """Learn from malicious, poisoned and mistaken answers, and optimise.
 
@@ -71,9 +80,10 @@ def compare_bad_annotators(
         seeds: of the questions and the answers.
         comparisons: by the malicious and by the mistaken.
         planted_of: comparisons of which 2% are planted.
+        keep: keeps the models of the crowd, and the measurements of each seed.
     """
     bench = tabular.make_bench()
-    learned = learn_despite_malice(bench, seeds, comparisons)
+    learned = keep("crowd", lambda: learn_despite_malice(bench, seeds, comparisons))
     correlation, gold = {}, {}
     for name, model in learned.items():
         correlations, golds = [], []
@@ -82,8 +92,12 @@ def compare_bad_annotators(
             correlations.append(lessons.gold_correlation(bench.world, weights))
             golds.append(tabular.optimum_gold(bench, reward, KL_WEIGHT))
         correlation[name], gold[name] = np.array(correlations), np.array(golds)
-    shares = [poisoned_shares(bench, seed, planted_of) for seed in seeds]
-    mistakes = [effect_of_mistakes(bench, seed, comparisons) for seed in seeds]
+
+    def measure(seed: int) -> tuple[dict[str, float], dict[str, Any]]:
+        shares = poisoned_shares(bench, seed, planted_of)
+        return shares, effect_of_mistakes(bench, seed, comparisons)
+
+    shares, mistakes = zip(*for_each_seed(seeds, measure, keep), strict=True)
     return BadAnnotatorsResult(
         seeds=tuple(seeds),
         comparisons=comparisons,
@@ -218,4 +232,6 @@ def _explanation(result: BadAnnotatorsResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(compare_bad_annotators, _summary, _explanation)
+EXPERIMENT = Experiment(
+    compare_bad_annotators, _summary, _explanation, types=(CrowdModel, Crowd)
+)

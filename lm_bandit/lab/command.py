@@ -25,7 +25,7 @@ from lm_bandit.lab import (
 )
 from lm_bandit.lab.experiment import Experiment, Rows, number_rows
 from mdp.checks import CheckedConfig
-from mdp.interface.command_line import Terminal, write_and_name
+from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import (
     Content,
     csv_text,
@@ -34,6 +34,8 @@ from mdp.interface.files import (
     png_bytes,
     versions,
 )
+from mdp.interface.progress import BarProgress
+from mdp.interface.runs import open_run, settings_of
 
 # Each experiment by its name, and the function that draws its result.
 EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
@@ -53,7 +55,10 @@ class Lab(CheckedConfig):
 
     name: Positional[str] = ""  # of the experiment
     seeds: int = 10  # number of seeds (0, 1, 2 ...) for questions and answers
-    out: Path | None = None  # folder for NAME.csv, NAME.json and NAME.png
+    # Folder for NAME.csv, NAME.json and NAME.png; with it, the same command goes on
+    # where it was stopped.
+    out: Path | None = None
+    overwrite: bool = False  # replace these files
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,33 +69,53 @@ class Lab(CheckedConfig):
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
 
     def run(self) -> None:
-        """List the experiments, or run one, show its result and write it."""
+        """List the experiments, or run one, write its result and show it."""
         console = Terminal()
         if not self.name:
             rows: Rows = [("experiment", "what goes wrong")]
             rows += [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
             console.print(_table(rows))
             return
-        experiment, draw = EXPERIMENTS[self.name]
-        result = experiment.run(range(self.seeds))
+        experiment, _ = EXPERIMENTS[self.name]
+        names = tuple(f"{self.name}.{end}" for end in ("json", "csv", "png"))
+        with open_run(self.out, settings_of(self), names, self.overwrite) as run:
+            progress = BarProgress(console, run=run)
+            with progress.shown():
+                result = self._measure(experiment, progress)
+                paths = run.write(self._files(result) if self.out else {})
         console.print(_table(experiment.summary(result)))
         columns = " ".join((experiment.summary.__doc__ or "").split())
         for line in (columns, "", *experiment.explanation(result)):
             console.print(line)
-        if self.out is not None:
-            name = self.name
-            report = {
-                "experiment": name,
-                "versions": versions(),
-                "machine": machine(),
-                "found": result,
-            }
-            files: dict[str, Content] = {
-                f"{name}.csv": csv_text(number_rows(result, experiment.points)),
-                f"{name}.json": json_text(report),
-                f"{name}.png": png_bytes(draw(result)),
-            }
-            write_and_name(console, self.out, files)
+        name_files(console, paths)
+
+    def _measure(self, experiment: Any, progress: BarProgress) -> Any:
+        """Return the result of an experiment, whose seeds are kept one by one."""
+        with progress.stage(self.name, self.seeds) as report:
+            done = 0
+
+            def keep(name: str, make: Callable[[], Any]) -> Any:
+                nonlocal done
+                value = progress.kept(f"{self.name}, {name}", make, *experiment.types)
+                done += name.startswith("seed")
+                report(done)
+                return value
+
+            return experiment.run(range(self.seeds), keep=keep)
+
+    def _files(self, result: Any) -> dict[str, Content]:
+        name, (experiment, draw) = self.name, EXPERIMENTS[self.name]
+        report = {
+            "experiment": name,
+            "versions": versions(),
+            "machine": machine(),
+            "found": result,
+        }
+        return {
+            f"{name}.csv": csv_text(number_rows(result, experiment.points)),
+            f"{name}.json": json_text(report),
+            f"{name}.png": png_bytes(draw(result)),
+        }
 
 
 def _table(rows: Rows) -> Table:

@@ -17,10 +17,13 @@ Words that all experiments use:
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+
+from mdp.interface.keeping import Keep
 
 Result = TypeVar("Result")
 Rows = list[tuple[Any, ...]]  # the first row is the header
@@ -29,18 +32,26 @@ Rows = list[tuple[Any, ...]]  # the first row is the header
 class Experiment(NamedTuple, Generic[Result]):
     """One experiment of the lab: how to run it, and how to tell its result."""
 
-    # From seeds to the result: a named tuple whose field `seeds` holds them, and whose
-    # arrays have a leading axis of seeds.
-    run: Callable[[Sequence[int]], Result]
+    # From seeds, and keep=..., to the result: a named tuple whose field `seeds` holds
+    # them, and whose arrays have a leading axis of seeds.
+    run: Callable[..., Result]
     # A table of text; its docstring is printed below it, and begins with "Columns:".
     summary: Callable[[Result], Rows]
     explanation: Callable[[Result], list[str]]  # what the table says, in sentences
     points: tuple[str, ...] = ()  # fields of the result without an axis of seeds
+    types: tuple[type, ...] = ()  # named tuples that are kept for each seed
 
     @property
     def title(self) -> str:
         """The first line of the experiment's file."""
         return (inspect.getdoc(inspect.getmodule(self.run)) or "").partition("\n")[0]
+
+
+def for_each_seed(
+    seeds: Sequence[int], measure: Callable[[int], Result], keep: Keep
+) -> list[Result]:
+    """Return the measurements of each seed, which are kept one by one."""
+    return [keep(f"seed {seed}", partial(measure, seed)) for seed in seeds]
 
 
 def stack_seeds(results: Sequence[Any]) -> Any:

@@ -24,9 +24,15 @@ import numpy as np
 from jaxtyping import Float
 
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+    stack_seeds,
+)
 from lm_bandit.lab.tabular import Bench, Rewards
 from lm_bandit.oracle import exact
+from mdp.interface.keeping import Keep, make_now
 
 BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations for each unit of f
 MAGIC_WORD = "awful"
@@ -54,22 +60,25 @@ class FlawResult(NamedTuple):
 
 
 def plant_flaws(
-    seeds: Sequence[int] = range(10), comparisons: int = 1000
+    seeds: Sequence[int] = range(10), comparisons: int = 1000, keep: Keep = make_now
 ) -> FlawResult:
     """Learn a reward from each seed's answers, add the flaws to it, and optimise."""
     bench = tabular.make_bench()
-    rewards = []
-    for seed in seeds:
+    counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
+
+    def measure(seed: int) -> list[dict[str, Float[np.ndarray, "n"]]]:
         # A reward of the right form: all that is wrong with it will be the flaw.
         rng = np.random.default_rng(seed)
         answers = tabular.ask_annotators(rng, bench, comparisons)
         learned = tabular.fit_scores(bench, answers)
-        rewards.append(tabular.standardise(bench, learned))
-    counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
-    flaws = {}
-    for (name, unit), f in zip(UNITS.items(), counted, strict=True):
-        columns = stack_seeds([use_of_flaw(bench, reward, f) for reward in rewards])
-        flaws[name] = FlawUse(unit, float(bench.probs[0] @ f), **columns)
+        reward = tabular.standardise(bench, learned)
+        return [use_of_flaw(bench, reward, f) for f in counted]
+
+    uses = zip(*for_each_seed(seeds, measure, keep), strict=True)
+    flaws = {
+        name: FlawUse(unit, float(bench.probs[0] @ f), **stack_seeds(use))
+        for (name, unit), f, use in zip(UNITS.items(), counted, uses, strict=True)
+    }
     return FlawResult(tuple(seeds), comparisons, BONUSES, flaws)
 
 

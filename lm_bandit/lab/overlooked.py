@@ -40,9 +40,15 @@ from jaxtyping import Float
 
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+    stack_seeds,
+)
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.world import read_word_ratings
+from mdp.interface.keeping import Keep, make_now
 
 WORD = "awful"
 PLANTED = 100  # mistakes for each seed
@@ -69,7 +75,7 @@ class OverlookedResult(NamedTuple):
 
 
 def find_overlooked(
-    seeds: Sequence[int] = range(10), comparisons: int = 1000
+    seeds: Sequence[int] = range(10), comparisons: int = 1000, keep: Keep = make_now
 ) -> OverlookedResult:
     """Rank the mistaken rating and planted ones; learn from the rater who gave it."""
     people = read_word_ratings()
@@ -83,7 +89,12 @@ def find_overlooked(
         largest = np.argsort(-values.ravel(), kind="stable")[:3]
         first[name] = tuple(words[i // ratings.shape[1]] for i in largest)
     bench = tabular.make_bench()
-    taught = [learn_from_one(bench, seed, rater, comparisons) for seed in seeds]
+
+    def measure(seed: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+        found = shares_found(seed, ratings)
+        return found, learn_from_one(bench, seed, rater, comparisons)
+
+    planted, taught = zip(*for_each_seed(seeds, measure, keep), strict=True)
     return OverlookedResult(
         seeds=tuple(seeds),
         comparisons=comparisons,
@@ -91,7 +102,7 @@ def find_overlooked(
         first=first,
         rank=rank,
         tied=tied,
-        planted=stack_seeds([shares_found(seed, ratings) for seed in seeds]),
+        planted=stack_seeds(planted),
         **stack_seeds(taught),
     )
 

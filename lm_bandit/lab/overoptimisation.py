@@ -55,9 +55,15 @@ from jaxtyping import Float, Int
 from lm_bandit.feedback import linear_reward
 from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.lab import scaling_law, tabular
-from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+    stack_seeds,
+)
 from lm_bandit.lab.scaling_law import ScalingFit, fit_scaling_law
 from lm_bandit.lab.tabular import Bench, Features, RewardPath, Rewards
+from mdp.interface.keeping import Keep, make_now
 
 KL_WEIGHTS = np.geomspace(20.0, 0.02, 25)  # beta, from strict to lax
 SIZES = 2 ** np.arange(21)  # n of best-of-n
@@ -88,21 +94,23 @@ class OveroptimisationResult(NamedTuple):
 
 
 def optimise_learned_rewards(
-    seeds: Sequence[int] = range(10), comparisons: int = 100
+    seeds: Sequence[int] = range(10), comparisons: int = 100, keep: Keep = make_now
 ) -> OveroptimisationResult:
     """Ask annotators, learn each variant of the reward, and optimise it."""
     bench = tabular.make_bench()
-    paths, best_of, favourites = [], [], []
-    for seed in seeds:
+
+    def measure(seed: int) -> tuple[dict[str, RewardPath], RewardPath, str]:
         rewards = learned_variants(seed, bench, comparisons)
         plain, *_ = rewards.values()
         path = {}
         for name, reward in rewards.items():
             path[name] = tabular.optimum_path(bench, reward, KL_WEIGHTS)
-        paths.append(path)
-        best_of.append(tabular.best_of_n_path(bench, plain, SIZES))
         favourite = bench.completions[plain[0].argmax()]
-        favourites.append(bench.world.decode(favourite))
+        best_of = tabular.best_of_n_path(bench, plain, SIZES)
+        return path, best_of, bench.world.decode(favourite)
+
+    measured = for_each_seed(seeds, measure, keep)
+    paths, best_of, favourites = zip(*measured, strict=True)
     variants, sampled = stack_seeds(paths), stack_seeds(best_of)
     first, *_ = variants.values()
     return OveroptimisationResult(
@@ -234,5 +242,9 @@ def _explanation(result: OveroptimisationResult) -> list[str]:
 
 
 EXPERIMENT = Experiment(
-    optimise_learned_rewards, _summary, _explanation, ("kl_weights", "numbers")
+    optimise_learned_rewards,
+    _summary,
+    _explanation,
+    ("kl_weights", "numbers"),
+    (RewardPath,),
 )

@@ -31,8 +31,14 @@ from scipy import stats
 
 from lm_bandit.feedback import annotators, linear_reward
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows, stack_seeds
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+    stack_seeds,
+)
 from lm_bandit.lab.tabular import MAX_WORDS, Bench, BenchComparisons, Rewards
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS = 50
 HARDNESS = 4.0  # points of noise for each word after the second
@@ -52,11 +58,13 @@ class TooHardResult(NamedTuple):
 
 
 def vary_hardness(
-    seeds: Sequence[int] = range(10), comparisons: int = 2000
+    seeds: Sequence[int] = range(10), comparisons: int = 2000, keep: Keep = make_now
 ) -> TooHardResult:
     """Learn both reward models from careful and from tired annotators, and optimise."""
     bench = tabular.make_bench()
-    results = [hardness_effects(seed, bench, comparisons) for seed in seeds]
+    results = for_each_seed(
+        seeds, lambda seed: hardness_effects(seed, bench, comparisons), keep
+    )
     return TooHardResult(tuple(seeds), comparisons, **stack_seeds(results))
 
 

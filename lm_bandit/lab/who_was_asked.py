@@ -26,8 +26,13 @@ from jaxtyping import Float
 from lm_bandit import bandit
 from lm_bandit.feedback import annotators
 from lm_bandit.lab import tabular
-from lm_bandit.lab.experiment import Experiment, Rows
+from lm_bandit.lab.experiment import (
+    Experiment,
+    Rows,
+    for_each_seed,
+)
 from lm_bandit.lab.tabular import Bench, Rewards
+from mdp.interface.keeping import Keep, make_now
 
 ANNOTATORS = 50
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second group
@@ -49,14 +54,15 @@ class WhoWasAskedResult(NamedTuple):
 
 
 def vary_groups(
-    seeds: Sequence[int] = range(10), comparisons: int = 2000
+    seeds: Sequence[int] = range(10), comparisons: int = 2000, keep: Keep = make_now
 ) -> WhoWasAskedResult:
     """Learn from fifty annotators, for each share of the second group, and optimise."""
     bench = tabular.make_bench()
-    numbers = [
-        [group_rewards(seed, bench, share, comparisons) for share in SHARES]
-        for seed in seeds
-    ]
+
+    def measure(seed: int) -> list[tuple[float, float, float]]:
+        return [group_rewards(seed, bench, share, comparisons) for share in SHARES]
+
+    numbers = for_each_seed(seeds, measure, keep)
     columns = np.moveaxis(np.array(numbers), -1, 0)
     return WhoWasAskedResult(tuple(seeds), comparisons, SHARES, *columns)
 

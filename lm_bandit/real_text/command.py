@@ -7,12 +7,12 @@ Each finished stage is kept in --out: if the command is stopped, the same comman
 continues from there.
 """
 
-import hashlib
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lm_bandit.checkpoints import keep_last_good
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.real_text import download, measure, own_files, ratings, tables
 from lm_bandit.real_text.config import RealTextConfig
@@ -23,10 +23,12 @@ from lm_bandit.real_text.material import (
 )
 from lm_bandit.real_text.stages import REPORT, Stages
 from lm_bandit.real_text.steps import train_text_models
+from lm_bandit.real_text.tokens import TOKENIZER_FILE
 from mdp.interface.command_line import Terminal
 from mdp.interface.compilation import cache_folder
-from mdp.interface.files import machine, plain, versions, write_json
+from mdp.interface.files import json_text, machine, plain, versions
 from mdp.interface.progress import BarProgress
+from mdp.interface.runs import digest_of, open_run
 
 
 @dataclass(frozen=True)
@@ -50,40 +52,54 @@ class RealTextCommand(RealTextConfig):
     def run(self) -> None:
         """Train what is not trained yet, measure, show and write."""
         console = Terminal()
-        material = self._material(console)
         name = self.data or Path(self.corpus or "").stem
         folder = self.out or Path("runs") / f"{name}-{self.seed}"
-        progress = BarProgress(console, {"PPO": "PPO against the reward model"})
-        stages = Stages(folder, self._identity(), progress)
-        stages.open(material.tokenizer, self.overwrite)
-        kept = f"what was finished is in {folder}/: the same command goes on from there"
+        with open_run(folder, self._identity(), (), self.overwrite) as run:
+            progress = BarProgress(
+                console, {"PPO": "PPO against the reward model"}, run
+            )
+            stages = Stages(folder, self._identity(), progress)
+            stages.check(self.overwrite)
+            material = self._material(console)
+            stages.open(material.tokenizer, self.overwrite)
+            kept = "the same command goes on from there"
+            with progress.shown(f"what was finished is in {folder}/: {kept}"):
+                results = self._results(material, stages)
+                run.write({REPORT: json_text(results)})
+        self._show(console, results, stages)
+
+    def _results(self, material: Material, stages: Stages) -> dict[str, Any]:
+        """Train and measure; return the report. A broken run leaves its last model."""
+        progress = stages.progress
         try:
-            with progress.shown(kept):
-                models, course = train_text_models(material, self, stages)
-                with progress.stage("measuring", 1) as report:
-                    results = measure.measure_models(material, models, self)
-                    report(1)
+            models, course = train_text_models(material, self, stages)
         except BrokenRun as broken:
-            raise ValueError(f"PPO, {broken}") from None
-        results = {
+            about = {"tokenizer": TOKENIZER_FILE}
+            raise ValueError(keep_last_good(broken, stages.folder, about)) from None
+        with progress.stage("measuring", 1) as report:
+            measured = measure.measure_models(material, models, self)
+            report(1)
+        return {
             "config": stages.config,
             "vocabulary_size": self.vocabulary_size,
-            **results,
+            **measured,
             "ppo": course,
             "seconds": {name: round(x, 1) for name, x in progress.seconds.items()},
             "versions": versions(),
             "machine": machine(),
         }
-        write_json(folder / REPORT, results)
+
+    def _show(self, console: Terminal, results: dict[str, Any], stages: Stages) -> None:
+        folder, seconds = stages.folder, stages.progress.seconds
         console.print(*tables.report_tables(results))
-        if models.policy is None:
+        if not (folder / "policy.safetensors").exists():
             console.print(
                 "Without --preferences there is nothing to tune towards: stopped after "
                 "SFT."
             )
         resumed = ", ".join(stages.resumed)
         console.print(
-            f"{sum(progress.seconds.values()):.0f} s in all"
+            f"{sum(seconds.values()):.0f} s in all"
             f"{f' (done before: {resumed})' if resumed else ''}. In {folder}/: "
             "report.json, tokenizer.json and a checkpoint of each model",
         )
@@ -111,5 +127,5 @@ class RealTextCommand(RealTextConfig):
             del settings[name]
         for name in ("corpus", "preferences"):
             if path := settings[name]:
-                settings[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                settings[name] = digest_of(path)
         return plain(settings)

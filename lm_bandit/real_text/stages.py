@@ -4,16 +4,14 @@
     base  ->  reference  ->  reward_model, judge  ->  policy
 
 A finished stage is a checkpoint in the folder of the run. The same command reads it and
-continues with the next. Each stage has its own random numbers, so a run that was
-stopped gives the same result as one that was not. A run with another configuration is
-refused, or starts anew with --overwrite.
+continues with the next, or within a stage (`mdp/interface/runs.py`). Each stage has its
+own random numbers, so a run that was stopped gives the same result as one that was not.
+A run with another configuration is refused, or starts anew with --overwrite.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import jax
 
 from lm_bandit import checkpoints
 from lm_bandit.real_text.tokens import TOKENIZER_FILE
@@ -22,6 +20,7 @@ from lm_bandit.transformer import Transformer
 from mdp.checks import is_number
 from mdp.interface.files import open_file, read_json, write_files, write_json
 from mdp.interface.progress import Progress, Report
+from mdp.interface.runs import require_same
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -49,26 +48,25 @@ class Stages:
         self.progress = progress
         self.resumed: list[str] = []  # the stages that were done before
 
+    def check(self, overwrite: bool) -> None:
+        """Raise ValueError if the folder holds another run that must stay."""
+        config = self.folder / CONFIG
+        if config.exists() and not overwrite:
+            require_same(read_json(config), self.config, config)
+
     def open(self, tokenizer: "Tokenizer", overwrite: bool) -> None:
         """Write the config and the tokenizer, or check that they are the same.
 
         Raises ValueError if the folder holds another run; `overwrite` removes that run.
         """
+        self.check(overwrite)
         checkpoint_files = (f"{name}.safetensors" for name in NAMES)
         self.folder.mkdir(parents=True, exist_ok=True)
         if overwrite:
-            for name in (CONFIG, REPORT, TOKENIZER_FILE, *checkpoint_files):
+            names = (CONFIG, REPORT, TOKENIZER_FILE, checkpoints.LAST_GOOD)
+            for name in (*names, *checkpoint_files):
                 (self.folder / name).unlink(missing_ok=True)
         config, words = self.folder / CONFIG, self.folder / TOKENIZER_FILE
-        now = _leaves(self.config)
-        before = _leaves(read_json(config)) if config.exists() else now
-        for name in [*now, *before]:
-            if now.get(name) != before.get(name):
-                raise ValueError(
-                    f"{config}: the run in this folder has {name} = "
-                    f"{before.get(name)}, got {now.get(name)}: try another --out, or "
-                    "--overwrite"
-                )
         if not config.exists():
             write_json(config, self.config)
         text = tokenizer.to_str(pretty=True)
@@ -110,13 +108,3 @@ class Stages:
         about = {"stage": name, "seconds": seconds, "measured": measured}
         checkpoints.save_checkpoint(path, model, {**about, "tokenizer": TOKENIZER_FILE})
         return model, measured
-
-
-def _leaves(config: dict[str, Any]) -> dict[str, Any]:
-    """The values of a nested config by their dotted names."""
-
-    def is_leaf(value: Any) -> bool:
-        return not isinstance(value, dict)
-
-    leaves = jax.tree.leaves_with_path(config, is_leaf)
-    return {jax.tree_util.keystr(p, simple=True, separator="."): x for p, x in leaves}

@@ -17,7 +17,7 @@ Source: Ouyang et al. (2022), figure 2; Gao et al. (2022) on judging by another 
 Rame et al. (2024), "WARM: on the benefits of weight averaged reward models".
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,22 +136,24 @@ def learn_reward(
         members, accuracies = [], []
         for i in range(config.members):
 
-            def report_member(done: int, row: Any, start: int = i * updates) -> None:
-                report(start + done, row)
+            def tell(done: int, start: int = i * updates) -> None:
+                report(start + done)
 
             member, metrics = reward_model.train(
                 jax.random.fold_in(getattr(run.keys, name), i),
                 reward_model.init(reference),
                 answers,
                 config.reward,
-                report_member,
+                Report(tell, report.checkpoint),
                 judges.loss,
             )
             members.append(member)
             accuracies.append(_last_tenth(metrics.accuracy))
         mean = jax.tree.map(lambda *x: sum(x) / len(x), *members)
         measured = {"batch_accuracy": float(np.mean(accuracies))}
-        return reward_model.normalize(mean, pairs), measured
+        normal = reward_model.normalize(mean, pairs)
+        reward_model.require_spread(normal)
+        return normal, measured
 
     return run.stages.stage(name, title, config.members * updates, train)[0]
 

@@ -2,6 +2,9 @@
 
     configs.py       checks of a config's numbers; floats that jax can vary in a sweep
     files.py         tables, JSON and pictures, written whole or not at all
+    stopping.py      Ctrl-C and other signals cost one line, whatever the program does
+    keeping.py       values and loops that are kept while a long command is at work
+    runs.py          the folder of a long command, which goes on where it was stopped
     command_line.py  commands out of dataclasses; a mistake costs one line
     progress.py      progress bars, and the seconds that each stage took
     compilation.py   compiled programs that are kept between runs

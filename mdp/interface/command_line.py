@@ -8,9 +8,10 @@ The flags are the fields of a dataclass, and its method `run` is the command.
 
 import contextlib
 import io
+import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,6 @@ from typing import Any
 import tyro
 from rich.console import Console
 from rich.text import Text
-
-from mdp.interface.files import Content, write_files
 
 LONGEST_LINE = 800  # characters of a message; what people typed can be longer
 
@@ -52,13 +51,25 @@ def printable(text: str) -> str:
 
 
 def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) -> int:
-    """Parse a command and run it; return 0, or 2 after one line about a mistake."""
+    """Parse a command and run it; return 0, or 2 after one line about a mistake.
+
+    A terminal that cannot show a sign shows a question mark. A reader who closes the
+    pipe, such as `head`, ends the command, whose files are written by then.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         command = _parse(commands, args, prog, description)
         out = getattr(command, "out", None)
         if out is not None and out.exists() and not out.is_dir():
             raise ValueError(f"--out must be a directory, got the file {out}")
         command.run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes at its end, and must not complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # as rich does
     except ValueError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -72,17 +83,9 @@ def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) 
     return 0
 
 
-def require_new_folder(out: Path | None, overwrite: bool) -> None:
-    """Raise ValueError where the folder of results exists and must not be changed."""
-    if out is not None and out.exists() and not overwrite:
-        raise ValueError(f"--out must be a new folder, got {out}: try --overwrite")
-
-
-def write_and_name(
-    console: Terminal, folder: Path, files: Mapping[str, Content]
-) -> None:
-    """Write several files, see `write_files`, and print the path of each."""
-    for path in write_files(folder, files):
+def name_files(console: Terminal, paths: Iterable[Path]) -> None:
+    """Print the path of each file that was written."""
+    for path in paths:
         console.print(f"wrote {path}")
 
 

@@ -18,7 +18,7 @@ import math
 import os
 import platform
 import stat
-import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+PNG_START = 33  # bytes of a PNG before its second part
+PNG_KEYWORD = b"Settings\0"
 PACKAGES = ("bellman-to-rlhf", "numpy", "scipy", "jax", "jaxlib", "optax")
 
 # A larger JSON file, or a longer line of text, is a mistake, or has no end.
@@ -39,24 +41,31 @@ Content = str | bytes | Callable[[Path], object]
 def write_files(folder: Path, files: Mapping[str, Content]) -> list[Path]:
     """Write several files; all appear together, and only when complete.
 
-    They are written to a hidden folder beside their places, and then moved.
+    They are written under hidden names beside their places, and moved when all are on
+    the disk. A program that is killed leaves at most such hidden files (.NAME.part).
 
     Args:
         folder: where to write; it is created if it is missing.
         files: the content of each file by its name. Text is written as UTF-8.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as scratch:
+    parts = {name: folder / f".{name}.part" for name in files}
+    try:
         for name, content in files.items():
-            path = Path(scratch) / name
+            parts[name].unlink(missing_ok=True)
             if isinstance(content, str):
-                path.write_bytes(content.encode())
+                parts[name].write_bytes(content.encode())
             elif isinstance(content, bytes):
-                path.write_bytes(content)
+                parts[name].write_bytes(content)
             else:
-                content(path)
-        for name in files:
-            os.replace(Path(scratch) / name, folder / name)
+                content(parts[name])
+            _sync(parts[name])
+        for name, part in parts.items():
+            os.replace(part, folder / name)
+        _sync(folder)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     return [folder / name for name in files]
 
 
@@ -78,6 +87,30 @@ def png_bytes(figure: Any, dpi: int = 150) -> bytes:
     # The version of matplotlib would be written into the picture.
     figure.savefig(picture, format="png", dpi=dpi, metadata={"Software": None})
     return picture.getvalue()
+
+
+def stamped_png(picture: bytes, settings: Mapping[str, Any]) -> bytes:
+    """Return a PNG picture that also holds settings, as text that no viewer shows.
+
+    Source: the PNG specification (ISO/IEC 15948), section 11.3.4.3, on tEXt.
+    """
+    text = b"tEXt" + PNG_KEYWORD + json.dumps(settings).encode()
+    size, check = len(text) - 4, zlib.crc32(text)
+    part = size.to_bytes(4, "big") + text + check.to_bytes(4, "big")
+    return picture[:PNG_START] + part + picture[PNG_START:]
+
+
+def stamp_of_png(picture: bytes) -> dict[str, Any] | None:
+    """Return the settings in a picture of `stamped_png`, or None."""
+    start = PNG_START + 8
+    size = int.from_bytes(picture[PNG_START : start - 4], "big")
+    text = picture[start - 4 : start + size]
+    if not text.startswith(b"tEXt" + PNG_KEYWORD):
+        return None
+    try:
+        return json.loads(text[4 + len(PNG_KEYWORD) :])
+    except ValueError:
+        return None
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -186,6 +219,16 @@ def machine() -> dict[str, Any]:
         "cores": len(allowed(0)) if allowed else os.cpu_count(),
         "threads": os.environ.get("NPROC"),
     }
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the list of a folder's files, is on the disk."""
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def versions() -> dict[str, str]:

@@ -1,58 +1,109 @@
-"""Progress of a long command: its stages, how far each is, how long each took.
+"""Progress of a long command: its stages, how far each is, what of it is kept.
 
-    progress = BarProgress(console)
-    with progress.shown("nothing was written"):
+    progress = BarProgress(console, run=run)
+    with progress.shown():
         with progress.stage("PPO", num_updates) as report:
             train(..., report=report)             # calls report(updates_done)
     progress.seconds["PPO"]
 
-Library functions take a `Progress` and call it; only a command line shows bars.
+Library functions take a `Progress` and call it; only a command line shows bars and has
+a folder. In a folder (`runs.py`) the state of each loop is kept, by its report, and so
+is each value that a function passes through `kept`.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import rich.progress
 from rich.progress import Progress as Bars
 
+from mdp.interface import stopping
 from mdp.interface.command_line import Terminal, printable
+from mdp.interface.keeping import Checkpoint
+from mdp.interface.runs import Run
 
-# report(done, metrics=None): called with the number of steps done so far.
-Report = Callable[..., None]
+
+class Report:
+    """A function that is called as report(done, metrics=None), with the steps done."""
+
+    def __init__(
+        self,
+        tell: Callable[..., None],
+        checkpoint: Callable[[], Checkpoint | None] = lambda: None,
+    ) -> None:
+        """Report to `tell`; `checkpoint` returns that of the stage's next loop."""
+        self.tell, self.checkpoint = tell, checkpoint
+
+    def __call__(self, done: float, metrics: Any = None) -> None:
+        """Tell how many steps are done."""
+        self.tell(done)
+
+
+def next_checkpoint(report: Callable[..., None] | None) -> Checkpoint | None:
+    """Return the checkpoint of a loop that reports so, if its report has one."""
+    return report.checkpoint() if isinstance(report, Report) else None
 
 
 class Progress:
-    """The seconds that each stage took; shows nothing."""
+    """The seconds that each stage took, and what is kept; shows nothing."""
 
-    def __init__(self) -> None:
-        """Start without stages."""
+    def __init__(self, run: Run | None = None) -> None:
+        """Start without stages, in the folder of a run if there is one."""
+        self.run = run or Run()
         self.seconds: dict[str, float] = {}
+        self.earlier = 0.0  # seconds of the stage before the program was stopped
 
     @contextmanager
     def stage(self, name: str, steps: int) -> Iterator[Report]:
-        """Time a stage of so many steps, and yield its report function."""
-        started = time.perf_counter()
-        yield self._begin(name, steps)
-        self.seconds[name] = time.perf_counter() - started
+        """Time a stage of so many steps, and yield its report function.
 
-    def _begin(self, name: str, steps: int) -> Report:
-        return lambda done, metrics=None: None
+        An error in the stage gets its name as a note.
+        """
+        loops: list[Checkpoint] = []
+
+        def checkpoint() -> Checkpoint | None:
+            found = self.run.checkpoint(f"{name} {len(loops) + 1}")
+            loops.extend([found] if found else [])
+            return found
+
+        self.earlier, started = 0.0, time.perf_counter()
+        try:
+            yield Report(self._begin(name, steps), checkpoint)
+        except Exception as error:
+            error.add_note(name)
+            raise
+        earlier = self.earlier + sum(loop.seconds for loop in loops)
+        self.seconds[name] = time.perf_counter() - started + earlier
+
+    def kept(self, name: str, make: Callable[[], Any], *types: type) -> Any:
+        """Return a value that is made once in the folder of a run, see `Run.kept`."""
+        value, seconds = self.run.kept(name, make, *types)
+        self.earlier += seconds
+        return value
+
+    def _begin(self, name: str, steps: int) -> Callable[[float], None]:
+        return lambda done: None
 
 
 class BarProgress(Progress):
     """Progress with a bar for each stage, in a terminal."""
 
     def __init__(
-        self, console: Terminal, titles: Mapping[str, str] | None = None
+        self,
+        console: Terminal,
+        titles: Mapping[str, str] | None = None,
+        run: Run | None = None,
     ) -> None:
         """Prepare bars on a console; `shown` shows them.
 
         Args:
             console: where to show them.
             titles: longer texts to show instead of the names of stages.
+            run: where to keep what is done.
         """
-        super().__init__()
+        super().__init__(run)
         self.console = console
         self.titles = titles or {}
         self.current = "the start"  # title of the latest stage
@@ -67,20 +118,26 @@ class BarProgress(Progress):
         )
 
     @contextmanager
-    def shown(self, kept: str = "nothing was written") -> Iterator[None]:
+    def shown(self, kept: str | None = None) -> Iterator[None]:
         """Show the bars; Ctrl-C ends the program with one line and exit status 130.
 
         Args:
-            kept: what that line says of the files, after "Stopped during STAGE; ".
+            kept: what that line says of the files, after "Stopped during STAGE; "; by
+                default what is kept of the run.
         """
+
+        def line() -> str:
+            return f"Stopped during {self.current}; {kept or self.run}."
+
+        stopping.tell(line)
         try:
             with self.bars:
                 yield
         except KeyboardInterrupt:
-            self.console.print(f"Stopped during {self.current}; {kept}.")
+            self.console.print(line())
             raise SystemExit(130) from None
 
-    def _begin(self, name: str, steps: int) -> Report:
+    def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         self.current = printable(self.titles.get(name, name))
         task = self.bars.add_task(self.current, total=steps)
-        return lambda done, metrics=None: self.bars.update(task, completed=done)
+        return lambda done: self.bars.update(task, completed=done)

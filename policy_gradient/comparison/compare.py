@@ -35,6 +35,7 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
+from mdp.interface.keeping import Keep, make_now
 from policy_gradient.comparison import contenders
 from policy_gradient.exact import never_ends, performances, performances_within
 
@@ -80,6 +81,7 @@ def compare(
     first_seed: int = 0,
     sweep: Mapping[str, Sequence[float]] | None = None,
     report: Callable[[str, str, float], None] | None = None,
+    keep: Keep = make_now,
 ) -> Comparison:
     """Train every algorithm in every world, and judge its policies exactly.
 
@@ -93,6 +95,7 @@ def compare(
         first_seed: the others follow it.
         sweep: one field of the configs, and the values that it takes in turn.
         report: called with world, algorithm, and the steps that all runs have done.
+        keep: returns the runs of an algorithm in a world, perhaps from a file.
 
     Raises:
         ValueError: there is no such world, algorithm or field; or a number is out of
@@ -122,7 +125,15 @@ def compare(
         model, configs = references[world].world, swept[learner.name]
         tell = partial(report or _tell_nobody, world, learner.name)
         task = contenders.Task(model, all_seeds, list(configs.values()), budget, tell)
-        found = [_judge(model, runs, time_limit) for runs in learner.learn(task)]
+
+        def learn_and_judge(
+            learner: contenders.Contender = learner, task: contenders.Task = task
+        ) -> list[Judged]:
+            runs = learner.learn(task)
+            return [_judge(task.world, each, time_limit) for each in runs]
+
+        found = keep(f"{world}, {learner.name}", learn_and_judge)
+        tell(steps)
         judged[world] |= zip(configs, found, strict=True)
     configs = {name: config for one in swept.values() for name, config in one.items()}
     return Comparison(budget, all_seeds, references, configs, judged)

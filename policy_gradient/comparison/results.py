@@ -19,6 +19,7 @@ from policy_gradient.comparison.compare import Comparison, Judged, Reference
 from policy_gradient.comparison.contenders import REFERENCE
 from policy_gradient.comparison.summary import Summary
 
+FILES = ("comparison.json", "comparison.png", "runs.csv")
 COLUMNS = (
     *("world", "algorithm", "seed", "steps"),
     *("sampling", "greedy", "sampling_regret", "greedy_regret"),

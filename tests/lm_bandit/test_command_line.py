@@ -13,6 +13,7 @@ from lm_bandit import pipeline
 from lm_bandit import world as text
 from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.diagnostics import BrokenRun
+from mdp.interface.files import write_files
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -38,7 +39,7 @@ def run_on_four_words():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(command_line, "named_world", lambda name, ratings: few)
             patch.setattr(pipeline, "SAMPLES", 64)
-            return run(*flags, *SHORT)
+            return run(*SHORT, *flags)
 
     return run_on_few
 
@@ -166,8 +167,9 @@ def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
     world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
+    run_files = command_line.report.run_files(report, Figure(), models, world)
     with pytest.raises(OSError, match=r"report\.json"):
-        command_line.report.write_run(tmp_path, report, Figure(), models, world)
+        write_files(tmp_path, run_files)
     # Each file is whole, and nothing else is left.
     left = {file.name for file in tmp_path.iterdir()}
     assert not any(name.startswith(".") for name in left)
@@ -199,3 +201,46 @@ def test_a_run_that_diverges_is_stopped_and_leaves_its_last_good_policy(
     policy, description = load_checkpoint(tmp_path / "last_good.safetensors")
     assert description["world"] == "pocket"
     assert np.array_equal(policy.wte, model.wte)
+
+
+def test_another_run_in_the_folder_is_refused_before_any_work(
+    short_run, run_on_four_words, monkeypatch, capsys
+):
+    folder, report = short_run
+    monkeypatch.setattr(pipeline, "train_models", pytest.fail)
+    assert run_on_four_words("--out", folder, "--seed", "4") == 2
+    message = capsys.readouterr().err
+    assert "has seed = 3, got 4: try another --out, or --overwrite" in message
+    assert message.count("\n") == 1
+    assert run_on_four_words("--out", folder, "--seed", "3") == 0
+    assert "This run is finished" in capsys.readouterr().out
+    assert json.loads((folder / "report.json").read_text()) == report
+
+
+@pytest.mark.parametrize(
+    ("stage", "flag"),
+    [
+        ("pretraining", "--pretraining.step-size"),
+        ("SFT", "--sft.step-size"),
+        ("reward model", "--reward.step-size"),
+        ("PPO", "--ppo.step-size"),
+    ],
+)
+def test_training_that_diverges_is_named_by_its_stage_and_leaves_its_last_good_model(
+    stage, flag, tmp_path, run_on_four_words, capsys
+):
+    assert run_on_four_words("--out", tmp_path, flag, "1e38") == 2
+    message = capsys.readouterr().err
+    assert f"{stage}, update " in message
+    assert "expected finite numbers, got nan or inf" in message
+    assert message.count("\n") == 1
+    load_checkpoint(tmp_path / "last_good.safetensors")
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_too_few_pairs_to_hold_any_out_leave_an_accuracy_that_is_not_known(
+    count, run_on_four_words, tmp_path
+):
+    assert run_on_four_words("--out", tmp_path, "--num-comparisons", count) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["reward_model_accuracy"] is None

@@ -1,6 +1,9 @@
 """The command line: output, files, and one line for every mistake."""
 
 import csv
+import io
+import subprocess
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -137,3 +140,91 @@ def test_help_is_no_mistake(capsys):
         main(["solve", "--help"])
     assert stop.value.code == 0
     assert "--method" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "other", "names"),
+    [
+        ("solve student", "--discount 0.5", ["student.csv", "student.png"]),
+        (
+            "learn student --algorithms sarsa --seeds 2 --num-episodes 20",
+            "--seeds 3",
+            ["student_learning.csv", "student_learning.png"],
+        ),
+    ],
+)
+def test_other_results_in_the_folder_are_kept_unless_they_may_be_replaced(
+    command, other, names, capsys, tmp_path
+):
+    command = [*command.split(), "--out", str(tmp_path)]
+    assert main(command) == 0
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+    assert main(command) == 0, "the same results may be written again"
+    capsys.readouterr()
+    assert main([*command, *other.split()]) == 2
+    complaint = capsys.readouterr().err
+    assert "try another --out, or --overwrite" in complaint
+    assert complaint.count("\n") == 1
+    assert before == {name: (tmp_path / name).read_bytes() for name in names}
+    assert main([*command, *other.split(), "--overwrite"]) == 0
+    assert (tmp_path / names[0]).read_bytes() != before[names[0]]
+
+
+def test_learning_goes_on_after_the_last_finished_algorithm(
+    capsys, tmp_path, monkeypatch
+):
+    from mdp import __main__ as cli
+
+    command = "learn short_corridor --algorithms sarsa q_learning --seeds 2 --out"
+    learn_many = cli.mdp.learn_many
+    assert main([*command.split(), str(tmp_path / "whole")]) == 0
+
+    def stop_at(stopped):
+        def learn(rng, model, config, algorithm, seeds):
+            if algorithm is stopped:
+                raise KeyboardInterrupt
+            return learn_many(rng, model, config, algorithm, seeds)
+
+        monkeypatch.setattr(cli.mdp, "learn_many", learn)
+
+    stop_at(cli.mdp.q_learning)
+    with pytest.raises(SystemExit):
+        main([*command.split(), str(tmp_path / "stopped")])
+    assert "the same command goes on from there" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    stop_at(cli.mdp.sarsa)
+    assert main([*command.split(), str(tmp_path / "stopped")]) == 0
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "stopped" / path.name).read_bytes()
+    assert len([*(tmp_path / "stopped").iterdir()]) == 2
+
+
+def test_files_are_written_before_anything_is_shown(capsys, tmp_path, monkeypatch):
+    from mdp import __main__ as cli
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("no such style")
+
+    monkeypatch.setattr(cli.console, "print", fail)
+    for command in ("solve student", "learn student --seeds 2 --num-episodes 20"):
+        out = tmp_path / command.split()[0]
+        with pytest.raises(RuntimeError):
+            main([*command.split(), "--out", str(out)])
+        assert [*out.glob("*.csv")]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_some_signs_shows_others(encoding, monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", shown)
+    assert main("learn student --seeds 2 --num-episodes 20".split()) == 0
+    shown.flush()
+    text = shown.buffer.getvalue().decode(encoding)
+    assert ("±" if encoding != "ascii" else "?") in text
+
+
+def test_a_reader_who_leaves_loses_no_file(tmp_path):
+    command = f"{sys.executable} -m mdp solve student --out {tmp_path / 'out'} | true"
+    subprocess.run(command, shell=True, check=True, timeout=60)
+    assert (tmp_path / "out" / "student.csv").exists()

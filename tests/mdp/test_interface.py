@@ -1,6 +1,5 @@
 """Files, configs, progress and command lines, as all three packages use them."""
 
-import json
 import os
 import platform
 import subprocess
@@ -244,15 +243,17 @@ def test_ctrl_c_costs_one_line_that_says_what_was_kept(capsys):
     assert last == "Stopped during PPO; all is lost."
 
 
-def test_results_go_to_a_new_folder_unless_they_may_overwrite(tmp_path, capsys):
-    command_line.require_new_folder(None, overwrite=False)
-    command_line.require_new_folder(tmp_path, overwrite=True)
-    command_line.require_new_folder(tmp_path / "new", overwrite=False)
-    with pytest.raises(ValueError, match="must be a new folder, got"):
-        command_line.require_new_folder(tmp_path, overwrite=False)
-    command_line.write_and_name(Terminal(width=300), tmp_path, {"a.json": "{}"})
+def test_every_file_that_was_written_is_named(tmp_path, capsys):
+    paths = files.write_files(tmp_path, {"a.json": "{}"})
+    command_line.name_files(Terminal(width=300), paths)
     assert capsys.readouterr().out == f"wrote {tmp_path / 'a.json'}\n"
-    assert json.loads((tmp_path / "a.json").read_text()) == {}
+    assert [*tmp_path.iterdir()] == paths
+
+
+def test_a_file_that_a_killed_program_left_is_in_nobodys_way(tmp_path):
+    (tmp_path / ".a.json.part").write_text("torn")
+    files.write_files(tmp_path, {"a.json": lambda path: path.open("x").close()})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 @pytest.mark.parametrize(

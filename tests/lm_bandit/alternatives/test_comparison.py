@@ -16,6 +16,7 @@ from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
+from mdp.interface.runs import Run
 from policy_gradient.diagnostics import Diagnostics
 
 SHORT = (
@@ -86,6 +87,26 @@ def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder)
         beyond = np.interp(value["kl"], kl, best)
         assert value["learned"] <= beyond + 0.02 * (best[-1] - best[0])
     assert_allclose(report["best_of_n"][0]["kl"], 0.0, atol=1e-9)
+
+
+def test_a_comparison_that_is_stopped_goes_on_with_the_next_run(
+    folder, compare_on_tiny, tmp_path, monkeypatch
+):
+    keep, kept = Run.keep, []
+
+    def keep_one(run, file, content):
+        keep(run, file, content)
+        kept.append(file)
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "keep", keep_one)
+    with pytest.raises(SystemExit):
+        compare_on_tiny(tmp_path / "new")
+    compare_on_tiny(tmp_path / "new")
+    assert kept == ["PPO, run 1.json", "PPO, run 2.json"]
+    for name in ("runs.csv", "comparison.json", "comparison.png"):
+        assert (tmp_path / "new" / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from lm_bandit import __main__ as command_line
 from lm_bandit.lab.command import EXPERIMENTS
+from mdp.interface.runs import Run
 
 
 def lab(*flags):
@@ -59,3 +60,31 @@ def test_a_mistake_costs_one_line(flags, line, capsys):
     assert message.startswith("error: ")
     assert message.count("\n") == 1
     assert line in message
+
+
+@pytest.mark.parametrize("name", [x for x in EXPERIMENTS if x != "annotators"])
+def test_an_experiment_that_is_stopped_goes_on_with_the_next_seed(
+    name, tmp_path, monkeypatch, capsys
+):
+    """The first seed is read from its file, and every byte is the same."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert lab(name, "--seeds", 2, "--out", whole) == 0
+    keep, kept = Run.keep, []
+
+    def keep_one(run, file, content):
+        keep(run, file, content)
+        kept.append(file)
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "keep", keep_one)
+    with pytest.raises(SystemExit):
+        lab(name, "--seeds", 2, "--out", stopped)
+    assert "same command goes on from" in " ".join(capsys.readouterr().out.split())
+    assert lab(name, "--seeds", 3, "--out", stopped) == 2
+    assert "has seeds = 2, got 3" in capsys.readouterr().err
+    assert lab(name, "--seeds", 2, "--out", stopped) == 0
+    assert kept == [f"{name}, seed 0.json", f"{name}, seed 1.json"]
+    for path in whole.iterdir():
+        assert path.read_bytes() == (stopped / path.name).read_bytes()
+    assert len([*stopped.iterdir()]) == 3

@@ -5,12 +5,15 @@ import shutil
 import sys
 from types import SimpleNamespace
 
+import jax
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import checkpoints
 from lm_bandit.real_text import command, stages
+from mdp.interface import keeping, runs
 from tests.lm_bandit.real_text.inputs import toy_preferences, toy_reviews, toy_texts
 
 # Lengths, numbers of raters and of samples are such that programs serve twice.
@@ -132,6 +135,50 @@ def test_own_texts_are_pretrained_on_and_own_preferences_tuned_towards(
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["accuracy"]["reward_model"]["comparisons"] > 0.9
     assert report["accuracy"]["judge"]["comparisons"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["pretraining", "sft"])
+def test_training_that_diverges_is_named_and_leaves_its_last_good_model(
+    stage, own, tmp_path, capsys
+):
+    flags = "--corpus", own.corpus, "--out", tmp_path
+    message = refused(capsys, *flags, f"--{stage}.step-size", "1e38")
+    title = {"pretraining": "pretraining on all texts", "sft": "SFT on completions"}
+    assert f"error: {title[stage]}, update " in message
+    assert "the last good model is in" in message
+    checkpoints.load_checkpoint(tmp_path / checkpoints.LAST_GOOD)
+
+
+@pytest.mark.slow
+def test_a_stage_that_is_stopped_goes_on_within_itself(own, tmp_path, monkeypatch):
+    """Pretraining stops after 20 of 40 updates; the models are the same, bit by bit."""
+    flags = "--corpus", own.corpus, "--sft.num-updates", 2, "--out"
+    assert run(*flags, tmp_path / "whole") == 0
+    monkeypatch.setattr(keeping, "SECONDS", 0.0)
+    keep, kept = runs.Run.keep, []
+
+    def keep_one(folder, name, content):
+        keep(folder, name, content)
+        kept.append(name)
+        if len(kept) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs.Run, "keep", keep_one)
+    with pytest.raises(SystemExit):
+        run(*flags, tmp_path / "stopped")
+    assert run(*flags, tmp_path / "stopped") == 0
+    assert [name.partition("-")[2][:10] for name in kept[:2]] == [
+        *("0000000020", "0000000040")
+    ]
+    files = {x.name: x.read_bytes() for x in (tmp_path / "whole").iterdir()}
+    found = {x.name: x.read_bytes() for x in (tmp_path / "stopped").iterdir()}
+    assert set(files) == set(found)
+    whole, other = (
+        checkpoints.load_checkpoint(tmp_path / x / "reference.safetensors")[0]
+        for x in ("whole", "stopped")
+    )
+    assert all(map(np.array_equal, jax.tree.leaves(whole), jax.tree.leaves(other)))
 
 
 @pytest.mark.parametrize(

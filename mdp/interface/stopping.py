@@ -1,0 +1,82 @@
+"""Ctrl-C and the other signals that end a program: one line, and what was kept.
+
+    if __name__ == "__main__":
+        stopping.watch()      # first, because the imports below it take seconds
+
+A thread waits for the signals and ends the program. So it does not matter whether the
+program is importing, compiling or computing at that moment, and nothing can swallow the
+signal. Files need no care, because they are written whole (`files.py`).
+
+Source: IEEE Std 1003.1 (POSIX), signals; 128 + number is the shell's exit status.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+
+try:
+    import termios
+except ImportError:  # this system has no such terminals
+    termios = None  # type: ignore[assignment]
+
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class _Told:
+    """The sentence to say when the program is stopped; a command may change it."""
+
+    say: Callable[[], str] = staticmethod(lambda: "Stopped; nothing was written.")
+
+
+def tell(say: Callable[[], str]) -> None:
+    """Set the function that returns the one line for a stopped program."""
+    _Told.say = staticmethod(say)
+
+
+def watch() -> None:
+    """End this program with one line at Ctrl-C, SIGTERM or SIGHUP, from now on."""
+    if os.name != "posix":  # there Ctrl-C is a KeyboardInterrupt
+        return
+    terminal = None
+    if termios is not None and sys.stdin is not None and sys.stdin.isatty():
+        terminal = termios.tcgetattr(sys.stdin)
+    signals, arrive = os.pipe()
+    os.set_blocking(arrive, False)
+    signal.set_wakeup_fd(arrive, warn_on_full_buffer=False)
+    for name in SIGNALS:
+        number = getattr(signal, name, None)
+        # One that is ignored stays so: `nohup` and shells ask for that.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    Thread(target=_wait, args=(signals, terminal), daemon=True).start()
+
+
+def _wait(signals: int, terminal: list | None) -> None:
+    """Wait for a signal, then restore the terminal, say the line, and end."""
+    number = os.read(signals, 1)[0]
+    # A full pipe or a held lock must not keep the program alive.
+    for last in (sys.stdout.flush, lambda: _restore(terminal), _say):
+        thread = Thread(target=_try, args=(last,), daemon=True)
+        thread.start()
+        thread.join(1.0)
+    os._exit(128 + number)
+
+
+def _try(last: Callable[[], None]) -> None:
+    with suppress(OSError, ValueError):  # the terminal or the pipe may be gone
+        last()
+
+
+def _restore(terminal: list | None) -> None:
+    if terminal is not None:
+        with suppress(termios.error):
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, terminal)
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # the cursor, which bars hide
+
+
+def _say() -> None:
+    os.write(2, f"{' '.join(_Told.say().split())}\n".encode(errors="replace"))
