@@ -217,6 +217,7 @@ def test_another_run_in_the_folder_is_refused_before_any_work(
     assert json.loads((folder / "report.json").read_text()) == report
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "flag"),
     [
@@ -237,6 +238,7 @@ def test_training_that_diverges_is_named_by_its_stage_and_leaves_its_last_good_m
     load_checkpoint(tmp_path / "last_good.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 9])
 def test_too_few_pairs_to_hold_any_out_leave_an_accuracy_that_is_not_known(
     count, run_on_four_words, tmp_path
