@@ -242,7 +242,8 @@ def _named(given: str | Callable[..., Any]) -> tuple[str, Any]:
     if not isinstance(given, str):
         return given.__name__, given
     path, _, name = given.rpartition(":")
-    module = _load(path)
+    with open_file(Path(path)) as file:
+        module = _load(path, os.path.abspath(path), file.read())
     if not hasattr(module, name):
         known = [known for known in vars(module) if not known.startswith("_")]
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
@@ -253,9 +254,8 @@ def _named(given: str | Callable[..., Any]) -> tuple[str, Any]:
 
 
 @cache
-def _load(path: str) -> ModuleType:
-    """Run a Python file once, and return it as a module."""
-    open_file(Path(path)).close()  # or refuse what is no regular file
+def _load(path: str, place: str, content: bytes) -> ModuleType:
+    """Run a Python file once for each place and content, and return it as a module."""
     spec = importlib.util.spec_from_file_location("of_the_user", path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{path!r} must be a Python file, for example mine.py")
