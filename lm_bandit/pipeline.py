@@ -38,7 +38,7 @@ from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import Transformer, TransformerConfig
 from lm_bandit.world import World
-from mdp.checks import CheckedConfig
+from mdp.checks import CheckedConfig, require_range
 from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
 
@@ -80,7 +80,8 @@ class RunConfig(CheckedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "num_babble", "num_demonstrations", "num_comparisons")
+        require_positive(self, "num_babble", "num_demonstrations")
+        require_range(self, 10, np.inf, "num_comparisons")  # one of ten is held out
 
 
 class TrainedModels(NamedTuple):

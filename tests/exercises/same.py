@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,8 @@ def is_jax_array(value: Any) -> bool:
 
 
 def _is_untouched(value: Any, before: Any) -> bool:
-    if is_jax_array(before) or isinstance(before, str):
-        return True  # nobody can change it
+    if is_jax_array(before) or isinstance(before, str) or is_dataclass(before):
+        return True  # nobody can change it; our dataclasses are frozen
     if isinstance(before, tuple):
         return all(map(_is_untouched, value, before))
     return np.array_equal(np.asarray(value), np.asarray(before), equal_nan=True)

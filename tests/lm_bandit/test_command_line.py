@@ -236,13 +236,3 @@ def test_training_that_diverges_is_named_by_its_stage_and_leaves_its_last_good_m
     assert "expected finite numbers, got nan or inf" in message
     assert message.count("\n") == 1
     load_checkpoint(tmp_path / "last_good.safetensors")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 9])
-def test_too_few_pairs_to_hold_any_out_leave_an_accuracy_that_is_not_known(
-    count, run_on_four_words, tmp_path
-):
-    assert run_on_four_words("--out", tmp_path, "--num-comparisons", count) == 0
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["reward_model_accuracy"] is None

@@ -20,8 +20,11 @@ def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch)
     given = {}
 
     def train(key, params, data, config, report):
-        given["seen"] = data
         return params, np.zeros(10)
+
+    def train_reward(key, scorer, data, config, report):
+        given["seen"] = data
+        return scorer._replace(head=scorer.head + 1.0), np.zeros(10)
 
     def accuracy(scorer, data):
         given["held out"] = data
@@ -29,7 +32,7 @@ def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch)
 
     monkeypatch.setattr(pipeline, "collect_comparisons", lambda *args: pairs)
     monkeypatch.setattr(pipeline.sft, "train", train)
-    monkeypatch.setattr(pipeline.reward_model, "train", train)
+    monkeypatch.setattr(pipeline.reward_model, "train", train_reward)
     monkeypatch.setattr(pipeline.reward_model, "pair_accuracy", accuracy)
     model = TransformerConfig(num_layers=1, d_model=8)
     config = pipeline.RunConfig(num_babble=8, num_demonstrations=8, model=model)
