@@ -4,6 +4,7 @@ The settings are made here, and not as options in setup.cfg, so that an environm
 without the test extras can still run tests: each extra is used if it is installed.
 """
 
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -45,7 +46,10 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache_folder())
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Tests run most programs once: to compile quickly matters more than to run quickly.
 # A notebook trains for long, in its own process, and gets some optimisation.
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level="
+QUICK = "--xla_backend_optimization_level="
+if importlib.metadata.version("jaxlib").startswith("0.10."):
+    # Later versions do not know this flag, and end the program.
+    QUICK = "--xla_cpu_use_fusion_emitters=false " + QUICK
 os.environ.setdefault("XLA_FLAGS", QUICK + "0")
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
