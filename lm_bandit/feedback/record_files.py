@@ -20,11 +20,7 @@ from lm_bandit import sft
 from lm_bandit.feedback import kinds, records
 from lm_bandit.feedback.records import BadLine, DemonstrationRecord, Record
 from mdp.interface.files import open_file, write_files
-
-try:
-    import fcntl
-except ImportError:  # on this system no file is locked
-    fcntl = None  # type: ignore[assignment]
+from mdp.interface.runs import lock
 
 Encode = Callable[[str], Int[np.ndarray, "n"]]
 Decode = Callable[[Int[np.ndarray, "n"]], str]
@@ -113,11 +109,7 @@ class Journal:
         path.touch()
         open_file(path).close()  # or refuse what is no regular file
         self._lock = path.open("ab")
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ValueError(f"{path} is in use by another session") from None
+        lock(self._lock.fileno(), f"{path} is in use by another session")
         self._repair()
         self.records = list(read_records(path)) if path.stat().st_size else []
 

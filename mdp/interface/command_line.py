@@ -20,6 +20,8 @@ import tyro
 from rich.console import Console
 from rich.text import Text
 
+from mdp.interface.stopping import printable
+
 LONGEST_LINE = 800  # characters of a message; what people typed can be longer
 
 
@@ -37,17 +39,6 @@ class Terminal(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text to show; rich calls this for messages and table cells."""
         return super().render_str(printable(text), **options)
-
-
-def printable(text: str) -> str:
-    r"""Return the text with everything escaped that is no character on paper.
-
-    A new line stays; a tab becomes `\t`, an escape sequence begins with `\x1b`.
-    """
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-        for c in text
-    )
 
 
 def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) -> int:

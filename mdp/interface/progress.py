@@ -20,7 +20,7 @@ import rich.progress
 from rich.progress import Progress as Bars
 
 from mdp.interface import stopping
-from mdp.interface.command_line import Terminal, printable
+from mdp.interface.command_line import Terminal
 from mdp.interface.keeping import Checkpoint
 from mdp.interface.runs import Run
 
@@ -138,6 +138,6 @@ class BarProgress(Progress):
             raise SystemExit(130) from None
 
     def _begin(self, name: str, steps: int) -> Callable[[float], None]:
-        self.current = printable(self.titles.get(name, name))
+        self.current = stopping.printable(self.titles.get(name, name))
         task = self.bars.add_task(self.current, total=steps)
         return lambda done: self.bars.update(task, completed=done)

@@ -210,6 +210,20 @@ def require_same(
             )
 
 
+def lock(handle: int, complaint: str) -> None:
+    """Lock an open file or folder; raise ValueError, with this line, if it is locked.
+
+    The lock ends when the handle is closed, as it is at the end of the program.
+    """
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(complaint) from None
+        except OSError:
+            pass  # some network file systems have no locks
+
+
 def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
     for path in folder.glob(".*.part"):  # of a program that was killed
         path.unlink()
@@ -242,18 +256,14 @@ def _alone(folder: Path) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(
-                f"another command is at work in {folder}/: wait for its end, or try "
-                "another --out"
-            ) from None
-        except OSError:
-            pass  # some network file systems cannot lock a folder
+        lock(
+            handle,
+            f"another command is at work in {folder}/: wait for its end, or try "
+            "another --out",
+        )
         yield
     finally:
-        os.close(handle)  # which releases the lock, as does the end of the program
+        os.close(handle)
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Ctrl-C and the other signals that end a program: one line, and what was kept.
+"""Ctrl-C and the other signals that end a program: one line that says what was kept.
 
     if __name__ == "__main__":
         stopping.watch()      # first, because the imports below it take seconds
@@ -54,6 +54,17 @@ def watch() -> None:
     Thread(target=_wait, args=(signals, terminal), daemon=True).start()
 
 
+def printable(text: str) -> str:
+    r"""Return the text with everything escaped that is no character on paper.
+
+    A new line stays; a tab becomes `\t`, an escape sequence begins with `\x1b`.
+    """
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
 def _wait(signals: int, terminal: list | None) -> None:
     """Wait for a signal, then restore the terminal, say the line, and end."""
     number = os.read(signals, 1)[0]
@@ -79,4 +90,5 @@ def _restore(terminal: list | None) -> None:
 
 
 def _say() -> None:
-    os.write(2, f"{' '.join(_Told.say().split())}\n".encode(errors="replace"))
+    line = printable(" ".join(_Told.say().split()))
+    os.write(2, f"{line}\n".encode(errors="replace"))

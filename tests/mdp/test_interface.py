@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rich.table import Table
 
-from mdp.interface import command_line, compilation, configs, files
+from mdp.interface import command_line, compilation, configs, files, stopping
 from mdp.interface.command_line import Terminal
 from mdp.interface.progress import BarProgress, Progress
 
@@ -206,7 +206,7 @@ HARMLESS = r"[red]a[/quote] \x1b[2J\x07\t\u202e \udc80 \x9b :smile: é"
 
 def test_a_text_is_shown_as_it_is_and_never_obeyed(capsys):
     """In a message, a cell, a title, an error, and the title of a stage."""
-    assert command_line.printable(HOSTILE) == HARMLESS + "\n"
+    assert stopping.printable(HOSTILE) == HARMLESS + "\n"
     terminal = Terminal(width=300)
     terminal.print(HOSTILE)
     table = Table(HOSTILE, title=HOSTILE)
@@ -221,6 +221,13 @@ def test_a_text_is_shown_as_it_is_and_never_obeyed(capsys):
     assert shown.err == "error: " + HARMLESS.replace(r"\t", " ") + "\n"
     controls = {c for c in shown.out if unicodedata.category(c)[0] == "C"}
     assert controls == {"\n"}
+
+
+def test_the_line_of_a_stopped_program_is_escaped_too(capfd):
+    stopping.tell(lambda: HOSTILE)
+    stopping._say()
+    expected = HARMLESS.replace(r"\t", " ") + "\n"
+    assert capfd.readouterr().err == expected
 
 
 def test_bars_show_the_title_of_a_stage_and_the_steps_done(capsys):

@@ -16,8 +16,8 @@ from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
-from mdp.interface.runs import Run
 from policy_gradient.diagnostics import Diagnostics
+from tests.stopping import stop_after_first_piece
 
 SHORT = (
     "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
@@ -92,15 +92,7 @@ def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder)
 def test_a_comparison_that_is_stopped_goes_on_with_the_next_run(
     folder, compare_on_tiny, tmp_path, monkeypatch
 ):
-    keep, kept = Run.keep, []
-
-    def keep_one(run, file, content):
-        keep(run, file, content)
-        kept.append(file)
-        if len(kept) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "keep", keep_one)
+    kept = stop_after_first_piece(monkeypatch)
     with pytest.raises(SystemExit):
         compare_on_tiny(tmp_path / "new")
     compare_on_tiny(tmp_path / "new")

@@ -7,7 +7,7 @@ import pytest
 
 from lm_bandit import __main__ as command_line
 from lm_bandit.lab.command import EXPERIMENTS
-from mdp.interface.runs import Run
+from tests.stopping import stop_after_first_piece
 
 
 def lab(*flags):
@@ -69,15 +69,7 @@ def test_an_experiment_that_is_stopped_goes_on_with_the_next_seed(
     """The first seed is read from its file, and every byte is the same."""
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     assert lab(name, "--seeds", 2, "--out", whole) == 0
-    keep, kept = Run.keep, []
-
-    def keep_one(run, file, content):
-        keep(run, file, content)
-        kept.append(file)
-        if len(kept) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "keep", keep_one)
+    kept = stop_after_first_piece(monkeypatch)
     with pytest.raises(SystemExit):
         lab(name, "--seeds", 2, "--out", stopped)
     assert "same command goes on from" in " ".join(capsys.readouterr().out.split())

@@ -4,6 +4,7 @@ import pytest
 
 from mdp.interface.runs import Run
 from policy_gradient.__main__ import main
+from tests.stopping import stop_after_first_piece
 
 MINE = """
 import mdp
@@ -35,15 +36,7 @@ def test_a_comparison_that_is_stopped_goes_on_with_the_next_algorithm(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     assert main([*COMMAND, "whole"]) == 0
-    keep, kept = Run.keep, []
-
-    def keep_one(run, file, content):
-        keep(run, file, content)
-        kept.append(file)
-        if len(kept) == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "keep", keep_one)
+    kept = stop_after_first_piece(monkeypatch)
     with pytest.raises(SystemExit) as stop:
         main([*COMMAND, "stopped"])
     assert stop.value.code == 130
