@@ -32,7 +32,11 @@ from lm_bandit.real_text.config import RealTextRun
 from lm_bandit.world import WORD_RATINGS
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import run
-from mdp.interface.compilation import fix_threads, keep_compiled_programs
+from mdp.interface.compilation import (
+    compile_quickly,
+    fix_threads,
+    keep_compiled_programs,
+)
 from mdp.interface.configs import require_positive
 
 # A command imports what it needs when it runs: `--help` does not wait for jax.
@@ -166,11 +170,13 @@ def main(args: Sequence[str] | None = None) -> int:
     program = "python -m lm_bandit"
     if args and args[0] in COMMANDS:
         command = COMMANDS[args[0]]
+        compile_quickly()
         fix_threads()
         return run(command, args[1:], f"{program} {args[0]}", command.__doc__ or "")
     # Models of real text are larger: they use all cores.
     if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
         return run(RealTextCommand, args, program, RealTextCommand.__doc__ or "")
+    compile_quickly()
     fix_threads()
     return run(MainCommand, args, program, __doc__ or "")
 

@@ -17,12 +17,14 @@ al. (2022), figure 2.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Thread
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
 from lm_bandit import world as text
@@ -36,6 +38,7 @@ from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.progress import Progress
+from policy_gradient import training
 
 # The stages of a run, and their titles beside a progress bar.
 STAGES = {
@@ -111,7 +114,13 @@ def train_models(
         progress: is told of each stage.
         people: the annotators; by default the raters of the words.
     """
-    ready = prepare(world, config, progress, people)
+    return improve(world, prepare(world, config, progress, people), config, progress)
+
+
+def improve(
+    world: World, ready: Prepared, config: RunConfig, progress: Progress
+) -> Learned:
+    """Run step 3: improve the policy against the reward model."""
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
             ready.key, ready.fixed, world.completion_length, config.ppo, report
@@ -137,6 +146,7 @@ def prepare(
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
         size = len(world.vocabulary)
         start = transformer.init(init_key, size, world.context, config.model)
+        Thread(target=rehearse, args=(world, config, start, texts)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
@@ -165,6 +175,35 @@ def prepare(
     fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
     return Prepared(base, fixed, loss, accuracy, ppo_key)
+
+
+def rehearse(
+    world: World, config: RunConfig, start: Transformer, texts: sft.Texts
+) -> None:
+    """Compile the programs of all later steps, for arrays of the shapes to come.
+
+    The first run of these settings spends more time on compiling than on training. In a
+    thread, this is done while the first step trains, by a core that is idle.
+    """
+    key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
+    scorer = reward_model.init(start)
+    fixed = ppo.Fixed(jnp.asarray(prompts), start, scorer, texts)
+
+    def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
+        asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
+        return asked, np.zeros((count, length), prompts.dtype)
+
+    held_out = config.num_comparisons // 10
+    asked, chosen = answers(config.num_comparisons - held_out)
+    pairs = Comparisons(asked, chosen, chosen)
+    written = sft.as_demonstrations(*answers(config.num_demonstrations))
+    for train, args in (
+        (sft.train, (start, written, config.sft)),
+        (reward_model.train, (scorer, pairs, config.reward)),
+        (ppo.train, (fixed, length, config.ppo)),
+    ):
+        with suppress(training.Rehearsed):
+            train(key, *args, report=training.Rehearsal())
 
 
 def collect_comparisons(
