@@ -4,6 +4,7 @@ The flags of each command are in `__main__.py`. The files of a run are written a
 end, all together, before anything is shown.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def rlhf(
                 found = report.run_report(world, learned, measured, config)
                 picture = report.run_picture(measured, config.ppo.kl_weight)
                 found |= {"feedback": feedback, "seconds": progress.seconds}
+                found |= {"compiling_seconds": progress.compiling}
                 run.write(report.run_files(found, picture, learned.models, world))
     show(found, folder, console)
 
@@ -64,10 +66,24 @@ def learn(
     Raises ValueError where the run broke.
     """
     try:
-        learned = pipeline.train_models(world, config, progress, people)
-        if name == "pocket":
-            return learned, pipeline.measure_exactly(world, learned, config, progress)
-        return learned, pipeline.measure_by_sampling(world, learned, config, progress)
+        ready = pipeline.prepare(world, config, progress, people)
+        if name != "pocket":
+            learned = pipeline.improve(world, ready, config, progress)
+            found = pipeline.measure_by_sampling(world, learned, config, progress)
+            return learned, found
+        with ThreadPoolExecutor(max_workers=1) as oracle:  # beside PPO's training
+            solution = oracle.submit(
+                pipeline.solve,
+                world,
+                ready.base,
+                ready.fixed.reference,
+                ready.fixed.reward_model,
+                config.ppo,
+            )
+            learned = pipeline.improve(world, ready, config, progress)
+        return learned, pipeline.measure_exactly(
+            world, learned, config, progress, solution.result()
+        )
     except BrokenRun as broken:
         description = report.checkpoint_description(world, name, config.seed)
         raise ValueError(keep_last_good(broken, folder, description)) from None

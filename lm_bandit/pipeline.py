@@ -16,8 +16,9 @@ Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouya
 al. (2022), figure 2.
 """
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 from typing import NamedTuple
 
@@ -197,13 +198,13 @@ def rehearse(
     asked, chosen = answers(config.num_comparisons - held_out)
     pairs = Comparisons(asked, chosen, chosen)
     written = sft.as_demonstrations(*answers(config.num_demonstrations))
-    for train, args in (
-        (sft.train, (start, written, config.sft)),
-        (reward_model.train, (scorer, pairs, config.reward)),
-        (ppo.train, (fixed, length, config.ppo)),
+    for train in (
+        partial(sft.train, key, start, written, config.sft),
+        partial(reward_model.train, key, scorer, pairs, config.reward),
+        partial(ppo.train, key, fixed, length, config.ppo),
     ):
         with suppress(training.Rehearsed):
-            train(key, *args, report=training.Rehearsal())
+            train(report=training.Rehearsal())
 
 
 def collect_comparisons(
@@ -238,42 +239,80 @@ def collect_comparisons(
     return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 
+class Solution(NamedTuple):
+    """All that the oracle knows before step 3."""
+
+    problem: exact.Problem
+    policies: dict[str, trie.LogProbs]  # of base, reference and optimum
+    values: dict[str, exact.Value]  # of the same
+    frontier: list[exact.Value]  # of the optimum for each beta of FRONTIER
+
+
+def solve(
+    world: World,
+    base: Transformer,
+    reference: Transformer,
+    scorer: RewardModel,
+    config: RLHFConfig,
+) -> Solution:
+    """Enumerate the problem of step 3, and solve it: this needs no trained policy."""
+    problem = pose_problem(world, reference, scorer, config)
+    policies = {
+        "base": trie.policy_log_probs(base, world, config.temperature),
+        "reference": problem.reference,
+        "optimum": exact.optimum(problem),
+    }
+    values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
+    return Solution(problem, policies, values, exact.frontier(problem, FRONTIER))
+
+
 def measure_exactly(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress,
+    solution: Solution | None = None,
 ) -> Truth:
-    """Run step 4: enumerate every completion of every prompt, and value each model."""
+    """Run step 4: enumerate every completion of every prompt, and value each model.
+
+    `solution` is what `solve` returned, if it was called already.
+    """
     updates, models = evaluated_updates(config.ppo), learned.models
-    temperature = config.ppo.temperature
-    with progress.stage("exact oracle", len(updates) + 3) as report:
-        problem = pose_problem(world, models.reference, models.reward_model, config.ppo)
+    with progress.stage("exact oracle", len(updates) + 1) as report:
+        if solution is None:
+            solution = solve(
+                world, models.base, models.reference, models.reward_model, config.ppo
+            )
+        problem, policies = solution.problem, dict(solution.policies)
         report(1)
-        policies = {
-            "base": trie.policy_log_probs(models.base, world, temperature),
-            "reference": problem.reference,
-            "ppo": problem.reference,
-            "optimum": exact.optimum(problem),
-        }
-        report(2)
-        path = []
-        for n, policy in _policies_along(updates, learned):
+
+        def value_after(n: int) -> tuple[trie.LogProbs, exact.Value]:
+            policy = problem.reference
             if n > 0:
-                policies["ppo"] = trie.policy_log_probs(policy, world, temperature)
-            path.append((n, exact.policy_value(problem, policies["ppo"])))
-            if n < config.ppo.num_updates:  # the next batch was sampled from it
-                exact_kl = path[-1][1].kl
-                diagnostics.require_exact_kl(n, learned.history, exact_kl, policy)
-            report(2 + len(path))
-        values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
-        tidy = bandit.in_format(world, trie.ended_completions(world))
-        in_format = {
-            name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
-            for name, p in policies.items()
-        }
-        report(3 + len(path))
+                params = _policy_after(n, learned)
+                policy = trie.policy_log_probs(params, world, config.ppo.temperature)
+            return policy, exact.policy_value(problem, policy)
+
+        path = []
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            valued = pool.map(value_after, updates)
+            for n, (policies["ppo"], value) in zip(updates, valued, strict=True):
+                if n < config.ppo.num_updates:  # the next batch was sampled from it
+                    diagnostics.require_exact_kl(
+                        n, learned.history, value.kl, _policy_after(n, learned)
+                    )
+                path.append((n, value))
+                report(1 + len(path))
+    values = solution.values | {"ppo": path[-1][1]}
+    tidy = bandit.in_format(world, trie.ended_completions(world))
+    in_format = {
+        name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
+        for name, p in policies.items()
+    }
     gained = values["ppo"].objective - values["reference"].objective
     possible = exact.optimal_objective(problem) - values["reference"].objective
-    frontier = exact.frontier(problem, FRONTIER)
-    return Truth(problem, values, in_format, path, gained / possible, frontier)
+    share = gained / possible
+    return Truth(problem, values, in_format, path, share, solution.frontier)
 
 
 def measure_by_sampling(
@@ -301,8 +340,8 @@ def measure_by_sampling(
         values = {"base": estimated(models.base)}
         report(1)
         path = []
-        for n, policy in _policies_along(updates, learned):
-            path.append((n, estimated(policy)))
+        for n in updates:
+            path.append((n, estimated(_policy_after(n, learned))))
             report(1 + len(path))
     values |= {"reference": path[0][1], "ppo": path[-1][1]}
     return Estimates(values, path, SAMPLES * world.num_prompts)
@@ -329,10 +368,8 @@ def pose_problem(
     )
 
 
-def _policies_along(
-    updates: list[int], learned: Learned
-) -> Iterator[tuple[int, Transformer]]:
-    """Yield the policy after each of these updates of PPO."""
-    for n in updates:
-        snapshot = diagnostics.row(learned.snapshots, n - 1)
-        yield n, snapshot if n > 0 else learned.models.reference
+def _policy_after(n: int, learned: Learned) -> Transformer:
+    """Return the policy after n updates of PPO."""
+    if n == 0:
+        return learned.models.reference
+    return diagnostics.row(learned.snapshots, n - 1)

@@ -20,6 +20,7 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from mdp import MDP
+from mdp.interface.compilation import Compiling
 from mdp.interface.configs import register_sweepable
 from mdp.interface.keeping import Checkpoint
 from policy_gradient.diagnostics import History
@@ -210,9 +211,12 @@ def loop(
     run = scan.run
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
-    scan.compile(state, key, jnp.arange(min(CHUNK, num_updates)))
+    iterations = jnp.arange(min(CHUNK, num_updates))
     if isinstance(report, Rehearsal):
+        scan.compile(state, key, iterations)
         raise Rehearsed
+    with Compiling.by_hand():
+        scan.compile(state, key, iterations)
     history: list[Any] = []
     if checkpoint is not None:
         row = partial(jax.eval_shape, run, state, key, jnp.arange(1))

@@ -6,8 +6,8 @@
     keeping.py       values and loops that are kept while a long command is at work
     runs.py          the folder of a long command, which goes on where it was stopped
     command_line.py  commands out of dataclasses; a mistake costs one line
+    compilation.py   compiling by jax: programs are kept, and its time is told
     progress.py      progress bars, and the seconds that each stage took
-    compilation.py   compiled programs that are kept between runs
 
 Nothing here knows an algorithm. Import each file by its name: this package itself
 imports none of them, because some need jax or rich.

@@ -1,6 +1,7 @@
-"""Settings of jax: compiled programs are kept, compiling is quick, threads are fixed.
+"""Compiling by jax: programs are kept, it is quick, and its time is told.
 
-The command lines call these functions; nothing needs them. The user's own settings come
+The command lines call these functions and fix the number of threads; nothing needs
+them. The user's own settings come
 first: `JAX_COMPILATION_CACHE_DIR` moves the folder of programs, and
 `JAX_ENABLE_COMPILATION_CACHE=false` turns it off; `XLA_FLAGS` are those of the
 compiler; `NPROC` is the number of threads.
@@ -9,8 +10,12 @@ compiler; `NPROC` is the number of threads.
 import contextlib
 import os
 import sys
+import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
 
 # The published numbers are those of two threads; more do not speed up small models.
 NUM_THREADS = 2
@@ -68,6 +73,47 @@ def quick_flags(level: int) -> str:
         # Later versions do not know this flag, and end the program.
         flags = f"--xla_cpu_use_fusion_emitters=false {flags}"
     return flags
+
+
+class Compiling:
+    """The time that the program spends on compiling, and whether it does so now.
+
+    Only the main thread counts: other threads compile while it does something else.
+    """
+
+    seconds = 0.0  # so far
+    now = False
+    _known = False  # whether jax reports to this class
+
+    @classmethod
+    def watch(cls) -> None:
+        """Let jax report each compilation, if jax is imported."""
+        if cls._known or "jax" not in sys.modules:
+            return
+        from jax import monitoring
+
+        cls._known = True
+        monitoring.register_event_duration_secs_listener(cls._hear)
+
+    @classmethod
+    @contextlib.contextmanager
+    def by_hand(cls) -> Iterator[None]:
+        """Count all that is done inside as compiling, also waiting for a thread."""
+        started, before, cls.now = time.perf_counter(), cls.seconds, True
+        try:
+            yield
+        finally:
+            cls.now = False
+            cls.seconds = before + time.perf_counter() - started
+
+    @classmethod
+    def _hear(cls, event: str, duration_secs: float, **about: Any) -> None:
+        """Hear of the end of tracing, of lowering, or of compiling a program."""
+        phase = event.removeprefix("/jax/core/compile/")
+        if phase != event and current_thread() is main_thread():
+            cls.seconds += duration_secs
+            # After lowering comes the longest phase, the compiler's.
+            cls.now = phase == "jaxpr_to_mlir_module_duration"
 
 
 def cache_folder() -> Path:
