@@ -17,6 +17,7 @@ The book: read in this order, each file needs only those before it.
     views.py         a completion as many actions (tokens), or as one
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     reward_model.py  a number for a completion, learned from comparisons
+    reward_table.py  a reward of your own, as a Python function
     config.py        every setting of PPO
     rewards.py       the reward of a completion, and its advantage over a baseline
     diagnostics.py   invariants of a sound run, and symptoms with their causes

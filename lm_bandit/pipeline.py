@@ -8,9 +8,8 @@
 Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle; a
 world that is too large for it is measured by samples.
 
-    progress = Progress()
-    learned = train_models(world, config, progress)                 # steps 1 to 3
-    truth = measure_exactly(world, learned, config, progress)       # step 4
+    learned = train_models(world, config)                 # steps 1 to 3
+    truth = measure_exactly(world, learned, config)       # step 4
 
 Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouyang et
 al. (2022), figure 2.
@@ -35,6 +34,7 @@ from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
 from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
+from lm_bandit.reward_table import Reward, RewardFunction
 from lm_bandit.sft import LanguageConfig
 from lm_bandit.transformer import Transformer, TransformerConfig
 from lm_bandit.world import World
@@ -89,7 +89,7 @@ class TrainedModels(NamedTuple):
 
     base: Transformer  # pretrained
     reference: Transformer  # after SFT
-    reward_model: RewardModel
+    reward_model: Reward
     policy: Transformer  # after PPO
 
 
@@ -99,7 +99,7 @@ class Prepared(NamedTuple):
     base: Transformer  # pretrained
     fixed: ppo.Fixed  # prompts, reference, reward model, pretraining texts
     pretraining_loss: float
-    held_out_accuracy: float
+    held_out_accuracy: float  # nan with a reward of your own
     key: Key[Array, ""]  # for step 3
 
 
@@ -133,7 +133,11 @@ class Estimates(NamedTuple):
 
 
 def train_models(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress | None = None,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
 ) -> Learned:
     """Run steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy.
 
@@ -144,8 +148,10 @@ def train_models(
         config: the settings of all steps.
         progress: is told of each stage.
         people: the annotators; by default the raters of the words.
+        reward: of (prompt, completion), to be raised instead of a reward model's score.
     """
-    ready = prepare(world, config, progress, people)
+    progress = progress or Progress()
+    ready = prepare(world, config, progress, people, reward)
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
             ready.key, ready.fixed, world.completion_length, config.ppo, report
@@ -160,9 +166,17 @@ def train_models(
 
 
 def prepare(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
 ) -> Prepared:
-    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people."""
+    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people.
+
+    With a `reward` of your own, step 2 makes a table of it, and asks nobody.
+    """
+    table = None if reward is None else trie.reward_table(world, reward)
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -177,6 +191,31 @@ def prepare(
         reference, _ = sft.train(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
+    if table is None:
+        scorer, accuracy = learn_from_comparisons(
+            pull_key, reward_key, rng, world, reference, config, progress, people
+        )
+    else:
+        scorer, accuracy = table, float("nan")
+    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
+    loss = float(losses[-len(losses) // 10 :].mean())
+    return Prepared(base, fixed, loss, accuracy, ppo_key)
+
+
+def learn_from_comparisons(
+    pull_key: Key[Array, ""],
+    train_key: Key[Array, ""],
+    rng: np.random.Generator,
+    world: World,
+    reference: Transformer,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+) -> tuple[RewardModel, float]:
+    """Run step 2: return a reward model, and its accuracy on held-out comparisons.
+
+    Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.4.
+    """
     with progress.stage("reward model", config.reward.num_updates) as report:
         pairs = collect_comparisons(
             pull_key, rng, world, reference, config.num_comparisons, people
@@ -191,14 +230,11 @@ def prepare(
         seen = jax.tree.map(lambda x: x[held_out:], pairs)
         unseen = jax.tree.map(lambda x: x[:held_out], pairs)
         scorer, _ = reward_model.train(
-            reward_key, reward_model.init(reference), seen, config.reward, report
+            train_key, reward_model.init(reference), seen, config.reward, report
         )
         scorer = reward_model.normalize(scorer, seen)
         reward_model.require_spread(scorer)
-        accuracy = reward_model.pair_accuracy(scorer, unseen)
-    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
-    loss = float(losses[-len(losses) // 10 :].mean())
-    return Prepared(base, fixed, loss, accuracy, ppo_key)
+        return scorer, reward_model.pair_accuracy(scorer, unseen)
 
 
 def collect_comparisons(
@@ -234,9 +270,13 @@ def collect_comparisons(
 
 
 def measure_exactly(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress | None = None,
 ) -> Truth:
     """Run step 4: enumerate every completion of every prompt, and value each model."""
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
     temperature = config.ppo.temperature
     with progress.stage("exact oracle", len(updates) + 3) as report:
@@ -272,12 +312,16 @@ def measure_exactly(
 
 
 def measure_by_sampling(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress | None = None,
 ) -> Estimates:
     """Estimate the value of each model from SAMPLES completions of each prompt.
 
     All policies get the same key: one that does not move keeps its samples.
     """
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
 
@@ -309,7 +353,7 @@ def evaluated_updates(config: RLHFConfig) -> list[int]:
 
 
 def pose_problem(
-    world: World, reference: Transformer, scorer: RewardModel, config: RLHFConfig
+    world: World, reference: Transformer, scorer: Reward, config: RLHFConfig
 ) -> exact.Problem:
     """Return the problem that step 3 has to solve, with every completion spelled out.
 
