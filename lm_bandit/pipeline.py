@@ -176,7 +176,7 @@ def prepare(
 
     With a `reward` of your own, step 2 makes a table of it, and asks nobody.
     """
-    table = None if reward is None else trie.reward_table(world, reward)
+    scorer: Reward | None = reward and trie.reward_table(world, reward)
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -191,12 +191,11 @@ def prepare(
         reference, _ = sft.train(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
-    if table is None:
+    accuracy = float("nan")
+    if scorer is None:
         scorer, accuracy = learn_from_comparisons(
             pull_key, reward_key, rng, world, reference, config, progress, people
         )
-    else:
-        scorer, accuracy = table, float("nan")
     fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
     loss = float(losses[-len(losses) // 10 :].mean())
     return Prepared(base, fixed, loss, accuracy, ppo_key)
