@@ -43,7 +43,7 @@ from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.configs import require_positive
 from mdp.interface.files import read_json
 from mdp.interface.progress import BarProgress
-from mdp.interface.runs import open_run, settings_of
+from mdp.interface.runs import digest_of, open_run, settings_of
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,10 @@ class CompareCommand(comparison.CompareConfig):
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""
-        world, settings = pocket_world(self.ratings), settings_of(self)
+        world = pocket_world(self.ratings)
+        files = [one.rpartition(":")[0] for one in self.methods if ":" in one]
+        digests = {file: digest_of(Path(file)) for file in files}
+        settings = settings_of(self, files=digests)
         console = Terminal()
         with open_run(
             self.out, settings, results.FILES, self.overwrite, only_new=True

@@ -18,7 +18,7 @@ Leaving it out would overstate the method.
 Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,23 +32,30 @@ from lm_bandit.alternatives import dpo, expert_iteration, grpo
 from lm_bandit.alternatives.dpo import DPOConfig
 from lm_bandit.alternatives.expert_iteration import ExpertConfig
 from lm_bandit.alternatives.grpo import GRPOConfig
+from lm_bandit.alternatives.own_method import OwnMethod
 from lm_bandit.config import RLHFConfig, TuningConfig
-from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.diagnostics import BrokenRun, History
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
+from lm_bandit.reward_table import RewardFunction
+from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
+from policy_gradient.comparison.own_code import own_function, unknown_name
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
 BEST_OF = tuple(2**i for i in range(11))  # values of n
 
 
+Train = Callable[..., tuple[Transformer, History]]
+
+
 class Method(NamedTuple):
     """An algorithm and its settings."""
 
-    train: Callable[..., tuple]  # of (key, fixed, length, config), as `ppo.train`
+    train: Train  # of (key, fixed, length, config), as `ppo.train`
     config: TuningConfig
 
 
@@ -79,6 +86,8 @@ class CompareConfig(pipeline.RunConfig):
 
     # The settings of PPO; its budget, beta and penalty are those of all methods.
     ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
+    # Methods to compare, by name or as file.py:name (your own) [all of the book].
+    methods: tuple[str, ...] = ()
     # Number of runs of each method.
     seeds: int = 8
     # Seed of the first run; the others follow it.
@@ -90,11 +99,17 @@ class CompareConfig(pipeline.RunConfig):
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
         if self.first_seed < 0:
             raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
-        methods(self.ppo)  # refuses now what one of them cannot do
+        methods(self.ppo, self.methods)  # refuses now what one of them cannot do
 
 
-def methods(config: RLHFConfig) -> dict[str, Method]:
+def methods(
+    config: RLHFConfig, chosen: Sequence[str | Train] = ()
+) -> dict[str, Method]:
     """Return PPO and its alternatives, with PPO's budget, beta and penalty.
+
+    All of the book, or those chosen: by name, or a method of your own (`own_method.py`)
+    as a function or file.py:name. Upper and lower case are equal, and so are spaces,
+    hyphens and underscores.
 
     REINFORCE (Williams 1992) and RLOO (Ahmadian et al. 2024) are PPO with one gradient
     step for each batch: the ratio is 1, and the clip never acts.
@@ -102,34 +117,77 @@ def methods(config: RLHFConfig) -> dict[str, Method]:
     names = "num_updates pulls kl_weight penalty temperature".split()
     shared = {name: getattr(config, name) for name in names}
     one_step = shared | {"epochs": 1, "minibatches": 1}
-    reinforce = RLHFConfig(**one_step, baseline="none", step_size=3e-3)
-    rloo = RLHFConfig(**one_step, baseline="leave_one_out", step_size=1e-2)
-    expert = ExpertConfig(**shared, step_size=1e-2)
-    offline = DPOConfig(**shared, writer="reference", step_size=3e-3)
-    online = DPOConfig(**shared, writer="policy", step_size=1e-3)
-    return {
-        "PPO": Method(ppo.train, config),
-        "RLOO": Method(ppo.train, rloo),
-        "REINFORCE": Method(ppo.train, reinforce),
-        "GRPO": Method(grpo.train, GRPOConfig(**shared, step_size=1e-2)),
-        "expert iteration": Method(expert_iteration.train, expert),
-        "DPO": Method(dpo.train, offline),
-        "online DPO": Method(dpo.train, online),
+    rloo = partial(RLHFConfig, **one_step, baseline="leave_one_out", step_size=1e-2)
+    reinforce = partial(RLHFConfig, **one_step, baseline="none", step_size=3e-3)
+    offline = partial(DPOConfig, **shared, writer="reference", step_size=3e-3)
+    online = partial(DPOConfig, **shared, writer="policy", step_size=1e-3)
+    known: dict[str, tuple[Train, Callable[[], TuningConfig]]] = {
+        "PPO": (ppo.train, lambda: config),
+        "RLOO": (ppo.train, rloo),
+        "REINFORCE": (ppo.train, reinforce),
+        "GRPO": (grpo.train, partial(GRPOConfig, **shared, step_size=1e-2)),
+        "expert iteration": (
+            expert_iteration.train,
+            partial(ExpertConfig, **shared, step_size=1e-2),
+        ),
+        "DPO": (dpo.train, offline),
+        "online DPO": (dpo.train, online),
     }
+    found: dict[str, Method] = {}
+    for one in chosen or known:
+        if isinstance(one, str) and ":" not in one:
+            name = _known_name(one, list(known))
+            train, settings = known[name]
+        else:
+            name, function = own_function("method", one)
+            train, settings = OwnMethod(name, function), partial(TuningConfig, **shared)
+        if name in found:
+            raise ValueError(f"methods must have distinct names, got {name} twice")
+        found[name] = Method(train, settings())
+    return found
+
+
+def _known_name(given: str, known: list[str]) -> str:
+    """Return the method that is meant; raise ValueError where none is."""
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", " ").replace("-", " ")
+
+    for name in known:
+        if plain(name) == plain(given):
+            return name
+    raise unknown_name("method", given, known)
 
 
 def compare_methods(
-    world: World, config: CompareConfig, progress: Progress
+    world: World,
+    config: CompareConfig,
+    progress: Progress | None = None,
+    chosen: Sequence[str | Train] = (),
+    reward: RewardFunction | None = None,
 ) -> MethodComparison:
-    """Prepare the bandit once, train every method on it, and value them exactly."""
-    ready = pipeline.prepare(world, config, progress)
+    """Prepare the bandit once, train every method on it, and value them exactly.
+
+    Args:
+        world: the language, the prompts and the ratings.
+        config: the settings, the number of runs and the names of the methods.
+        progress: is told of each stage.
+        chosen: methods instead of `config.methods`; functions of your own, too.
+        reward: of (prompt, completion), instead of a learned reward.
+    """
+    progress = progress or Progress()
+    compared = methods(config.ppo, chosen or config.methods)
+    for method in compared.values():
+        if isinstance(method.train, OwnMethod):
+            method.train.rehearse(world, config.model, method.config)
+    ready = pipeline.prepare(world, config, progress, None, reward)
     problem = pipeline.pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     keys = jax.vmap(partial(jax.random.fold_in, ready.key))(np.array(seeds))
     runs = {}
-    for name, method in methods(config.ppo).items():
+    for name, method in compared.items():
         with progress.stage(name, len(seeds)) as report:
             runs[name] = run_method(
                 keys,

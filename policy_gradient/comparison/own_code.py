@@ -31,8 +31,10 @@ def own_function(
 
 def unknown_name(kind: str, given: str, known: Sequence[str]) -> ValueError:
     """Return the error about a name that is not known, with the nearest ones."""
-    nearest = difflib.get_close_matches(given, known, n=3, cutoff=0.4)
-    hint = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
+    names = {name.lower(): name for name in known}
+    nearest = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.4)
+    words = " or ".join(names[x] for x in nearest)
+    hint = f" (did you mean {words}?)" if nearest else ""
     return ValueError(f"{kind} must be one of {', '.join(known)}, got {given!r}{hint}")
 
 
