@@ -32,7 +32,6 @@ All steps together, and what a run leaves behind.
 
     pipeline.py      the three steps of RLHF in one run, and the exact result
     checkpoints.py   a model as a file, with GPT-2's own names
-    ask.py           completions of a saved model
     plots.py         the pictures of a run
     report.py        the report of a run
 
@@ -42,6 +41,7 @@ The other rooms, which may use all of the above.
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
     real_text/       the same on film reviews that people rated, or on your own texts
+    ask.py           completions of a saved model, of any of these
     __main__.py      the command line
 
 Words in the code, symbols in the docstrings (beside those of the floors below):

@@ -27,15 +27,13 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from tyro.conf import Positional, arg
 
-from lm_bandit import ask, label, pipeline, report
+from lm_bandit import label, pipeline, report
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.checkpoints import keep_last_good
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
 from lm_bandit.lab.command import Lab
 from lm_bandit.real_text import command as real_text
-from lm_bandit.reward_model import RewardModel
-from lm_bandit.transformer import Transformer
 from lm_bandit.world import WORD_RATINGS, World, named_world, pocket_world
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files, run
@@ -67,9 +65,9 @@ class MainCommand(pipeline.RunConfig):
 class AskCommand(CheckedConfig):
     """Sample a checkpoint's answers to a prompt, with their scores."""
 
-    # Folder of a run, or one of its .safetensors files.
+    # Folder of a run, on a world or on real text, or one of its .safetensors files.
     checkpoint: Positional[Path]
-    # Prompt in the world's words, such as "praise: the film was".
+    # Prompt: in a world's words, such as "praise: the film was"; real text is free.
     prompt: Positional[str]
     # Number of completions to sample.
     count: int = 8
@@ -86,16 +84,15 @@ class AskCommand(CheckedConfig):
 
     def run(self) -> None:
         """Load the models, sample, score and show."""
-        policy_file, scorer_file = ask.checkpoint_files(self.checkpoint)
-        policy, world = ask.load_for_world(policy_file, self.ratings, Transformer)
-        scorer = None
-        if scorer_file is not None:
-            scorer, _ = ask.load_for_world(scorer_file, self.ratings, RewardModel)
-        prompt = ask.encode_prompt(world, policy, self.prompt)
+        from lm_bandit import ask
+
+        speaker = ask.load_speaker(self.checkpoint, self.ratings)
+        prompt = ask.encode_prompt(speaker, self.prompt)
         answers = ask.sampled_answers(
-            policy, scorer, world, prompt, self.count, self.temperature, self.seed
+            speaker, prompt, self.count, self.temperature, self.seed
         )
-        Terminal().print(ask.answers_table(self.prompt, answers, scorer is not None))
+        for shown in ask.show_answers(speaker, self.prompt, answers):
+            Terminal().print(shown)
 
 
 @dataclass(frozen=True)
