@@ -66,9 +66,9 @@ def word_claims(world: World, answers: Comparisons) -> list[WordClaim]:
 
     Here c is the word less the mean of all asked words. How far tastes differ from word
     to word is not known before: lambda, the precision of the prior, is one of
-    PRECISIONS, each with the probability that the answers leave it. With tastes like the
-    raters' and some noise, more claims are right than `above` says. Answers at random
-    look like a taste as well: few questions repeat a comparison.
+    PRECISIONS, each with the probability that the answers leave it. With tastes like
+    the raters' and some noise, more claims are right than `above` says. Answers at
+    random look like a taste as well: few questions repeat a comparison.
     Source: MacKay (1992), section 4, for the evidence of lambda.
     """
     differences, counts = _differences(world, answers)
