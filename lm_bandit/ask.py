@@ -155,7 +155,8 @@ def _pieces(folder: Path, description: Mapping[str, Any]) -> TextPieces:
             f"{description['vocab_size']} tokens, got {got}"
         )
     config = read_json(settings)
-    lengths = [config.get(name) for name in ("prompt_length", "completion_length")]
+    names = ("prompt_length", "completion_length")
+    lengths: list[Any] = [config.get(name) for name in names]
     context = description["n_positions"]
     if not all(is_whole(x) and x > 0 for x in lengths) or sum(lengths) > context:
         raise ValueError(

@@ -94,7 +94,8 @@ def to_gymnasium(
         if there is not None and there.entry_point is not TabularEnv:
             gymnasium.registry[id] = there
             raise ValueError(f"id must be new, got {id} of another environment")
-        gymnasium.register(id, TabularEnv, kwargs={"mdp": mdp})
+        entry_point: Any = TabularEnv  # Gymnasium's type asks for keywords only
+        gymnasium.register(id, entry_point, kwargs={"mdp": mdp})
         env.spec = gymnasium.spec(id)
     return env
 
