@@ -29,6 +29,7 @@ from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World, named_world
 from mdp.checks import is_whole
+from mdp.interface.command_line import Terminal
 from mdp.interface.files import read_json
 
 GOLD = "gold rating"
@@ -57,6 +58,23 @@ class Answer(NamedTuple):
     log_prob: float  # log pi(y|x), of all its tokens
     cut_off: bool  # by the length limit
     scores: dict[str, float | None]  # by column; None where there is no score
+
+
+def show_answers(
+    checkpoint: Path,
+    prompt: str,
+    count: int,
+    temperature: float,
+    seed: int,
+    ratings: Path,
+) -> None:
+    """Load the models, sample, score and show."""
+    speaker = load_speaker(checkpoint, ratings)
+    tokens = encode_prompt(speaker, prompt)
+    answers = sampled_answers(speaker, tokens, count, temperature, seed)
+    console = Terminal()
+    for part in answer_parts(speaker, prompt, answers):
+        console.print(part)
 
 
 def sampled_answers(
@@ -206,7 +224,7 @@ def encode_prompt(speaker: Speaker, prompt: str) -> Int[np.ndarray, "P"]:
     return tokens
 
 
-def show_answers(
+def answer_parts(
     speaker: Speaker, prompt: str, answers: list[Answer]
 ) -> Iterator[str | Table]:
     """Yield a table of answers, one a line, and a line about all that was cut."""

@@ -15,32 +15,30 @@ Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouya
 al. (2022), figure 2.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from threading import Thread
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
 from lm_bandit import world as text
-from lm_bandit.config import RLHFConfig
+from lm_bandit.config import RLHFConfig, RunConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
-from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
+from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.reward_table import Reward, RewardFunction
-from lm_bandit.sft import LanguageConfig
-from lm_bandit.transformer import Transformer, TransformerConfig
+from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
-from mdp.checks import CheckedConfig, require_range
-from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
+from policy_gradient import training
 
 # The stages of a run, and their titles beside a progress bar.
 STAGES = {
@@ -53,36 +51,6 @@ STAGES = {
 }
 SAMPLES = 2048  # completions of each prompt, for estimates
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
-
-
-@dataclass(frozen=True)
-class RunConfig(CheckedConfig):
-    """One run of RLHF on the pocket world."""
-
-    # Seed of all random numbers: the same seed gives the same report, with the same
-    # versions of the packages on the same kind of processor.
-    seed: int = 0
-    # CSV file: a header, then a word and its ratings from -4 to 4 in each line. Words
-    # of your own take the place of the pocket's.
-    ratings: Path = text.WORD_RATINGS
-    # Number of texts for pretraining.
-    num_babble: int = 16384
-    # Number of completions written by people, for SFT.
-    num_demonstrations: int = 4096
-    # Number of pairs that annotators compare; a tenth of them is held out.
-    num_comparisons: int = 16384
-    model: TransformerConfig = field(default_factory=TransformerConfig)
-    pretraining: LanguageConfig = field(default_factory=LanguageConfig)
-    sft: LanguageConfig = field(
-        default_factory=lambda: LanguageConfig(num_updates=200, step_size=2e-3)
-    )
-    reward: RewardConfig = field(default_factory=RewardConfig)
-    ppo: RLHFConfig = field(default_factory=RLHFConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, "num_babble", "num_demonstrations")
-        require_range(self, 10, np.inf, "num_comparisons")  # one of ten is held out
 
 
 class TrainedModels(NamedTuple):
@@ -153,6 +121,13 @@ def train_models(
     """
     progress = progress or Progress()
     ready = prepare(world, config, progress, people, reward)
+    return improve(world, ready, config, progress)
+
+
+def improve(
+    world: World, ready: Prepared, config: RunConfig, progress: Progress
+) -> Learned:
+    """Run step 3: improve the policy against the reward model."""
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
             ready.key, ready.fixed, world.completion_length, config.ppo, report
@@ -186,6 +161,7 @@ def prepare(
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
         size = len(world.vocabulary)
         start = transformer.init(init_key, size, world.context, config.model)
+        Thread(target=rehearse, args=(world, config, start, texts, scorer)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
@@ -235,6 +211,41 @@ def learn_from_comparisons(
         scorer = reward_model.normalize(scorer, seen)
         reward_model.require_spread(scorer)
         return scorer, reward_model.pair_accuracy(scorer, unseen)
+
+
+def rehearse(
+    world: World,
+    config: RunConfig,
+    start: Transformer,
+    texts: sft.Texts,
+    table: Reward | None = None,
+) -> None:
+    """Compile the programs of all later steps, for arrays of the shapes to come.
+
+    The first run of these settings spends more time on compiling than on training. In a
+    thread, this is done while the first step trains, by a core that is idle.
+    """
+    key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
+    scorer = reward_model.init(start)
+    fixed = ppo.Fixed(jnp.asarray(prompts), start, table or scorer, texts)
+
+    def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
+        asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
+        return asked, np.zeros((count, length), prompts.dtype)
+
+    held_out = config.num_comparisons // 10
+    asked, chosen = answers(config.num_comparisons - held_out)
+    pairs = Comparisons(asked, chosen, chosen)
+    written = sft.as_demonstrations(*answers(config.num_demonstrations))
+    steps: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+        (sft.train, (start, written, config.sft)),
+        (ppo.train, (fixed, length, config.ppo)),
+    ]
+    if table is None:
+        steps.insert(1, (reward_model.train, (scorer, pairs, config.reward)))
+    for train, args in steps:
+        with suppress(training.Rehearsed):
+            train(key, *args, report=training.Rehearsal())
 
 
 def collect_comparisons(

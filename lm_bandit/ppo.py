@@ -86,15 +86,8 @@ def train(
     """
     critic = first_critic(fixed) if config.baseline == "value" else None
     params = ActorCritic(fixed.reference, critic)
-    optimizer = config.optimizer()
-    state = State(params, optimizer.init(params), jnp.asarray(config.kl_weight, float))
-
-    def advance(
-        carry: tuple[State, Fixed], key: Key[Array, ""]
-    ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
-        state, fixed = carry
-        state, history = update(state, key, fixed, length, optimizer, config)
-        return (state, fixed), (state.params.policy, history)
+    start = config.optimizer().init(params)
+    state = State(params, start, jnp.asarray(config.kl_weight, float))
 
     def check(
         done: int,
@@ -107,13 +100,28 @@ def train(
     _, (snapshots, history) = training.loop(
         key,
         (state, fixed),
-        advance,
+        _updates(length, config),
         config.num_updates,
         report and (lambda done, rows: report(done, rows[1])),
         check,
         next_checkpoint(report),
     )
     return snapshots, history
+
+
+@training.shared
+def _updates(length: int, config: RLHFConfig) -> training.Scan:
+    """Return the updates as one program; it keeps the policy after each of them."""
+    optimizer = config.optimizer()
+
+    def advance(
+        carry: tuple[State, Fixed], key: Key[Array, ""]
+    ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
+        state, fixed = carry
+        state, history = update(state, key, fixed, length, optimizer, config)
+        return (state, fixed), (state.params.policy, history)
+
+    return training.Scan(advance)
 
 
 def update(

@@ -19,7 +19,6 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,11 +28,14 @@ from jaxtyping import Array, Float, Key
 
 from lm_bandit import diagnostics, pipeline, ppo
 from lm_bandit.alternatives import dpo, expert_iteration, grpo
-from lm_bandit.alternatives.dpo import DPOConfig
-from lm_bandit.alternatives.expert_iteration import ExpertConfig
-from lm_bandit.alternatives.grpo import GRPOConfig
+from lm_bandit.alternatives.config import (
+    CompareConfig,
+    known_method,
+    method_configs,
+    own_config,
+)
 from lm_bandit.alternatives.own_method import OwnMethod
-from lm_bandit.config import RLHFConfig, TuningConfig
+from lm_bandit.config import RLHFConfig, RunConfig, TuningConfig
 from lm_bandit.diagnostics import BrokenRun, History
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
@@ -42,7 +44,7 @@ from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
-from policy_gradient.comparison.own_code import own_function, unknown_name
+from policy_gradient.comparison.own_code import own_function
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
@@ -72,7 +74,7 @@ class MethodComparison(NamedTuple):
     """The results of all methods, and the values to compare them with."""
 
     seeds: tuple[int, ...]
-    config: pipeline.RunConfig
+    config: RunConfig
     reference: Value
     optimum: Value
     frontier: list[Value]
@@ -80,26 +82,16 @@ class MethodComparison(NamedTuple):
     runs: dict[str, Runs]  # by method
 
 
-@dataclass(frozen=True)
-class CompareConfig(pipeline.RunConfig):
-    """The shared start, PPO's settings, and how many runs."""
-
-    # The settings of PPO; its budget, beta and penalty are those of all methods.
-    ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
-    # Methods to compare, by name or as file.py:name (your own) [all of the book].
-    methods: tuple[str, ...] = ()
-    # Number of runs of each method.
-    seeds: int = 8
-    # Seed of the first run; the others follow it.
-    first_seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.seeds < 2:
-            raise ValueError(f"seeds must be at least 2, got {self.seeds}")
-        if self.first_seed < 0:
-            raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
-        methods(self.ppo, self.methods)  # refuses now what one of them cannot do
+# How each method trains; those of `ppo.train` differ in their settings only.
+TRAIN: dict[str, Train] = {
+    "PPO": ppo.train,
+    "RLOO": ppo.train,
+    "REINFORCE": ppo.train,
+    "GRPO": grpo.train,
+    "expert iteration": expert_iteration.train,
+    "DPO": dpo.train,
+    "online DPO": dpo.train,
+}
 
 
 def methods(
@@ -108,55 +100,20 @@ def methods(
     """Return PPO and its alternatives, with PPO's budget, beta and penalty.
 
     All of the book, or those chosen: by name, or a method of your own (`own_method.py`)
-    as a function or file.py:name. Upper and lower case are equal, and so are spaces,
-    hyphens and underscores.
-
-    REINFORCE (Williams 1992) and RLOO (Ahmadian et al. 2024) are PPO with one gradient
-    step for each batch: the ratio is 1, and the clip never acts.
+    as a function or file.py:name.
     """
-    names = "num_updates pulls kl_weight penalty temperature".split()
-    shared = {name: getattr(config, name) for name in names}
-    one_step = shared | {"epochs": 1, "minibatches": 1}
-    rloo = partial(RLHFConfig, **one_step, baseline="leave_one_out", step_size=1e-2)
-    reinforce = partial(RLHFConfig, **one_step, baseline="none", step_size=3e-3)
-    offline = partial(DPOConfig, **shared, writer="reference", step_size=3e-3)
-    online = partial(DPOConfig, **shared, writer="policy", step_size=1e-3)
-    known: dict[str, tuple[Train, Callable[[], TuningConfig]]] = {
-        "PPO": (ppo.train, lambda: config),
-        "RLOO": (ppo.train, rloo),
-        "REINFORCE": (ppo.train, reinforce),
-        "GRPO": (grpo.train, partial(GRPOConfig, **shared, step_size=1e-2)),
-        "expert iteration": (
-            expert_iteration.train,
-            partial(ExpertConfig, **shared, step_size=1e-2),
-        ),
-        "DPO": (dpo.train, offline),
-        "online DPO": (dpo.train, online),
-    }
     found: dict[str, Method] = {}
-    for one in chosen or known:
+    for one in chosen or TRAIN:
         if isinstance(one, str) and ":" not in one:
-            name = _known_name(one, list(known))
-            train, settings = known[name]
+            name = known_method(one)
+            method = Method(TRAIN[name], method_configs(config, [name])[name])
         else:
             name, function = own_function("method", one)
-            train, settings = OwnMethod(name, function), partial(TuningConfig, **shared)
+            method = Method(OwnMethod(name, function), own_config(config))
         if name in found:
             raise ValueError(f"methods must have distinct names, got {name} twice")
-        found[name] = Method(train, settings())
+        found[name] = method
     return found
-
-
-def _known_name(given: str, known: list[str]) -> str:
-    """Return the method that is meant; raise ValueError where none is."""
-
-    def plain(name: str) -> str:
-        return name.lower().replace("_", " ").replace("-", " ")
-
-    for name in known:
-        if plain(name) == plain(given):
-            return name
-    raise unknown_name("method", given, known)
 
 
 def compare_methods(

@@ -59,6 +59,18 @@ def train_policy(
     function is pure: call `diagnostics.require_sound` on what it returns.
     """
     start = TuningState(fixed.reference, config.optimizer().init(fixed.reference))
+    advance = _updates(update, length, config)
+    _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
+    return rows
+
+
+@training.shared
+def _updates(
+    update: Callable[..., tuple[TuningState, History]],
+    length: int,
+    config: TuningConfig,
+) -> training.Scan:
+    """Return the updates as one program; it keeps the policy after each of them."""
 
     def advance(
         carry: tuple[TuningState, Fixed], key: Key[Array, ""]
@@ -67,8 +79,7 @@ def train_policy(
         state, history = update(state, key, fixed, length, config)
         return (state, fixed), (state.policy, history)
 
-    _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
-    return rows
+    return training.Scan(advance)
 
 
 def train_on_loss(

@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -27,15 +27,6 @@ def own_function(
             f"{kind} {name} must be a function, got {type(function).__name__}"
         )
     return name, function
-
-
-def unknown_name(kind: str, given: str, known: Sequence[str]) -> ValueError:
-    """Return the error about a name that is not known, with the nearest ones."""
-    names = {name.lower(): name for name in known}
-    nearest = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.4)
-    words = " or ".join(names[x] for x in nearest)
-    hint = f" (did you mean {words}?)" if nearest else ""
-    return ValueError(f"{kind} must be one of {', '.join(known)}, got {given!r}{hint}")
 
 
 def own_object(given: str | Callable[..., Any]) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import pipeline, ppo
+from lm_bandit import commands, pipeline, ppo
 from lm_bandit.alternatives import comparison, plots, results
 from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
@@ -39,7 +39,7 @@ def compare_on_tiny(tiny, fixed):
             return {"PPO": Method(ppo.train, config)}
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
+            patch.setattr(commands, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
             patch.setattr(comparison, "methods", ppo_alone)
             assert run("--out", folder, *SHORT) == 0
@@ -141,7 +141,7 @@ def test_a_mistake_in_ones_own_method_costs_one_line_before_anything_is_trained(
     body, complaint, tiny, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(pipeline, "prepare", None)
-    monkeypatch.setattr(command_line, "pocket_world", lambda ratings: tiny)
+    monkeypatch.setattr(commands, "pocket_world", lambda ratings: tiny)
     file = tmp_path / "mine.py"
     file.write_text(f"def train(key, fixed, length, config):\n    {body}\n")
     assert run("--methods", f"{file}:train", "ppo", *SHORT) == 2
