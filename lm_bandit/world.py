@@ -179,12 +179,11 @@ def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, 
         except (ValueError, OverflowError):
             word, ratings = "", np.zeros(0)
         one_word = word.split() == [word] and word.isprintable()
-        raters = raters or len(ratings) or 1
-        if not one_word or len(ratings) != raters or np.abs(ratings).max() > 4:
-            raise ValueError(
-                f"{where} a word and {raters} whole number{'s' * (raters > 1)} from -4 "
-                f"to 4, got {got!r}"
-            )
+        as_many = len(ratings) == (raters or len(ratings)) > 0
+        if not one_word or not as_many or np.abs(ratings).max() > 4:
+            numbers = f"{raters or ''} whole number{'s' * (raters != 1)}".lstrip()
+            raise ValueError(f"{where} a word and {numbers} from -4 to 4, got {got!r}")
+        raters = len(ratings)
         if word in people:
             raise ValueError(f"{where} each word once, got {word!r} again")
         people[word] = ratings

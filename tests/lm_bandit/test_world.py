@@ -75,7 +75,8 @@ def test_a_file_that_rates_the_pockets_words_keeps_them_in_their_order(tmp_path)
         ("good,1,1\nand,1,1", r"expected no ratings of \['and'\], got some"),
         ("fair,1,1\nodd,0,0", r"other than 0 of each word, got none of \['odd'\]"),
         ("fair,1,1\nodd,1", "line 3: expected a word and 2 whole numbers from -4"),
-        ("fair\nodd,1", "line 2: expected a word and 1 whole number from -4 to 4"),
+        ("fair\nodd,1", "line 2: expected a word and whole numbers from -4 to 4, got"),
+        ("fair,1\nodd,1,2", "line 3: expected a word and 1 whole number from -4 to 4"),
         ("\n".join(f"w{i},1" for i in range(21)), "at most 20 words of your own, from"),
     ],
 )
