@@ -163,7 +163,8 @@ def test_all_methods_have_ppos_budget_beta_penalty_and_temperature():
     config = RLHFConfig(**shared, temperature=0.9)
     methods = comparison.methods(config, [*comparison.methods(config), mine])
     assert methods["PPO"] == (ppo.train, config)
-    assert len(methods) - 1 <= min(len(plots.COLOURS), len(plots.MARKERS))
+    looks = plots.method_looks([*methods, *"abcdefgh"])
+    assert len(set(looks.values())) == len(methods) + 8
     for _, settings in methods.values():
         for name, value in (shared | {"temperature": 0.9}).items():
             assert getattr(settings, name) == value
