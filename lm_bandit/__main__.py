@@ -2,7 +2,7 @@
 
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
-    python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+    python -m lm_bandit compare [--methods ppo mine.py:train] [--out DIR] [--help]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
     python -m lm_bandit label [--out FILE.jsonl] [--help]
     python -m lm_bandit --data movie-reviews [--help]
