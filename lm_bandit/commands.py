@@ -22,7 +22,7 @@ from mdp.interface import stopping
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import read_json
 from mdp.interface.progress import BarProgress
-from mdp.interface.runs import open_run, settings_of
+from mdp.interface.runs import digest_of, open_run, settings_of
 
 
 def rlhf(
@@ -107,7 +107,10 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
 
 def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None:
     """Compare all methods, show the results and write them."""
-    world, settings = pocket_world(config.ratings), settings_of(config)
+    world = pocket_world(config.ratings)
+    files = [one.rpartition(":")[0] for one in config.methods if ":" in one]
+    digests = {file: digest_of(Path(file)) for file in files}
+    settings = settings_of(config, files=digests)
     console = Terminal()
     with open_run(folder, settings, results.FILES, overwrite, only_new=True) as run:
         progress = BarProgress(console, pipeline.STAGES, run)

@@ -8,14 +8,14 @@
 Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle; a
 world that is too large for it is measured by samples.
 
-    progress = Progress()
-    learned = train_models(world, config, progress)                 # steps 1 to 3
-    truth = measure_exactly(world, learned, config, progress)       # step 4
+    learned = train_models(world, config)                 # steps 1 to 3
+    truth = measure_exactly(world, learned, config)       # step 4
 
 Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouyang et
 al. (2022), figure 2.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -35,7 +35,9 @@ from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
+from lm_bandit.oracle.problem import Solution, solve
 from lm_bandit.reward_model import Comparisons, RewardModel
+from lm_bandit.reward_table import Reward, RewardFunction
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.progress import Progress
@@ -51,7 +53,6 @@ STAGES = {
     "estimates": "estimates from samples",
 }
 SAMPLES = 2048  # completions of each prompt, for estimates
-FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 class TrainedModels(NamedTuple):
@@ -59,7 +60,7 @@ class TrainedModels(NamedTuple):
 
     base: Transformer  # pretrained
     reference: Transformer  # after SFT
-    reward_model: RewardModel
+    reward_model: Reward
     policy: Transformer  # after PPO
 
 
@@ -69,7 +70,7 @@ class Prepared(NamedTuple):
     base: Transformer  # pretrained
     fixed: ppo.Fixed  # prompts, reference, reward model, pretraining texts
     pretraining_loss: float
-    held_out_accuracy: float
+    held_out_accuracy: float  # nan with a reward of your own
     key: Key[Array, ""]  # for step 3
 
 
@@ -91,7 +92,7 @@ class Truth(NamedTuple):
     in_format: dict[str, float]  # share of completions in the right format
     path: list[tuple[int, exact.Value]]  # (update, value) along PPO
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
-    frontier: list[exact.Value]  # of the optimum for each beta of FRONTIER
+    frontier: list[exact.Value]  # of the optimum for each beta of problem.FRONTIER
 
 
 class Estimates(NamedTuple):
@@ -103,7 +104,11 @@ class Estimates(NamedTuple):
 
 
 def train_models(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress | None = None,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
 ) -> Learned:
     """Run steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy.
 
@@ -114,8 +119,11 @@ def train_models(
         config: the settings of all steps.
         progress: is told of each stage.
         people: the annotators; by default the raters of the words.
+        reward: of (prompt, completion), to be raised instead of a reward model's score.
     """
-    return improve(world, prepare(world, config, progress, people), config, progress)
+    progress = progress or Progress()
+    ready = prepare(world, config, progress, people, reward)
+    return improve(world, ready, config, progress)
 
 
 def improve(
@@ -136,9 +144,17 @@ def improve(
 
 
 def prepare(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
 ) -> Prepared:
-    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people."""
+    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people.
+
+    With a `reward` of your own, step 2 makes a table of it, and asks nobody.
+    """
+    scorer: Reward | None = reward and trie.reward_table(world, reward)
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -147,13 +163,37 @@ def prepare(
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
         size = len(world.vocabulary)
         start = transformer.init(init_key, size, world.context, config.model)
-        Thread(target=rehearse, args=(world, config, start, texts)).start()
+        Thread(target=rehearse, args=(world, config, start, texts, scorer)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
         reference, _ = sft.train(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
+    accuracy = float("nan")
+    if scorer is None:
+        scorer, accuracy = learn_from_comparisons(
+            pull_key, reward_key, rng, world, reference, config, progress, people
+        )
+    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
+    loss = float(losses[-len(losses) // 10 :].mean())
+    return Prepared(base, fixed, loss, accuracy, ppo_key)
+
+
+def learn_from_comparisons(
+    pull_key: Key[Array, ""],
+    train_key: Key[Array, ""],
+    rng: np.random.Generator,
+    world: World,
+    reference: Transformer,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+) -> tuple[RewardModel, float]:
+    """Run step 2: return a reward model, and its accuracy on held-out comparisons.
+
+    Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.4.
+    """
     with progress.stage("reward model", config.reward.num_updates) as report:
         pairs = collect_comparisons(
             pull_key, rng, world, reference, config.num_comparisons, people
@@ -168,18 +208,19 @@ def prepare(
         seen = jax.tree.map(lambda x: x[held_out:], pairs)
         unseen = jax.tree.map(lambda x: x[:held_out], pairs)
         scorer, _ = reward_model.train(
-            reward_key, reward_model.init(reference), seen, config.reward, report
+            train_key, reward_model.init(reference), seen, config.reward, report
         )
         scorer = reward_model.normalize(scorer, seen)
         reward_model.require_spread(scorer)
-        accuracy = reward_model.pair_accuracy(scorer, unseen)
-    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
-    loss = float(losses[-len(losses) // 10 :].mean())
-    return Prepared(base, fixed, loss, accuracy, ppo_key)
+        return scorer, reward_model.pair_accuracy(scorer, unseen)
 
 
 def rehearse(
-    world: World, config: RunConfig, start: Transformer, texts: sft.Texts
+    world: World,
+    config: RunConfig,
+    start: Transformer,
+    texts: sft.Texts,
+    table: Reward | None = None,
 ) -> None:
     """Compile the programs of all later steps, for arrays of the shapes to come.
 
@@ -188,7 +229,7 @@ def rehearse(
     """
     key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
     scorer = reward_model.init(start)
-    fixed = ppo.Fixed(jnp.asarray(prompts), start, scorer, texts)
+    fixed = ppo.Fixed(jnp.asarray(prompts), start, table or scorer, texts)
 
     def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
         asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
@@ -198,11 +239,13 @@ def rehearse(
     asked, chosen = answers(config.num_comparisons - held_out)
     pairs = Comparisons(asked, chosen, chosen)
     written = sft.as_demonstrations(*answers(config.num_demonstrations))
-    for train in (
+    steps: list[Callable[..., object]] = [
         partial(sft.train, key, start, written, config.sft),
-        partial(reward_model.train, key, scorer, pairs, config.reward),
         partial(ppo.train, key, fixed, length, config.ppo),
-    ):
+    ]
+    if table is None:
+        steps.insert(1, partial(reward_model.train, key, scorer, pairs, config.reward))
+    for train in steps:
         with suppress(training.Rehearsed):
             train(report=training.Rehearsal())
 
@@ -239,44 +282,18 @@ def collect_comparisons(
     return annotators.compare_pairs(rng, world, which[shown], pairs[shown], people)
 
 
-class Solution(NamedTuple):
-    """All that the oracle knows before step 3."""
-
-    problem: exact.Problem
-    policies: dict[str, trie.LogProbs]  # of base, reference and optimum
-    values: dict[str, exact.Value]  # of the same
-    frontier: list[exact.Value]  # of the optimum for each beta of FRONTIER
-
-
-def solve(
-    world: World,
-    base: Transformer,
-    reference: Transformer,
-    scorer: RewardModel,
-    config: RLHFConfig,
-) -> Solution:
-    """Enumerate the problem of step 3, and solve it: this needs no trained policy."""
-    problem = pose_problem(world, reference, scorer, config)
-    policies = {
-        "base": trie.policy_log_probs(base, world, config.temperature),
-        "reference": problem.reference,
-        "optimum": exact.optimum(problem),
-    }
-    values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
-    return Solution(problem, policies, values, exact.frontier(problem, FRONTIER))
-
-
 def measure_exactly(
     world: World,
     learned: Learned,
     config: RunConfig,
-    progress: Progress,
+    progress: Progress | None = None,
     solution: Solution | None = None,
 ) -> Truth:
     """Run step 4: enumerate every completion of every prompt, and value each model.
 
     `solution` is what `solve` returned, if it was called already.
     """
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
     with progress.stage("exact oracle", len(updates) + 1) as report:
         if solution is None:
@@ -316,12 +333,16 @@ def measure_exactly(
 
 
 def measure_by_sampling(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress | None = None,
 ) -> Estimates:
     """Estimate the value of each model from SAMPLES completions of each prompt.
 
     All policies get the same key: one that does not move keeps its samples.
     """
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
 
@@ -350,22 +371,6 @@ def measure_by_sampling(
 def evaluated_updates(config: RLHFConfig) -> list[int]:
     """Return the updates after which the policy is valued; after 0 it is pi_ref."""
     return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
-
-
-def pose_problem(
-    world: World, reference: Transformer, scorer: RewardModel, config: RLHFConfig
-) -> exact.Problem:
-    """Return the problem that step 3 has to solve, with every completion spelled out.
-
-    Source: Ziegler et al. (2019), eq. 2.
-    """
-    return exact.Problem(
-        reference=trie.policy_log_probs(reference, world, config.temperature),
-        gold=bandit.gold_scores(world, trie.ended_completions(world)),
-        learned=trie.learned_scores(scorer, world),
-        kl_weight=config.kl_weight,
-        penalty=config.penalty,
-    )
 
 
 def _policy_after(n: int, learned: Learned) -> Transformer:

@@ -21,7 +21,7 @@ def comparison_figure(results: MethodComparison) -> Figure:
     """Draw the paths of all methods under the frontier, and their regret."""
     figure = Figure(figsize=(12.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    looks = dict(zip(results.runs, zip(COLOURS, MARKERS, strict=True), strict=False))
+    looks = method_looks(results.runs)
     draw_paths(left, results, looks)
     draw_regrets(right, results, looks)
     left.set_title("Every method's path, under the best that can be had", loc="left")
@@ -29,6 +29,15 @@ def comparison_figure(results: MethodComparison) -> Figure:
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def method_looks(names: Iterable[str]) -> Looks:
+    """Return a colour and a marker for each method; no two have both in common."""
+    n = len(COLOURS)
+    return {
+        name: (COLOURS[i % n], MARKERS[(i + i // n) % n])
+        for i, name in enumerate(names)
+    }
 
 
 def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:

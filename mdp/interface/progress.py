@@ -191,7 +191,7 @@ class BarProgress(Progress):
 class _TimeLeft(rich.progress.TimeRemainingColumn):
     """The time that a stage still takes, or that a program is being compiled."""
 
-    max_refresh = None  # show a change at once
+    max_refresh = 0.0  # show a change at once
 
     def render(self, task: rich.progress.Task) -> Text:
         if Compiling.now and not task.finished:
