@@ -223,7 +223,8 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
     """Show the results of a run by its report."""
     exactly = found["world"] == "pocket"
     table = report.values_table if exactly else report.estimates_table
-    console.print(table(found), report.samples_table(found))
+    samples = report.samples_table(found["samples"], report.SAMPLED)
+    console.print(table(found), "", samples, "")
     if exactly:
         console.print(
             f"{found['completions']:,} completions enumerated: {found['ended']:,} "

@@ -91,7 +91,8 @@ class RealTextCommand(RealTextConfig):
 
     def _show(self, console: Terminal, results: dict[str, Any], stages: Stages) -> None:
         folder, seconds = stages.folder, stages.progress.seconds
-        console.print(*tables.report_tables(results))
+        for table in tables.report_tables(results):
+            console.print(table, "")
         if not (folder / "policy.safetensors").exists():
             console.print(
                 "Without --preferences there is nothing to tune towards: stopped after "

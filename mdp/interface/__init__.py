@@ -1,4 +1,4 @@
-"""Files, configs, progress bars, command lines and compiled programs, for all packages.
+"""Files, configs, progress, tables, command lines and compiled programs, for all.
 
     configs.py       checks of a config's numbers; floats that jax can vary in a sweep
     files.py         tables, JSON and pictures, written whole or not at all
@@ -7,6 +7,7 @@
     runs.py          the folder of a long command, which goes on where it was stopped
     command_line.py  commands out of dataclasses; a mistake costs one line
     progress.py      progress bars, and the seconds that each stage took
+    tables.py        tables whose columns come with their meaning
     compilation.py   compiled programs that are kept between runs
 
 Nothing here knows an algorithm. Import each file by its name: this package itself
