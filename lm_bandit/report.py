@@ -36,11 +36,12 @@ TITLES = {
 }
 # The titles of the writers of the samples.
 SAMPLED = {"base": TITLES["base"], "SFT": TITLES["reference"], "PPO": TITLES["ppo"]}
-POLICIES = (
-    "pretrained: learned to predict the next word, whatever was asked. SFT: "
-    "pretrained, then trained on demonstrations; the reference of KL. PPO: SFT, then "
-    "trained for reward. optimum: the policy with the largest J that is possible."
-)
+POLICIES = {
+    "pretrained": "learned to predict the next word, whatever was asked",
+    "SFT": "pretrained, then trained on demonstrations; the reference of KL",
+    "PPO": "SFT, then trained for reward",
+    "optimum": "the policy with the largest J that is possible",
+}
 OPTIMUM = (
     "The optimum is that of J, hence of the learned reward. Nothing in J is gold, so "
     "another policy, such as PPO's, can have more gold than the optimum."
@@ -157,7 +158,7 @@ def values_table(report: dict[str, Any]) -> Group:
         "share of the way": "from the J of SFT (0%) to that of the optimum (100%)"
     }
     title = "Exact values: sums over every completion of every prompt"
-    return explained_table(title, columns, rows, (POLICIES, OPTIMUM))
+    return explained_table(title, columns, rows, POLICIES, (OPTIMUM,))
 
 
 def estimates_table(report: dict[str, Any]) -> Group:
@@ -175,8 +176,9 @@ def estimates_table(report: dict[str, Any]) -> Group:
     columns = value_columns(report["config"]["ppo"]) | {
         "entropy (nats)": "how varied the completions are: 0 if there is only one"
     }
-    notes = (POLICIES, STANDARD_ERROR, "No exact optimum is known: the world is large.")
-    return explained_table(title, columns, rows, notes)
+    notes = (STANDARD_ERROR, "No exact optimum is known: the world is too large.")
+    policies = {title: POLICIES[title] for title, *_ in rows}
+    return explained_table(title, columns, rows, policies, notes)
 
 
 def value_columns(ppo: Mapping[str, Any]) -> dict[str, str]:
@@ -215,4 +217,4 @@ def samples_table(
         rows.append(())
     columns = {"prompt": "", "model": "", "": "", "completion": ""}
     note = "A completion that ends in ... was cut off by the length limit."
-    return explained_table("Samples", columns, rows[:-1], (note,), tuple(columns))
+    return explained_table("Samples", columns, rows[:-1], notes=(note,), texts=columns)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
 from tyro.conf import Positional
 
 from lm_bandit.lab import (
@@ -23,7 +22,7 @@ from lm_bandit.lab import (
     too_hard,
     who_was_asked,
 )
-from lm_bandit.lab.experiment import Experiment, Rows, number_rows
+from lm_bandit.lab.experiment import Experiment, number_rows
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import (
@@ -36,6 +35,7 @@ from mdp.interface.files import (
 )
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
+from mdp.interface.tables import explained_table
 
 # Each experiment by its name, and the function that draws its result.
 EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
@@ -72,9 +72,10 @@ class Lab(CheckedConfig):
         """List the experiments, or run one, write its result and show it."""
         console = Terminal()
         if not self.name:
-            rows: Rows = [("experiment", "what goes wrong")]
-            rows += [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
-            console.print(_table(rows))
+            rows = [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
+            head = "what goes wrong"
+            columns = {"experiment": "python -m lm_bandit lab NAME runs it", head: ""}
+            console.print(explained_table("", columns, rows, texts=(head,)))
             return
         experiment, _ = EXPERIMENTS[self.name]
         names = tuple(f"{self.name}.{end}" for end in ("json", "csv", "png"))
@@ -83,10 +84,15 @@ class Lab(CheckedConfig):
             with progress.shown():
                 result = self._measure(experiment, progress)
                 paths = run.write(self._files(result) if self.out else {})
-        console.print(_table(experiment.summary(result)))
-        columns = " ".join((experiment.summary.__doc__ or "").split())
-        for line in (columns, "", *experiment.explanation(result)):
-            console.print(line)
+        table = explained_table(
+            experiment.title,
+            experiment.columns,
+            experiment.summary(result),
+            experiment.words,
+            experiment.explanation(result),
+            experiment.texts,
+        )
+        console.print(table, "")
         name_files(console, paths)
 
     def _measure(self, experiment: Any, progress: BarProgress) -> Any:
@@ -116,15 +122,3 @@ class Lab(CheckedConfig):
             f"{name}.json": json_text(report),
             f"{name}.png": png_bytes(draw(result)),
         }
-
-
-def _table(rows: Rows) -> Table:
-    """Show rows under their header; numbers stand at the right of their columns."""
-    table = Table(box=None)
-    header, *body = [[str(cell) for cell in row] for row in rows]
-    for i, head in enumerate(header):
-        is_text = i == 0 or all(len(row[i]) > 20 for row in body)
-        table.add_column(head, justify="left" if is_text else "right")
-    for row in body:
-        table.add_row(*row)
-    return table

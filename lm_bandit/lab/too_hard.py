@@ -143,14 +143,25 @@ def _of_length(bench: Bench) -> list[Bool[np.ndarray, "E"]]:
     return [bench.lengths == n for n in LENGTHS]
 
 
-def _summary(result: TooHardResult) -> Rows:
-    """Columns: completions of one, two and three words; means over the seeds.
+COLUMNS = {
+    "what is measured": "means over the seeds",
+    **{f"{n} word{'s' * (n > 1)}": "" for n in LENGTHS},
+}
+WORDS = {
+    "1 to 3 words": "the length of the completions that are judged",
+    "careful": "annotators who read all completions alike",
+    "tired": "annotators whose answers are noisier the more words they must read",
+    "right answers": "share of the answers that prefer what the raters prefer",
+    "rank correlation": "Spearman's, of learned and gold reward: 1 is the same order",
+    "gold": "what the raters think of the optimum's completions, in points",
+    "shared": "a reward model with one weight for each word",
+    "separate": "a reward model with other weights for each length",
+}
 
-    right answers: the share that agrees with the gold reward; rank correlation:
-    Spearman's, of learned and gold reward; gold: the mean gold reward of the optimum's
-    completions, in points.
-    """
-    rows: Rows = [("words in a completion", *map(str, LENGTHS))]
+
+def _summary(result: TooHardResult) -> Rows:
+    """Return each measure by the length of the completions."""
+    rows: Rows = []
     for title, cases in (
         ("right answers", result.accuracy),
         ("rank correlation", result.rank_correlation),
@@ -173,4 +184,4 @@ def _explanation(result: TooHardResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(vary_hardness, _summary, _explanation)
+EXPERIMENT = Experiment(vary_hardness, COLUMNS, _summary, _explanation, WORDS)

@@ -11,9 +11,14 @@ from mdp.interface.tables import STANDARD_ERROR, Row, explained_table
 TITLES = {"base": "pretrained", "reference": "SFT", "policy": "PPO"}
 SCORER_TITLES = {"reward_model": "reward model", "judge": "judge"}
 JUDGE = (
-    "judge: a second reward model, which learned from other answers than the first. "
-    "PPO never sees it, so it measures PPO."
+    "The judge is a second reward model, which learned from other answers than the "
+    "first. PPO never sees it, so it measures PPO."
 )
+MODELS = {
+    "pretrained": "learned to predict all texts",
+    "SFT": "pretrained, then trained on what follows a prompt",
+    "PPO": "SFT, then trained for the score of the reward model",
+}
 
 
 def report_tables(report: dict[str, Any]) -> Iterator[Group]:
@@ -41,12 +46,9 @@ def _perplexity(report: dict[str, Any]) -> Group:
         "it would be as hard to guess the next one; smaller is better",
         "per word": "the same for whole words, which does not depend on the tokens",
     }
-    notes = (
-        "pretrained: learned to predict all texts. SFT: pretrained, then trained on "
-        "the demonstrations. PPO: SFT, then trained for reward.",
-    )
     title = "Perplexity of texts that no model has seen"
-    return explained_table(title, columns, rows, notes)
+    words = {title: MODELS[title] for title, *_ in rows[1:]}
+    return explained_table(title, columns, rows, words)
 
 
 def _accuracy(accuracy: dict[str, Any]) -> Group:
@@ -57,7 +59,7 @@ def _accuracy(accuracy: dict[str, Any]) -> Group:
             (f"{title} and annotator", f"{accuracy[name]['comparisons']:.3f}")
             for name, title in SCORER_TITLES.items()
         ]
-        return explained_table(title, columns, rows, (JUDGE,))
+        return explained_table(title, columns, rows, notes=(JUDGE,))
     rows = []
     for row, name, measure in (
         ("reward model, people's mean", "reward_model", "model"),
@@ -69,17 +71,17 @@ def _accuracy(accuracy: dict[str, Any]) -> Group:
         numbers = (accuracy[name][pairs][measure] for pairs in ("all", "apart"))
         rows.append((row, *(f"{x:.3f}" for x in numbers)))
     columns = {
-        "who": "people's mean: by the mean of all ratings of a text; one rater: by one "
-        "rating of each text, drawn at random from those that differ",
+        "who": "",
         "all pairs": "share of the pairs in which both prefer the same text; a coin "
         "agrees in 0.5",
         "clear pairs": "the same, where people's means differ by at least 1 point",
     }
-    notes = (
-        JUDGE,
-        "The last row is the bar: so often do people agree with each other.",
-    )
-    return explained_table(title, columns, rows, notes)
+    words = {
+        "people's mean": "by the mean of all ratings of each text",
+        "one rater": "by one rating of each text, drawn from those that differ",
+    }
+    notes = JUDGE, "The last row is the bar: so often do people agree with each other."
+    return explained_table(title, columns, rows, words, notes)
 
 
 def _rewards(rewards: dict[str, Any]) -> Group:
@@ -106,8 +108,7 @@ def _rewards(rewards: dict[str, Any]) -> Group:
         rows += [("", "gain overall", *overall, "", "", ""), ()]
     columns = {
         "prompts": "seen: PPO was trained with them; new: no model has seen them",
-        "policy": "gain: PPO's score minus SFT's, where 1 is the standard deviation of "
-        "SFT's scores for one prompt; gain overall: 1 is that for all prompts together",
+        "policy": "",
         "reward model": "mean score by the model that PPO was trained for",
         "judge": "mean score by the judge",
         "KL (nats)": "how far PPO is from SFT: the mean over PPO's completions of "
@@ -115,5 +116,10 @@ def _rewards(rewards: dict[str, Any]) -> Group:
         "ended": "share of the completions that end within the length limit",
         "tokens": "mean number of tokens of a completion",
     }
+    words = {
+        "gain": "PPO's score minus SFT's; 1 is the standard deviation of SFT's scores "
+        "for one prompt",
+        "gain overall": "the same; 1 is their deviation over all prompts together",
+    }
     title, notes = "Scores before and after PPO", (STANDARD_ERROR, JUDGE)
-    return explained_table(title, columns, rows[:-1], notes, ("policy",))
+    return explained_table(title, columns, rows[:-1], words, notes, ("policy",))

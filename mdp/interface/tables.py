@@ -31,10 +31,11 @@ def explained_table(
     title: str,
     columns: Mapping[str, str],
     rows: Sequence[Row],
+    words: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
     texts: Collection[str] = (),
 ) -> Group:
-    """Return a title, a table, the meaning of its columns, and notes, as one value.
+    """Return a title, a table, the meaning of its columns and words, and notes.
 
     Texts wrap at words, numbers never.
 
@@ -42,6 +43,7 @@ def explained_table(
         title: the line above the table, or "".
         columns: the meaning of each column by its head; "" if the head says it all.
         rows: the cells, from left to right; an empty row leaves a line free.
+        words: the meaning of other words in the table.
         notes: paragraphs below the meanings.
         texts: heads of the columns of text; the first column is always one.
     """
@@ -56,20 +58,22 @@ def explained_table(
             table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    parts: list[RenderableType] = [Text(printable(title), style="bold")] if title else []
-    parts += [table, *_explanation(columns, notes)]
-    return Group(*parts)
+    above = [Text(printable(title), style="bold")] if title else []
+    return Group(*above, table, *_explanation([columns, words or {}], notes))
 
 
 def _explanation(
-    columns: Mapping[str, str], notes: Sequence[str]
+    glossaries: Sequence[Mapping[str, str]], notes: Sequence[str]
 ) -> list[RenderableType]:
-    """Return the meanings beside their heads, and the notes below, after a free line."""
-    meanings = Table.grid(padding=(0, 2))
-    meanings.add_column(no_wrap=True)
-    meanings.add_column()
-    for head, meaning in columns.items():
-        if meaning:
-            meanings.add_row(head, meaning)
-    parts: list[RenderableType] = [meanings] if meanings.rows else []
+    """Return the meanings beside their words, and the notes, after free lines."""
+    width = max((len(x) for each in glossaries for x in each if each[x]), default=0)
+    parts: list[RenderableType] = []
+    for each in glossaries:
+        meanings = Table.grid(padding=(0, 2))
+        meanings.add_column(no_wrap=True, min_width=width)
+        meanings.add_column()
+        for word, meaning in each.items():
+            if meaning:
+                meanings.add_row(word, meaning)
+        parts += [meanings] if meanings.rows else []
     return [part for each in (*parts, *notes) for part in ("", each)]

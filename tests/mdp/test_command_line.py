@@ -57,7 +57,7 @@ def test_solve_prints_the_grid_and_writes_table_pictures_and_animation(
 def test_every_method_finds_the_same_values(method, capsys):
     assert main(["solve", "student", "--method", method]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[-1] for line in printed.splitlines()[1:5]] == [
+    assert [line.split()[-1] for line in printed.splitlines()[2:6]] == [
         *("quit", "study", "study", "study")
     ]
     assert "value of the start 6" in printed
