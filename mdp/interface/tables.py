@@ -47,7 +47,9 @@ def explained_table(
         notes: paragraphs below the meanings.
         texts: heads of the columns of text; the first column is always one.
     """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True
+    )
     for i, head in enumerate(columns):
         cells = [row[i] for row in rows if row]
         if i == 0 or head in texts:
