@@ -17,21 +17,18 @@ from benchmarks import trl_peers
 from benchmarks.exams import Candidate, Exam
 from benchmarks.race import Contestant, Race
 from lm_bandit import bandit, ppo, reward_model, sft, transformer
+from lm_bandit.config import LanguageConfig, RewardConfig, TransformerConfig
 from lm_bandit.ppo import RLHFConfig
 from lm_bandit.reward_model import Comparisons
 from lm_bandit.world import END
 
-SIZE = transformer.TransformerConfig(num_layers=4, num_heads=4, d_model=128)
+SIZE = TransformerConfig(num_layers=4, num_heads=4, d_model=128)
 VOCABULARY = 64
 BATCH = 64  # texts, prompts
 TEXT = 32  # tokens
 PROMPT = 8  # tokens
-FINE_TUNING = sft.LanguageConfig(
-    num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
-)
-REWARD = reward_model.RewardConfig(
-    num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE
-)
+FINE_TUNING = LanguageConfig(num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE)
+REWARD = RewardConfig(num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE)
 # Four completions of 16 prompts each: every minibatch of ours has one of each prompt.
 ITERATIONS = 2
 PPO = RLHFConfig(

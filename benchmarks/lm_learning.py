@@ -20,6 +20,7 @@ from benchmarks import lm_peers as peers
 from benchmarks import trl_peers
 from lm_bandit import bandit, pipeline, ppo
 from lm_bandit import world as text
+from lm_bandit.config import RunConfig
 from lm_bandit.oracle import exact, trie
 from lm_bandit.transformer import Transformer
 
@@ -29,7 +30,7 @@ BUDGET = 120.0  # seconds for TRL's; it learns on until then
 CHECKPOINTS = 12
 PULLS = 64  # of each prompt
 TRL_STEP_SIZE = 1e-3
-CONFIG = pipeline.RunConfig()
+CONFIG = RunConfig()
 
 
 class Path(NamedTuple):

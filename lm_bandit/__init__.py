@@ -11,13 +11,13 @@ KL-regularised objective is known, and so is how close PPO comes to it.
 The book: read in this order, each file needs only those before it.
 
     world.py         the pocket world: its words, rated by real people, and its prompts
+    config.py        every setting, with its usual values
     transformer.py   the language model, for one sequence
     generate.py      sampling completions, and their log-probabilities
     bandit.py        k prompts, one pull = one completion; the gold reward
     views.py         a completion as many actions (tokens), or as one
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     reward_model.py  a number for a completion, learned from comparisons
-    config.py        every setting of PPO
     rewards.py       the reward of a completion, and its advantage over a baseline
     diagnostics.py   invariants of a sound run, and symptoms with their causes
     ppo.py           PPO against the reward model
@@ -41,7 +41,8 @@ The other rooms, which may use all of the above.
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
     real_text/       the same on film reviews that people rated, or on your own texts
-    __main__.py      the command line
+    commands.py      what the commands of the command line do
+    __main__.py      the command line: each command with its flags
 
 Words in the code, symbols in the docstrings (beside those of the floors below):
 
@@ -71,17 +72,21 @@ if TYPE_CHECKING:
         views,
     )
     from lm_bandit.checkpoints import load_checkpoint, save_checkpoint
-    from lm_bandit.config import RLHFConfig
-    from lm_bandit.pipeline import (
+    from lm_bandit.config import (
+        LanguageConfig,
+        RewardConfig,
+        RLHFConfig,
         RunConfig,
+        TransformerConfig,
+    )
+    from lm_bandit.pipeline import (
         measure_by_sampling,
         measure_exactly,
         prepare,
         train_models,
     )
-    from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
-    from lm_bandit.sft import LanguageConfig
-    from lm_bandit.transformer import Transformer, TransformerConfig
+    from lm_bandit.reward_model import Comparisons, RewardModel
+    from lm_bandit.transformer import Transformer
     from lm_bandit.world import World, pocket_world, wide_world
 
 __all__ = [
@@ -116,13 +121,13 @@ __all__ = [
 # The file that defines each exported name; the other names of __all__ are files.
 _FILES = {
     "Comparisons": "reward_model",
-    "LanguageConfig": "sft",
+    "LanguageConfig": "config",
     "RLHFConfig": "config",
-    "RewardConfig": "reward_model",
+    "RewardConfig": "config",
     "RewardModel": "reward_model",
-    "RunConfig": "pipeline",
+    "RunConfig": "config",
     "Transformer": "transformer",
-    "TransformerConfig": "transformer",
+    "TransformerConfig": "config",
     "World": "world",
     "load_checkpoint": "checkpoints",
     "measure_by_sampling": "pipeline",

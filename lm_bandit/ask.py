@@ -25,6 +25,7 @@ from lm_bandit.generate import completion_log_prob
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World, named_world
+from mdp.interface.command_line import Terminal
 
 Model = TypeVar("Model", Transformer, RewardModel)
 
@@ -37,6 +38,25 @@ class Answer(NamedTuple):
     log_prob: float  # log pi(y|x), of all its tokens
     gold: float | None  # by the raters; None if cut off, or without raters
     learned: float | None  # by the reward model; None if cut off, or without a model
+
+
+def show_answers(
+    checkpoint: Path,
+    prompt: str,
+    count: int,
+    temperature: float,
+    seed: int,
+    ratings: Path,
+) -> None:
+    """Load the models, sample, score and show."""
+    policy_file, scorer_file = checkpoint_files(checkpoint)
+    policy, world = load_for_world(policy_file, ratings, Transformer)
+    scorer = None
+    if scorer_file is not None:
+        scorer, _ = load_for_world(scorer_file, ratings, RewardModel)
+    tokens = encode_prompt(world, policy, prompt)
+    answers = sampled_answers(policy, scorer, world, tokens, count, temperature, seed)
+    Terminal().print(answers_table(prompt, answers, scorer is not None))
 
 
 def sampled_answers(

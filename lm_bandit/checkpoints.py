@@ -38,8 +38,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
+from lm_bandit.config import TransformerConfig
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.transformer import Activation, Transformer, TransformerConfig, init
+from lm_bandit.transformer import Activation, Transformer, init
 from lm_bandit.world import END
 from mdp.checks import shown
 from mdp.interface.files import parse_json, read_json, write_files

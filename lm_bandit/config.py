@@ -1,17 +1,18 @@
-"""Every setting of PPO for RLHF, with its source and its usual values.
+"""Every setting of a run: the models, their training, and PPO, with usual values.
 
-The defaults are the plainest method: one completion is one action, the baseline is
-leave-one-out, and beta is fixed. Every other value of a field adds something to it.
+The defaults of PPO are the plainest method: one completion is one action, the baseline
+is leave-one-out, and beta is fixed. Every other value of a field adds something to it.
+Methods import jax when they are called: `--help` needs the fields only.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Float, Int
+import numpy as np
 
-from mdp.checks import CheckedConfig
+from lm_bandit.world import WORD_RATINGS
+from mdp.checks import CheckedConfig, require_range
 from mdp.interface.configs import (
     require_divisor,
     require_in_unit_interval,
@@ -19,6 +20,57 @@ from mdp.interface.configs import (
     sweepable,
 )
 from policy_gradient.config import ImproveConfig
+
+if TYPE_CHECKING:
+    import jax
+    import optax
+
+LARGEST_SIZE = 2**15  # GPT-3 has 96 blocks of width 12,288
+
+
+@dataclass(frozen=True)
+class TransformerConfig(CheckedConfig):
+    """Size of a model."""
+
+    num_layers: int = 2  # blocks; 12 in the smallest GPT-2
+    num_heads: int = 2  # attention heads of a block; 12 in the smallest GPT-2
+    d_model: int = 32  # width, a multiple of num_heads; 768 in the smallest GPT-2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range(self, 1, LARGEST_SIZE, "num_layers", "num_heads", "d_model")
+        require_divisor("num_heads", self.num_heads, "d_model", self.d_model)
+
+
+@dataclass(frozen=True)
+class AdamConfig(CheckedConfig):
+    """Training by Adam on random batches, with a step size annealed to 0."""
+
+    num_updates: int
+    batch_size: int
+    step_size: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "num_updates", "batch_size", "step_size")
+
+
+@dataclass(frozen=True)
+class LanguageConfig(AdamConfig):
+    """Next-token training, by Adam with a step size annealed to 0."""
+
+    num_updates: int = 300  # gradient steps
+    batch_size: int = 128  # texts in a gradient step
+    step_size: float = 5e-3  # of Adam, at the start; 1e-5 to 1e-3 for larger models
+
+
+@dataclass(frozen=True)
+class RewardConfig(AdamConfig):
+    """Training on comparisons, by Adam with a step size annealed to 0."""
+
+    num_updates: int = 800  # gradient steps
+    batch_size: int = 64  # pairs in a gradient step
+    step_size: float = 1e-3  # of Adam, at the start; 1e-5 is usual for large models
 
 
 @sweepable
@@ -60,19 +112,23 @@ class TuningConfig(CheckedConfig):
             raise ValueError(f"pulls must be at least 2, got {self.pulls}")
         require_divisor("minibatches", self.minibatches, "pulls", self.pulls)
 
-    def optimizer(self) -> optax.GradientTransformation:
+    def optimizer(self) -> "optax.GradientTransformation":
         """Return Adam on cut gradients, with the schedule of the step size.
 
         Source: Kingma & Ba (2015); Pascanu et al. (2013), algorithm 1, for the cut.
         """
+        import optax
+
         cut = optax.clip_by_global_norm(self.max_gradient_norm)
         return optax.chain(cut, optax.adam(self.step_size_at))
 
-    def step_size_at(self, step: int | Int[Array, ""]) -> Float[Array, ""]:
+    def step_size_at(self, step: "int | jax.Array") -> "jax.Array":
         """Step size at a gradient step: it rises linearly to the peak, and then falls.
 
         Source: Loshchilov & Hutter (2017), eq. 5, for the cosine.
         """
+        import jax.numpy as jnp
+
         share = step / (self.num_updates * self.epochs * self.minibatches)
         left = jnp.clip((1.0 - share) / (1.0 - self.warm_up), 0.0, 1.0)
         falling = {
@@ -126,3 +182,32 @@ class RLHFConfig(TuningConfig, ImproveConfig):
         for name in ("kl_target", "pretraining_weight"):
             if getattr(self, name) is not None:
                 require_positive(self, name)
+
+
+@dataclass(frozen=True)
+class RunConfig(CheckedConfig):
+    """One run of RLHF on the pocket world."""
+
+    # Seed of all random numbers: the same seed gives the same report, with the same
+    # versions of the packages on the same kind of processor.
+    seed: int = 0
+    # CSV file with a word and ten ratings from -4 to 4 in each line.
+    ratings: Path = WORD_RATINGS
+    # Number of texts for pretraining.
+    num_babble: int = 16384
+    # Number of completions written by people, for SFT.
+    num_demonstrations: int = 4096
+    # Number of pairs that annotators compare; a tenth of them is held out.
+    num_comparisons: int = 16384
+    model: TransformerConfig = field(default_factory=TransformerConfig)
+    pretraining: LanguageConfig = field(default_factory=LanguageConfig)
+    sft: LanguageConfig = field(
+        default_factory=lambda: LanguageConfig(num_updates=200, step_size=2e-3)
+    )
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    ppo: RLHFConfig = field(default_factory=RLHFConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive(self, "num_babble", "num_demonstrations")
+        require_range(self, 10, np.inf, "num_comparisons")  # one of ten is held out

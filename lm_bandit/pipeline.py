@@ -17,8 +17,6 @@ al. (2022), figure 2.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -28,18 +26,15 @@ from jaxtyping import Array, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
 from lm_bandit import world as text
-from lm_bandit.config import RLHFConfig
+from lm_bandit.config import RLHFConfig, RunConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
-from lm_bandit.reward_model import Comparisons, RewardConfig, RewardModel
-from lm_bandit.sft import LanguageConfig
-from lm_bandit.transformer import Transformer, TransformerConfig
+from lm_bandit.reward_model import Comparisons, RewardModel
+from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
-from mdp.checks import CheckedConfig, require_range
-from mdp.interface.configs import require_positive
 from mdp.interface.progress import Progress
 
 # The stages of a run, and their titles beside a progress bar.
@@ -53,35 +48,6 @@ STAGES = {
 }
 SAMPLES = 2048  # completions of each prompt, for estimates
 FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
-
-
-@dataclass(frozen=True)
-class RunConfig(CheckedConfig):
-    """One run of RLHF on the pocket world."""
-
-    # Seed of all random numbers: the same seed gives the same report, with the same
-    # versions of the packages on the same kind of processor.
-    seed: int = 0
-    # CSV file with a word and ten ratings from -4 to 4 in each line.
-    ratings: Path = text.WORD_RATINGS
-    # Number of texts for pretraining.
-    num_babble: int = 16384
-    # Number of completions written by people, for SFT.
-    num_demonstrations: int = 4096
-    # Number of pairs that annotators compare; a tenth of them is held out.
-    num_comparisons: int = 16384
-    model: TransformerConfig = field(default_factory=TransformerConfig)
-    pretraining: LanguageConfig = field(default_factory=LanguageConfig)
-    sft: LanguageConfig = field(
-        default_factory=lambda: LanguageConfig(num_updates=200, step_size=2e-3)
-    )
-    reward: RewardConfig = field(default_factory=RewardConfig)
-    ppo: RLHFConfig = field(default_factory=RLHFConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, "num_babble", "num_demonstrations")
-        require_range(self, 10, np.inf, "num_comparisons")  # one of ten is held out
 
 
 class TrainedModels(NamedTuple):

@@ -21,9 +21,10 @@ from rich.console import Group
 
 from lm_bandit import bandit, plots
 from lm_bandit.checkpoints import LAST_GOOD, save_checkpoint
+from lm_bandit.config import RunConfig
 from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
-from lm_bandit.pipeline import Estimates, Learned, RunConfig, TrainedModels, Truth
+from lm_bandit.pipeline import Estimates, Learned, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
 from mdp.interface.files import Content, json_text, machine, plain, png_bytes, versions
 from mdp.interface.tables import STANDARD_ERROR, explained_table

@@ -15,7 +15,6 @@ Shapes: P tokens of a prompt, C of a completion; D the width of the trunk.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -24,18 +23,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit import generate
+from lm_bandit.config import RewardConfig
 from lm_bandit.generate import Context
-from lm_bandit.sft import AdamConfig, Model, minimise
+from lm_bandit.sft import Model, minimise
 from lm_bandit.transformer import Transformer, forward
-
-
-@dataclass(frozen=True)
-class RewardConfig(AdamConfig):
-    """Training on comparisons, by Adam with a step size annealed to 0."""
-
-    num_updates: int = 800  # gradient steps
-    batch_size: int = 64  # pairs in a gradient step
-    step_size: float = 1e-3  # of Adam, at the start; 1e-5 is usual for large models
 
 
 class Comparisons(NamedTuple):

@@ -12,7 +12,6 @@ Shapes: n texts of T tokens; P tokens of a prompt, C of a completion; V tokens i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import jax
@@ -21,37 +20,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
+from lm_bandit.config import AdamConfig, LanguageConfig
 from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
 from lm_bandit.world import END, World, word_frequencies
-from mdp.checks import CheckedConfig
-from mdp.interface.configs import require_positive
 from mdp.interface.progress import next_checkpoint
 from policy_gradient import training
 
 Model = TypeVar("Model")
-
-
-@dataclass(frozen=True)
-class AdamConfig(CheckedConfig):
-    """Training by Adam on random batches, with a step size annealed to 0."""
-
-    num_updates: int
-    batch_size: int
-    step_size: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, "num_updates", "batch_size", "step_size")
-
-
-@dataclass(frozen=True)
-class LanguageConfig(AdamConfig):
-    """Next-token training, by Adam with a step size annealed to 0."""
-
-    num_updates: int = 300  # gradient steps
-    batch_size: int = 128  # texts in a gradient step
-    step_size: float = 5e-3  # of Adam, at the start; 1e-5 to 1e-3 for larger models
 
 
 class Texts(NamedTuple):

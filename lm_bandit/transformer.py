@@ -25,24 +25,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, Scalar
 
-from mdp.checks import CheckedConfig, require_range
-from mdp.interface.configs import require_divisor
-
-LARGEST_SIZE = 2**15  # GPT-3 has 96 blocks of width 12,288
-
-
-@dataclass(frozen=True)
-class TransformerConfig(CheckedConfig):
-    """Size of a model."""
-
-    num_layers: int = 2  # blocks; 12 in the smallest GPT-2
-    num_heads: int = 2  # attention heads of a block; 12 in the smallest GPT-2
-    d_model: int = 32  # width, a multiple of num_heads; 768 in the smallest GPT-2
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_range(self, 1, LARGEST_SIZE, "num_layers", "num_heads", "d_model")
-        require_divisor("num_heads", self.num_heads, "d_model", self.d_model)
+from lm_bandit.config import TransformerConfig
 
 
 class LayerNorm(NamedTuple):

@@ -18,10 +18,10 @@ Read in this order:
     rollout.py      acting in an MDP, in jax
     exact.py        J(theta) and its gradient, by the linear solve and by the theorem
     advantages.py   returns, TD errors, GAE
+    config.py       the settings of the algorithms
     baselines.py    the return to expect, whatever the action
     estimators.py   gradient estimates from one episode
     enumeration.py  all episodes of a small world: exact means and variances
-    config.py       the settings of the algorithms
     diagnostics.py  numbers to watch during training
     improvement.py  one gradient step on a batch, or epochs of minibatches
     training.py     the training loop

@@ -1,102 +1,32 @@
 """The command line: python -m policy_gradient compare | algorithms.
 
-It reads the command, calls the library, and shows the results. Nothing is written
-before everything is done, and existing files are kept unless `--overwrite` is given.
+It reads the command and calls the library. A command imports what it needs when it
+runs, so that `--help` and a mistake do not wait for jax.
 """
 
 from mdp.interface import stopping
 
 if __name__ == "__main__":
-    stopping.watch()  # first: the imports below take a second
+    stopping.watch()  # first: the imports of a command take a second
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-from rich.console import Group
-
-from mdp.checks import CheckedConfig
-from mdp.interface.command_line import Terminal, name_files, run
+from mdp.interface.command_line import Terminal, run
 from mdp.interface.compilation import fix_threads, keep_compiled_programs
-from mdp.interface.files import Content, png_bytes
-from mdp.interface.progress import BarProgress
-from mdp.interface.runs import digest_of, open_run, settings_of
-from mdp.interface.tables import Row, explained_table
-from policy_gradient.comparison import results
-from policy_gradient.comparison.compare import (
-    NUM_CHECKPOINTS,
-    TIME_LIMIT,
-    Comparison,
-    Judged,
-    compare,
-)
-from policy_gradient.comparison.contenders import BUILT_IN, REFERENCE
-from policy_gradient.comparison.statistics import Estimate
-from policy_gradient.comparison.summary import Summary, summarize
-
-console = Terminal()
-
-WORLD_COLUMNS = {
-    "algorithm": "the best over all worlds first; value_iteration is the optimum",
-    "J": "mean return (discounted) of the policy by which it acts, exact",
-    "regret": "J of the optimum - J",
-    "greedy regret": "the same where it always takes its likeliest action",
-    "steps to 95%": "steps in the world until the median run had covered 95% of the "
-    "way from the uniform policy to the optimum",
-    "runs there": "number of runs that came so far",
-}
-OVERALL_COLUMNS = {
-    "algorithm": "",
-    "score": "share of the way from the uniform policy to the optimum; 0 if it is "
-    "worse than the uniform policy",
-    "greedy score": "the same where it always takes its likeliest action",
-    "beats the next": "probability that one of its runs beats one of the next "
-    "algorithm's; 0.5 is no difference",
-}
-INTERVALS = (
-    "x [a, b]: x is the mean of the middle half of the runs, and other runs would "
-    "have given a number between a and b in about 95 of 100 cases (bootstrap). The "
-    "uniform policy takes each action equally often, and is cut off at the time limit."
-)
+from mdp.interface.tables import explained_table
+from policy_gradient.config import ALGORITHMS, REFERENCE, ComparisonConfig
 
 
 @dataclass(frozen=True)
-class Compare(CheckedConfig):
+class Compare(ComparisonConfig):
     """Compare algorithms: equal budgets, many seeds, judged by exact performance."""
-
-    worlds: tuple[str, ...] = ("cliff_walking", "frozen_lake")  # or file.py:name
-    algorithms: tuple[str, ...] = (*BUILT_IN, REFERENCE)  # or file.py:name
-    seeds: int = 32  # runs of each algorithm in each world
-    steps: int = 200_000  # environment steps of each run
-    time_limit: int = TIME_LIMIT  # steps after which an episode is cut off
-    checkpoints: int = NUM_CHECKPOINTS  # at which policies are judged
-    first_seed: int = 0  # the others follow it
-    sweep: str | None = None  # field=value,value,...: one field of all configs
-    # A folder for runs.csv, comparison.json and comparison.png; with it, the same
-    # command goes on where it was stopped.
-    out: Path | None = None
-    overwrite: bool = False  # replace the results in that folder
 
     def run(self) -> None:
         """Train, judge, show and write."""
-        start = time.perf_counter()
-        names = tuple(each.rpartition(":")[0] for each in self.worlds + self.algorithms)
-        digests = {name: digest_of(Path(name)) for name in names if name}
-        settings = settings_of(self, files=digests)
-        with open_run(
-            self.out, settings, results.FILES, self.overwrite, only_new=True
-        ) as run:
-            progress = BarProgress(console, run=run)
-            with progress.shown():
-                comparison = _compare_with_bars(self, progress)
-                summary = summarize(comparison)
-                paths = run.write(_files(comparison, summary) if self.out else {})
-        show(comparison, summary)
-        name_files(console, paths)
-        console.print(f"{time.perf_counter() - start:.0f} s in all")
+        from policy_gradient.comparison.command import run_comparison
+
+        run_comparison(self, Terminal())
 
 
 @dataclass(frozen=True)
@@ -106,10 +36,10 @@ class Algorithms:
     def run(self) -> None:
         """Print one line for each algorithm."""
         rows = []
-        for contender in BUILT_IN.values():
-            numbers = vars(contender.config).items()
+        for name, config in ALGORITHMS.items():
+            numbers = vars(config).items()
             floats = [f"{n}={x:g}" for n, x in numbers if isinstance(x, float)]
-            rows.append((contender.name, ", ".join(floats)))
+            rows.append((name, ", ".join(floats)))
         optimum = "takes no steps: the optimum that all others are compared with"
         rows.append((REFERENCE, optimum))
         columns = {
@@ -117,28 +47,7 @@ class Algorithms:
             "numbers": "fields of its config that compare --sweep can vary, such as "
             "--sweep step_size=0.01,0.1",
         }
-        console.print(explained_table("", columns, rows, texts=("numbers",)))
-
-
-def show(comparison: Comparison, summary: Summary) -> None:
-    """Print a table for each world, and one over all worlds."""
-    *others, last = comparison.references
-    for world in (*others, last):
-        # Once is enough for the meanings.
-        columns = WORLD_COLUMNS if world == last else dict.fromkeys(WORLD_COLUMNS, "")
-        console.print(_world_table(comparison, summary, world, columns), "")
-        _print_diverged(comparison, world)
-    rows = []
-    ranked = list(summary.overall)
-    for name, following in zip(ranked, [*ranked[1:], None], strict=True):
-        beats = ""
-        if following is not None:
-            beats = _with_interval(summary.improvement[name][following])
-        scores = summary.overall[name], summary.overall_greedy[name]
-        rows.append((name, *map(_with_interval, scores), beats))
-    runs = len(comparison.seeds)
-    title = f"All worlds, {runs} runs of each algorithm in each"
-    console.print(explained_table(title, OVERALL_COLUMNS, rows, notes=(INTERVALS,)), "")
+        Terminal().print(explained_table("", columns, rows, texts=("numbers",)))
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -148,103 +57,6 @@ def main(args: Sequence[str] | None = None) -> int:
     return run(
         Compare | Algorithms, args, "python -m policy_gradient", "Policy gradients."
     )
-
-
-def _world_table(
-    comparison: Comparison, summary: Summary, world: str, columns: Mapping[str, str]
-) -> Group:
-    """Return the results of one world, best algorithm first."""
-    reference = comparison.references[world]
-    title = (
-        f"{world}: optimum {reference.optimum:.6g}, uniform policy "
-        f"{reference.uniform:.6g} in {comparison.budget.time_limit} steps"
-    )
-    rows: list[Row] = [(REFERENCE, f"{reference.optimum:.4g}", "0", "0", "0", "")]
-    for name in summary.overall:
-        verdict = summary.verdicts[world][name]
-        regrets = verdict.regret, verdict.greedy_regret
-        rows.append(
-            (
-                name,
-                _with_interval(verdict.sampling),
-                *(_short(regret if regret > 1e-9 else 0.0) for regret in regrets),
-                f"{verdict.steps:,.0f}" if np.isfinite(verdict.steps) else "never",
-                f"{verdict.num_reached}/{len(comparison.seeds)}",
-            )
-        )
-    return explained_table(title, columns, rows)
-
-
-def _files(comparison: Comparison, summary: Summary) -> dict[str, Content]:
-    # Only here, as matplotlib takes a while to import.
-    from policy_gradient.comparison import plots
-
-    page = plots.comparison_page(comparison, summary)
-    return {
-        "runs.csv": results.runs_csv(comparison),
-        "comparison.json": results.summary_json(comparison, summary),
-        "comparison.png": png_bytes(page, dpi=200),
-    }
-
-
-def _compare_with_bars(command: Compare, progress: BarProgress) -> Comparison:
-    """Compare, with a progress bar for each algorithm in each world."""
-    reports: dict[str, Callable[..., None]] = {}
-
-    def report(world: str, algorithm: str, done: float) -> None:
-        name = f"{world}: {algorithm}"
-        if name not in reports:
-            stage = progress.stage(name, command.steps)
-            reports[name] = stages.enter_context(stage)
-        reports[name](done)
-
-    with ExitStack() as stages:
-        return compare(
-            command.worlds,
-            command.algorithms,
-            command.seeds,
-            command.steps,
-            command.time_limit,
-            command.checkpoints,
-            command.first_seed,
-            _read_sweep(command.sweep),
-            report,
-            lambda name, make: progress.kept(name, make, Judged),
-        )
-
-
-def _read_sweep(given: str | None) -> dict[str, list[float]] | None:
-    """Return the field and its values from `field=value,value,...`."""
-    if given is None:
-        return None
-    field, _, values = given.partition("=")
-    try:
-        return {field.replace("-", "_"): [float(x) for x in values.split(",")]}
-    except ValueError:
-        raise ValueError(
-            f"--sweep must be field=number,number,..., got {given!r}"
-        ) from None
-
-
-def _print_diverged(comparison: Comparison, world: str) -> None:
-    """Print one line for each run that was stopped."""
-    for name, judged in comparison.judged[world].items():
-        for seed, when in zip(comparison.seeds, judged.diverged, strict=True):
-            if when:
-                console.print(
-                    f"{name}, seed {seed}, diverged at {when} and was stopped: "
-                    "not finite",
-                )
-
-
-def _with_interval(estimate: Estimate) -> str:
-    value, low, high = map(_short, estimate)
-    return f"{value} [{low}, {high}]"
-
-
-def _short(x: float) -> str:
-    """Return a number with three digits, or as a whole number if it is large."""
-    return f"{x:,.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
 
 if __name__ == "__main__":

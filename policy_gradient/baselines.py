@@ -17,14 +17,11 @@ Source: Williams (1992); Greensmith et al. (2004), section 4; Sutton & Barto (20
 section 13.4.
 """
 
-from typing import Literal
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from policy_gradient.config import Baseline
 from policy_gradient.trajectory import Trajectory, masked_mean
-
-Baseline = Literal["none", "constant", "average", "leave_one_out", "value"]
 
 
 def subtract(

@@ -1,20 +1,24 @@
 """Settings of the algorithms, one frozen dataclass each.
 
-The files that use them call theirs `Config`. To jax a config is a tree whose leaves are
-its floats, so that a sweep over them is one `vmap`.
+To jax a config is a tree whose leaves are its floats, so that a sweep over them is one
+`vmap`. Methods import optax when they are called: `--help` needs the fields only.
 
 Source: Sutton & Barto (2018), pp. 330 and 332; Schulman et al. (2017), table 3.
 """
 
 from dataclasses import dataclass
-from typing import Literal
-
-import optax
-from jaxtyping import Array, Float, Int
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from mdp.checks import CheckedConfig
+from mdp.configs import ControlConfig
 from mdp.interface import configs
-from policy_gradient.baselines import Baseline
+
+if TYPE_CHECKING:
+    import jax
+    import optax
+
+Baseline = Literal["none", "constant", "average", "leave_one_out", "value"]
 
 
 @configs.sweepable
@@ -46,8 +50,10 @@ class ReinforceConfig(CheckedConfig):
     def num_environments(self) -> None:
         """No environment runs on from batch to batch: each starts new episodes."""
 
-    def make_optimizer(self) -> optax.GradientTransformation:
+    def make_optimizer(self) -> "optax.GradientTransformation":
         """Return the optimiser of that name, with a constant step size."""
+        import optax
+
         optimizers = {"adam": optax.adam, "sgd": optax.sgd}
         return optimizers[self.optimizer](self.step_size)
 
@@ -73,8 +79,10 @@ class ActorCriticConfig(CheckedConfig):
         configs.require_in_unit_interval(self, "trace_decay")
         configs.require_not_negative(self, "value_weight", "entropy_weight")
 
-    def make_optimizer(self) -> optax.GradientTransformation:
+    def make_optimizer(self) -> "optax.GradientTransformation":
         """Return Adam, with a constant step size."""
+        import optax
+
         return optax.adam(self.step_size)
 
 
@@ -121,12 +129,47 @@ class PPOConfig(ImproveConfig):
         size = self.num_environments * self.num_steps
         configs.require_divisor("minibatches", self.minibatches, "the batch", size)
 
-    def entropy_weight_at(self, steps: Int[Array, ""]) -> Float[Array, ""]:
+    def entropy_weight_at(self, steps: "jax.Array") -> "jax.Array":
         """Return the weight of the entropy bonus after that many environment steps."""
         steps_in_all = self.num_updates * self.num_environments * self.num_steps
         return self.entropy_weight * (1.0 - steps / steps_in_all) ** 2
 
-    def make_optimizer(self) -> optax.GradientTransformation:
+    def make_optimizer(self) -> "optax.GradientTransformation":
         """Return Adam, with a step size that falls to 0 linearly."""
+        import optax
+
         num_steps = self.num_updates * self.epochs * self.minibatches
         return optax.adam(optax.linear_schedule(self.step_size, 0.0, num_steps))
+
+
+# A comparison: the algorithms that it knows by name with their settings, the one that
+# takes no steps because it knows the model, and usual numbers.
+ALGORITHMS: dict[str, Any] = {
+    "q_learning": ControlConfig(),
+    "sarsa": ControlConfig(),
+    "reinforce": ReinforceConfig(baseline="none"),
+    "reinforce_baseline": ReinforceConfig(baseline="value"),
+    "actor_critic": ActorCriticConfig(),
+    "ppo": PPOConfig(),
+}
+REFERENCE = "value_iteration"
+TIME_LIMIT = 200  # steps after which an episode is cut off
+NUM_CHECKPOINTS = 20  # at which policies are judged
+
+
+@dataclass(frozen=True)
+class ComparisonConfig(CheckedConfig):
+    """A comparison of algorithms in worlds, and where its results go."""
+
+    worlds: tuple[str, ...] = ("cliff_walking", "frozen_lake")  # or file.py:name
+    algorithms: tuple[str, ...] = (*ALGORITHMS, REFERENCE)  # or file.py:name
+    seeds: int = 32  # runs of each algorithm in each world
+    steps: int = 200_000  # environment steps of each run
+    time_limit: int = TIME_LIMIT  # steps after which an episode is cut off
+    checkpoints: int = NUM_CHECKPOINTS  # at which policies are judged
+    first_seed: int = 0  # the others follow it
+    sweep: str | None = None  # field=value,value,...: one field of all configs
+    # A folder for runs.csv, comparison.json and comparison.png; with it, the same
+    # command goes on where it was stopped.
+    out: Path | None = None
+    overwrite: bool = False  # replace the results in that folder

@@ -16,12 +16,15 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from mdp import MDP
+from mdp.interface.configs import register_sweepable
 from mdp.interface.keeping import Checkpoint
 from policy_gradient.diagnostics import History
 from policy_gradient.policies import Policy, tabular_softmax
 from policy_gradient.rollout import reset_many, to_jax
 
 CHUNK = 20  # updates between two reports
+
+register_sweepable()
 
 
 class BrokenRun(ArithmeticError):

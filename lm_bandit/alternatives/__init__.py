@@ -1,5 +1,6 @@
 """Alternatives to PPO: other algorithms for the same bandit and the same optimum.
 
+    config.py            the settings of each, and of their comparison
     loop.py              what three of them share: scored pulls, epochs of minibatches
     grpo.py              GRPO: scores compared within the prompt; the KL is in the loss
     expert_iteration.py  pull several completions, keep the best, fine-tune on it
@@ -20,7 +21,7 @@ number, so at pi* it has nothing to prefer. And pi* minimises DPO's loss. GRPO's
 point is another one: `grpo.py` says why.
 
     from lm_bandit.alternatives import dpo
-    snapshots, history = dpo.train(key, fixed, length, dpo.DPOConfig())
+    snapshots, history = dpo.train(key, fixed, length, DPOConfig())
 
 Source: Williams (1992); Ahmadian et al. (2024); Shao et al. (2024); Anthony et al.
 (2017); Dong et al. (2023); Rafailov et al. (2023); Ethayarajh et al. (2024).

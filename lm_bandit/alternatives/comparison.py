@@ -19,7 +19,6 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,10 +28,8 @@ from jaxtyping import Array, Float, Key
 
 from lm_bandit import diagnostics, pipeline, ppo
 from lm_bandit.alternatives import dpo, expert_iteration, grpo
-from lm_bandit.alternatives.dpo import DPOConfig
-from lm_bandit.alternatives.expert_iteration import ExpertConfig
-from lm_bandit.alternatives.grpo import GRPOConfig
-from lm_bandit.config import RLHFConfig, TuningConfig
+from lm_bandit.alternatives.config import CompareConfig, method_configs
+from lm_bandit.config import RLHFConfig, RunConfig, TuningConfig
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
@@ -65,7 +62,7 @@ class MethodComparison(NamedTuple):
     """The results of all methods, and the values to compare them with."""
 
     seeds: tuple[int, ...]
-    config: pipeline.RunConfig
+    config: RunConfig
     reference: Value
     optimum: Value
     frontier: list[Value]
@@ -73,49 +70,22 @@ class MethodComparison(NamedTuple):
     runs: dict[str, Runs]  # by method
 
 
-@dataclass(frozen=True)
-class CompareConfig(pipeline.RunConfig):
-    """The shared start, PPO's settings, and how many runs."""
-
-    # The settings of PPO; its budget, beta and penalty are those of all methods.
-    ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
-    # Number of runs of each method.
-    seeds: int = 8
-    # Seed of the first run; the others follow it.
-    first_seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.seeds < 2:
-            raise ValueError(f"seeds must be at least 2, got {self.seeds}")
-        if self.first_seed < 0:
-            raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
-        methods(self.ppo)  # refuses now what one of them cannot do
+# How each method trains; those of `ppo.train` differ in their settings only.
+TRAIN: dict[str, Callable[..., tuple]] = {
+    "PPO": ppo.train,
+    "RLOO": ppo.train,
+    "REINFORCE": ppo.train,
+    "GRPO": grpo.train,
+    "expert iteration": expert_iteration.train,
+    "DPO": dpo.train,
+    "online DPO": dpo.train,
+}
 
 
 def methods(config: RLHFConfig) -> dict[str, Method]:
-    """Return PPO and its alternatives, with PPO's budget, beta and penalty.
-
-    REINFORCE (Williams 1992) and RLOO (Ahmadian et al. 2024) are PPO with one gradient
-    step for each batch: the ratio is 1, and the clip never acts.
-    """
-    names = "num_updates pulls kl_weight penalty temperature".split()
-    shared = {name: getattr(config, name) for name in names}
-    one_step = shared | {"epochs": 1, "minibatches": 1}
-    reinforce = RLHFConfig(**one_step, baseline="none", step_size=3e-3)
-    rloo = RLHFConfig(**one_step, baseline="leave_one_out", step_size=1e-2)
-    expert = ExpertConfig(**shared, step_size=1e-2)
-    offline = DPOConfig(**shared, writer="reference", step_size=3e-3)
-    online = DPOConfig(**shared, writer="policy", step_size=1e-3)
-    return {
-        "PPO": Method(ppo.train, config),
-        "RLOO": Method(ppo.train, rloo),
-        "REINFORCE": Method(ppo.train, reinforce),
-        "GRPO": Method(grpo.train, GRPOConfig(**shared, step_size=1e-2)),
-        "expert iteration": Method(expert_iteration.train, expert),
-        "DPO": Method(dpo.train, offline),
-        "online DPO": Method(dpo.train, online),
-    }
+    """Return PPO and its alternatives, with PPO's budget, beta and penalty."""
+    settings = method_configs(config)
+    return {name: Method(train, settings[name]) for name, train in TRAIN.items()}
 
 
 def compare_methods(

@@ -17,34 +17,19 @@ Source: Rafailov et al. (2023), section 4, eqs. 4-7; Guo et al. (2024), for pair
 policy.
 """
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, Scalar
 
 from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.config import DPOConfig
 from lm_bandit.alternatives.loop import TuningState
-from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
-from mdp.interface.configs import require_divisor, sweepable
-
-
-@sweepable
-@dataclass(frozen=True)
-class DPOConfig(TuningConfig):
-    """Settings of DPO."""
-
-    writer: Literal["reference", "policy"] = "reference"  # the policy: online DPO
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_divisor("2", 2, "pulls", self.pulls)
-        require_divisor("minibatches", self.minibatches, "pulls / 2", self.pulls // 2)
 
 
 class Pairs(NamedTuple):

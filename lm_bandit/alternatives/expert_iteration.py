@@ -10,7 +10,6 @@ Source: Anthony et al. (2017); Dong et al. (2023), "RAFT", algorithm 1, with the
 reward that pays for the KL.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -18,28 +17,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Key, Scalar
 
 from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.config import ExpertConfig
 from lm_bandit.alternatives.loop import ScoredPulls, TuningState
-from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask
 from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
-from mdp.interface.configs import require_divisor, sweepable
 from policy_gradient.trajectory import masked_mean
-
-
-@sweepable
-@dataclass(frozen=True)
-class ExpertConfig(TuningConfig):
-    """Settings of expert iteration."""
-
-    best_of: int = 4  # pulls, of which one is kept; 32 in Dong et al. (2023)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_divisor("best_of", self.best_of, "pulls", self.pulls)
-        kept = self.pulls // self.best_of
-        require_divisor("minibatches", self.minibatches, "pulls / best_of", kept)
 
 
 def train(

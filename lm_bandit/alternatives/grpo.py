@@ -15,7 +15,6 @@ Source: Shao et al. (2024), "DeepSeekMath", eqs. 3-4 and section 4.1.2, outcome
 supervision; Schulman (2020), "Approximating KL divergence", for k3.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -25,29 +24,14 @@ from jaxtyping import Array, Float, Key, Scalar
 
 from lm_bandit import views
 from lm_bandit.alternatives import loop
+from lm_bandit.alternatives.config import GRPOConfig
 from lm_bandit.alternatives.loop import ScoredPulls, TuningState
-from lm_bandit.config import TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask
 from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
-from mdp.interface.configs import require_positive, sweepable
 from policy_gradient import objectives
 from policy_gradient.trajectory import masked_mean
-
-
-@sweepable
-@dataclass(frozen=True)
-class GRPOConfig(TuningConfig):
-    """Settings of GRPO."""
-
-    infinite = ("clip",)
-
-    clip: float = 0.2  # eps, of each token's ratio
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, "clip")
 
 
 class GRPOBatch(NamedTuple):

@@ -10,13 +10,12 @@ people's judgement (Kahneman & Tversky 1992), a gain counts less the more one ha
 gains and losses are measured against a standard. The KL is estimated from the batch, on
 each prompt with the completion of the next one, and is not differentiated.
 
-    policy, losses = kto.train(key, reference, labels, kto.KTOConfig())
+    policy, losses = kto.train(key, reference, labels, KTOConfig())
 
 Source: Ethayarajh et al. (2024), "KTO: Model alignment as prospect theoretic
 optimization", section 4.1, with both weights lambda at 1.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -24,22 +23,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, Scalar
 
 from lm_bandit import reward_model
+from lm_bandit.alternatives.config import KTOConfig
 from lm_bandit.feedback.kinds import Labels
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.reward_model import RewardConfig
 from lm_bandit.transformer import Transformer
-from mdp.interface.configs import require_positive
-
-
-@dataclass(frozen=True)
-class KTOConfig(RewardConfig):
-    """Settings of KTO: random batches of labels, by Adam with a falling step size."""
-
-    kl_weight: float = 0.1  # beta
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_positive(self, "kl_weight")
 
 
 def train(

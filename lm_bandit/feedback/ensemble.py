@@ -23,8 +23,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from lm_bandit import reward_model
+from lm_bandit.config import RewardConfig
 from lm_bandit.feedback import linear_reward
-from lm_bandit.reward_model import RewardConfig
 
 
 def train(

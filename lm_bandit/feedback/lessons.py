@@ -36,11 +36,11 @@ from jaxtyping import Array, Float, Int, Key
 from scipy import stats
 
 from lm_bandit import reward_model, sft
+from lm_bandit.config import RewardConfig
 from lm_bandit.feedback import annotators, critiques, crowd, linear_reward
 from lm_bandit.feedback.annotators import People
 from lm_bandit.feedback.crowd import CrowdModel, Likelihood
 from lm_bandit.feedback.kinds import Answers, Critiques
-from lm_bandit.reward_model import RewardConfig
 from lm_bandit.world import World
 
 TRAINING = RewardConfig(num_updates=500, batch_size=128, step_size=0.1)

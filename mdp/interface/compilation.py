@@ -7,9 +7,8 @@ first: `JAX_COMPILATION_CACHE_DIR` moves the folder, and
 
 import contextlib
 import os
+import sys
 from pathlib import Path
-
-import jax
 
 # The published numbers are those of two threads; more do not speed up small models.
 NUM_THREADS = 2
@@ -18,13 +17,16 @@ NUM_THREADS = 2
 def keep_compiled_programs() -> None:
     """Use a folder in the user's cache as jax's persistent compilation cache.
 
-    Most waiting is for compiling.
+    Most waiting is for compiling. Short compilations are kept, too: there are many.
     """
-    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        with contextlib.suppress(ValueError):  # without a home, nothing is kept
-            jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-    # Short compilations too: there are many of them.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    settings = {"jax_persistent_cache_min_compile_time_secs": "0.0"}
+    with contextlib.suppress(ValueError):  # without a home, nothing is kept
+        settings["jax_compilation_cache_dir"] = str(cache_folder())
+    for name, value in settings.items():
+        if "jax" in sys.modules:
+            _configure(name, value)
+        else:  # jax reads the environment at its import, which `--help` does not need
+            os.environ.setdefault(name.upper(), value)
 
 
 def fix_threads() -> None:
@@ -35,6 +37,15 @@ def fix_threads() -> None:
     results on one core and on sixteen. It has no effect once jax has computed anything.
     """
     os.environ.setdefault("NPROC", str(NUM_THREADS))
+
+
+def _configure(name: str, value: str) -> None:
+    """Give a value to a setting of jax that the environment does not give."""
+    import jax
+
+    if name.upper() not in os.environ:
+        kind = type(getattr(jax.config, name))
+        jax.config.update(name, value if kind is type(None) else kind(value))
 
 
 def cache_folder() -> Path:

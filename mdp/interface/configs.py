@@ -8,6 +8,7 @@ switches are part of the compiled program.
     jax.tree.map(lambda *x: np.array(x), *configs)    # one config that holds two values
 """
 
+import sys
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -15,14 +16,34 @@ from mdp.checks import require_range
 
 Config = TypeVar("Config", bound=type)
 
+_waiting: list[type] = []  # classes that jax does not know yet
+
 
 def sweepable(config_class: Config) -> Config:
     """Register a config class with jax: its floats become the leaves of a tree.
 
+    Where jax is not imported yet, the class waits for `register_sweepable`, because a
+    command line needs the fields of a config at once, and jax half a second later.
+    """
+    _waiting.append(config_class)
+    if "jax" in sys.modules:
+        register_sweepable()
+    return config_class
+
+
+def register_sweepable() -> None:
+    """Register all waiting classes; code that maps over configs calls it first."""
+    while _waiting:
+        _register(_waiting.pop())
+
+
+def _register(config_class: type) -> None:
+    """Make a config class a tree to jax.
+
     The checks of the class run when a config is made, and not again on what jax puts in
     the place of its floats.
     """
-    import jax  # only here: `mdp` itself works without jax
+    import jax
 
     names = [field.name for field in fields(config_class)]
     floats = [field.name for field in fields(config_class) if field.type is float]
@@ -40,7 +61,6 @@ def sweepable(config_class: Config) -> Config:
         return config
 
     jax.tree_util.register_pytree_with_keys(config_class, flatten, unflatten)
-    return config_class
 
 
 def require_positive(config: Any, *names: str) -> None:

@@ -9,6 +9,7 @@ Read in this order:
     summary.py     a comparison in numbers: per world, over all worlds, pair by pair
     results.py     a comparison as files: all runs, and the statistics
     plots.py       a comparison as a picture
+    command.py     the command: train, judge, show and write
 
 `python -m policy_gradient compare` is this room's command line.
 """

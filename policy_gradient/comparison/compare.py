@@ -37,10 +37,8 @@ import mdp
 from mdp import MDP
 from mdp.interface.keeping import Keep, make_now
 from policy_gradient.comparison import contenders
+from policy_gradient.config import NUM_CHECKPOINTS, TIME_LIMIT
 from policy_gradient.exact import never_ends, performances, performances_within
-
-TIME_LIMIT = 200
-NUM_CHECKPOINTS = 20
 
 
 class Reference(NamedTuple):

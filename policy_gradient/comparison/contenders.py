@@ -34,16 +34,14 @@ import numpy as np
 from jaxtyping import Float
 
 import mdp
-from mdp import MDP, ControlConfig
+from mdp import MDP
 from mdp.checks import numbers, require_policy
 from mdp.fast.control import learn_by_steps
 from mdp.interface.files import open_file
 from policy_gradient import actor_critic, ppo, reinforce
 from policy_gradient.comparison.seeds import train_many
-from policy_gradient.config import ActorCriticConfig, PPOConfig, ReinforceConfig
+from policy_gradient.config import ALGORITHMS, REFERENCE
 from policy_gradient.training import Learner
-
-REFERENCE = "value_iteration"  # it takes no steps, as it knows the model
 
 UserAlgorithm = Callable[[int, MDP, Sequence[int]], Float[np.ndarray, "C S A"]]
 
@@ -296,22 +294,14 @@ def _place(error: BaseException, own: set[str]) -> str:
     return ""
 
 
-def _by_gradient(name: str, learner: Callable[..., Learner], config: Any) -> Contender:
-    return Contender(name, partial(_learn_by_gradient, learner), config)
-
-
+_LEARN: dict[str, Callable[[Task], list[Runs]]] = {
+    "q_learning": partial(_learn_by_values, mdp.q_learning),
+    "sarsa": partial(_learn_by_values, mdp.sarsa),
+    "reinforce": partial(_learn_by_gradient, reinforce.learner),
+    "reinforce_baseline": partial(_learn_by_gradient, reinforce.learner),
+    "actor_critic": partial(_learn_by_gradient, actor_critic.learner),
+    "ppo": partial(_learn_by_gradient, ppo.learner),
+}
 BUILT_IN = {
-    contender.name: contender
-    for contender in (
-        Contender(
-            "q_learning", partial(_learn_by_values, mdp.q_learning), ControlConfig()
-        ),
-        Contender("sarsa", partial(_learn_by_values, mdp.sarsa), ControlConfig()),
-        _by_gradient("reinforce", reinforce.learner, ReinforceConfig(baseline="none")),
-        _by_gradient(
-            "reinforce_baseline", reinforce.learner, ReinforceConfig(baseline="value")
-        ),
-        _by_gradient("actor_critic", actor_critic.learner, ActorCriticConfig()),
-        _by_gradient("ppo", ppo.learner, PPOConfig()),
-    )
+    name: Contender(name, _LEARN[name], config) for name, config in ALGORITHMS.items()
 }

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit import transformer
+from lm_bandit.config import TransformerConfig
 from lm_bandit.oracle.exact import LogProbs, Problem
-from lm_bandit.transformer import TransformerConfig
 from policy_gradient.trajectory import Trajectory
 from tests.policy_gradient.inputs import array, mask
 

@@ -8,6 +8,7 @@ A program of its own, so that a test can kill it at any moment.
 import sys
 
 from lm_bandit import __main__ as command_line
+from lm_bandit import commands
 from lm_bandit import world as text
 from mdp.interface import keeping, stopping
 
@@ -29,6 +30,6 @@ def few_words() -> text.World:
 
 if __name__ == "__main__":
     stopping.watch()
-    command_line.named_world = lambda name, ratings: few_words()
+    commands.named_world = lambda name, ratings: few_words()
     keeping.SECONDS = 0.0
     raise SystemExit(command_line.main([*FLAGS, *sys.argv[1:]]))

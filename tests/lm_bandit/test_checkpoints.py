@@ -15,9 +15,10 @@ from safetensors.numpy import load_file, save_file
 
 from lm_bandit import transformer
 from lm_bandit.checkpoints import load_checkpoint, save_checkpoint
+from lm_bandit.config import TransformerConfig
 from lm_bandit.pipeline import TrainedModels
 from lm_bandit.reward_model import RewardModel
-from lm_bandit.transformer import TransformerConfig, hidden_states
+from lm_bandit.transformer import hidden_states
 
 TOKENS = jnp.array([3, 1, 4, 1, 5])
 

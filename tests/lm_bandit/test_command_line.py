@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import pipeline
+from lm_bandit import commands, pipeline
 from lm_bandit import world as text
 from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.diagnostics import BrokenRun
@@ -37,7 +37,7 @@ def run_on_four_words():
 
     def run_on_few(*flags):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(command_line, "named_world", lambda name, ratings: few)
+            patch.setattr(commands, "named_world", lambda name, ratings: few)
             patch.setattr(pipeline, "SAMPLES", 64)
             return run(*SHORT, *flags)
 
@@ -116,7 +116,7 @@ def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
 def test_what_a_person_answered_is_learned(tmp_path, monkeypatch, capsys):
     """Eight answers give a crowd of one taste, and the main job learns from it."""
     calls = []
-    monkeypatch.setattr(command_line, "rlhf", lambda *given: calls.append(given))
+    monkeypatch.setattr(commands, "rlhf", lambda *given: calls.append(given))
     monkeypatch.setattr(sys, "stdin", io.StringIO("a\n" * 8))
     assert run("label", "--out", tmp_path / "mine.jsonl", "--seed", "3") == 0
     assert "8 answers in" in capsys.readouterr().out
@@ -167,7 +167,7 @@ def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
     world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
-    run_files = command_line.report.run_files(report, Figure(), models, world)
+    run_files = commands.report.run_files(report, Figure(), models, world)
     with pytest.raises(OSError, match=r"report\.json"):
         write_files(tmp_path, run_files)
     # Each file is whole, and nothing else is left.

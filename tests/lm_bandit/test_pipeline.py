@@ -6,8 +6,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lm_bandit import pipeline
+from lm_bandit.config import RunConfig, TransformerConfig
 from lm_bandit.reward_model import Comparisons
-from lm_bandit.transformer import TransformerConfig
 from lm_bandit.world import pocket_world
 from mdp.interface.progress import Progress
 
@@ -35,7 +35,7 @@ def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch)
     monkeypatch.setattr(pipeline.reward_model, "train", train_reward)
     monkeypatch.setattr(pipeline.reward_model, "pair_accuracy", accuracy)
     model = TransformerConfig(num_layers=1, d_model=8)
-    config = pipeline.RunConfig(num_babble=8, num_demonstrations=8, model=model)
+    config = RunConfig(num_babble=8, num_demonstrations=8, model=model)
     pipeline.prepare(world, config, Progress())
     assert len(given["held out"].prompts) == 4
     both = jax.tree.map(lambda *x: np.concatenate(x), given["held out"], given["seen"])
@@ -51,6 +51,6 @@ def test_too_few_pairs_to_hold_one_out_are_refused_before_the_training(monkeypat
         pipeline.sft, "train", lambda key, params, *rest: (params, np.zeros(10))
     )
     model = TransformerConfig(num_layers=1, d_model=8)
-    config = pipeline.RunConfig(num_babble=8, num_demonstrations=8, model=model)
+    config = RunConfig(num_babble=8, num_demonstrations=8, model=model)
     with pytest.raises(ValueError, match="at least 10 pairs of completions"):
         pipeline.prepare(world, config, Progress())

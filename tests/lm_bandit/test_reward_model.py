@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import reward_model
+from lm_bandit.config import RewardConfig
 from lm_bandit.transformer import hidden_states
 from tests.lm_bandit.inputs import array
 
@@ -67,7 +68,7 @@ def test_training_recovers_an_order_from_noisy_answers(tiny, model):
     sides = np.zeros((2, 4000, 3), int)
     sides[:, :, 0] = np.where(first, words, words[::-1])
     pairs = reward_model.Comparisons(tiny.prompts[rng.integers(2, size=4000)], *sides)
-    config = reward_model.RewardConfig(num_updates=200, batch_size=64, step_size=3e-3)
+    config = RewardConfig(num_updates=200, batch_size=64, step_size=3e-3)
     start = reward_model.init(model)
     learned, _ = reward_model.train(jax.random.key(0), start, pairs, config)
     answers = jnp.array([[word, 0, 0] for word in (2, 3, 4)])

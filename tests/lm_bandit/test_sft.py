@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import sft
+from lm_bandit.config import LanguageConfig
 from tests.lm_bandit import inputs, oracles
 
 COMPLETIONS = np.array([[2, 0, 0], [3, 4, 0], [4, 4, 4]])
@@ -67,7 +68,7 @@ def test_demonstrations_keep_the_format_and_half_answer_the_prompt():
 def test_training_comes_near_the_entropy_of_a_language():
     """On two texts, equally likely: ln 2 for the first word, nothing for the rest."""
     texts = sft.as_texts(np.array([[1, 2, 3, 0], [1, 4, 3, 0]]))
-    config = sft.LanguageConfig(num_updates=200, batch_size=32, step_size=2e-2)
+    config = LanguageConfig(num_updates=200, batch_size=32, step_size=2e-2)
     params, losses = sft.train(
         jax.random.key(1), inputs.model(0, d_model=16), texts, config
     )
@@ -85,7 +86,7 @@ def test_training_is_adam_on_batches_drawn_with_the_key_of_each_update():
         value = jnp.mean(jnp.log1p(jnp.exp(table[rejected] - table[chosen])))
         return value, value
 
-    config = sft.LanguageConfig(num_updates=5, batch_size=8, step_size=1e-2)
+    config = LanguageConfig(num_updates=5, batch_size=8, step_size=1e-2)
     key, start = jax.random.key(4), jnp.zeros(6)
     learned, losses = sft.minimise(key, start, tuple(words), table_loss, config)
 
@@ -107,7 +108,7 @@ def test_training_is_adam_on_batches_drawn_with_the_key_of_each_update():
 
 def test_a_config_refuses_what_cannot_be():
     with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
-        sft.LanguageConfig(batch_size=0)
+        LanguageConfig(batch_size=0)
 
 
 def test_cross_entropy_is_the_mean_surprise_at_the_learned_tokens(rng):

@@ -5,9 +5,9 @@ import pytest
 from lm_bandit import report
 from lm_bandit.alternatives.comparison import MethodComparison, Runs
 from lm_bandit.alternatives.results import comparison_table
-from lm_bandit.lab.command import EXPERIMENTS
+from lm_bandit.config import RunConfig
+from lm_bandit.lab.command import EXPERIMENTS, find_experiment
 from lm_bandit.oracle.exact import Value
-from lm_bandit.pipeline import RunConfig
 from lm_bandit.real_text.tables import report_tables
 from tests.shown import lines_at
 
@@ -116,7 +116,7 @@ def test_models_have_one_name_in_all_tables():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_column_of_an_experiment_has_a_meaning(name):
-    experiment, _ = EXPERIMENTS[name]
+    experiment = find_experiment(name)
     first, *others = experiment.columns
     without = {head for head in others if not experiment.columns[head]}
     assert without <= {"1 word", "2 words", "3 words"}

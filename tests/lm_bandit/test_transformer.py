@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lm_bandit import transformer
-from lm_bandit.transformer import TransformerConfig
+from lm_bandit.config import TransformerConfig
 from tests.lm_bandit import inputs, oracles
 from tests.lm_bandit.inputs import array
 

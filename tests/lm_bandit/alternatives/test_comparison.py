@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import pipeline, ppo
+from lm_bandit import commands, pipeline, ppo
 from lm_bandit.alternatives import comparison, plots, results
 from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
@@ -39,7 +39,7 @@ def compare_on_tiny(tiny, fixed):
             return {"PPO": Method(ppo.train, config)}
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(command_line, "pocket_world", lambda ratings: tiny)
+            patch.setattr(commands, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
             patch.setattr(comparison, "methods", ppo_alone)
             assert run("--out", folder, *SHORT) == 0

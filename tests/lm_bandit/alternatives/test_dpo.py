@@ -6,7 +6,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import dpo, loop
-from lm_bandit.alternatives.dpo import DPOConfig, dpo_loss
+from lm_bandit.alternatives.config import DPOConfig
+from lm_bandit.alternatives.dpo import dpo_loss
 from lm_bandit.alternatives.loop import TuningState
 from tests.lm_bandit.alternatives.conftest import BETA, assert_same_step, descending
 from tests.lm_bandit.inputs import array

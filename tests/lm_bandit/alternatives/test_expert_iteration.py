@@ -3,7 +3,7 @@
 import pytest
 
 from lm_bandit.alternatives import expert_iteration
-from lm_bandit.alternatives.expert_iteration import ExpertConfig
+from lm_bandit.alternatives.config import ExpertConfig
 from tests.lm_bandit.alternatives.conftest import BETA, assert_same_step, descending
 from tests.lm_bandit.oracles import summed_log_prob_gradient
 

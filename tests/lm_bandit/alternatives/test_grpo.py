@@ -6,7 +6,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import grpo
-from lm_bandit.alternatives.grpo import GRPOBatch, GRPOConfig, group_standardized
+from lm_bandit.alternatives.config import GRPOConfig
+from lm_bandit.alternatives.grpo import GRPOBatch, group_standardized
 from lm_bandit.alternatives.loop import ScoredPulls
 from lm_bandit.generate import token_log_probs
 from tests.lm_bandit.alternatives.conftest import BETA, assert_same_step, descending

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import kto
-from lm_bandit.alternatives.kto import KTOConfig, kto_loss
+from lm_bandit.alternatives.config import KTOConfig
+from lm_bandit.alternatives.kto import kto_loss
 from lm_bandit.feedback.kinds import Labels
 from lm_bandit.generate import completion_log_prob
 from lm_bandit.oracle import trie

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lm_bandit.config import RewardConfig
 from lm_bandit.feedback import ensemble, linear_reward
 from lm_bandit.feedback.ensemble import cautious_reward
 from lm_bandit.feedback.kinds import Labels
-from lm_bandit.reward_model import RewardConfig
 from tests.lm_bandit.inputs import array
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from lm_bandit import transformer
 from lm_bandit import world as text
-from lm_bandit.config import TuningConfig
+from lm_bandit.config import TransformerConfig, TuningConfig
 from lm_bandit.oracle import estimates, exact, trie
-from lm_bandit.transformer import TransformerConfig
 
 CONFIG = TuningConfig(kl_weight=0.4, penalty=-2.0)
 estimate = partial(estimates.estimate_value, config=CONFIG)

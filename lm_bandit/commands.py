@@ -1,0 +1,134 @@
+"""The commands of `python -m lm_bandit`: run, show and write.
+
+The flags of each command are in `__main__.py`. The files of a run are written at its
+end, all together, before anything is shown.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lm_bandit import label, pipeline, report
+from lm_bandit.alternatives import comparison, results
+from lm_bandit.alternatives.config import CompareConfig
+from lm_bandit.checkpoints import keep_last_good
+from lm_bandit.config import RunConfig
+from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.feedback.annotators import People
+from lm_bandit.world import World, named_world, pocket_world
+from mdp.interface import stopping
+from mdp.interface.command_line import Terminal, name_files
+from mdp.interface.files import read_json
+from mdp.interface.progress import BarProgress
+from mdp.interface.runs import open_run, settings_of
+
+
+def rlhf(
+    config: RunConfig,
+    name: str,
+    folder: Path,
+    overwrite: bool,
+    people: People | None = None,
+    feedback: str = "simulated annotators, on the ratings",
+) -> None:
+    """Run all steps with these people, write the results and show them."""
+    console = Terminal()
+    world = named_world(name, config.ratings)
+    settings = settings_of(config, feedback=feedback)
+    with open_run(folder, settings, report.FILES, overwrite) as run:
+        if run.finished:
+            found = read_json(folder / report.FILES[0])
+            console.print("This run is finished; --overwrite makes it anew.")
+        else:
+            progress = BarProgress(console, pipeline.STAGES, run)
+            with progress.shown():
+                learned, measured = learn(world, name, folder, config, progress, people)
+                found = report.run_report(world, learned, measured, config)
+                picture = report.run_picture(measured, config.ppo.kl_weight)
+                found |= {"feedback": feedback, "seconds": progress.seconds}
+                run.write(report.run_files(found, picture, learned.models, world))
+    show(found, folder, console)
+
+
+def learn(
+    world: World,
+    name: str,
+    folder: Path,
+    config: RunConfig,
+    progress: BarProgress,
+    people: People | None,
+) -> tuple[pipeline.Learned, pipeline.Truth | pipeline.Estimates]:
+    """Train all models and measure them; a broken run leaves its last good model.
+
+    Raises ValueError where the run broke.
+    """
+    try:
+        learned = pipeline.train_models(world, config, progress, people)
+        if name == "pocket":
+            return learned, pipeline.measure_exactly(world, learned, config, progress)
+        return learned, pipeline.measure_by_sampling(world, learned, config, progress)
+    except BrokenRun as broken:
+        description = report.checkpoint_description(world, name, config.seed)
+        raise ValueError(keep_last_good(broken, folder, description)) from None
+
+
+def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
+    """Show the results of a run by its report."""
+    exactly = found["world"] == "pocket"
+    table = report.values_table if exactly else report.estimates_table
+    samples = report.samples_table(found["samples"], report.SAMPLED)
+    console.print(table(found), "", samples, "")
+    if exactly:
+        console.print(
+            f"{found['completions']:,} completions enumerated: {found['ended']:,} "
+            f"end and are scored one by one, {found['cut_off']:,} are cut off."
+        )
+    console.print(
+        f"{sum(found['seconds'].values()):.0f} s in all. Written to {folder}/: "
+        "report.json, reward_kl.png and a checkpoint of each model"
+    )
+
+
+def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None:
+    """Compare all methods, show the results and write them."""
+    world, settings = pocket_world(config.ratings), settings_of(config)
+    console = Terminal()
+    with open_run(folder, settings, results.FILES, overwrite, only_new=True) as run:
+        progress = BarProgress(console, pipeline.STAGES, run)
+        with progress.shown():
+            compared = comparison.compare_methods(world, config, progress)
+            paths = run.write(results.comparison_files(compared))
+    console.print(results.comparison_table(compared, progress.seconds), "")
+    for line in comparison.broken_runs(compared):
+        console.print(line)
+    name_files(console, paths)
+    console.print(f"{sum(progress.seconds.values()):.0f} s in all")
+
+
+def label_pairs(config: RunConfig, file: Path, train: bool, overwrite: bool) -> None:
+    """Ask questions, show a summary, and learn from the answers."""
+    world = named_world("pocket", config.ratings)
+    console = Terminal()
+    session = label.Session(file, world, config.seed)
+
+    def line() -> str:
+        count = len(session.journal.records)
+        return f"Stopped; {count} answers are in {file}."
+
+    stopping.tell(line)
+    try:
+        label.hold_session(session, label.typed_commands(), console.print)
+    except KeyboardInterrupt:
+        console.print(f"\n{line()}")
+        raise SystemExit(130) from None
+    answers = session.answers()
+    console.print(label.session_summary(world, answers, file))
+    if train and len(answers.prompts) >= label.MIN_ANSWERS:
+        rng = np.random.default_rng(config.seed)
+        taste = label.infer_taste(world, answers)
+        people = label.sample_annotators(rng, world, taste)
+        folder = file.with_suffix("")
+        console.print("Gold is what the raters like, learned what you do.\n")
+        feedback = f"{len(answers.prompts)} answers in {file.name}"
+        rlhf(config, "pocket", folder, overwrite, people, feedback)
