@@ -37,6 +37,10 @@ EXPERIMENTS = {
     "who-was-asked": "who_was_asked",
     "core-and-prepped": "core_and_prepped",
 }
+SIMULATED = (
+    "Annotators and the reference are simulated, by ratings of the words that people "
+    "gave."
+)
 if TYPE_CHECKING:
     from lm_bandit.lab.experiment import Experiment
 
@@ -81,7 +85,7 @@ class Lab(CheckedConfig):
             experiment.columns,
             experiment.summary(result),
             experiment.words,
-            experiment.explanation(result),
+            [*experiment.explanation(result), SIMULATED],
             experiment.texts,
         )
         console.print(table, "")

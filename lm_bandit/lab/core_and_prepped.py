@@ -1,18 +1,18 @@
 """The core LLM against the prepped LLM: what reward costs in language and diversity.
 
     core       pi_0: predicts how the language at large goes on, whatever was asked
-    prepped    SFT on demonstrations, then RLHF: answers, and answers that people like
+    prepped    SFT on demonstrations, then RLHF: answers, and answers that raters like
 
 Every measure of a policy pi is exact:
 
     - E_{y ~ pi_0}[ log pi(y | x) ] / tokens    cross-entropy of the language, in nats
-    E_{y ~ pi}[ gold ]                          what people think of the policy
+    E_{y ~ pi}[ gold ]                          what the raters think of the policy
     H(pi),  exp H(first word),  E[distinct completions of 100]
 
 The first is the loss of next-token prediction, and it is lowest at pi_0. Each step away
 from the core raises the gold reward and raises this loss, because the language at large
 holds what nobody wants to read. Diversity goes another way. The choice of words narrows
-from the start. But people like long answers better, and there are more of them, so the
+from the start. But raters like long answers better, and there are more of them, so the
 completions are at first more diverse than the SFT model's. If beta is small, one answer
 is left. A pretraining term in the loss (PPO-ptx in Ouyang et al. 2022) restores some of
 the likelihood.

@@ -1,7 +1,7 @@
 """Over-optimisation: the learned reward climbs; the gold reward rises, peaks and falls.
 
-A reward model is right about what the reference writes, because people were asked about
-that. Optimise against it, and the policy goes where nobody was asked.
+A reward model is right about what the reference writes, because annotators were asked
+about that. Optimise against it, and the policy goes where nobody was asked.
 
     d = sqrt(KL(pi || pi_ref))
     best-of-n   R(d) = d (alpha - beta d)           RLHF   R(d) = d (alpha - beta log d)
@@ -18,7 +18,7 @@ has a log-concave density, E[gold | learned] rises with the learned reward (Efro
 Too few answers are not the only reason. `right form` learns one weight for each word
 *used*, like the gold reward, from as many answers: it hardly falls.
 
-The reason is that the reward model reads a completion in another way than people do,
+The reason is that the reward model reads a completion in another way than raters do,
 where nobody was asked. The plain one adds a word's weight each time that the word
 stands there, and has a correction for each word's repetition, 0 without answers:
 

@@ -176,7 +176,7 @@ def _explanation(result: TooHardResult) -> list[str]:
     right = result.accuracy["tired"].mean(0)
     known = {name: x[:, -1].mean() for name, x in result.rank_correlation.items()}
     return [
-        f"Tired people answer {right[-1]:.0%} of the questions about three words "
+        f"Tired annotators answer {right[-1]:.0%} of the questions about three words "
         f"right, and {right[0]:.0%} of those about one.",
         f"For three words, the learned reward's rank correlation is "
         f"{known['tired, separate']:.2f} if each length has its own weights, and "
