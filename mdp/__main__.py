@@ -9,16 +9,16 @@ from mdp.interface import stopping
 if __name__ == "__main__":
     stopping.watch()  # first: the imports below take a while
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from rich.table import Table
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, Suppress, arg
 
 import mdp
 from mdp.checks import CheckedConfig
@@ -62,7 +62,13 @@ class Learners(NamedTuple):
 class Worlds:
     """List the worlds, or show the page of one."""
 
-    world: Positional[str | None] = None  # the one whose page to show
+    # The world whose page to show; without a name all are listed.
+    world: Positional[Annotated[str | None, arg(metavar="[WORLD]")]] = None
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print a line for each world, or the docstring of one."""
@@ -89,11 +95,22 @@ class Worlds:
 class Solve:
     """Compute the optimal values and policy of a world: exactly, from its model."""
 
-    world: Positional[str]  # its name, as listed by `python -m mdp worlds`
-    method: Literal[*METHODS] = "value_iteration"  # how to solve it
-    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
-    out: Path | None = None  # a directory for a table, pictures and an animation
-    overwrite: bool = False  # replace this world's files there
+    # The world to solve.
+    world: Positional[Annotated[str, arg(metavar="WORLD")]]
+    # How to solve it; all methods find the same values.
+    method: Literal[*METHODS] = "value_iteration"
+    # gamma, from 0 to 1: a reward after one more step counts so much less; the default
+    # is the world's own.
+    discount: float | None = None
+    # Folder for a table, pictures and an animation; without it nothing is written.
+    out: Path | None = None
+    # Replace the files of this world in that folder.
+    overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print the solution, after writing it if --out is given."""
@@ -153,22 +170,49 @@ class Solve:
 
 
 @dataclass(frozen=True)
+class LearnerConfig(mdp.ControlConfig):
+    """Numbers of the learners; this command keeps no snapshots of q."""
+
+    # Not used here.
+    num_snapshots: Annotated[int, Suppress] = 1
+
+
+@dataclass(frozen=True)
 class Learn(CheckedConfig):
     """Learn to act in a world from samples, and compare with the exact optimum."""
 
-    world: Positional[str]  # its name, as listed by `python -m mdp worlds`
-    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")  # to run
-    seeds: int = 20  # independent learners for each algorithm
-    seed: int = 0  # of the random numbers of all of them
-    window: int = 20  # episodes over which returns are averaged in the picture
-    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
-    # A directory for the returns and their picture; with it, the same command goes on
-    # where it was stopped.
-    out: Path | None = None
-    overwrite: bool = False  # replace this world's files there
-    control: Annotated[mdp.ControlConfig, OmitArgPrefixes] = field(
-        default_factory=mdp.ControlConfig
+    common: ClassVar[tuple[str, ...]] = (
+        *("--algorithms", "--num-episodes", "--step-size", "--exploration"),
+        *("--seeds", "--seed", "--discount", "--window", "--out", "--overwrite"),
     )
+
+    # The world to learn in.
+    world: Positional[Annotated[str, arg(metavar="WORLD")]]
+    # The algorithms to run.
+    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")
+    # Learners of each algorithm, independent of each other; usually 10 to 100.
+    seeds: int = 20
+    # Seed of the random numbers of all of them.
+    seed: int = 0
+    # Episodes whose returns are averaged, in the table and the picture.
+    window: int = 20
+    # gamma, from 0 to 1: a reward after one more step counts so much less; the default
+    # is the world's own.
+    discount: float | None = None
+    # Folder for the returns and their picture; without it nothing is written. With it,
+    # the same command goes on where it was stopped.
+    out: Path | None = None
+    # Replace the files of this world in that folder.
+    overwrite: bool = False
+    # The learners' numbers, which all algorithms share.
+    control: Annotated[LearnerConfig, OmitArgPrefixes] = field(
+        default_factory=LearnerConfig
+    )
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print the returns of each algorithm, after writing them if asked to."""

@@ -9,7 +9,7 @@ from mdp.interface import stopping
 if __name__ == "__main__":
     stopping.watch()  # first: the imports of a command take a second
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mdp.interface.command_line import Terminal, run
@@ -21,6 +21,20 @@ from policy_gradient.config import ALGORITHMS, REFERENCE, ComparisonConfig
 @dataclass(frozen=True)
 class Compare(ComparisonConfig):
     """Compare algorithms: equal budgets, many seeds, judged by exact performance."""
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the flags take, for the help."""
+        from mdp.worlds import WORLDS
+
+        numbers = {
+            name: None
+            for config in ALGORITHMS.values()
+            for name, x in vars(config).items()
+            if isinstance(x, float)
+        }
+        algorithms = (*ALGORITHMS, REFERENCE)
+        return {"--worlds": WORLDS, "--algorithms": algorithms, "--sweep": numbers}
 
     def run(self) -> None:
         """Train, judge, show and write."""

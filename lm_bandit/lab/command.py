@@ -5,13 +5,13 @@ NAME.json   the whole result, with the versions of the packages and the machine
 NAME.png    the picture
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files
@@ -49,12 +49,20 @@ if TYPE_CHECKING:
 class Lab(CheckedConfig):
     """Run an experiment on what can go wrong with RLHF; without a name, list them."""
 
-    name: Positional[str] = ""  # of the experiment
-    seeds: int = 10  # number of seeds (0, 1, 2 ...) for questions and answers
-    # Folder for NAME.csv, NAME.json and NAME.png; with it, the same command goes on
-    # where it was stopped.
+    # The experiment to run; without a name they are listed.
+    name: Positional[Annotated[str, arg(metavar="[NAME]")]] = ""
+    # Repetitions with other questions and answers, at least 2; usually 5 to 20.
+    seeds: int = 10
+    # Folder for NAME.csv, NAME.json and NAME.png; without it nothing is written. With
+    # it, the same command goes on where it was stopped.
     out: Path | None = None
-    overwrite: bool = False  # replace these files
+    # Replace the results of this experiment in that folder.
+    overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"NAME": EXPERIMENTS}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,6 +5,7 @@
     stopping.py      Ctrl-C and other signals cost one line, whatever the program does
     keeping.py       values and loops that are kept while a long command is at work
     runs.py          the folder of a long command, which goes on where it was stopped
+    help.py          help with the common flags first, the others by group
     command_line.py  commands out of dataclasses; a mistake costs one line
     progress.py      progress bars, and the seconds that each stage took
     tables.py        tables whose columns come with their meaning
