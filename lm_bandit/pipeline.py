@@ -1,12 +1,13 @@
 """The whole of RLHF, from random weights to a tuned policy, and how far it got.
 
     1. pretrain on the language at large; fine-tune on demonstrations (SFT)
-    2. sample pairs from the SFT model, ask people, train the reward model
+    2. sample pairs from the SFT model, ask annotators, train the reward model
     3. PPO against the reward model, at a price for each nat away from the SFT model
     4. enumerate everything, and compare the result with the exact optimum
 
-Steps 1 to 3 are the three steps of RLHF and see samples only. Step 4 is the oracle; a
-world that is too large for it is measured by samples.
+Steps 1 to 3 are the three steps of RLHF and see samples only. Demonstrations and
+answers are simulated, from ratings of the words that people gave. Step 4 is the oracle;
+a world that is too large for it is measured by samples.
 
     learned = train_models(world, config)                 # steps 1 to 3
     truth = measure_exactly(world, learned, config)       # step 4
@@ -118,7 +119,7 @@ def train_models(
         world: the language, the prompts and the ratings.
         config: the settings of all steps.
         progress: is told of each stage.
-        people: the annotators; by default the raters of the words.
+        people: the annotators; by default simulated ones, who answer by the ratings.
         reward: of (prompt, completion), to be raised instead of a reward model's score.
     """
     progress = progress or Progress()
@@ -258,7 +259,7 @@ def collect_comparisons(
     count: int,
     people: People | None = None,
 ) -> Comparisons:
-    """Return up to `count` pairs of completions by the reference, judged by people.
+    """Return up to `count` pairs of completions by the reference, and who won.
 
     Both completions of a pair answer the same prompt. Equal completions, and those that
     were cut off, are shown to nobody: a quarter more pairs are drawn than are shown.

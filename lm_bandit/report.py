@@ -9,6 +9,7 @@ and of the kind of processor: there the same seed gives the same report, on any 
 of cores. Files appear whole or not at all.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.table import Table
+from rich.console import Group
 
 from lm_bandit import bandit, plots
 from lm_bandit.checkpoints import LAST_GOOD, save_checkpoint
@@ -26,13 +27,26 @@ from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Estimates, Learned, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
 from mdp.interface.files import Content, json_text, machine, plain, png_bytes, versions
+from mdp.interface.tables import STANDARD_ERROR, explained_table
 
 TITLES = {
     "base": "pretrained",
-    "reference": "SFT (the reference)",
+    "reference": "SFT",
     "ppo": "PPO",
-    "optimum": "exact optimum",
+    "optimum": "optimum",
 }
+# The titles of the writers of the samples.
+SAMPLED = {"base": TITLES["base"], "SFT": TITLES["reference"], "PPO": TITLES["ppo"]}
+POLICIES = {
+    "pretrained": "learned to predict the next word, whatever was asked",
+    "SFT": "pretrained, then trained on demonstrations; the reference of KL",
+    "PPO": "SFT, then trained for reward",
+    "optimum": "the policy with the largest J that is possible",
+}
+OPTIMUM = (
+    "The optimum is that of J, hence of the learned reward. Nothing in J is gold, so "
+    "another policy, such as PPO's, can have more gold than the optimum."
+)
 # Those of a run; the last is there only after a run that broke.
 FILES = (
     *("report.json", "reward_kl.png"),
@@ -132,47 +146,76 @@ def run_picture(found: Truth | Estimates, kl_weight: float) -> plots.Figure:
     return plots.run_figure(found.frontier, found.path, best, kl_weight, share)
 
 
-def values_table(report: dict[str, Any]) -> Table:
-    """Return the exact values of the base, SFT, PPO and optimal policies."""
-    table = Table(title="Exact values, over every completion of every prompt")
-    table.add_column("policy")
-    for name in ("gold reward", "learned reward", "KL (nats)", "J", "share of the way"):
-        table.add_column(name, justify="right")
+def values_table(report: dict[str, Any]) -> Group:
+    """Return the exact values of the pretrained, SFT, PPO and optimal policies."""
     start, best = report["reference"]["objective"], report["optimum"]["objective"]
+    rows = []
     for name, title in TITLES.items():
         value = Value(**report[name])
         share = (value.objective - start) / (best - start)
-        cells = [f"{number:.3f}" for number in value]
-        cells.append("" if name == "base" else f"{share:.1%}")
-        table.add_row(title, *cells, style="bold" if name == "ppo" else None)
-    return table
+        numbers = [f"{number:.3f}" for number in value]
+        rows.append((title, *numbers, "" if name == "base" else f"{share:.1%}"))
+    columns = value_columns(report["config"]["ppo"]) | {
+        "share of the way": "from the J of SFT (0%) to that of the optimum (100%)"
+    }
+    title = "Exact values: sums over every completion of every prompt"
+    return explained_table(title, columns, rows, POLICIES, (OPTIMUM,))
 
 
-def estimates_table(report: dict[str, Any]) -> Table:
+def estimates_table(report: dict[str, Any]) -> Group:
     """Return the estimated values of three policies, with their standard errors."""
     sampled = report["estimates"]
-    table = Table(
-        title=f"Estimates (± standard error), {sampled['completions']:,} sampled "
-        "completions each; no exact optimum is known"
-    )
-    table.add_column("policy")
-    heads = ("gold reward", "learned reward", "KL by k1 (nats)", "entropy (nats)", "J")
-    for head in heads:
-        table.add_column(head, justify="right")
-    columns = "gold", "learned", "kl_k1", "entropy", "objective"
+    title = f"Estimates from {sampled['completions']:,} sampled completions each"
+    rows = []
     for name in ("base", "reference", "ppo"):
-        numbers = [Estimate(**sampled[name][column]) for column in columns]
-        cells = [f"{x:.3f} ± {error:.3f}" for x, error in numbers]
-        table.add_row(TITLES[name], *cells, style="bold" if name == "ppo" else None)
-    return table
+        numbers = [
+            Estimate(**sampled[name][field])
+            for field in ("gold", "learned", "kl_k1", "objective", "entropy")
+        ]
+        cells = [f"{x:.2f} ± {error:.2f}" for x, error in numbers]
+        rows.append((TITLES[name], *cells))
+    columns = value_columns(report["config"]["ppo"]) | {
+        "entropy (nats)": "how varied the completions are: 0 if there is only one"
+    }
+    notes = (STANDARD_ERROR, "No exact optimum is known: the world is too large.")
+    policies = {title: POLICIES[title] for title, *_ in rows}
+    return explained_table(title, columns, rows, policies, notes)
 
 
-def samples_table(report: dict[str, Any]) -> Table:
-    """Return the texts that three models write, side by side."""
-    table = Table(title="Samples (... where the length limit cut a completion off)")
-    for name in ("prompt", *WRITERS):
-        table.add_column(name)
-    for row in report["samples"]:
-        table.add_row(row["prompt"], *("\n".join(row[name]) for name in WRITERS))
-        table.add_section()
-    return table
+def value_columns(ppo: Mapping[str, Any]) -> dict[str, str]:
+    """Return the meaning of each column of values, for these settings of PPO."""
+    beta = ppo["kl_weight"]
+    return {
+        "policy": "",
+        "gold reward": "what the raters think: the mean ratings (-4 to 4) of the words "
+        "in a completion, added up, with the opposite sign where a complaint is asked "
+        f"for; {ppo['penalty']:g} where a completion is cut off",
+        "learned reward": "what the reward model thinks; 1 is the standard deviation "
+        f"of SFT's rewards for one prompt; {ppo['penalty']:g} where it is cut off",
+        "KL (nats)": "how far the policy is from SFT: the mean over its completions of "
+        "log(its probability / that by SFT); a nat is 1.44 bits",
+        "J": f"what PPO raises: learned reward - beta x KL, with beta = {beta:g}, the "
+        "price of a nat",
+    }
+
+
+def samples_table(
+    samples: Sequence[Mapping[str, Any]], writers: Mapping[str, str]
+) -> Group:
+    """Return texts that models wrote: one in a row, with its prompt and its model.
+
+    Args:
+        samples: for each prompt a mapping with "prompt", and texts by model.
+        writers: the title of each model that is shown.
+    """
+    rows: list[Sequence[str]] = []
+    for sample in samples:
+        prompt = sample["prompt"]
+        for name, title in writers.items():
+            for text in sample[name]:
+                rows.append((prompt, title, "-", text))
+                prompt = title = ""
+        rows.append(())
+    columns = {"prompt": "", "model": "", "": "", "completion": ""}
+    note = "A completion that ends in ... was cut off by the length limit."
+    return explained_table("Samples", columns, rows[:-1], notes=(note,), texts=columns)

@@ -1,4 +1,4 @@
-"""A reward model: a number for a completion, learned from people's comparisons.
+"""A reward model: a number for a completion, learned from comparisons.
 
     P(chosen > rejected) = sigmoid(r(x, chosen) - r(x, rejected))     (Bradley & Terry)
     loss = - log sigmoid(r(x, chosen) - r(x, rejected))

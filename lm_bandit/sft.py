@@ -54,10 +54,10 @@ def as_demonstrations(
 def demonstrations(
     rng: np.random.Generator, world: World, count: int, care: float = 0.5
 ) -> tuple[Int[np.ndarray, "count P"], Int[np.ndarray, "count C"]]:
-    """Return prompts with completions of hurried people: "<word>", "<word> and <word>".
+    """Return prompts with simulated answers to them: "<word>" or "<word> and <word>".
 
-    With probability `care` a writer answers the prompt: the word is one to which a
-    rater, drawn at random, gave the sign asked for. Otherwise it is any word.
+    With probability `care` a word answers the prompt: a rater, drawn at random, gave it
+    the sign asked for. Otherwise it is any word, as if written in a hurry.
     """
     (and_,) = world.encode("and")
     which = rng.integers(world.num_prompts, size=count)

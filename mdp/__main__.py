@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from rich.table import Table
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, Suppress, arg
 
 import mdp
 from mdp.checks import CheckedConfig
@@ -26,6 +26,7 @@ from mdp.interface.command_line import Terminal, name_files, run
 from mdp.interface.files import Content, csv_text, png_bytes
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
+from mdp.interface.tables import explained_table
 from mdp.worlds import WORLDS, World, acted_in
 from mdp.worlds.world import cells
 
@@ -50,11 +51,24 @@ MOST_FRAMES = 20  # of an animation
 console = Terminal()
 
 
+class Learners(NamedTuple):
+    """The history and the result of learners by one algorithm."""
+
+    returns: Float[np.ndarray, "learners episodes"]
+    values: Float[np.ndarray, "learners"]  # of the greedy policy; nan if it never ends
+
+
 @dataclass(frozen=True)
 class Worlds:
     """List the worlds, or show the page of one."""
 
-    world: Positional[str | None] = None  # the one whose page to show
+    # The world whose page to show; without a name all are listed.
+    world: Positional[Annotated[str | None, arg(metavar="[WORLD]")]] = None
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print a line for each world, or the docstring of one."""
@@ -67,18 +81,36 @@ class Worlds:
             made = world.make()
             numbers = made.num_states, made.num_actions, made.discounts.max()
             rows.append((world.name, *(f"{n:g}" for n in numbers), world.title))
-        _show(Table("world", "S", "A", "gamma", "", box=None), rows)
+        columns = {
+            "world": "",
+            "S": "number of states",
+            "A": "number of actions",
+            "gamma": "discount: a reward after one more step counts so much less",
+            "what it is": "python -m mdp worlds WORLD shows its page",
+        }
+        console.print(explained_table("", columns, rows, texts=("what it is",)))
 
 
 @dataclass(frozen=True)
 class Solve:
     """Compute the optimal values and policy of a world: exactly, from its model."""
 
-    world: Positional[str]  # its name, as listed by `python -m mdp worlds`
-    method: Literal[*METHODS] = "value_iteration"  # how to solve it
-    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
-    out: Path | None = None  # a directory for a table, pictures and an animation
-    overwrite: bool = False  # replace this world's files there
+    # The world to solve.
+    world: Positional[Annotated[str, arg(metavar="WORLD")]]
+    # How to solve it; all methods find the same values.
+    method: Literal[*METHODS] = "value_iteration"
+    # gamma, from 0 to 1: a reward after one more step counts so much less; the default
+    # is the world's own.
+    discount: float | None = None
+    # Folder for a table, pictures and an animation; without it nothing is written.
+    out: Path | None = None
+    # Replace the files of this world in that folder.
+    overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print the solution, after writing it if --out is given."""
@@ -95,7 +127,11 @@ class Solve:
             paths = run.write(self._files(world, model, solved) if self.out else {})
         start = f"value of the start {model.start @ solution.values:.6g}"
         _show_solution(world, solved)
-        console.print(f"{self.method}: {len(solution.residuals)} rounds, {start}")
+        console.print(
+            f"{self.method}: {len(solution.residuals)} rounds, {start}. The value of a "
+            "state is the mean return (the rewards from there on, discounted) with "
+            "the best actions."
+        )
         name_files(console, paths)
 
     def _solve(self, world: World, model: mdp.MDP) -> mdp.Solution:
@@ -134,22 +170,49 @@ class Solve:
 
 
 @dataclass(frozen=True)
+class LearnerConfig(mdp.ControlConfig):
+    """Numbers of the learners; this command keeps no snapshots of q."""
+
+    # Not used here.
+    num_snapshots: Annotated[int, Suppress] = 1
+
+
+@dataclass(frozen=True)
 class Learn(CheckedConfig):
     """Learn to act in a world from samples, and compare with the exact optimum."""
 
-    world: Positional[str]  # its name, as listed by `python -m mdp worlds`
-    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")  # to run
-    seeds: int = 20  # independent learners for each algorithm
-    seed: int = 0  # of the random numbers of all of them
-    window: int = 20  # episodes over which returns are averaged in the picture
-    discount: float | None = None  # gamma in [0, 1]; the default is the world's own
-    # A directory for the returns and their picture; with it, the same command goes on
-    # where it was stopped.
-    out: Path | None = None
-    overwrite: bool = False  # replace this world's files there
-    control: Annotated[mdp.ControlConfig, OmitArgPrefixes] = field(
-        default_factory=mdp.ControlConfig
+    common: ClassVar[tuple[str, ...]] = (
+        *("--algorithms", "--num-episodes", "--step-size", "--exploration"),
+        *("--seeds", "--seed", "--discount", "--window", "--out", "--overwrite"),
     )
+
+    # The world to learn in.
+    world: Positional[Annotated[str, arg(metavar="WORLD")]]
+    # The algorithms to run.
+    algorithms: tuple[Literal[*ALGORITHMS], ...] = ("sarsa", "q_learning")
+    # Learners of each algorithm, independent of each other; usually 10 to 100.
+    seeds: int = 20
+    # Seed of the random numbers of all of them.
+    seed: int = 0
+    # Episodes whose returns are averaged, in the table and the picture.
+    window: int = 20
+    # gamma, from 0 to 1: a reward after one more step counts so much less; the default
+    # is the world's own.
+    discount: float | None = None
+    # Folder for the returns and their picture; without it nothing is written. With it,
+    # the same command goes on where it was stopped.
+    out: Path | None = None
+    # Replace the files of this world in that folder.
+    overwrite: bool = False
+    # The learners' numbers, which all algorithms share.
+    control: Annotated[LearnerConfig, OmitArgPrefixes] = field(
+        default_factory=LearnerConfig
+    )
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"WORLD": WORLDS}
 
     def run(self) -> None:
         """Print the returns of each algorithm, after writing them if asked to."""
@@ -165,39 +228,60 @@ class Learn(CheckedConfig):
         with open_run(self.out, settings_of(self), names, self.overwrite) as run:
             progress = BarProgress(console, run=run)
             with progress.shown():
-                returns = self._learn(model, progress)
+                learned = self._learn(model, progress)
+                returns = {name: each.returns for name, each in learned.items()}
                 paths = run.write(
                     self._files(world, returns, optimum) if self.out else {}
                 )
-        rows = []
-        for name, table in returns.items():
-            last = table[:, -self.window :].mean(1)
-            error = 1.96 * last.std(ddof=1) / np.sqrt(len(last)) if len(last) > 1 else 0
-            rows.append((name, f"{last.mean():.4g} ± {error:.2g}", f"{optimum:.4g}"))
-        recent = f"return, last {self.window} episodes"
-        _show(Table("algorithm", recent, "optimum", box=None), rows)
+        self._show(learned, optimum)
         name_files(console, paths)
 
-    def _learn(
-        self, model: mdp.MDP, progress: BarProgress
-    ) -> dict[str, Float[np.ndarray, "learners episodes"]]:
-        """Return the returns of every learner by each algorithm."""
-        returns = {}
+    def _show(self, learned: dict[str, Learners], optimum: float) -> None:
+        """Print the returns at the end of learning, and the values of what it gave."""
+        rows = []
+        for name, (returns, values) in learned.items():
+            last = returns[:, -self.window :].mean(1)
+            ending = values[np.isfinite(values)]
+            greedy = _with_error(ending) if len(ending) else "never ends"
+            rows.append((name, _with_error(last), greedy, f"{optimum:.4g}"))
+        endless = sum(np.isnan(values).sum() for _, values in learned.values())
+        notes = [
+            f"x ± e: the mean of {self.seeds} learners, and 1.96 standard errors; the "
+            "mean of very many learners would be that near in about 95 of 100 cases."
+        ]
+        if endless:
+            notes.append(
+                f"Left out: {endless} of {len(learned) * self.seeds} greedy policies. "
+                "They never end an episode, and gamma is 1: they have no finite value."
+            )
+        columns = {
+            "algorithm": "",
+            "return while learning": f"mean return of the last {self.window} episodes, "
+            "in which the learner still explores and pays for it",
+            "greedy policy": "exact value of the policy that it has learned: always "
+            "the action with the largest q, without exploration",
+            "optimum": "exact value of the best policy",
+        }
+        title = f"{self.world}, {self.control.num_episodes} episodes"
+        console.print(explained_table(title, columns, rows, notes=notes), "")
+
+    def _learn(self, model: mdp.MDP, progress: BarProgress) -> dict[str, Learners]:
+        """Return the learners of each algorithm."""
+        learned = {}
         for name in self.algorithms:
 
             def learn(
                 algorithm: mdp.control.ControlAlgorithm = ALGORITHMS[name],
-            ) -> Any:
+            ) -> Learners:
                 rng = np.random.default_rng(self.seed)
-                learned = mdp.learn_many(
-                    rng, model, self.control, algorithm, self.seeds
-                )
-                return learned.returns
+                found = mdp.learn_many(rng, model, self.control, algorithm, self.seeds)
+                values = [_start_value(model, policy) for policy in found.policy]
+                return Learners(found.returns, np.array(values))
 
             with progress.stage(name, self.seeds) as report:
-                returns[name] = progress.kept(name, learn)
+                learned[name] = progress.kept(name, learn, Learners)
                 report(self.seeds)
-        return returns
+        return learned
 
     def _files(
         self,
@@ -232,6 +316,25 @@ def _make(name: str, discount: float | None) -> tuple[World, mdp.MDP]:
     return world, model if discount is None else model.with_discount(discount)
 
 
+def _start_value(model: mdp.MDP, policy: Float[np.ndarray, "S A"]) -> float:
+    """Return the exact value of a policy at the start; nan if it never ends there."""
+    reached = mdp.reachable(model, policy)[:, None, None]
+    # It need not end from where it never comes.
+    ended = model._replace(discounts=np.where(reached, model.discounts, 0.0))
+    try:
+        return float(model.start @ mdp.evaluate(ended, policy))
+    except ValueError:
+        return float("nan")
+
+
+def _with_error(numbers: Float[np.ndarray, "n"]) -> str:
+    """Return the mean and 1.96 of its standard errors."""
+    error = 0.0
+    if len(numbers) > 1:
+        error = 1.96 * numbers.std(ddof=1) / np.sqrt(len(numbers))
+    return f"{numbers.mean():.4g} ± {error:.2g}"
+
+
 def _rows(world: World, solution: mdp.Solution) -> list[tuple[str, str, str]]:
     """Return state, value and best actions, by name, for every finite value."""
     values = solution.values
@@ -246,23 +349,22 @@ def _show_solution(world: World, solution: mdp.Solution) -> None:
     if world.drawing and len(world.drawing[0]) <= 12:
         numbers = [f"{value:.4g}" for value in solution.values]
         arrows = ["".join(compress(world.actions, row)) for row in solution.policy > 0]
-        for texts in (numbers, arrows):
+        for title, texts in (("Values", numbers), ("Best actions", arrows)):
             grid = [list(letters) for letters in world.drawing]
             for (row, column), s in cells(world.drawing).items():
                 if np.isfinite(solution.values[s]):
                     grid[row][column] = texts[s]
-            _show(Table.grid(padding=(0, 2)), grid)
+            shown = Table.grid(padding=(0, 2))
+            for line in grid:
+                shown.add_row(*line)
+            console.print(title, shown, "")
         return
     rows = _rows(world, solution)
-    _show(Table("state", "value", "best actions", box=None), rows[:MOST_ROWS])
+    columns = dict.fromkeys(("state", "value", "best actions"), "")
+    table = explained_table("", columns, rows[:MOST_ROWS], texts=("best actions",))
+    console.print(table, "")
     if len(rows) > MOST_ROWS:
         console.print(f"... and {len(rows) - MOST_ROWS} more: see --out DIR")
-
-
-def _show(table: Table, rows: Iterable[Sequence[Any]]) -> None:
-    for row in rows:
-        table.add_row(*row)
-    console.print(table, "")
 
 
 if __name__ == "__main__":

@@ -31,14 +31,26 @@ def schedule(initial: Any, decay: Any, count: Any) -> Any:
 class PredictionConfig(CheckedConfig):
     """Numbers of a prediction algorithm; all algorithms share them, to be compared."""
 
+    # Episodes to learn from.
     num_episodes: int = 100
-    max_steps: int = 1000  # after so many an episode is cut off
-    step_size: float = 0.1  # alpha, at the first visit of a state
-    step_size_decay: float = 0.0  # alpha shrinks as 1 / n^decay at the n-th visit
-    initial_value: float = 0.0  # v of every state at the beginning
-    first_visit: bool = True  # Monte Carlo: learn from the first visit in an episode
-    num_steps: int = 4  # n-step TD: n, the number of rewards before bootstrapping
-    trace_decay: float = 0.8  # TD(lambda): lambda
+    # Steps after which an episode is cut off.
+    max_steps: int = 1000
+    # alpha: how far an estimate moves to its new target, from 0 to 1; usually 0.01 to
+    # 0.5.
+    step_size: float = 0.1
+    # alpha is divided by n^decay at the n-th visit of a state: 0 keeps it, and 1 makes
+    # averages.
+    step_size_decay: float = 0.0
+    # v of every state at the beginning, in units of return.
+    initial_value: float = 0.0
+    # Monte Carlo only: learn from a state's first visit in an episode, not from all.
+    first_visit: bool = True
+    # n-step TD only: n, the rewards that a target holds before an estimate; usually 1
+    # to 16.
+    num_steps: int = 4
+    # TD(lambda) only: lambda, from 0 (one step) to 1 (whole returns); usually 0.8 to
+    # 0.95.
+    trace_decay: float = 0.8
 
     def __post_init__(self) -> None:
         """Raise ValueError at the first number that is out of range."""
@@ -52,14 +64,24 @@ class PredictionConfig(CheckedConfig):
 class ControlConfig(CheckedConfig):
     """Numbers of a control algorithm; all four share them, to be compared."""
 
+    # Episodes that each learner plays; usually 100 to 10,000.
     num_episodes: int = 500
-    max_steps: int = 1000  # after so many an episode is cut off
-    step_size: float = 0.1  # alpha, at the first update of a pair (s, a)
-    step_size_decay: float = 0.0  # alpha shrinks as 1 / n^decay at the n-th update
-    exploration: float = 0.1  # epsilon, in the first episode
-    exploration_decay: float = 0.0  # epsilon shrinks as 1 / k^decay in episode k
-    initial_value: float = 0.0  # q of every pair at the beginning; a high one explores
-    num_snapshots: int = 10  # of q, evenly spaced over the episodes, one at the end
+    # Steps after which an episode is cut off.
+    max_steps: int = 1000
+    # alpha: how far q(s, a) moves to its new target, from 0 to 1; usually 0.05 to 0.5.
+    step_size: float = 0.1
+    # alpha is divided by n^decay at the n-th update of a pair (s, a): 0 keeps it; with
+    # 0.5 to 1, q settles.
+    step_size_decay: float = 0.0
+    # epsilon: the share of actions taken at random, from 0 to 1; usually 0.01 to 0.2.
+    exploration: float = 0.1
+    # epsilon is divided by k^decay in episode k: 0 keeps it, 1 soon ends exploration.
+    exploration_decay: float = 0.0
+    # q of every pair at the beginning, in units of return; a high one makes learners
+    # try everything.
+    initial_value: float = 0.0
+    # Copies of q that are kept while it is learned, evenly spaced, one at the end.
+    num_snapshots: int = 10
 
     @property
     def explorations(self) -> Float[np.ndarray, "episodes"]:

@@ -9,19 +9,32 @@ from mdp.interface import stopping
 if __name__ == "__main__":
     stopping.watch()  # first: the imports of a command take a second
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-from rich.table import Table
 
 from mdp.interface.command_line import Terminal, run
 from mdp.interface.compilation import fix_threads, keep_compiled_programs
+from mdp.interface.tables import explained_table
 from policy_gradient.config import ALGORITHMS, REFERENCE, ComparisonConfig
 
 
 @dataclass(frozen=True)
 class Compare(ComparisonConfig):
     """Compare algorithms: equal budgets, many seeds, judged by exact performance."""
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the flags take, for the help."""
+        from mdp.worlds import WORLDS
+
+        numbers = {
+            name: None
+            for config in ALGORITHMS.values()
+            for name, x in vars(config).items()
+            if isinstance(x, float)
+        }
+        algorithms = (*ALGORITHMS, REFERENCE)
+        return {"--worlds": WORLDS, "--algorithms": algorithms, "--sweep": numbers}
 
     def run(self) -> None:
         """Train, judge, show and write."""
@@ -36,15 +49,19 @@ class Algorithms:
 
     def run(self) -> None:
         """Print one line for each algorithm."""
-        table = Table("algorithm", "numbers", box=None)
+        rows = []
         for name, config in ALGORITHMS.items():
             numbers = vars(config).items()
             floats = [f"{n}={x:g}" for n, x in numbers if isinstance(x, float)]
-            table.add_row(name, ", ".join(floats))
-        table.add_row(
-            REFERENCE, "takes no steps: the optimum that all others are compared with"
-        )
-        Terminal().print(table)
+            rows.append((name, ", ".join(floats)))
+        optimum = "takes no steps: the optimum that all others are compared with"
+        rows.append((REFERENCE, optimum))
+        columns = {
+            "algorithm": "",
+            "numbers": "fields of its config that compare --sweep can vary, such as "
+            "--sweep step_size=0.01,0.1",
+        }
+        Terminal().print(explained_table("", columns, rows, texts=("numbers",)))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -26,15 +26,24 @@ Baseline = Literal["none", "constant", "average", "leave_one_out", "value"]
 class ReinforceConfig(CheckedConfig):
     """REINFORCE on a finite MDP (Sutton & Barto 2018, p. 330)."""
 
-    num_updates: int = 200  # batches, with one gradient step each
-    num_episodes: int = 16  # of a batch
-    time_limit: int = 100  # steps after which an episode is cut off
-    optimizer: Literal["adam", "sgd"] = "adam"  # S&B's is sgd: theta + alpha grad
-    step_size: float = 0.05  # of the optimiser
+    # Batches of episodes, with one gradient step each; usually 100 to 10,000.
+    num_updates: int = 200
+    # Episodes of a batch; usually 1 to 100.
+    num_episodes: int = 16
+    # Steps after which an episode is cut off.
+    time_limit: int = 100
+    # Rule for a step: sgd is alpha times the gradient, adam scales each number itself.
+    optimizer: Literal["adam", "sgd"] = "adam"
+    # alpha: the size of a step; usually 0.001 to 0.1 with adam.
+    step_size: float = 0.05
+    # b: what a return is compared with, to make the gradient less noisy.
     baseline: Baseline = "average"
-    constant: float = 0.0  # the baseline "constant", in units of return
-    value_weight: float = 0.5  # of the squared error, for the baseline "value"
-    weigh_by_discount: bool = True  # gamma^t at step t, as J = E[G_0] has it
+    # The baseline "constant", in units of return.
+    constant: float = 0.0
+    # Weight of the critic's squared error, for the baseline "value"; usually 0.5.
+    value_weight: float = 0.5
+    # Weigh step t by gamma^t, as J = E[G_0] asks for; many programs leave it out.
+    weigh_by_discount: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,14 +72,23 @@ class ReinforceConfig(CheckedConfig):
 class ActorCriticConfig(CheckedConfig):
     """Actor-critic on a finite MDP (Sutton & Barto 2018, p. 332)."""
 
-    num_updates: int = 2000  # batches, with one gradient step each
-    num_environments: int = 16  # side by side
-    num_steps: int = 8  # n, of each environment in a batch
-    time_limit: int = 200  # steps after which an episode is cut off
-    step_size: float = 0.05  # of Adam
-    trace_decay: float = 0.95  # lambda of GAE; 1 is A2C's n-step return
-    value_weight: float = 0.5  # of the critic's squared error
-    entropy_weight: float = 0.01  # of the entropy bonus, in return per nat
+    # Batches of steps, with one gradient step each; usually 1,000 to 100,000.
+    num_updates: int = 2000
+    # Copies of the world that run side by side; usually 8 to 64.
+    num_environments: int = 16
+    # n: the steps of each copy in a batch; usually 5 to 128.
+    num_steps: int = 8
+    # Steps after which an episode is cut off.
+    time_limit: int = 200
+    # alpha: the step size of Adam; usually 0.0003 to 0.05.
+    step_size: float = 0.05
+    # lambda of GAE, from 0 (trust the critic) to 1 (trust the returns, as A2C does);
+    # usually 0.9 to 1.
+    trace_decay: float = 0.95
+    # Weight of the critic's squared error in the loss; usually 0.5.
+    value_weight: float = 0.5
+    # Reward for a varied policy, in return per nat of entropy; usually 0 to 0.01.
+    entropy_weight: float = 0.01
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,13 +111,23 @@ class ImproveConfig(CheckedConfig):
 
     infinite = ("clip", "kl_limit")
 
-    epochs: int = 4  # passes over the batch
-    minibatches: int = 4  # gradient steps per pass
-    clip: float = 0.2  # eps: the ratio's range; inf is eq. 6, without a clip
-    clip_values: bool = False  # the critic too, as in the authors' code, by eps
-    kl_limit: float = 1e9  # no step beyond it, in nats (Spinning Up has 0.015)
-    value_weight: float = 0.5  # c_1 of eq. 9, of the critic's squared error
-    entropy_weight: float = 0.0  # c_2 of eq. 9, of the entropy, in reward per nat
+    # Passes over a batch; usually 3 to 10 (Schulman et al. 2017), 4 for language models
+    # (Ziegler et al. 2019).
+    epochs: int = 4
+    # Gradient steps in a pass, each on its part of the batch; usually 1 to 32.
+    minibatches: int = 4
+    # eps: a probability that has changed by more than this share gains nothing more in
+    # the loss; usually 0.1 to 0.3; inf is the loss without a clip (eq. 6).
+    clip: float = 0.2
+    # Clip the critic's changes by eps, too, as in the authors' code.
+    clip_values: bool = False
+    # Distance (KL, in nats) from the policy that sampled the batch, beyond which it is
+    # left; 0.015 in Spinning Up, by default out of reach.
+    kl_limit: float = 1e9
+    # c_1: the weight of the critic's squared error in the loss (eq. 9); usually 0.5.
+    value_weight: float = 0.5
+    # c_2: reward for a varied policy, per nat of entropy (eq. 9); usually 0 to 0.01.
+    entropy_weight: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -112,14 +140,25 @@ class ImproveConfig(CheckedConfig):
 class PPOConfig(ImproveConfig):
     """PPO on a finite MDP (Schulman et al. 2017, algorithm 1)."""
 
-    num_updates: int = 200  # batches, with epochs * minibatches gradient steps each
-    num_environments: int = 64  # side by side
-    num_steps: int = 16  # of each environment in a batch
-    time_limit: int = 200  # steps after which an episode is cut off
-    step_size: float = 0.2  # of Adam, annealed to 0 linearly
-    trace_decay: float = 0.9  # lambda of GAE (Schulman et al. 2016)
-    normalize_advantages: bool = True  # over the batch, as in the authors' code
-    entropy_weight: float = 0.7  # times (share of the updates left)^2: first explore
+    # Batches of steps, with epochs * minibatches gradient steps each.
+    num_updates: int = 200
+    # N: the copies of the world that run side by side; usually 8 to 64.
+    num_environments: int = 64
+    # T: the steps of each copy in a batch; usually 16 to 2,048.
+    num_steps: int = 16
+    # Steps after which an episode is cut off.
+    time_limit: int = 200
+    # alpha: the step size of Adam at the start; it falls to 0. Usually 0.0003 for
+    # networks, and more for tables.
+    step_size: float = 0.2
+    # lambda of GAE (Schulman et al. 2016), from 0 (trust the critic) to 1 (trust the
+    # returns); usually 0.9 to 0.97.
+    trace_decay: float = 0.9
+    # Give the advantages of a batch mean 0 and deviation 1, as in the authors' code.
+    normalize_advantages: bool = True
+    # c_2: reward for a varied policy, in return per nat of entropy, times (share of the
+    # updates left)^2, so that it first explores; usually 0 to 0.01.
+    entropy_weight: float = 0.7
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,15 +200,25 @@ NUM_CHECKPOINTS = 20  # at which policies are judged
 class ComparisonConfig(CheckedConfig):
     """A comparison of algorithms in worlds, and where its results go."""
 
-    worlds: tuple[str, ...] = ("cliff_walking", "frozen_lake")  # or file.py:name
-    algorithms: tuple[str, ...] = (*ALGORITHMS, REFERENCE)  # or file.py:name
-    seeds: int = 32  # runs of each algorithm in each world
-    steps: int = 200_000  # environment steps of each run
-    time_limit: int = TIME_LIMIT  # steps after which an episode is cut off
-    checkpoints: int = NUM_CHECKPOINTS  # at which policies are judged
-    first_seed: int = 0  # the others follow it
-    sweep: str | None = None  # field=value,value,...: one field of all configs
-    # A folder for runs.csv, comparison.json and comparison.png; with it, the same
-    # command goes on where it was stopped.
+    # Worlds to learn in; file.py:name is a function of your own that makes one.
+    worlds: tuple[str, ...] = ("cliff_walking", "frozen_lake")
+    # Algorithms to compare; file.py:name is a function of your own that trains.
+    algorithms: tuple[str, ...] = (*ALGORITHMS, REFERENCE)
+    # Runs of each algorithm in each world, which differ by chance; usually 10 to 100.
+    seeds: int = 32
+    # Steps in the world that each run may take; usually 10,000 to 1,000,000.
+    steps: int = 200_000
+    # Steps after which an episode is cut off.
+    time_limit: int = TIME_LIMIT
+    # Moments of a run, evenly spaced, at which its policy is valued exactly.
+    checkpoints: int = NUM_CHECKPOINTS
+    # Seed of the first run; those of the others follow it.
+    first_seed: int = 0
+    # A number to vary, as name=value,value,...: each algorithm must have it, and runs
+    # with each value.
+    sweep: str | None = None
+    # Folder for runs.csv, comparison.json and comparison.png; without it nothing is
+    # written. With it, the same command goes on where it was stopped.
     out: Path | None = None
-    overwrite: bool = False  # replace the results in that folder
+    # Replace the results in that folder.
+    overwrite: bool = False

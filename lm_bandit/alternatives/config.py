@@ -21,7 +21,8 @@ class GRPOConfig(TuningConfig):
 
     infinite = ("clip",)
 
-    clip: float = 0.2  # eps, of each token's ratio
+    # eps: a token's probability gains nothing more after changing by this share.
+    clip: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -33,7 +34,8 @@ class GRPOConfig(TuningConfig):
 class ExpertConfig(TuningConfig):
     """Settings of expert iteration."""
 
-    best_of: int = 4  # pulls, of which one is kept; 32 in Dong et al. (2023)
+    # Completions of which the best one is kept; 32 in Dong et al. (2023).
+    best_of: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +49,8 @@ class ExpertConfig(TuningConfig):
 class DPOConfig(TuningConfig):
     """Settings of DPO."""
 
-    writer: Literal["reference", "policy"] = "reference"  # the policy: online DPO
+    # Who writes the pairs: SFT, once for all, or the policy as it learns (online DPO).
+    writer: Literal["reference", "policy"] = "reference"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +62,8 @@ class DPOConfig(TuningConfig):
 class KTOConfig(RewardConfig):
     """Settings of KTO: random batches of labels, by Adam with a falling step size."""
 
-    kl_weight: float = 0.1  # beta
+    # beta: the price of a nat of KL, in reward.
+    kl_weight: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,13 +74,15 @@ class KTOConfig(RewardConfig):
 class CompareConfig(RunConfig):
     """The shared start, PPO's settings, and how many runs."""
 
-    # The settings of PPO; its budget, beta and penalty are those of all methods.
+    # Step 3, PPO; num_updates, pulls, kl_weight, penalty and temperature are those of
+    # all methods.
     ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
     # Methods to compare, by name or as file.py:name (your own) [all of the book].
     methods: tuple[str, ...] = ()
-    # Number of runs of each method.
+    # Runs of each method, which differ by chance; usually 3 to 20.
     seeds: int = 8
-    # Seed of the first run; the others follow it.
+    # Seed of the first run; those of the others follow it. The models of steps 0 to 2
+    # come from --seed, and all runs share them.
     first_seed: int = 0
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.console import Group
 
 from lm_bandit.alternatives import plots
 from lm_bandit.alternatives.comparison import MethodComparison, shares
@@ -26,8 +26,13 @@ from mdp.interface.files import (
     png_bytes,
     versions,
 )
+from mdp.interface.tables import Row, explained_table
 
 FILES = ("comparison.json", "comparison.png", "runs.csv")
+NOTES = (
+    "SFT is the model that all methods start from, and the reference of KL. All runs "
+    "share it and the reward model; they differ in what they sample.",
+)
 
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
@@ -78,36 +83,56 @@ def comparison_summary(results: MethodComparison) -> dict[str, Any]:
     }
 
 
-def comparison_table(results: MethodComparison, seconds: Mapping[str, float]) -> Table:
+def comparison_table(results: MethodComparison, seconds: Mapping[str, float]) -> Group:
     """Return each method's result at the end of its budget, the best first."""
     start, top = results.reference.objective, results.optimum.objective
-    table = Table(
-        title=f"Exact values, medians of {len(results.seeds)} runs; "
-        f"J {start:.3f} (reference), {top:.3f} (optimum)",
-        title_justify="left",
-        box=None,
-    )
-    heads = "method,completions,way to J*,worst,regret,KL,gold,seconds".split(",")
-    for head in heads:
-        table.add_column(head, justify="left" if head == "method" else "right")
 
-    def add(
+    def row(
         name: str, pulled: str, value: Value, worst: float, seconds: str = ""
-    ) -> None:
+    ) -> Row:
         ways = [f"{(j - start) / (top - start):.1%}" for j in (value.objective, worst)]
         regret = f"{top - value.objective:.3g}"
         kl, gold = f"{value.kl:.2f}", f"{value.gold:.2f}"
-        table.add_row(name, pulled, *ways, regret, kl, gold, seconds)
+        return (name, pulled, *ways, regret, kl, gold, seconds)
 
     medians, worst = {}, {}
     for name, runs in results.runs.items():
         ends = np.array([path[-1] for path in runs.values])
         medians[name] = Value(*np.median(ends, axis=0).tolist())
         worst[name] = Value(*ends.min(axis=0).tolist()).objective
+    rows = []
     for name in sorted(medians, key=lambda x: medians[x].objective, reverse=True):
         pulled = f"{results.runs[name].completions[-1]:,}"
-        add(name, pulled, medians[name], worst[name], f"{seconds[name]:.0f}")
+        rows.append(
+            row(name, pulled, medians[name], worst[name], f"{seconds[name]:.0f}")
+        )
     n, best = max(results.best_of_n, key=lambda pair: pair[1].objective)
-    add(f"best of {n}", f"{n} an answer", best, best.objective)
-    add("pi*", "", results.optimum, top)
-    return table
+    rows.append(row(f"best of {n}", f"{n} a text", best, best.objective))
+    rows.append(row("optimum", "", results.optimum, top))
+    title = (
+        f"Exact values, medians of {len(results.seeds)} runs; "
+        f"J of SFT {start:.3f}, of the optimum {top:.3f}"
+    )
+    columns = table_columns(results.config.ppo.kl_weight)
+    words = {
+        f"best of {n}": f"SFT writes {n} completions, and the reward model takes the "
+        "best of them",
+        "optimum": "the policy with the largest J that is possible",
+    }
+    return explained_table(title, columns, rows, words, NOTES)
+
+
+def table_columns(beta: float) -> dict[str, str]:
+    """Return the meaning of each column of the table, for this beta."""
+    return {
+        "method": "",
+        "completions": "sampled in training by each run",
+        "way to optimum": "from the J of SFT (0%) to that of the optimum (100%), where "
+        f"J = learned reward - beta x KL, and beta = {beta:g}; below 0: worse than SFT",
+        "worst run": "the same for the worst run",
+        "regret": "J of the optimum - J",
+        "KL (nats)": "how far the policy is from SFT, for one completion",
+        "gold reward": "what the raters think, in points; no method sees it, so it can "
+        "be larger than the optimum's, which is the best for J",
+        "seconds": "to train and to value all runs of the method",
+    }

@@ -1,10 +1,10 @@
-"""Human feedback: six kinds of answers, the people who give them, and their meaning.
+"""Human feedback: six kinds of answers, simulated annotators, and their meaning.
 
 Read in this order:
 
     kinds.py          six kinds of answers, as arrays
     critiques.py      the word that a sentence criticises
-    annotators.py     simulated people, with every problem that is known of annotators
+    annotators.py     they answer by real ratings; known problems are settings
     accuracy.py       the best possible prediction of what a person will prefer
     likelihoods.py    the probability of an answer, given the reward
     crowd.py          annotators who err, lie and differ, learned with the reward

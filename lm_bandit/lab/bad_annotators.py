@@ -194,24 +194,44 @@ def effect_of_mistakes(bench: Bench, seed: int, comparisons: int) -> dict[str, A
     return {"scale": scale, "order": order, "kl": kl}
 
 
-def _summary(result: BadAnnotatorsResult) -> Rows:
-    """Columns: the mean, least and most over the seeds.
+KL_TITLES = "careful answers", "20% mistaken", "20% mistaken, beta x scale"
+COLUMNS = {
+    "what is measured": "",
+    "mean": "over the seeds",
+    "least": "on the seed where it is smallest",
+    "most": "on the seed where it is largest",
+}
+WORDS = {
+    "correlation": "of the learned weights of the words with the raters' mean ratings",
+    "gold": "what the raters think of the optimum for the learned reward, in points, "
+    "minus the reference's",
+    "plain": "a model that trusts all annotators alike",
+    "Crowd-BT": "a model that also learns the reliability of each annotator",
+    "reliability": "the share of true answers, by Crowd-BT; below 0.5, the opposite of "
+    "the answers is true",
+    "P(word)": "share of the optimum's praise with this word; clean: no planted pairs",
+    "scale": "of the reward: 1 if learned from careful answers",
+    "KL": "how far the optimum is from the reference, in nats; x scale: with beta made "
+    "smaller by the same factor",
+}
 
-    correlation: of learned and gold word weights; gold: the optimum's gold reward, in
-    points; reliability: by Crowd-BT (below 0.5, the opposite of the answers is true);
-    P(word): its share of the optimum's praise; KL: the optimum's, in nats.
-    """
+
+def _summary(result: BadAnnotatorsResult) -> Rows:
+    """Return the mean, the least and the most of each measure over the seeds."""
     liars, others = np.split(result.reliability, [MALICIOUS], axis=1)
-    mistaken = {"scale c": result.scale, "correlation with careful": result.order}
+    mistaken = {
+        "scale": result.scale,
+        "correlation with the careful": result.order,
+    }
     measures = {
         "20% malicious, {}: correlation": result.correlation,
         "20% malicious, {}: gold": result.gold,
         "reliability of the {}": {"malicious": liars, "others": others},
         f"P({POISON_WORD!r}), {{}}": result.word_share,
         "20% mistaken: {}": mistaken,
-        "KL, {}": result.kl,
+        "KL, {}": dict(zip(KL_TITLES, result.kl.values(), strict=True)),
     }
-    rows: Rows = [("", "mean", "least", "most")]
+    rows: Rows = []
     for title, cases in measures.items():
         for case, x in cases.items():
             numbers = (f"{number:.3g}" for number in (x.mean(), x.min(), x.max()))
@@ -233,5 +253,10 @@ def _explanation(result: BadAnnotatorsResult) -> list[str]:
 
 
 EXPERIMENT = Experiment(
-    compare_bad_annotators, _summary, _explanation, types=(CrowdModel, Crowd)
+    compare_bad_annotators,
+    COLUMNS,
+    _summary,
+    _explanation,
+    WORDS,
+    types=(CrowdModel, Crowd),
 )

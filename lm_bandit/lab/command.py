@@ -5,14 +5,13 @@ NAME.json   the whole result, with the versions of the packages and the machine
 NAME.png    the picture
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.table import Table
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files
@@ -26,6 +25,7 @@ from mdp.interface.files import (
 )
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
+from mdp.interface.tables import explained_table
 
 # Each experiment by its name, and its file in this room; `plots.draw_FILE` draws it.
 EXPERIMENTS = {
@@ -37,6 +37,10 @@ EXPERIMENTS = {
     "who-was-asked": "who_was_asked",
     "core-and-prepped": "core_and_prepped",
 }
+SIMULATED = (
+    "Annotators and the reference are simulated, by ratings of the words that people "
+    "gave."
+)
 if TYPE_CHECKING:
     from lm_bandit.lab.experiment import Experiment
 
@@ -45,12 +49,20 @@ if TYPE_CHECKING:
 class Lab(CheckedConfig):
     """Run an experiment on what can go wrong with RLHF; without a name, list them."""
 
-    name: Positional[str] = ""  # of the experiment
-    seeds: int = 10  # number of seeds (0, 1, 2 ...) for questions and answers
-    # Folder for NAME.csv, NAME.json and NAME.png; with it, the same command goes on
-    # where it was stopped.
+    # The experiment to run; without a name they are listed.
+    name: Positional[Annotated[str, arg(metavar="[NAME]")]] = ""
+    # Repetitions with other questions and answers, at least 2; usually 5 to 20.
+    seeds: int = 10
+    # Folder for NAME.csv, NAME.json and NAME.png; without it nothing is written. With
+    # it, the same command goes on where it was stopped.
     out: Path | None = None
-    overwrite: bool = False  # replace these files
+    # Replace the results of this experiment in that folder.
+    overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"NAME": EXPERIMENTS}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,9 +76,10 @@ class Lab(CheckedConfig):
         """List the experiments, or run one, write its result and show it."""
         console = Terminal()
         if not self.name:
-            rows = [("experiment", "what goes wrong")]
-            rows += [(name, find_experiment(name).title) for name in EXPERIMENTS]
-            console.print(_table(rows))
+            rows = [(name, find_experiment(name).title) for name in EXPERIMENTS]
+            head = "what goes wrong"
+            columns = {"experiment": "python -m lm_bandit lab NAME runs it", head: ""}
+            console.print(explained_table("", columns, rows, texts=(head,)))
             return
         experiment = find_experiment(self.name)
         names = tuple(f"{self.name}.{end}" for end in ("json", "csv", "png"))
@@ -75,10 +88,15 @@ class Lab(CheckedConfig):
             with progress.shown():
                 result = self._measure(experiment, progress)
                 paths = run.write(self._files(result) if self.out else {})
-        console.print(_table(experiment.summary(result)))
-        columns = " ".join((experiment.summary.__doc__ or "").split())
-        for line in (columns, "", *experiment.explanation(result)):
-            console.print(line)
+        table = explained_table(
+            experiment.title,
+            experiment.columns,
+            experiment.summary(result),
+            experiment.words,
+            [*experiment.explanation(result), SIMULATED],
+            experiment.texts,
+        )
+        console.print(table, "")
         name_files(console, paths)
 
     def _measure(self, experiment: Any, progress: BarProgress) -> Any:
@@ -117,15 +135,3 @@ class Lab(CheckedConfig):
 def find_experiment(name: str) -> "Experiment[Any]":
     """Return the experiment of that name, whose file is imported now."""
     return import_module(f"lm_bandit.lab.{EXPERIMENTS[name]}").EXPERIMENT
-
-
-def _table(rows: list[tuple[Any, ...]]) -> Table:
-    """Show rows under their header; numbers stand at the right of their columns."""
-    table = Table(box=None)
-    header, *body = [[str(cell) for cell in row] for row in rows]
-    for i, head in enumerate(header):
-        is_text = i == 0 or all(len(row[i]) > 20 for row in body)
-        table.add_column(head, justify="left" if is_text else "right")
-    for row in body:
-        table.add_row(*row)
-    return table

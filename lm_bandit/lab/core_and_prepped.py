@@ -1,18 +1,18 @@
 """The core LLM against the prepped LLM: what reward costs in language and diversity.
 
     core       pi_0: predicts how the language at large goes on, whatever was asked
-    prepped    SFT on demonstrations, then RLHF: answers, and answers that people like
+    prepped    SFT on demonstrations, then RLHF: answers, and answers that raters like
 
 Every measure of a policy pi is exact:
 
     - E_{y ~ pi_0}[ log pi(y | x) ] / tokens    cross-entropy of the language, in nats
-    E_{y ~ pi}[ gold ]                          what people think of the policy
+    E_{y ~ pi}[ gold ]                          what the raters think of the policy
     H(pi),  exp H(first word),  E[distinct completions of 100]
 
 The first is the loss of next-token prediction, and it is lowest at pi_0. Each step away
 from the core raises the gold reward and raises this loss, because the language at large
 holds what nobody wants to read. Diversity goes another way. The choice of words narrows
-from the start. But people like long answers better, and there are more of them, so the
+from the start. But raters like long answers better, and there are more of them, so the
 completions are at first more diverse than the SFT model's. If beta is small, one answer
 is left. A pretraining term in the loss (PPO-ptx in Ouyang et al. 2022) restores some of
 the likelihood.
@@ -141,20 +141,31 @@ def policy_traits(bench: Bench, core: LogProbs, policy: LogProbs) -> PolicyTrait
     )
 
 
-def _summary(result: CoreAndPreppedResult) -> Rows:
-    """Columns: means over the seeds.
+COLUMNS = {
+    "policy": "",
+    "surprise": "how badly it predicts the language at large: cross-entropy, nats a "
+    "token; means over the seeds",
+    "gold": "what the raters think of its completions, in points, minus the "
+    "reference's",
+    "entropy": "how varied its completions are, in nats; 0 if there is only one",
+    "first words": "so many equally likely first words would be as varied as its own",
+    "different of 100": "of 100 completions, so many are expected to be different",
+}
+WORDS = {
+    "core": "the language at large: it goes on as texts do, whatever was asked",
+    "SFT": "a policy that has learned from demonstrations, with a little of the core",
+    "optimum": "the best policy for a learned reward - beta x KL from SFT",
+}
 
-    surprise: the cross-entropy of the language at large, in nats a token; gold: the
-    gold reward, in points; entropy: of a completion, in nats; words: the number of
-    equally likely first words; distinct of 100: the expected number of distinct
-    completions among a hundred.
-    """
+
+def _summary(result: CoreAndPreppedResult) -> Rows:
+    """Return the traits of the core, of SFT, and of the optimum for some betas."""
     policies = {"core": result.core, "SFT": result.sft}
     for beta in SHOWN:
         j = int(np.abs(np.log(result.kl_weights / beta)).argmin())
         name = f"optimum, beta {result.kl_weights[j]:.2g}"
         policies[name] = PolicyTraits(*(x[:, j].mean() for x in result.optima))
-    rows: Rows = [("policy", "surprise", "gold", "entropy", "words", "distinct of 100")]
+    rows: Rows = []
     for name, each in policies.items():
         nats = f"{each.surprise:.2f}", f"{each.gold:+.2f}", f"{each.entropy:.2f}"
         rows.append((name, *nats, f"{each.words:.1f}", f"{each.distinct:.0f}"))
@@ -175,5 +186,11 @@ def _explanation(result: CoreAndPreppedResult) -> list[str]:
 
 
 EXPERIMENT = Experiment(
-    compare_core_and_prepped, _summary, _explanation, ("kl_weights",), (PolicyTraits,)
+    compare_core_and_prepped,
+    COLUMNS,
+    _summary,
+    _explanation,
+    WORDS,
+    points=("kl_weights",),
+    types=(PolicyTraits,),
 )

@@ -26,7 +26,7 @@ import numpy as np
 from mdp.interface.keeping import Keep
 
 Result = TypeVar("Result")
-Rows = list[tuple[Any, ...]]  # the first row is the header
+Rows = list[tuple[Any, ...]]
 
 
 class Experiment(NamedTuple, Generic[Result]):
@@ -35,9 +35,11 @@ class Experiment(NamedTuple, Generic[Result]):
     # From seeds, and keep=..., to the result: a named tuple whose field `seeds` holds
     # them, and whose arrays have a leading axis of seeds.
     run: Callable[..., Result]
-    # A table of text; its docstring is printed below it, and begins with "Columns:".
-    summary: Callable[[Result], Rows]
+    columns: dict[str, str]  # the meaning of each column of the summary, by its head
+    summary: Callable[[Result], Rows]  # the rows of a table of texts
     explanation: Callable[[Result], list[str]]  # what the table says, in sentences
+    words: dict[str, str]  # the meaning of words in the table
+    texts: tuple[str, ...] = ()  # heads of columns of text, besides the first
     points: tuple[str, ...] = ()  # fields of the result without an axis of seeds
     types: tuple[type, ...] = ()  # named tuples that are kept for each seed
 

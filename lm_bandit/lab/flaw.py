@@ -100,14 +100,21 @@ def use_of_flaw(
     return {"use": np.array(use), "gold": path.gold, "kl": path.kl}
 
 
-def _summary(result: FlawResult) -> Rows:
-    """Columns: means over the seeds, for three sizes of the bonus.
+COLUMNS = {
+    "flaw": "what is paid for by mistake: each word of the completion, or one bad word",
+    "bonus": "the pay for one unit of the flaw; 1 is the standard deviation of the "
+    "reward under the reference; 0 is no flaw",
+    "use": "how much the optimum for this reward uses it; means over the seeds",
+    "use by reference": "how much the policy before optimisation uses it",
+    "gold": "what the raters think of the optimum: gold reward in points, minus that "
+    "of the reference",
+    "KL": "how far the optimum is from the reference, in nats",
+}
 
-    bonus: for each unit of the flaw, in deviations; use, reference: how much the
-    optimum and the reference use the flaw; gold: the optimum's gold reward, in points;
-    KL: the optimum's, in nats.
-    """
-    rows: Rows = [("flaw", "bonus", "use", "reference", "gold", "KL")]
+
+def _summary(result: FlawResult) -> Rows:
+    """Return the use of each flaw for three sizes of the bonus."""
+    rows: Rows = []
     for name, flaw in result.flaws.items():
         for j in (0, len(result.bonuses) // 3, len(result.bonuses) - 1):
             use, gold, kl = (f"{x[:, j].mean():.2f}" for x in flaw[2:])
@@ -128,4 +135,6 @@ def _explanation(result: FlawResult) -> list[str]:
     return lines
 
 
-EXPERIMENT = Experiment(plant_flaws, _summary, _explanation, ("bonuses",))
+EXPERIMENT = Experiment(
+    plant_flaws, COLUMNS, _summary, _explanation, {}, points=("bonuses",)
+)

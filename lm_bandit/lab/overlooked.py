@@ -203,19 +203,38 @@ def _others(ratings: Ratings) -> Float[np.ndarray, "W R others"]:
     return ratings[:, np.array([np.delete(columns, i) for i in columns])]
 
 
-def _summary(result: OverlookedResult) -> Rows:
-    """Columns: what each statistic finds.
+COLUMNS = {
+    "statistic": "a number for each rating; the largest are the most suspicious",
+    "rank of mistake": "place of the mistaken rating among all 2,660; 1 is first",
+    "equal": "other ratings with the same number, which are as suspicious",
+    "planted, found": "share of other, planted mistakes among the ten most "
+    "suspicious; mean over the seeds",
+    "most suspicious": "words of the three most suspicious ratings",
+}
+# The name in the table of each statistic; those in the files stay.
+TITLES = {
+    "the rating": "size of the rating",
+    "in deviations": "z-score",
+    "residual": "residual",
+    "standardised": "standardised residual",
+    "robust": "robust residual",
+}
+WORDS = {
+    "z-score": "distance from the mean of all ten, in their standard deviations",
+    "residual": "distance from the mean of the other nine",
+    "standardised": "the residual in standard deviations of the other nine",
+    "robust": "distance from the median of the nine in their median deviations",
+}
 
-    rank: of the mistaken rating among all; tied: other ratings with the same value;
-    planted, found: the share of planted mistakes among the first ten, mean over the
-    seeds; first three: the words of the three largest values.
-    """
-    rows: Rows = [
-        ("statistic", "rank of 2,660", "tied", "planted, found", "first three")
-    ]
+
+def _summary(result: OverlookedResult) -> Rows:
+    """Return what each statistic finds."""
+    rows: Rows = []
     for name, rank in result.rank.items():
         found, first = result.planted[name].mean(), ", ".join(result.first[name])
-        rows.append((name, f"{rank}", f"{result.tied[name]}", f"{found:.0%}", first))
+        rows.append(
+            (TITLES[name], f"{rank}", f"{result.tied[name]}", f"{found:.0%}", first)
+        )
     return rows
 
 
@@ -231,4 +250,12 @@ def _explanation(result: OverlookedResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(find_overlooked, _summary, _explanation, ("ratings",))
+EXPERIMENT = Experiment(
+    find_overlooked,
+    COLUMNS,
+    _summary,
+    _explanation,
+    WORDS,
+    texts=("most suspicious",),
+    points=("ratings",),
+)

@@ -1,7 +1,7 @@
 """Over-optimisation: the learned reward climbs; the gold reward rises, peaks and falls.
 
-A reward model is right about what the reference writes, because people were asked about
-that. Optimise against it, and the policy goes where nobody was asked.
+A reward model is right about what the reference writes, because annotators were asked
+about that. Optimise against it, and the policy goes where nobody was asked.
 
     d = sqrt(KL(pi || pi_ref))
     best-of-n   R(d) = d (alpha - beta d)           RLHF   R(d) = d (alpha - beta log d)
@@ -18,7 +18,7 @@ has a log-concave density, E[gold | learned] rises with the learned reward (Efro
 Too few answers are not the only reason. `right form` learns one weight for each word
 *used*, like the gold reward, from as many answers: it hardly falls.
 
-The reason is that the reward model reads a completion in another way than people do,
+The reason is that the reward model reads a completion in another way than raters do,
 where nobody was asked. The plain one adds a word's weight each time that the word
 stands there, and has a correction for each word's repetition, 0 without answers:
 
@@ -201,26 +201,60 @@ def peak_index(path: RewardPath) -> Int[np.ndarray, "S"]:
     return path.gold.argmax(-1)
 
 
-def _summary(result: OveroptimisationResult) -> Rows:
-    """Columns: means over the seeds.
+# The names in the table; those in the files stay.
+TITLES = {
+    "one member": "one of 25 models",
+    "mean of 25": "mean of 25 models",
+    "mean - std of 25": "mean - deviation of 25",
+    "worst of 5": "worst of 5 models",
+    "worst of 25": "worst of 25 models",
+    "right form": "every word counts once",
+    "counts only, 10,000": "every use counts, 10,000",
+    "control": "gold + noise",
+}
+COLUMNS = {
+    "reward": "the reward that is optimised: by the best policy for each beta, from "
+    f"{KL_WEIGHTS[0]:g} to {KL_WEIGHTS[-1]:g} (the price of a nat of KL)",
+    "highest gold": "the most that the raters like one of these policies: gold reward "
+    "in points, minus the reference's; mean over the seeds",
+    "KL there": "how far that policy is from the reference, in nats",
+    "beta there": "its beta; for best of n, its n",
+    "gold at the end": "the gold reward with the smallest beta, or the largest n",
+    "lost": "share of the highest gold that is lost at the end; mean over the seeds",
+    "lost, best seed": "the same on the seed that loses least",
+}
 
-    peak: the highest gold reward of the path, in points; at KL, at beta: the KL there,
-    in nats, and the beta (for best of n, the n); end: the gold reward of the last
-    policy; lost: the share of the peak that is lost there; least lost: that share on
-    the best seed.
-    """
-    paths = [(name, path, result.kl_weights) for name, path in result.paths.items()]
+WORDS = {
+    "N comparisons": "a reward model learned from N answers; it adds a word's weight "
+    "each time that the word is used",
+    "one of 25 models": "drawn among those that fit the 100 answers about equally well",
+    "mean, worst": "the mean or the lowest score of several such models",
+    "mean - deviation": "the mean minus the standard deviation of their scores",
+    TITLES["right form"]: "a model that reads as the raters do: repeats do not count",
+    "every use counts": "a model that cannot learn from answers that repeats are worse",
+    TITLES["control"]: "no model: gold plus random noise as large as a model's error",
+    "best of n": "the reference writes n completions, and the model takes the best; n "
+    f"grows to {SIZES[-1]:,}",
+    "reference": "the policy before any optimisation",
+}
+
+
+def _summary(result: OveroptimisationResult) -> Rows:
+    """Return where each path has its peak, and what is lost at its end."""
+    paths = [
+        (TITLES.get(name, name), path, result.kl_weights)
+        for name, path in result.paths.items()
+    ]
     paths.append((f"{result.plain}, best of n", result.best_of, result.numbers))
-    rows: Rows = [("reward", "peak", "at KL", "at beta", "end", "lost", "least lost")]
+    rows: Rows = []
     for name, path, points in paths:
         index, lost = peak_index(path), share_lost(path)
         peak, end = path.gold.max(-1).mean(), path.gold[:, -1].mean()
         kl = path.kl[np.arange(len(index)), index].mean()
         at = np.exp(np.log(points[index]).mean())
+        where = f"n = {at:.0f}" if points is result.numbers else f"{at:.2g}"
         shares = f"{lost.mean():.0%}", f"{lost.min():.0%}"
-        rows.append(
-            (name, f"{peak:.2f}", f"{kl:.1f}", f"{at:.2g}", f"{end:.2f}", *shares)
-        )
+        rows.append((name, f"{peak:.2f}", f"{kl:.1f}", where, f"{end:.2f}", *shares))
     return rows
 
 
@@ -235,16 +269,20 @@ def _explanation(result: OveroptimisationResult) -> list[str]:
         "mistake. A larger beta stops before it.",
         f"The reward model of seed {result.seeds[0]} scores this praise highest: "
         f"{result.favourites[0]!r}.",
-        f"RLHF, d (a - b log d):   {result.frontier_fit}",
-        f"RLHF, d (a - b d):       {result.frontier_fit_squared}",
-        f"Best of n, d (a - b d):  {result.best_of_fit}",
+        "Gao et al. (2022) describe gold as a curve in d = sqrt(KL). Fitted here, with "
+        "95% intervals over the seeds; R^2 is the share of the variance explained:",
+        f"for each beta,  gold = d (a - b log d):  {result.frontier_fit}",
+        f"for each beta,  gold = d (a - b d):      {result.frontier_fit_squared}",
+        f"best of n,      gold = d (a - b d):      {result.best_of_fit}",
     ]
 
 
 EXPERIMENT = Experiment(
     optimise_learned_rewards,
+    COLUMNS,
     _summary,
     _explanation,
-    ("kl_weights", "numbers"),
-    (RewardPath,),
+    WORDS,
+    points=("kl_weights", "numbers"),
+    types=(RewardPath,),
 )

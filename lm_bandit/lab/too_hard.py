@@ -143,14 +143,25 @@ def _of_length(bench: Bench) -> list[Bool[np.ndarray, "E"]]:
     return [bench.lengths == n for n in LENGTHS]
 
 
-def _summary(result: TooHardResult) -> Rows:
-    """Columns: completions of one, two and three words; means over the seeds.
+COLUMNS = {
+    "what is measured": "means over the seeds",
+    **{f"{n} word{'s' * (n > 1)}": "" for n in LENGTHS},
+}
+WORDS = {
+    "1 to 3 words": "the length of the completions that are judged",
+    "careful": "annotators who read all completions alike",
+    "tired": "annotators whose answers are noisier the more words they must read",
+    "right answers": "share of the answers that prefer what the raters prefer",
+    "rank correlation": "Spearman's, of learned and gold reward: 1 is the same order",
+    "gold": "what the raters think of the optimum's completions, in points",
+    "shared": "a reward model with one weight for each word",
+    "separate": "a reward model with other weights for each length",
+}
 
-    right answers: the share that agrees with the gold reward; rank correlation:
-    Spearman's, of learned and gold reward; gold: the mean gold reward of the optimum's
-    completions, in points.
-    """
-    rows: Rows = [("words in a completion", *map(str, LENGTHS))]
+
+def _summary(result: TooHardResult) -> Rows:
+    """Return each measure by the length of the completions."""
+    rows: Rows = []
     for title, cases in (
         ("right answers", result.accuracy),
         ("rank correlation", result.rank_correlation),
@@ -165,7 +176,7 @@ def _explanation(result: TooHardResult) -> list[str]:
     right = result.accuracy["tired"].mean(0)
     known = {name: x[:, -1].mean() for name, x in result.rank_correlation.items()}
     return [
-        f"Tired people answer {right[-1]:.0%} of the questions about three words "
+        f"Tired annotators answer {right[-1]:.0%} of the questions about three words "
         f"right, and {right[0]:.0%} of those about one.",
         f"For three words, the learned reward's rank correlation is "
         f"{known['tired, separate']:.2f} if each length has its own weights, and "
@@ -173,4 +184,4 @@ def _explanation(result: TooHardResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(vary_hardness, _summary, _explanation)
+EXPERIMENT = Experiment(vary_hardness, COLUMNS, _summary, _explanation, WORDS)

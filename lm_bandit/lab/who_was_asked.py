@@ -100,13 +100,19 @@ def second_gold(bench: Bench) -> Rewards:
     return bandit.gold_scores(world, bench.completions)
 
 
-def _summary(result: WhoWasAskedResult) -> Rows:
-    """Columns: means over the seeds, for each share of the second group.
+COLUMNS = {
+    "second group": "its share of the annotators; its taste in half of the words is "
+    "the opposite of the first group's",
+    "first gets": "what the first group thinks of the optimum: gold reward by its own "
+    "taste, in points, minus the reference's; means over the seeds",
+    "second gets": "the same by the taste of the second group",
+    "agreement": "share of the answers that the reward model agrees with",
+}
 
-    first gets, second gets: the gold reward of each group, in points, minus the
-    reference's; agreement: the share of answers that the reward model agrees with.
-    """
-    rows: Rows = [("share of the second", "first gets", "second gets", "agreement")]
+
+def _summary(result: WhoWasAskedResult) -> Rows:
+    """Return what each group gets, for each share of the second."""
+    rows: Rows = []
     means = (x.mean(0) for x in result[3:])
     for share, first, second, agreement in zip(result.shares, *means, strict=True):
         gold = f"{first:+.2f}", f"{second:+.2f}"
@@ -127,4 +133,6 @@ def _explanation(result: WhoWasAskedResult) -> list[str]:
     ]
 
 
-EXPERIMENT = Experiment(vary_groups, _summary, _explanation, ("shares",))
+EXPERIMENT = Experiment(
+    vary_groups, COLUMNS, _summary, _explanation, {}, points=("shares",)
+)

@@ -72,7 +72,8 @@ def _results(config: RealTextRun, material: Material, stages: Stages) -> dict[st
 
 def _show(console: Terminal, results: dict[str, Any], stages: Stages) -> None:
     folder, seconds = stages.folder, stages.progress.seconds
-    console.print(*tables.report_tables(results))
+    for table in tables.report_tables(results):
+        console.print(table, "")
     if not (folder / "policy.safetensors").exists():
         console.print(
             "Without --preferences there is nothing to tune towards: stopped after SFT."

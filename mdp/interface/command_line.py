@@ -10,16 +10,18 @@ import contextlib
 import io
 import os
 import re
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tyro
 from rich.console import Console
 from rich.text import Text
 
+from mdp.interface.help import COLUMNS, arranged_help
 from mdp.interface.stopping import printable
 
 LONGEST_LINE = 800  # characters of a message; what people typed can be longer
@@ -54,7 +56,7 @@ def run(commands: Any, args: Sequence[str] | None, prog: str, description: str) 
         command = _parse(commands, args, prog, description)
         out = getattr(command, "out", None)
         if out is not None and out.exists() and not out.is_dir():
-            raise ValueError(f"--out must be a directory, got the file {out}")
+            raise ValueError(f"--out must be a folder, got the file {out}")
         command.run()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -84,18 +86,46 @@ def _parse(
     commands: Any, args: Sequence[str] | None, prog: str, description: str
 ) -> Any:
     """Return the command; tyro's message about a wrong one becomes one line."""
-    message = io.StringIO()
+    args = sys.argv[1:] if args is None else args
+    message, shown = io.StringIO(), _Page()
+    width = shutil.get_terminal_size().columns
     try:
-        with contextlib.redirect_stderr(message):
+        with (
+            contextlib.redirect_stderr(message),
+            contextlib.redirect_stdout(shown),
+            _columns(COLUMNS),
+        ):
             return tyro.cli(commands, args=args, prog=prog, description=description)
     except SystemExit as stop:
         if not stop.code:
+            of_name = {each.__name__.lower(): each for each in get_args(commands)}
+            command = of_name.get(args[0], commands)
+            print(arranged_help(shown.getvalue(), command, width))
             raise
         text = message.getvalue()
         similar = text.partition("Perhaps you meant")[2]
         nearest = re.findall(r"^[ │]*(--[a-z][\w.-]*)", similar, re.MULTILINE)
         hint = f" (did you mean {' or '.join(nearest[:2])}?)" if nearest else ""
         raise ValueError(_first_paragraph(text) + hint) from None
+
+
+@contextlib.contextmanager
+def _columns(width: int) -> Iterator[None]:
+    """Let the terminal seem this wide, for functions that ask for its size."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(width)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        if before is not None:
+            os.environ["COLUMNS"] = before
+
+
+class _Page(io.StringIO):
+    """A text in memory that tyro fills with the boxes that `help.py` takes apart."""
+
+    encoding = "utf-8"
 
 
 def _first_paragraph(message: str) -> str:

@@ -5,22 +5,46 @@ Nothing is written before everything is done, and existing files are kept unless
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
+from rich.console import Group
 
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import Content, png_bytes
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import digest_of, open_run, settings_of
+from mdp.interface.tables import Row, explained_table
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import Comparison, Judged, compare
 from policy_gradient.comparison.statistics import Estimate
 from policy_gradient.comparison.summary import Summary, summarize
 from policy_gradient.config import REFERENCE, ComparisonConfig
+
+WORLD_COLUMNS = {
+    "algorithm": "the best over all worlds first; value_iteration is the optimum",
+    "J": "mean return (discounted) of the policy by which it acts, exact",
+    "regret": "J of the optimum - J",
+    "greedy regret": "the same where it always takes its likeliest action",
+    "steps to 95%": "steps in the world until the median run had covered 95% of the "
+    "way from the uniform policy to the optimum",
+    "runs there": "number of runs that came so far",
+}
+OVERALL_COLUMNS = {
+    "algorithm": "",
+    "score": "share of the way from the uniform policy to the optimum; 0 if it is "
+    "worse than the uniform policy",
+    "greedy score": "the same where it always takes its likeliest action",
+    "beats the next": "probability that one of its runs beats one of the next "
+    "algorithm's; 0.5 is no difference",
+}
+INTERVALS = (
+    "x [a, b]: x is the mean of the middle half of the runs, and other runs would "
+    "have given a number between a and b in about 95 of 100 cases (bootstrap). The "
+    "uniform policy takes each action equally often, and is cut off at the time limit."
+)
 
 
 def run_comparison(config: ComparisonConfig, console: Terminal) -> None:
@@ -44,48 +68,48 @@ def run_comparison(config: ComparisonConfig, console: Terminal) -> None:
 
 def show(comparison: Comparison, summary: Summary, console: Terminal) -> None:
     """Print a table for each world, and one over all worlds."""
-    for world in comparison.references:
-        console.print(_world_table(comparison, summary, world), "")
+    *others, last = comparison.references
+    for world in (*others, last):
+        # Once is enough for the meanings.
+        columns = WORLD_COLUMNS if world == last else dict.fromkeys(WORLD_COLUMNS, "")
+        console.print(_world_table(comparison, summary, world, columns), "")
         _print_diverged(comparison, world, console)
-    table = Table("all worlds", "score", "greedy", "beats the next", box=None)
+    rows = []
     ranked = list(summary.overall)
     for name, following in zip(ranked, [*ranked[1:], None], strict=True):
         beats = ""
         if following is not None:
             beats = _with_interval(summary.improvement[name][following])
         scores = summary.overall[name], summary.overall_greedy[name]
-        table.add_row(name, *map(_with_interval, scores), beats)
-    console.print(table)
-    console.print(
-        f"Interquartile means of {len(comparison.seeds)} runs, 95% bootstrap "
-        "intervals. Score 0: the uniform policy, cut off at the time limit, or worse; "
-        "score 1: the optimum. 95% at: steps until the median run had score 0.95.",
-    )
+        rows.append((name, *map(_with_interval, scores), beats))
+    runs = len(comparison.seeds)
+    title = f"All worlds, {runs} runs of each algorithm in each"
+    console.print(explained_table(title, OVERALL_COLUMNS, rows, notes=(INTERVALS,)), "")
 
 
-def _world_table(comparison: Comparison, summary: Summary, world: str) -> Table:
+def _world_table(
+    comparison: Comparison, summary: Summary, world: str, columns: Mapping[str, str]
+) -> Group:
     """Return the results of one world, best algorithm first."""
     reference = comparison.references[world]
-    table = Table(
-        *("algorithm", "J sampling", "regret", "greedy's", "95% at", "by"),
-        title=f"{world}: optimum {reference.optimum:.6g}, "
-        f"uniform policy {reference.uniform:.6g} in "
-        f"{comparison.budget.time_limit} steps",
-        title_justify="left",
-        box=None,
+    title = (
+        f"{world}: optimum {reference.optimum:.6g}, uniform policy "
+        f"{reference.uniform:.6g} in {comparison.budget.time_limit} steps"
     )
-    table.add_row(REFERENCE, f"{reference.optimum:.4g}", "0", "0", "0", "")
+    rows: list[Row] = [(REFERENCE, f"{reference.optimum:.4g}", "0", "0", "0", "")]
     for name in summary.overall:
         verdict = summary.verdicts[world][name]
         regrets = verdict.regret, verdict.greedy_regret
-        table.add_row(
-            name,
-            _with_interval(verdict.sampling),
-            *(_short(regret if regret > 1e-9 else 0.0) for regret in regrets),
-            f"{verdict.steps:,.0f}" if np.isfinite(verdict.steps) else "never",
-            f"{verdict.num_reached}/{len(comparison.seeds)}",
+        rows.append(
+            (
+                name,
+                _with_interval(verdict.sampling),
+                *(_short(regret if regret > 1e-9 else 0.0) for regret in regrets),
+                f"{verdict.steps:,.0f}" if np.isfinite(verdict.steps) else "never",
+                f"{verdict.num_reached}/{len(comparison.seeds)}",
+            )
         )
-    return table
+    return explained_table(title, columns, rows)
 
 
 def _files(comparison: Comparison, summary: Summary) -> dict[str, Content]:

@@ -97,7 +97,7 @@ def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
     _, exact = short_run
     assert run_on_four_words("--world", "wide", "--out", tmp_path, "--seed", "3") == 0
     message = capsys.readouterr().out
-    assert "Estimates (± standard error), 512 sampled completions each" in message
+    assert "Estimates from 512 sampled completions each" in message
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["world"] == "wide"
     for name in ("pretraining_loss", "reward_model_accuracy", "samples", "versions"):
@@ -118,12 +118,26 @@ def test_what_a_person_answered_is_learned(tmp_path, monkeypatch, capsys):
     calls = []
     monkeypatch.setattr(commands, "rlhf", lambda *given: calls.append(given))
     monkeypatch.setattr(sys, "stdin", io.StringIO("a\n" * 8))
-    assert run("label", "--out", tmp_path / "mine.jsonl", "--seed", "3") == 0
+    folder = tmp_path / "mine"
+    assert run("label", "--out", folder, "--seed", "3") == 0
     assert "8 answers in" in capsys.readouterr().out
-    ((config, name, folder, _, people, feedback),) = calls
-    assert (config.seed, name, folder) == (3, "pocket", tmp_path / "mine")
-    assert feedback == "8 answers in mine.jsonl"
+    ((config, name, out, _, people, feedback, answers),) = calls
+    assert (config.seed, name, out) == (3, "pocket", folder)
+    assert feedback == "8 answers in answers.jsonl"
+    assert answers == folder / "answers.jsonl"
+    assert len(answers.read_text().splitlines()) == 8
     assert people.tastes.shape == (100, len(text.pocket_world().vocabulary))
+
+
+def test_a_file_is_no_folder_for_answers(tmp_path, capsys):
+    for name, hint in (("old.jsonl", "as answers.jsonl"), ("old", "got the file")):
+        (tmp_path / name).write_text("kept")
+        assert run("label", "--out", tmp_path / name) == 2
+        message = capsys.readouterr().err
+        assert message.startswith("error: --out must be a folder, got ")
+        assert hint in message
+        assert message.count("\n") == 1
+        assert (tmp_path / name).read_text() == "kept"
 
 
 @pytest.mark.parametrize(

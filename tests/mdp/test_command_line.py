@@ -57,7 +57,7 @@ def test_solve_prints_the_grid_and_writes_table_pictures_and_animation(
 def test_every_method_finds_the_same_values(method, capsys):
     assert main(["solve", "student", "--method", method]) == 0
     printed = capsys.readouterr().out
-    assert [line.split()[-1] for line in printed.splitlines()[1:5]] == [
+    assert [line.split()[-1] for line in printed.splitlines()[2:6]] == [
         *("quit", "study", "study", "study")
     ]
     assert "value of the start 6" in printed
@@ -125,11 +125,11 @@ def test_values_without_a_limit_are_reported(capsys, monkeypatch):
     assert "still change after 3 sweeps" in capsys.readouterr().err
 
 
-def test_out_must_be_a_directory(capsys, tmp_path):
+def test_out_must_be_a_folder(capsys, tmp_path):
     file = tmp_path / "file"
     file.write_text("kept")
     assert main(["solve", "student", "--out", str(file)]) == 2
-    assert "--out must be a directory, got the file" in capsys.readouterr().err
+    assert "--out must be a folder, got the file" in capsys.readouterr().err
     assert main(["solve", "student", "--out", str(file / "below")]) == 2
     assert "error: cannot write" in capsys.readouterr().err
     assert file.read_text() == "kept"

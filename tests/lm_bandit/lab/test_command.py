@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lm_bandit import __main__ as command_line
-from lm_bandit.lab.command import EXPERIMENTS
+from lm_bandit.lab.command import EXPERIMENTS, find_experiment
 from tests.stopping import stop_after_first_piece
 
 
@@ -17,7 +17,7 @@ def lab(*flags):
 def test_without_a_name_every_experiment_has_a_line(capsys):
     assert lab() == 0
     shown = capsys.readouterr().out
-    assert all(f"\n {name} " in shown for name in EXPERIMENTS)
+    assert all(f"\n{name} " in shown for name in EXPERIMENTS)
 
 
 # "annotators" trains long: test_bad_annotators.py tells its result.
@@ -27,7 +27,8 @@ def test_every_experiment_writes_its_table_its_result_and_its_picture(
 ):
     assert lab(name, "--seeds", 2, "--out", tmp_path / "new") == 0
     shown = capsys.readouterr().out
-    assert "Columns: " in shown
+    experiment = find_experiment(name)
+    assert all(f"\n{head} " in shown for head, x in experiment.columns.items() if x)
     files = {path.name: path for path in (tmp_path / "new").iterdir()}
     assert set(files) == {f"{name}.csv", f"{name}.json", f"{name}.png"}
     assert files[f"{name}.png"].read_bytes().startswith(b"\x89PNG")

@@ -164,21 +164,21 @@ PROMPT = "praise: the film was"
     ],
 )
 def test_a_file_of_something_else_is_refused(record, message, tmp_path, capsys):
-    path = tmp_path / "other.jsonl"
+    path = tmp_path / "answers.jsonl"
     path.write_bytes(records.format_record(record))
-    assert command_line.main(["label", "--out", str(path)]) == 2
+    assert command_line.main(["label", "--out", str(tmp_path)]) == 2
     refused = capsys.readouterr().err
     assert refused.count("\n") == 1
-    assert "other.jsonl" in refused
+    assert "answers.jsonl" in refused
     assert message in refused
     assert path.read_bytes() == records.format_record(record)
 
 
 @pytest.mark.slow
 def test_a_killed_command_loses_no_answer(tmp_path, monkeypatch, capsys):
-    path = tmp_path / "mine.jsonl"
+    path = tmp_path / "answers.jsonl"
     killed = subprocess.Popen(
-        [sys.executable, "-m", "lm_bandit", "label", "--out", str(path)],
+        [sys.executable, "-m", "lm_bandit", "label", "--out", str(tmp_path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -195,7 +195,7 @@ def test_a_killed_command_loses_no_answer(tmp_path, monkeypatch, capsys):
         commands.write("q\n")
         commands.seek(0)
         monkeypatch.setattr(sys, "stdin", commands)
-        assert command_line.main(["label", "--out", str(path), "--no-train"]) == 0
+        assert command_line.main(["label", "--out", str(tmp_path), "--no-train"]) == 0
     shown = capsys.readouterr().out
     assert "3 answered" in shown
     assert "3 answers in" in shown
