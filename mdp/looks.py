@@ -25,11 +25,16 @@ DASHES: tuple[Any, ...] = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 INK, FAINT = "#22222A", "#D4D4D1"  # texts and known answers; grids
 
-# Places of a legend: to the right of its axes, and below all axes of a figure.
-_ENTRIES: dict[str, Any] = {"frameon": False, "handlelength": 3.4}
-BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
-BESIDE |= _ENTRIES
-BELOW = {"loc": "outside lower center", **_ENTRIES}
+# Settings of a legend, whose lines are long enough to show their dashes: where there is
+# room for it, to the right of its axes, and below all axes of a figure.
+INSIDE: dict[str, Any] = {"frameon": False, "handlelength": 3.4}
+BESIDE = {
+    **INSIDE,
+    "loc": "upper left",
+    "bbox_to_anchor": (1.01, 1),
+    "borderaxespad": 0,
+}
+BELOW = {**INSIDE, "loc": "outside lower center"}
 
 Look = dict[str, Any]  # matplotlib's settings of a line
 
