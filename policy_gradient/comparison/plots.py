@@ -25,6 +25,7 @@ from policy_gradient.comparison.summary import SHARE, Summary, curve
 WIDTH = 3.6  # of a panel, in inches
 ROOM = 2  # the range of J that is shown, in units of the largest final regret
 COLUMNS = 3  # panels side by side at the most
+LETTER = 0.085  # width of a letter of the legend, in inches
 TICKS = 5  # on an axis at the most: their labels have room in a small panel
 
 
@@ -34,8 +35,10 @@ def comparison_page(comparison: Comparison, summary: Summary) -> Figure:
     rows = -(-len(comparison.references) // COLUMNS)
     columns = -(-len(comparison.references) // rows)
     below = 1.2 + 0.34 * len(looks)
-    heights = [*[2.9] * rows, 0.3, below]
-    page = plt.figure(figsize=(WIDTH * max(2, columns) + 1.2, sum(heights)))
+    width = WIDTH * max(2, columns) + 1.2
+    in_a_row = max(1, int(width / (1.0 + LETTER * max(map(len, looks)))))
+    heights = [*[2.9] * rows, 0.3 * -(-len(looks) // in_a_row), below]
+    page = plt.figure(figsize=(width, sum(heights)))
     page.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
     top, bottom = page.subfigures(
         2, squeeze=False, height_ratios=(sum(heights[:-1]), below)
@@ -53,7 +56,7 @@ def comparison_page(comparison: Comparison, summary: Summary) -> Figure:
         plot_performance(panel, comparison.budget.checkpoints, curves, reference, looks)
         panel.set_title(world.replace("_", " "), loc="left", weight="bold")
     lines, names = panels[0].get_legend_handles_labels()
-    top.legend(lines, names, ncols=min(len(names), 2 + columns), **BELOW)
+    top.legend(lines, names, ncols=min(len(names), in_a_row), **BELOW)
     left, right = bottom.subplots(1, 2)
     plot_overall(left, summary.overall, summary.overall_greedy, looks)
     plot_improvement(right, list(looks), summary.improvement)
@@ -109,10 +112,11 @@ def plot_overall(
         ax.plot(value, row - 0.12, **mark)
         ax.plot(greedy[name].value, row + 0.22, mfc="white", **mark)
     ax.axvline(1, color=INK, lw=1.2, ls=":", zorder=1)
-    ax.set_yticks(range(len(scores)), list(scores))
+    numbered = [f"{name}  {i}" for i, name in enumerate(scores, start=1)]
+    ax.set_yticks(range(len(scores)), numbered)
     ax.set_ylim(len(scores) - 0.4, -0.6)
-    ax.xaxis.set_major_locator(MaxNLocator(TICKS))
-    ax.set(xlabel="score: sampling (filled), greedy (hollow)", ylabel="algorithm")
+    ax.xaxis.set_major_locator(MaxNLocator(TICKS - 2))
+    ax.set(xlabel="score: sampling (filled),\ngreedy (hollow)", ylabel="algorithm")
     ax.set_title("all worlds", loc="left", weight="bold")
     return _plain(ax)
 
@@ -120,7 +124,10 @@ def plot_overall(
 def plot_improvement(
     ax: Axes, names: Sequence[str], improvement: Mapping[str, Mapping[str, Estimate]]
 ) -> Axes:
-    """Draw P(row > column) as a table, bold where the interval leaves out 1/2."""
+    """Draw P(row > column) as a table, bold where the interval leaves out 1/2.
+
+    Rows and columns have the numbers of the algorithms, as long names have no room.
+    """
     size = len(names)
     table = np.full((size, size), np.nan)
     for row, x in enumerate(names):
@@ -140,8 +147,8 @@ def plot_improvement(
                     fontsize="small",
                 )
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_xticks(range(size), names, rotation=30, ha="right", fontsize="small")
-    ax.set_yticks(range(size), names, fontsize="small")
+    ax.set_xticks(range(size), [str(1 + i) for i in range(size)])
+    ax.set_yticks(range(size), [str(1 + i) for i in range(size)])
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set(xlabel="loser", ylabel="winner")
