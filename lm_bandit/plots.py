@@ -8,7 +8,7 @@
 Colours, dashes and markers are those of `mdp/looks.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,15 +127,14 @@ def name_ends(axes: Axes, ends: Mapping[str, tuple[float, float]]) -> None:
 
     The limits of the axes must be set before.
     """
-    figure: Any = axes.figure
-    figure.draw_without_rendering()
-    heights = {name: axes.transData.transform(end)[1] for name, end in ends.items()}
+    to_pixels, dpi = _scale(axes)
+    heights = {name: to_pixels(end)[1] for name, end in ends.items()}
     top = -np.inf  # of the names so far
     for name, height in sorted(heights.items(), key=lambda item: item[1]):
-        half = figure.dpi * 0.085 * (1 + name.count("\n"))
+        half = dpi * 0.085 * (1 + name.count("\n"))
         at = max(height, top + half)
         top = at + half
-        moved = (at - height) * 72 / figure.dpi
+        moved = (at - height) * 72 / dpi
         style: dict[str, Any] = {"color": INK, "va": "center", "annotation_clip": False}
         axes.annotate(name, ends[name], (9, moved), textcoords="offset points", **style)
 
@@ -147,12 +146,11 @@ def name_points(
 
     The lines and the limits of the axes must be there before.
     """
-    figure: Any = axes.figure
-    figure.draw_without_rendering()
-    taken = [_along(axes.transData.transform(line.get_xydata())) for line in axes.lines]
-    pixels = figure.dpi / 72
+    to_pixels, dpi = _scale(axes)
+    taken = [_along(to_pixels(line.get_xydata())) for line in axes.lines]
+    pixels = dpi / 72
     for name, *point in zip(names, x, y, strict=True):
-        at, best = axes.transData.transform(point), (-np.inf, np.zeros(2))
+        at, best = to_pixels(point), (-np.inf, np.zeros(2))
         half = np.array([3.2 * len(name), 5.0])  # of the text, in points
         for side in np.array([(1, -1), (1, 1), (-1, 1), (-1, -1), (0, -2), (0, 2)]):
             offset = side * (half + 4.0)
@@ -163,7 +161,8 @@ def name_points(
             best = max(best, (gap * inside, offset), key=lambda pair: pair[0])
         style: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
         style |= {"textcoords": "offset points", "path_effects": HALO, "zorder": 8}
-        axes.annotate(name, point, best[1], **style)
+        dx, dy = best[1].tolist()
+        axes.annotate(name, (point[0], point[1]), (dx, dy), **style)
         taken.append(at + pixels * (best[1] + half * [[-1, 0], [0, 0], [1, 0]]))
 
 
@@ -208,6 +207,17 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
     """Put the names of the lines of these axes below the figure."""
     lines, names = axes.get_legend_handles_labels()
     figure.legend(lines, names, ncols=len(names), **BELOW)
+
+
+def _scale(axes: Axes) -> tuple[Callable[..., np.ndarray], float]:
+    """Return the function from data to pixels, and the pixels of an inch.
+
+    The layout is settled only when a figure is drawn, which takes time; before, the
+    sizes of the axes are nearly right, and good enough to see what lies where.
+    """
+    axes.get_xlim(), axes.get_ylim()  # fits the limits to the data
+    figure: Any = axes.figure
+    return axes.transData.transform, figure.dpi
 
 
 def _along(line: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:

@@ -180,15 +180,15 @@ def draw_core_and_prepped(result: CoreAndPreppedResult) -> Figure:
     others = (("core", result.core, BLUE), ("SFT", result.sft, GREEN))
     for each, name in zip(axes, ("surprise", "words", "distinct"), strict=True):
         gold, y = result.optima.gold.mean(0), getattr(result.optima, name)
-        for label, policy, colour in others:
-            at = float(policy.gold), float(getattr(policy, name))
-            each.plot(*at, label=label, **dots(colour) | {"ms": 9, "zorder": 3})
+        golds = [float(policy.gold) for _, policy, _ in others]
+        heights = [float(getattr(policy, name)) for _, policy, _ in others]
+        for at, height, (_, _, colour) in zip(golds, heights, others, strict=True):
+            each.plot(at, height, **dots(colour) | {"ms": 9, "zorder": 3})
         ends = _draw_line(each, gold, y, ORANGE, "optimum,\nleast beta")
         each.margins(y=0.12)
         each.set(xlabel=GOLD, ylim=(0.0, None))
         name_ends(each, ends)
-        points = [line.get_xydata()[0].tolist() for line in each.lines[:2]]
-        name_points(each, [label for label, _, _ in others], *zip(*points, strict=True))
+        name_points(each, [label for label, _, _ in others], golds, heights)
     return figure
 
 
