@@ -60,7 +60,7 @@ def _accuracy(accuracy: dict[str, Any]) -> Group:
             for name, title in SCORER_TITLES.items()
         ]
         return explained_table(title, columns, rows, notes=(JUDGE,))
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row, name, measure in (
         ("reward model, people's mean", "reward_model", "model"),
         ("judge, people's mean", "judge", "model"),
