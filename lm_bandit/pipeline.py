@@ -19,7 +19,6 @@ al. (2022), figure 2.
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 from typing import NamedTuple
 
@@ -150,10 +149,13 @@ def prepare(
     progress: Progress,
     people: People | None = None,
     reward: RewardFunction | None = None,
+    compile_next: Callable[[ppo.Fixed], None] | None = None,
 ) -> Prepared:
     """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people.
 
     With a `reward` of your own, step 2 makes a table of it, and asks nobody.
+    `compile_next` compiles the programs of step 3, for arrays of the shapes that it
+    gets; by default it is PPO's.
     """
     scorer: Reward | None = reward and trie.reward_table(world, reward)
     keys = jax.random.split(jax.random.key(config.seed), 6)
@@ -164,7 +166,10 @@ def prepare(
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
         size = len(world.vocabulary)
         start = transformer.init(init_key, size, world.context, config.model)
-        Thread(target=rehearse, args=(world, config, start, texts, scorer)).start()
+        fixed = ppo.Fixed(
+            jnp.asarray(world.prompts), start, scorer or reward_model.init(start), texts
+        )
+        Thread(target=rehearse, args=(world, config, fixed, compile_next)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
@@ -219,9 +224,8 @@ def learn_from_comparisons(
 def rehearse(
     world: World,
     config: RunConfig,
-    start: Transformer,
-    texts: sft.Texts,
-    table: Reward | None = None,
+    fixed: ppo.Fixed,
+    compile_next: Callable[[ppo.Fixed], None] | None = None,
 ) -> None:
     """Compile the programs of all later steps, for arrays of the shapes to come.
 
@@ -229,8 +233,10 @@ def rehearse(
     thread, this is done while the first step trains, by a core that is idle.
     """
     key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
-    scorer = reward_model.init(start)
-    fixed = ppo.Fixed(jnp.asarray(prompts), start, table or scorer, texts)
+
+    def compile_loop(train: Callable[..., object], *args: object) -> None:
+        with suppress(training.Rehearsed):
+            train(key, *args, report=training.Rehearsal())
 
     def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
         asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
@@ -240,15 +246,16 @@ def rehearse(
     asked, chosen = answers(config.num_comparisons - held_out)
     pairs = Comparisons(asked, chosen, chosen)
     written = sft.as_demonstrations(*answers(config.num_demonstrations))
-    steps: list[Callable[..., object]] = [
-        partial(sft.train, key, start, written, config.sft),
-        partial(ppo.train, key, fixed, length, config.ppo),
-    ]
-    if table is None:
-        steps.insert(1, partial(reward_model.train, key, scorer, pairs, config.reward))
-    for train in steps:
-        with suppress(training.Rehearsed):
-            train(report=training.Rehearsal())
+    compile_loop(sft.train, fixed.reference, written, config.sft)
+    if isinstance(fixed.reward_model, RewardModel):
+        count = 2 * pairs_drawn(world, config.num_comparisons)
+        drawn = (fixed.reference, key, fixed.prompts, count, length)
+        bandit.pull_all.lower(*drawn).compile()
+        compile_loop(reward_model.train, fixed.reward_model, pairs, config.reward)
+    if compile_next is not None:
+        compile_next(fixed)
+    else:
+        compile_loop(ppo.train, fixed, length, config.ppo)
 
 
 def collect_comparisons(
@@ -266,7 +273,7 @@ def collect_comparisons(
     Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.3.
     """
     k, length = world.num_prompts, world.completion_length
-    drawn = -(-5 * count // (4 * k))  # pairs of each prompt
+    drawn = pairs_drawn(world, count)
     pulls = bandit.pull_all(
         reference, key, jnp.asarray(world.prompts), 2 * drawn, length
     )
@@ -372,6 +379,14 @@ def measure_by_sampling(
 def evaluated_updates(config: RLHFConfig) -> list[int]:
     """Return the updates after which the policy is valued; after 0 it is pi_ref."""
     return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
+
+
+def pairs_drawn(world: World, count: int) -> int:
+    """Return the number of pairs to draw for each prompt, so that `count` can be shown.
+
+    A quarter more are drawn, as some are equal or cut off.
+    """
+    return -(-5 * count // (4 * world.num_prompts))
 
 
 def _policy_after(n: int, learned: Learned) -> Transformer:

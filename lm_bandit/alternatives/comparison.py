@@ -19,7 +19,9 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +45,7 @@ from lm_bandit.oracle.problem import pose_problem
 from lm_bandit.reward_table import RewardFunction
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
+from mdp.interface.compilation import Compiling
 from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
 from policy_gradient.comparison.own_code import own_function
@@ -138,7 +141,16 @@ def compare_methods(
     for method in compared.values():
         if isinstance(method.train, OwnMethod):
             method.train.rehearse(world, config.model, method.config)
-    ready = pipeline.prepare(world, config, progress, None, reward)
+    length = world.completion_length
+    programs = {name: Program(method, length) for name, method in compared.items()}
+
+    def compile_all(fixed: ppo.Fixed) -> None:
+        for program in programs.values():
+            program.compile(jax.random.key(0), fixed)
+
+    ready = pipeline.prepare(
+        world, config, progress, reward=reward, compile_next=compile_all
+    )
     problem = pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
     )
@@ -155,6 +167,7 @@ def compare_methods(
                 problem,
                 report,
                 partial(_keep_run, progress, name),
+                programs[name],
             )
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
     best_of_n = [
@@ -171,6 +184,30 @@ def compare_methods(
     )
 
 
+class Program:
+    """The training of a method: one compiled program for all seeds and threads."""
+
+    def __init__(self, method: Method, length: int) -> None:
+        """Prepare the program of a method, for completions of `length` tokens."""
+
+        @jax.jit
+        def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
+            return method.train(key, fixed, length, method.config)
+
+        self.train, self.lock = train, Lock()
+
+    def compile(self, key: Key[Array, ""], fixed: ppo.Fixed) -> None:
+        """Compile for arrays of these shapes, or wait for the thread that does so."""
+        with self.lock:
+            self.train.lower(key, fixed).compile()
+
+    def __call__(self, key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
+        """Return the snapshots and the history of a run."""
+        with Compiling.by_hand():
+            self.compile(key, fixed)
+        return self.train(key, fixed)
+
+
 def run_method(
     keys: Key[Array, "n"],
     method: Method,
@@ -179,18 +216,15 @@ def run_method(
     problem: Problem,
     report: Callable[[int], None],
     keep: Keep = make_now,
+    program: Program | None = None,
 ) -> Runs:
     """Train once with each key, by one program, and value the checkpoints exactly.
 
-    `report` is called with the number of runs that are finished, and `keep` returns run
-    number i, perhaps from a file.
+    Two threads do so, each on a core of its own. `report` is called with the number of
+    runs that are finished, and `keep` returns run number i, perhaps from a file.
     """
-    config, length = method.config, world.completion_length
-
-    @jax.jit
-    def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
-        return method.train(key, fixed, length, config)
-
+    config = method.config
+    train = program or Program(method, world.completion_length)
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.policy_value(problem, problem.reference)
 
@@ -210,13 +244,16 @@ def run_method(
                 path[i] = exact.policy_value(problem, log_probs)
         return path, message
 
+    def kept_run(i: int) -> tuple[list[Value], str]:
+        return keep(f"run {i + 1}", partial(train_and_value, keys[i]))
+
     values: list[list[Value]] = []
     broken: list[str] = []
-    for i, key in enumerate(keys):
-        path, message = keep(f"run {i + 1}", partial(train_and_value, key))
-        values.append(path)
-        broken.append(message)
-        report(i + 1)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for path, message in pool.map(kept_run, range(len(keys))):
+            values.append(path)
+            broken.append(message)
+            report(len(values))
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, pulled, values, broken)

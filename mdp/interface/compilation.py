@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from threading import current_thread, main_thread
+from threading import Lock, current_thread, main_thread
 from typing import Any
 
 # The published numbers are those of two threads; more do not speed up small models.
@@ -84,6 +84,8 @@ class Compiling:
     seconds = 0.0  # so far
     now = False
     _known = False  # whether jax reports to this class
+    _waiting = 0  # threads that are in `by_hand`
+    _lock = Lock()
 
     @classmethod
     def watch(cls) -> None:
@@ -99,12 +101,18 @@ class Compiling:
     @contextlib.contextmanager
     def by_hand(cls) -> Iterator[None]:
         """Count all that is done inside as compiling, also waiting for a thread."""
-        started, before, cls.now = time.perf_counter(), cls.seconds, True
+        with cls._lock:
+            cls._waiting += 1
+            cls.now, first = True, cls._waiting == 1
+        started, before = time.perf_counter(), cls.seconds
         try:
             yield
         finally:
-            cls.now = False
-            cls.seconds = before + time.perf_counter() - started
+            with cls._lock:
+                cls._waiting -= 1
+                cls.now = cls._waiting > 0
+                if first:
+                    cls.seconds = before + time.perf_counter() - started
 
     @classmethod
     def _hear(cls, event: str, duration_secs: float, **about: Any) -> None:
