@@ -17,6 +17,7 @@
     lm_learning.py       the result of PPO on the pocket world
     lm_peers.py          Hugging Face's GPT-2 with our weights
     trl_peers.py         TRL's PPO with our models
+    numbers.py           the numbers in the README and the guide, with their spread
 
 The peers come with the extra `[benchmarks]`.
 """

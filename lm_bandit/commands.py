@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lm_bandit import label, pipeline, report
+from lm_bandit import pipeline, report
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.alternatives.config import CompareConfig
 from lm_bandit.checkpoints import keep_last_good
@@ -133,6 +133,9 @@ def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None
 
 def label_pairs(config: RunConfig, folder: Path, train: bool, overwrite: bool) -> None:
     """Ask questions, show a summary, and learn from the answers in the folder."""
+    # Only here, as scipy's statistics take a while to import.
+    from lm_bandit import label
+
     file = folder / ANSWERS
     world = named_world("pocket", config.ratings)
     console = Terminal()

@@ -12,14 +12,14 @@ of cores. Files appear whole or not at all.
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Group
 
-from lm_bandit import bandit, plots
+from lm_bandit import bandit
 from lm_bandit.checkpoints import LAST_GOOD, save_checkpoint
 from lm_bandit.config import RunConfig
 from lm_bandit.oracle.estimates import Estimate
@@ -28,6 +28,9 @@ from lm_bandit.pipeline import Estimates, Learned, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
 from mdp.interface.files import Content, json_text, machine, plain, png_bytes, versions
 from mdp.interface.tables import STANDARD_ERROR, explained_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TITLES = {
     "base": "pretrained",
@@ -114,7 +117,7 @@ def sample_texts(
 
 def run_files(
     report: dict[str, Any],
-    picture: plots.Figure,
+    picture: "Figure",
     models: TrainedModels,
     world: World,
 ) -> dict[str, Content]:
@@ -136,8 +139,11 @@ def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]
     return {"world": name, "vocabulary": world.vocabulary, "seed": seed}
 
 
-def run_picture(found: Truth | Estimates, kl_weight: float) -> plots.Figure:
+def run_picture(found: Truth | Estimates, kl_weight: float) -> "Figure":
     """Draw the picture of a run at this beta, from exact or from estimated values."""
+    # Only here, as matplotlib takes a while to import.
+    from lm_bandit import plots
+
     if isinstance(found, Estimates):
         numbers = np.array([(x.kl_k1, x.learned, x.gold) for _, x in found.path])
         updates = [update for update, _ in found.path]

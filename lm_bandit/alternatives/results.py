@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from rich.console import Group
 
-from lm_bandit.alternatives import plots
 from lm_bandit.alternatives.comparison import MethodComparison, shares
 from lm_bandit.oracle.exact import Value
 from mdp.interface.files import (
@@ -37,6 +36,9 @@ NOTES = (
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
     """Return the content of each file of a comparison, by its name."""
+    # Only here, as matplotlib takes a while to import.
+    from lm_bandit.alternatives import plots
+
     return {
         "runs.csv": csv_text(run_rows(results)),
         "comparison.json": json_text(comparison_summary(results)),

@@ -21,7 +21,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.special import log_softmax
 
 from lm_bandit import reward_model
 from lm_bandit.generate import read_prompts
@@ -54,7 +53,9 @@ def node_log_probs(
     """Return log pi(token | prompt and prefix) at every node, in float64."""
     require_enumerable(world)
     logits = node_logits(params, jnp.asarray(world.prompts), world.completion_length)
-    return log_softmax(np.asarray(logits, np.float64) / temperature, axis=-1)
+    tempered = np.asarray(logits, np.float64) / temperature
+    tempered -= tempered.max(-1, keepdims=True)
+    return tempered - np.log(np.exp(tempered).sum(-1, keepdims=True))
 
 
 def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:

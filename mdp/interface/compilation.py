@@ -116,12 +116,12 @@ class Compiling:
 
     @classmethod
     def _hear(cls, event: str, duration_secs: float, **about: Any) -> None:
-        """Hear of the end of tracing, of lowering, or of compiling a program."""
+        """Hear of the end of lowering, or of compiling a program; tracing is nested."""
+        phases = "jaxpr_to_mlir_module_duration", "backend_compile_duration"
         phase = event.removeprefix("/jax/core/compile/")
-        if phase != event and current_thread() is main_thread():
+        if phase in phases and current_thread() is main_thread() and not cls._waiting:
             cls.seconds += duration_secs
-            # After lowering comes the longest phase, the compiler's.
-            cls.now = phase == "jaxpr_to_mlir_module_duration"
+            cls.now = phase == phases[0]  # next comes the longest phase, the compiler's
 
 
 def cache_folder() -> Path:
