@@ -55,7 +55,7 @@ def _accuracy(accuracy: dict[str, Any]) -> Group:
     title = "Pairs that no model has seen: how often do two prefer the same text?"
     if "comparisons" in accuracy["judge"]:
         columns = {"who": "", "agree": "share of the pairs; a coin agrees in 0.5"}
-        rows = [
+        rows: list[Row] = [
             (f"{title} and annotator", f"{accuracy[name]['comparisons']:.3f}")
             for name, title in SCORER_TITLES.items()
         ]
