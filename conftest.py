@@ -4,13 +4,13 @@ The settings are made here, and not as options in setup.cfg, so that an environm
 without the test extras can still run tests: each extra is used if it is installed.
 """
 
-import importlib.metadata
 import importlib.util
 import os
 import sys
-from pathlib import Path
 
 import pytest
+
+from mdp.interface import compilation
 
 PACKAGES = ("mdp", "policy_gradient", "lm_bandit")
 EXTRAS = {
@@ -32,25 +32,12 @@ LONGEST = (
 )
 
 
-def cache_folder() -> str:
-    """The project's folder in the user's cache (as in mdp/interface/compilation.py).
-
-    That file is not imported here: this process may never need jax.
-    """
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return str(caches / "bellman-to-rlhf")
-
-
 # In the environment, so that workers, notebooks and other processes have them too.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache_folder())
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+compilation.keep_compiled_programs()
 # Tests run most programs once: to compile quickly matters more than to run quickly.
 # A notebook trains for long, in its own process, and gets some optimisation.
-QUICK = "--xla_backend_optimization_level="
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    # Later versions do not know this flag, and end the program.
-    QUICK = "--xla_cpu_use_fusion_emitters=false " + QUICK
-os.environ.setdefault("XLA_FLAGS", QUICK + "0")
+QUICK = [compilation.quick_flags(level) for level in (0, 1)]
+os.environ.setdefault("XLA_FLAGS", QUICK[0])
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Many processes import the same files; to compile each file once saves ten seconds.
@@ -102,9 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Compile a notebook's programs better than those of the other tests."""
-    if os.environ["XLA_FLAGS"].startswith(QUICK):
-        is_notebook = item.location[0].endswith(".ipynb")
-        os.environ["XLA_FLAGS"] = QUICK + ("1" if is_notebook else "0")
+    if os.environ["XLA_FLAGS"] in QUICK:
+        os.environ["XLA_FLAGS"] = QUICK[item.location[0].endswith(".ipynb")]
 
 
 def _rank(file: str, slow_files: set[str]) -> tuple[int, bool]:

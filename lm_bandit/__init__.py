@@ -19,6 +19,7 @@ The book: read in this order, each file needs only those before it.
     views.py         a completion as many actions (tokens), or as one
     sft.py           pretraining, and supervised fine-tuning on demonstrations
     reward_model.py  a number for a completion, learned from comparisons
+    reward_table.py  a reward of your own, as a Python function
     rewards.py       the reward of a completion, and its advantage over a baseline
     diagnostics.py   invariants of a sound run, and symptoms with their causes
     ppo.py           PPO against the reward model
@@ -32,7 +33,6 @@ All steps together, and what a run leaves behind.
 
     pipeline.py      the three steps of RLHF in one run, and the exact result
     checkpoints.py   a model as a file, with GPT-2's own names
-    ask.py           completions of a saved model
     plots.py         the pictures of a run
     report.py        the report of a run
 
@@ -42,6 +42,7 @@ The other rooms, which may use all of the above.
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
     real_text/       the same on film reviews that people rated, or on your own texts
+    ask.py           completions of a saved model, of any of these
     commands.py      what the commands of the command line do
     __main__.py      the command line: each command with its flags
 

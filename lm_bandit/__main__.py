@@ -2,7 +2,7 @@
 
     python -m lm_bandit [--seed 1] [--world wide] [--ppo.kl-weight 0.1]
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8]
-    python -m lm_bandit compare [--seeds 8] [--out FOLDER]
+    python -m lm_bandit compare [--methods ppo mine.py:train] [--out FOLDER]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out FOLDER]
     python -m lm_bandit label [--out FOLDER]
     python -m lm_bandit --data movie-reviews
@@ -20,21 +20,25 @@ if __name__ == "__main__":
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
-from lm_bandit.alternatives.config import CompareConfig
+from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
 from lm_bandit.lab.command import Lab
 from lm_bandit.real_text.config import RealTextRun
 from lm_bandit.world import WORD_RATINGS
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import run
-from mdp.interface.compilation import fix_threads, keep_compiled_programs
+from mdp.interface.compilation import (
+    compile_quickly,
+    fix_threads,
+    keep_compiled_programs,
+)
 from mdp.interface.configs import require_positive
 
 # A command imports what it needs when it runs: `--help` does not wait for jax.
@@ -94,9 +98,9 @@ class RealTextCommand(RealTextRun):
 class AskCommand(CheckedConfig):
     """Sample a checkpoint's answers to a prompt, with their scores."""
 
-    # Folder of a run, or one of its .safetensors files.
+    # Folder of a run, on a world or on real text, or one of its .safetensors files.
     checkpoint: Positional[Path]
-    # Prompt in the world's words, such as "praise: the film was".
+    # Prompt: in a world's words, such as "praise: the film was"; real text is free.
     prompt: Positional[str]
     # Number of completions to sample.
     count: int = 8
@@ -130,9 +134,8 @@ class CompareCommand(CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
     common: ClassVar[tuple[str, ...]] = (
-        *("--seeds", "--first-seed", "--seed", "--out", "--overwrite"),
+        *("--methods", "--seeds", "--first-seed", "--seed", "--out", "--overwrite"),
         *("--num-comparisons", "--ppo.kl-weight", "--ppo.num-updates", "--ppo.pulls"),
-        "--ppo.step-size",
     )
 
     # Folder for runs.csv, comparison.json and comparison.png; without it nothing is
@@ -140,6 +143,11 @@ class CompareCommand(CompareConfig):
     out: Path | None = None
     # Replace the results in that folder.
     overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"--methods": (name.replace(" ", "_") for name in METHODS)}
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""
@@ -201,6 +209,7 @@ def main(args: Sequence[str] | None = None) -> int:
     program = "python -m lm_bandit"
     if args and args[0] in COMMANDS:
         command = COMMANDS[args[0]]
+        compile_quickly()
         fix_threads()
         return run(
             command, args[1:], f"{program} {args[0]}", inspect.getdoc(command) or ""
@@ -209,6 +218,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if any(flag.split("=")[0] in ("--data", "--corpus") for flag in args):
         text = inspect.getdoc(RealTextCommand) or ""
         return run(RealTextCommand, args, program, text)
+    compile_quickly()
     fix_threads()
     return run(MainCommand, args, program, __doc__ or "")
 

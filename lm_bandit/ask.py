@@ -2,32 +2,64 @@
 
     log pi(y | x) = sum_t log pi(y_t | x, y_<t)
 
-A file holds numbers for tokens; its description says which words these are. A
-checkpoint with other words than the world's is refused, because its tokens would be
+A file holds numbers for tokens, and its description says which texts these are: the
+words of a world, or the tokenizer of a run on real text, which lies in the same folder.
+A checkpoint with other words than the world's is refused, because its tokens would be
 read as other words.
 
 Source: Radford et al. (2019), eq. 1, for log pi(y | x).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
-from rich.table import Table
+from rich.console import Group
 
 from lm_bandit import bandit, reward_model
 from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.generate import completion_log_prob
+from lm_bandit.real_text.stages import CONFIG
+from lm_bandit.real_text.tokens import TOKENIZER_FILE, TextPieces, load_tokenizer
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World, named_world
+from mdp.checks import is_whole
 from mdp.interface.command_line import Terminal
+from mdp.interface.files import read_json
+from mdp.interface.tables import explained_table
 
-Model = TypeVar("Model", Transformer, RewardModel)
+GOLD = "gold rating"
+# Models that score answers, by the names of their files.
+SCORERS = {"reward_model": "learned score", "judge": "judge's score"}
+COLUMNS = {
+    "completion": "",
+    "times": "how often the model wrote it",
+    "log-probability": "its natural logarithm: 0 is sure, -2.3 is one in ten",
+}
+SCORES = {
+    GOLD: "what the raters think: the mean ratings (-4 to 4) of its words, added up, "
+    "with the opposite sign where a complaint is asked for; for the world's own prompts",
+    "learned score": "what the reward model thinks, for which PPO was trained",
+    "judge's score": "what a second reward model thinks, which PPO never saw",
+}
+Words = World | TextPieces
+
+
+class Speaker(NamedTuple):
+    """A saved model, the texts that its tokens stand for, and what scores its answers.
+
+    `reward_models` have the titles of their columns.
+    """
+
+    policy: Transformer
+    words: Words
+    reward_models: dict[str, RewardModel]
+    remark: str = ""  # which model this is, where one could expect another
 
 
 class Answer(NamedTuple):
@@ -36,8 +68,8 @@ class Answer(NamedTuple):
     text: str
     times: int  # how often it was sampled
     log_prob: float  # log pi(y|x), of all its tokens
-    gold: float | None  # by the raters; None if cut off, or without raters
-    learned: float | None  # by the reward model; None if cut off, or without a model
+    cut_off: bool  # by the length limit
+    scores: dict[str, float | None]  # by column; None where there is no score
 
 
 def show_answers(
@@ -49,20 +81,16 @@ def show_answers(
     ratings: Path,
 ) -> None:
     """Load the models, sample, score and show."""
-    policy_file, scorer_file = checkpoint_files(checkpoint)
-    policy, world = load_for_world(policy_file, ratings, Transformer)
-    scorer = None
-    if scorer_file is not None:
-        scorer, _ = load_for_world(scorer_file, ratings, RewardModel)
-    tokens = encode_prompt(world, policy, prompt)
-    answers = sampled_answers(policy, scorer, world, tokens, count, temperature, seed)
-    Terminal().print(answers_table(prompt, answers, scorer is not None))
+    speaker = load_speaker(checkpoint, ratings)
+    tokens = encode_prompt(speaker, prompt)
+    answers = sampled_answers(speaker, tokens, count, temperature, seed)
+    console = Terminal()
+    for part in answer_parts(speaker, prompt, answers):
+        console.print(part)
 
 
 def sampled_answers(
-    policy: Transformer,
-    scorer: RewardModel | None,
-    world: World,
+    speaker: Speaker,
     prompt: Int[np.ndarray, "P"],
     count: int,
     temperature: float,
@@ -70,59 +98,102 @@ def sampled_answers(
 ) -> list[Answer]:
     """Return the different completions among `count` samples, the most frequent first.
 
-    The raters judge answers to the world's own prompts only; to others the gold rating
-    is None.
+    The raters of a world judge answers to its own prompts only; to others the gold
+    rating is None. What was cut off has no score at all.
     """
-    key, length = jax.random.key(seed), world.completion_length
+    policy, words, _, _ = speaker
+    key, length = jax.random.key(seed), words.completion_length
     prompts = jnp.asarray(prompt)[None]
     pulls = bandit.pull_all(policy, key, prompts, count, length, temperature)
     sampled = np.asarray(pulls.completions[0])
     texts, counts = np.unique(sampled, axis=0, return_counts=True)
     prompts = jnp.repeat(prompts, len(texts), axis=0)
     log_probs = completion_log_prob(policy, prompts, jnp.asarray(texts), temperature)
-    ended = (texts == END).any(-1)
-    gold: list[float | None] = [None] * len(texts)
-    learned = list(gold)
-    if prompt.tolist() in world.prompts.tolist():
-        which = world.prompts.tolist().index(prompt.tolist())
-        gold = bandit.gold_scores(world, texts)[which].tolist()
-    if scorer is not None:
-        learned = reward_model.score(scorer, prompts, jnp.asarray(texts)).tolist()
+    cut_off = (texts != END).all(-1)
+    columns: dict[str, list[float | None]] = {}
+    if isinstance(words, World):
+        columns[GOLD] = [None] * len(texts)
+        if prompt.tolist() in words.prompts.tolist():
+            which = words.prompts.tolist().index(prompt.tolist())
+            columns[GOLD] = bandit.gold_scores(words, texts)[which].tolist()
+    for title, model in speaker.reward_models.items():
+        scores = reward_model.score(model, prompts, jnp.asarray(texts))
+        columns[title] = scores.tolist()
     answers = [
         Answer(
-            text=world.decode(texts[i]),
+            text=words.decode(texts[i]),
             times=int(counts[i]),
             log_prob=float(log_probs[i]),
-            gold=gold[i] if ended[i] else None,
-            learned=learned[i] if ended[i] else None,
+            cut_off=bool(cut_off[i]),
+            scores={
+                title: None if cut_off[i] else numbers[i]
+                for title, numbers in columns.items()
+            },
         )
         for i in range(len(texts))
     ]
     return sorted(answers, key=lambda answer: (-answer.times, -answer.log_prob))
 
 
-def checkpoint_files(path: Path) -> tuple[Path, Path | None]:
-    """Return the policy's file, and that of the reward model beside it if there is one.
+def load_speaker(path: Path, ratings: Path) -> Speaker:
+    """Return the model in a file, or the tuned one of a run's folder, with its words.
 
-    `path` is the folder of a run, or the policy's file itself.
+    The reward models beside it come along. Without a policy, as where nothing said
+    which text is better, it is the SFT model.
     """
-    policy = path / "policy.safetensors" if path.is_dir() else path
-    scorer = policy.parent / "reward_model.safetensors"
-    return policy, scorer if scorer.is_file() else None
+    file, remark = path, ""
+    if path.is_dir():
+        file, sft = path / "policy.safetensors", path / "reference.safetensors"
+        if sft.is_file() and not file.exists():
+            file, remark = sft, f"There is no policy in {path}/: its SFT model answers."
+    policy, words = _load_with_words(file, ratings, Transformer)
+    scorers = {}
+    for name, title in SCORERS.items():
+        beside = file.parent / f"{name}.safetensors"
+        if beside.is_file():
+            scorers[title], _ = _load_with_words(beside, ratings, RewardModel)
+    return Speaker(policy, words, scorers, remark)
 
 
-def load_for_world(path: Path, ratings: Path, kind: type[Model]) -> tuple[Model, World]:
-    """Return a model of this kind from a file, and the world that it was made for."""
+def _load_with_words(path: Path, ratings: Path, kind: type) -> tuple[Any, Words]:
+    """Return a model of this kind from a file, and the texts of its tokens."""
     model, description = load_checkpoint(path)
     if not isinstance(model, kind):
         got = type(model).__name__
         raise ValueError(f"{path}: expected a {kind.__name__}, got a {got}")
+    if description.get("tokenizer") == TOKENIZER_FILE:
+        return model, _pieces(path.parent, description)
     try:
-        world = named_world(str(description.get("world")), ratings)
+        if "world" not in description:
+            raise ValueError(
+                "expected a model that this program trained, got a description with "
+                "neither a world nor a tokenizer"
+            )
+        world = named_world(str(description["world"]), ratings)
         _require_words(description, world)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     return model, world
+
+
+def _pieces(folder: Path, description: Mapping[str, Any]) -> TextPieces:
+    """Return the tokens of a run on real text, with its lengths."""
+    tokenizer, settings = load_tokenizer(folder / TOKENIZER_FILE), folder / CONFIG
+    if (got := tokenizer.get_vocab_size()) != description["vocab_size"]:
+        raise ValueError(
+            f"{folder / TOKENIZER_FILE}: expected the model's "
+            f"{description['vocab_size']} tokens, got {got}"
+        )
+    config = read_json(settings)
+    names = ("prompt_length", "completion_length")
+    lengths: list[Any] = [config.get(name) for name in names]
+    context = description["n_positions"]
+    if not all(is_whole(x) and x > 0 for x in lengths) or sum(lengths) > context:
+        raise ValueError(
+            f"{settings}: prompt_length and completion_length must be whole numbers "
+            f"above 0, and fit into the model's context of {context}, got {lengths}"
+        )
+    return TextPieces(tokenizer, *lengths)
 
 
 def _require_words(description: Mapping[str, Any], world: World) -> None:
@@ -133,26 +204,30 @@ def _require_words(description: Mapping[str, Any], world: World) -> None:
     if len(words) != len(ours) or len(words) != description["vocab_size"]:
         raise ValueError(
             f"vocabulary must be the world's {len(ours)} words, got {len(words)} words "
-            f"and a model of {description['vocab_size']}"
+            f"and a model of {description['vocab_size']}: try the run's own --ratings"
         )
     for token, (got, expected) in enumerate(zip(words, ours, strict=True)):
         if got != expected:
             raise ValueError(
                 f"vocabulary must be the world's, with {expected!r} as token {token}, "
-                f"got {got!r}"
+                f"got {got!r}: try the run's own --ratings"
             )
 
 
-def encode_prompt(
-    world: World, model: Transformer, prompt: str
-) -> Int[np.ndarray, "P"]:
-    """Return the tokens of a prompt; raise ValueError where it cannot be completed."""
-    tokens = world.encode(prompt)
-    context, room = model.wpe.shape[0], world.completion_length
-    if len(tokens) == 0:
+def encode_prompt(speaker: Speaker, prompt: str) -> Int[np.ndarray, "P"]:
+    """Return the tokens of a prompt; raise ValueError where it cannot be completed.
+
+    A run on real text keeps the last tokens of a long prompt, see `is_cut`.
+    """
+    words = speaker.words
+    if not prompt.split():
         raise ValueError("prompt must have at least one word, got none")
+    tokens = words.encode(prompt)
+    if isinstance(words, TextPieces):
+        return tokens
+    context, room = speaker.policy.wpe.shape[0], words.completion_length
     if END in tokens:
-        raise ValueError(f"prompt must not hold {world.vocabulary[END]}: {prompt!r}")
+        raise ValueError(f"prompt must not hold {words.vocabulary[END]}: {prompt!r}")
     if len(tokens) + room > context:
         raise ValueError(
             f"prompt must leave room for a completion of {room} tokens in the model's "
@@ -161,14 +236,30 @@ def encode_prompt(
     return tokens
 
 
-def answers_table(prompt: str, answers: list[Answer], scored: bool) -> Table:
-    """Return a table of answers, one a line; `scored` adds the learned scores."""
-    table = Table(title=f"{prompt} ...", title_justify="left", box=None)
-    table.add_column("completion")
-    heads = ["times", "log-probability", "gold rating"]
-    for head in heads + ["learned score"] * scored:
-        table.add_column(head, justify="right")
-    for text, times, log_prob, *scores in answers:
-        numbers = ("" if x is None else f"{x:.2f}" for x in scores[: 1 + scored])
-        table.add_row(text, f"{times}", f"{log_prob:.2f}", *numbers)
-    return table
+def answer_parts(
+    speaker: Speaker, prompt: str, answers: list[Answer]
+) -> Iterator[str | Group]:
+    """Yield a table of answers, one a line, and a line about all that was cut."""
+    words = speaker.words
+    read = words.read_part(prompt) if isinstance(words, TextPieces) else prompt
+    if speaker.remark:
+        yield speaker.remark
+    columns = COLUMNS | {score: SCORES[score] for score in answers[0].scores}
+    rows = []
+    for answer in answers:
+        given = answer.scores.values()
+        numbers = ("" if x is None else f"{x:.2f}" for x in given)
+        rows.append(
+            (answer.text, f"{answer.times}", f"{answer.log_prob:.2f}", *numbers)
+        )
+    yield explained_table(read, columns, rows)
+    if isinstance(words, TextPieces) and read != prompt:
+        yield (
+            f"The prompt was cut: the model reads only its last {words.prompt_length} "
+            "tokens."
+        )
+    if any(answer.cut_off for answer in answers):
+        yield (
+            f'"..." marks a completion that did not end within '
+            f"{words.completion_length} tokens and was cut; it gets no score."
+        )

@@ -4,6 +4,7 @@ The flags of each command are in `__main__.py`. The files of a run are written a
 end, all together, before anything is shown.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mdp.interface import stopping
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import read_json
 from mdp.interface.progress import BarProgress
-from mdp.interface.runs import open_run, settings_of
+from mdp.interface.runs import digest_of, open_run, settings_of
 
 ANSWERS = "answers.jsonl"  # in the folder of `label`
 
@@ -53,6 +54,7 @@ def rlhf(
                 found = report.run_report(world, learned, measured, config)
                 picture = report.run_picture(measured, config.ppo.kl_weight)
                 found |= {"feedback": feedback, "seconds": progress.seconds}
+                found |= {"compiling_seconds": progress.compiling}
                 run.write(report.run_files(found, picture, learned.models, world))
     show(found, folder, console)
 
@@ -70,10 +72,24 @@ def learn(
     Raises ValueError where the run broke.
     """
     try:
-        learned = pipeline.train_models(world, config, progress, people)
-        if name == "pocket":
-            return learned, pipeline.measure_exactly(world, learned, config, progress)
-        return learned, pipeline.measure_by_sampling(world, learned, config, progress)
+        ready = pipeline.prepare(world, config, progress, people)
+        if name != "pocket":
+            learned = pipeline.improve(world, ready, config, progress)
+            found = pipeline.measure_by_sampling(world, learned, config, progress)
+            return learned, found
+        with ThreadPoolExecutor(max_workers=1) as oracle:  # beside PPO's training
+            solution = oracle.submit(
+                pipeline.solve,
+                world,
+                ready.base,
+                ready.fixed.reference,
+                ready.fixed.reward_model,
+                config.ppo,
+            )
+            learned = pipeline.improve(world, ready, config, progress)
+        return learned, pipeline.measure_exactly(
+            world, learned, config, progress, solution.result()
+        )
     except BrokenRun as broken:
         description = report.checkpoint_description(world, name, config.seed)
         raise ValueError(keep_last_good(broken, folder, description)) from None
@@ -98,7 +114,10 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
 
 def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None:
     """Compare all methods, show the results and write them."""
-    world, settings = pocket_world(config.ratings), settings_of(config)
+    world = pocket_world(config.ratings)
+    files = [one.rpartition(":")[0] for one in config.methods if ":" in one]
+    digests = {file: digest_of(Path(file)) for file in files}
+    settings = settings_of(config, files=digests)
     console = Terminal()
     with open_run(folder, settings, results.FILES, overwrite, only_new=True) as run:
         progress = BarProgress(console, pipeline.STAGES, run)

@@ -215,7 +215,8 @@ class RunConfig(CheckedConfig):
     # Seed of all random numbers: the same seed gives the same report, with the same
     # versions of the packages on the same kind of processor.
     seed: int = 0
-    # CSV file with a word and ten ratings from -4 to 4 in each line.
+    # CSV file: a header, then a word and its ratings from -4 to 4 in each line. Words
+    # of your own take the place of the pocket's.
     ratings: Path = WORD_RATINGS
     # Random texts for pretraining; a program makes them.
     num_babble: int = 16384

@@ -29,10 +29,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
 
-from lm_bandit import reward_model
 from lm_bandit.bandit import Pulls, Scored
 from lm_bandit.generate import completion_mask, has_ended, token_log_probs
-from lm_bandit.reward_model import RewardModel
+from lm_bandit.reward_table import Reward, score_texts
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END
 from policy_gradient.diagnostics import Diagnostics
@@ -62,7 +61,7 @@ class History(NamedTuple):
 
 def measure_pulls(
     policy: Transformer,
-    scorer: RewardModel,
+    scorer: Reward,
     pulls: Pulls,
     scored: Scored,
     kl_weight: Scalar,
@@ -107,7 +106,7 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
 
 
 def _gaps(
-    policy: Transformer, scorer: RewardModel, pulls: Pulls, temperature: float | Scalar
+    policy: Transformer, scorer: Reward, pulls: Pulls, temperature: float | Scalar
 ) -> tuple[Scalar, Scalar]:
     """Return the largest |sampled - scored|, and the largest effect of the padding."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
@@ -115,7 +114,7 @@ def _gaps(
     both = jnp.stack([completions, changed])
     prompts = jnp.broadcast_to(prompts, (2, *prompts.shape))
     log_probs = token_log_probs(policy, prompts, both, temperature)
-    scores = reward_model.score(scorer, prompts, both)
+    scores = score_texts(scorer, prompts, both)
     effect = jnp.abs(log_probs[1] - log_probs[0]).max(-1)
     effect += jnp.abs(scores[1] - scores[0])
     padded = has_ended(completions)  # one that was cut off has neither end nor score

@@ -9,21 +9,23 @@ Steps 1 to 3 are the three steps of RLHF and see samples only. Demonstrations an
 answers are simulated, from ratings of the words that people gave. Step 4 is the oracle;
 a world that is too large for it is measured by samples.
 
-    progress = Progress()
-    learned = train_models(world, config, progress)                 # steps 1 to 3
-    truth = measure_exactly(world, learned, config, progress)       # step 4
+    learned = train_models(world, config)                 # steps 1 to 3
+    truth = measure_exactly(world, learned, config)       # step 4
 
 Source: Ziegler et al. (2019), section 2; Stiennon et al. (2020), figure 2; Ouyang et
 al. (2022), figure 2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from lm_bandit import bandit, diagnostics, ppo, reward_model, sft, transformer
 from lm_bandit import world as text
@@ -33,10 +35,13 @@ from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
+from lm_bandit.oracle.problem import Solution, solve
 from lm_bandit.reward_model import Comparisons, RewardModel
+from lm_bandit.reward_table import Reward, RewardFunction
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.progress import Progress
+from policy_gradient import training
 
 # The stages of a run, and their titles beside a progress bar.
 STAGES = {
@@ -48,7 +53,6 @@ STAGES = {
     "estimates": "estimates from samples",
 }
 SAMPLES = 2048  # completions of each prompt, for estimates
-FRONTIER = np.geomspace(10.0, 0.01, 40)  # values of beta, from strict to lax
 
 
 class TrainedModels(NamedTuple):
@@ -56,7 +60,7 @@ class TrainedModels(NamedTuple):
 
     base: Transformer  # pretrained
     reference: Transformer  # after SFT
-    reward_model: RewardModel
+    reward_model: Reward
     policy: Transformer  # after PPO
 
 
@@ -66,7 +70,7 @@ class Prepared(NamedTuple):
     base: Transformer  # pretrained
     fixed: ppo.Fixed  # prompts, reference, reward model, pretraining texts
     pretraining_loss: float
-    held_out_accuracy: float
+    held_out_accuracy: float  # nan with a reward of your own
     key: Key[Array, ""]  # for step 3
 
 
@@ -88,7 +92,7 @@ class Truth(NamedTuple):
     in_format: dict[str, float]  # share of completions in the right format
     path: list[tuple[int, exact.Value]]  # (update, value) along PPO
     share_to_optimum: float  # (J - J_ref) / (J* - J_ref)
-    frontier: list[exact.Value]  # of the optimum for each beta of FRONTIER
+    frontier: list[exact.Value]  # of the optimum for each beta of problem.FRONTIER
 
 
 class Estimates(NamedTuple):
@@ -100,7 +104,11 @@ class Estimates(NamedTuple):
 
 
 def train_models(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress | None = None,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
 ) -> Learned:
     """Run steps 1 to 3: pretrain, fine-tune, learn the reward, improve the policy.
 
@@ -111,8 +119,17 @@ def train_models(
         config: the settings of all steps.
         progress: is told of each stage.
         people: the annotators; by default simulated ones, who answer by the ratings.
+        reward: of (prompt, completion), to be raised instead of a reward model's score.
     """
-    ready = prepare(world, config, progress, people)
+    progress = progress or Progress()
+    ready = prepare(world, config, progress, people, reward)
+    return improve(world, ready, config, progress)
+
+
+def improve(
+    world: World, ready: Prepared, config: RunConfig, progress: Progress
+) -> Learned:
+    """Run step 3: improve the policy against the reward model."""
     with progress.stage("PPO", config.ppo.num_updates) as report:
         snapshots, history = ppo.train(
             ready.key, ready.fixed, world.completion_length, config.ppo, report
@@ -127,9 +144,20 @@ def train_models(
 
 
 def prepare(
-    world: World, config: RunConfig, progress: Progress, people: People | None = None
+    world: World,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+    reward: RewardFunction | None = None,
+    compile_next: Callable[[ppo.Fixed], None] | None = None,
 ) -> Prepared:
-    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people."""
+    """Run steps 1 and 2: pretrain, fine-tune, learn the reward from these people.
+
+    With a `reward` of your own, step 2 makes a table of it, and asks nobody.
+    `compile_next` compiles the programs of step 3, for arrays of the shapes that it
+    gets; by default it is PPO's.
+    """
+    scorer: Reward | None = reward and trie.reward_table(world, reward)
     keys = jax.random.split(jax.random.key(config.seed), 6)
     init_key, pretrain_key, sft_key, pull_key, reward_key, ppo_key = keys
     rng = np.random.default_rng(config.seed)
@@ -138,12 +166,40 @@ def prepare(
         texts = sft.as_texts(text.babble(rng, world, config.num_babble, world.context))
         size = len(world.vocabulary)
         start = transformer.init(init_key, size, world.context, config.model)
+        fixed = ppo.Fixed(
+            jnp.asarray(world.prompts), start, scorer or reward_model.init(start), texts
+        )
+        Thread(target=rehearse, args=(world, config, fixed, compile_next)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
         reference, _ = sft.train(
             sft_key, base, sft.as_demonstrations(*written), config.sft, report
         )
+    accuracy = float("nan")
+    if scorer is None:
+        scorer, accuracy = learn_from_comparisons(
+            pull_key, reward_key, rng, world, reference, config, progress, people
+        )
+    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
+    loss = float(losses[-len(losses) // 10 :].mean())
+    return Prepared(base, fixed, loss, accuracy, ppo_key)
+
+
+def learn_from_comparisons(
+    pull_key: Key[Array, ""],
+    train_key: Key[Array, ""],
+    rng: np.random.Generator,
+    world: World,
+    reference: Transformer,
+    config: RunConfig,
+    progress: Progress,
+    people: People | None = None,
+) -> tuple[RewardModel, float]:
+    """Run step 2: return a reward model, and its accuracy on held-out comparisons.
+
+    Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.4.
+    """
     with progress.stage("reward model", config.reward.num_updates) as report:
         pairs = collect_comparisons(
             pull_key, rng, world, reference, config.num_comparisons, people
@@ -158,14 +214,48 @@ def prepare(
         seen = jax.tree.map(lambda x: x[held_out:], pairs)
         unseen = jax.tree.map(lambda x: x[:held_out], pairs)
         scorer, _ = reward_model.train(
-            reward_key, reward_model.init(reference), seen, config.reward, report
+            train_key, reward_model.init(reference), seen, config.reward, report
         )
         scorer = reward_model.normalize(scorer, seen)
         reward_model.require_spread(scorer)
-        accuracy = reward_model.pair_accuracy(scorer, unseen)
-    fixed = ppo.Fixed(jnp.asarray(world.prompts), reference, scorer, texts)
-    loss = float(losses[-len(losses) // 10 :].mean())
-    return Prepared(base, fixed, loss, accuracy, ppo_key)
+        return scorer, reward_model.pair_accuracy(scorer, unseen)
+
+
+def rehearse(
+    world: World,
+    config: RunConfig,
+    fixed: ppo.Fixed,
+    compile_next: Callable[[ppo.Fixed], None] | None = None,
+) -> None:
+    """Compile the programs of all later steps, for arrays of the shapes to come.
+
+    The first run of these settings spends more time on compiling than on training. In a
+    thread, this is done while the first step trains, by a core that is idle.
+    """
+    key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
+
+    def compile_loop(train: Callable[..., object], *args: object) -> None:
+        with suppress(training.Rehearsed):
+            train(key, *args, report=training.Rehearsal())
+
+    def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
+        asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
+        return asked, np.zeros((count, length), prompts.dtype)
+
+    held_out = config.num_comparisons // 10
+    asked, chosen = answers(config.num_comparisons - held_out)
+    pairs = Comparisons(asked, chosen, chosen)
+    written = sft.as_demonstrations(*answers(config.num_demonstrations))
+    compile_loop(sft.train, fixed.reference, written, config.sft)
+    if isinstance(fixed.reward_model, RewardModel):
+        count = 2 * pairs_drawn(world, config.num_comparisons)
+        drawn = (fixed.reference, key, fixed.prompts, count, length)
+        bandit.pull_all.lower(*drawn).compile()
+        compile_loop(reward_model.train, fixed.reward_model, pairs, config.reward)
+    if compile_next is not None:
+        compile_next(fixed)
+    else:
+        compile_loop(ppo.train, fixed, length, config.ppo)
 
 
 def collect_comparisons(
@@ -183,7 +273,7 @@ def collect_comparisons(
     Source: Ziegler et al. (2019), section 2.1; Stiennon et al. (2020), section 3.3.
     """
     k, length = world.num_prompts, world.completion_length
-    drawn = -(-5 * count // (4 * k))  # pairs of each prompt
+    drawn = pairs_drawn(world, count)
     pulls = bandit.pull_all(
         reference, key, jnp.asarray(world.prompts), 2 * drawn, length
     )
@@ -201,50 +291,66 @@ def collect_comparisons(
 
 
 def measure_exactly(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress | None = None,
+    solution: Solution | None = None,
 ) -> Truth:
-    """Run step 4: enumerate every completion of every prompt, and value each model."""
+    """Run step 4: enumerate every completion of every prompt, and value each model.
+
+    `solution` is what `solve` returned, if it was called already.
+    """
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
-    temperature = config.ppo.temperature
-    with progress.stage("exact oracle", len(updates) + 3) as report:
-        problem = pose_problem(world, models.reference, models.reward_model, config.ppo)
+    with progress.stage("exact oracle", len(updates) + 1) as report:
+        if solution is None:
+            solution = solve(
+                world, models.base, models.reference, models.reward_model, config.ppo
+            )
+        problem, policies = solution.problem, dict(solution.policies)
         report(1)
-        policies = {
-            "base": trie.policy_log_probs(models.base, world, temperature),
-            "reference": problem.reference,
-            "ppo": problem.reference,
-            "optimum": exact.optimum(problem),
-        }
-        report(2)
-        path = []
-        for n, policy in _policies_along(updates, learned):
+
+        def value_after(n: int) -> tuple[trie.LogProbs, exact.Value]:
+            policy = problem.reference
             if n > 0:
-                policies["ppo"] = trie.policy_log_probs(policy, world, temperature)
-            path.append((n, exact.policy_value(problem, policies["ppo"])))
-            if n < config.ppo.num_updates:  # the next batch was sampled from it
-                exact_kl = path[-1][1].kl
-                diagnostics.require_exact_kl(n, learned.history, exact_kl, policy)
-            report(2 + len(path))
-        values = {name: exact.policy_value(problem, p) for name, p in policies.items()}
-        tidy = bandit.in_format(world, trie.ended_completions(world))
-        in_format = {
-            name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
-            for name, p in policies.items()
-        }
-        report(3 + len(path))
+                params = _policy_after(n, learned)
+                policy = trie.policy_log_probs(params, world, config.ppo.temperature)
+            return policy, exact.policy_value(problem, policy)
+
+        path = []
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            valued = pool.map(value_after, updates)
+            for n, (policies["ppo"], value) in zip(updates, valued, strict=True):
+                if n < config.ppo.num_updates:  # the next batch was sampled from it
+                    diagnostics.require_exact_kl(
+                        n, learned.history, value.kl, _policy_after(n, learned)
+                    )
+                path.append((n, value))
+                report(1 + len(path))
+    values = solution.values | {"ppo": path[-1][1]}
+    tidy = bandit.in_format(world, trie.ended_completions(world))
+    in_format = {
+        name: float(np.exp(p.ended[:, tidy]).sum(-1).mean())
+        for name, p in policies.items()
+    }
     gained = values["ppo"].objective - values["reference"].objective
     possible = exact.optimal_objective(problem) - values["reference"].objective
-    frontier = exact.frontier(problem, FRONTIER)
-    return Truth(problem, values, in_format, path, gained / possible, frontier)
+    share = gained / possible
+    return Truth(problem, values, in_format, path, share, solution.frontier)
 
 
 def measure_by_sampling(
-    world: World, learned: Learned, config: RunConfig, progress: Progress
+    world: World,
+    learned: Learned,
+    config: RunConfig,
+    progress: Progress | None = None,
 ) -> Estimates:
     """Estimate the value of each model from SAMPLES completions of each prompt.
 
     All policies get the same key: one that does not move keeps its samples.
     """
+    progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
 
@@ -263,8 +369,8 @@ def measure_by_sampling(
         values = {"base": estimated(models.base)}
         report(1)
         path = []
-        for n, policy in _policies_along(updates, learned):
-            path.append((n, estimated(policy)))
+        for n in updates:
+            path.append((n, estimated(_policy_after(n, learned))))
             report(1 + len(path))
     values |= {"reference": path[0][1], "ppo": path[-1][1]}
     return Estimates(values, path, SAMPLES * world.num_prompts)
@@ -275,26 +381,16 @@ def evaluated_updates(config: RLHFConfig) -> list[int]:
     return [n for n in (0, 4, 8, 16) if n < config.num_updates] + [config.num_updates]
 
 
-def pose_problem(
-    world: World, reference: Transformer, scorer: RewardModel, config: RLHFConfig
-) -> exact.Problem:
-    """Return the problem that step 3 has to solve, with every completion spelled out.
+def pairs_drawn(world: World, count: int) -> int:
+    """Return the number of pairs to draw for each prompt, so that `count` can be shown.
 
-    Source: Ziegler et al. (2019), eq. 2.
+    A quarter more are drawn, as some are equal or cut off.
     """
-    return exact.Problem(
-        reference=trie.policy_log_probs(reference, world, config.temperature),
-        gold=bandit.gold_scores(world, trie.ended_completions(world)),
-        learned=trie.learned_scores(scorer, world),
-        kl_weight=config.kl_weight,
-        penalty=config.penalty,
-    )
+    return -(-5 * count // (4 * world.num_prompts))
 
 
-def _policies_along(
-    updates: list[int], learned: Learned
-) -> Iterator[tuple[int, Transformer]]:
-    """Yield the policy after each of these updates of PPO."""
-    for n in updates:
-        snapshot = diagnostics.row(learned.snapshots, n - 1)
-        yield n, snapshot if n > 0 else learned.models.reference
+def _policy_after(n: int, learned: Learned) -> Transformer:
+    """Return the policy after n updates of PPO."""
+    if n == 0:
+        return learned.models.reference
+    return diagnostics.row(learned.snapshots, n - 1)

@@ -34,6 +34,7 @@ from lm_bandit.config import RLHFConfig, TuningConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.generate import at_tokens, completion_mask, has_ended, read_prompts
 from lm_bandit.reward_model import RewardModel
+from lm_bandit.reward_table import Reward, RewardTable, look_up
 from lm_bandit.sft import Texts
 from lm_bandit.transformer import Transformer, next_token_log_probs
 from mdp.interface.progress import next_checkpoint
@@ -50,7 +51,7 @@ class Fixed(NamedTuple):
 
     prompts: Int[Array, "k P"]
     reference: Transformer  # pi_ref, the SFT model
-    reward_model: RewardModel
+    reward_model: Reward  # or the table of a reward of your own
     texts: Texts | None = None  # of pretraining, for its share of the gradient
 
 
@@ -83,17 +84,10 @@ def train(
     `diagnostics.require_sound`.
     Source: Schulman et al. (2017), algorithm 1; Ziegler et al. (2019), section 2.2.
     """
-    with_critic = config.baseline == "value"
-    params = ActorCritic(fixed.reference, fixed.reward_model if with_critic else None)
-    optimizer = config.optimizer()
-    state = State(params, optimizer.init(params), jnp.asarray(config.kl_weight, float))
-
-    def advance(
-        carry: tuple[State, Fixed], key: Key[Array, ""]
-    ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
-        state, fixed = carry
-        state, history = update(state, key, fixed, length, optimizer, config)
-        return (state, fixed), (state.params.policy, history)
+    critic = first_critic(fixed) if config.baseline == "value" else None
+    params = ActorCritic(fixed.reference, critic)
+    start = config.optimizer().init(params)
+    state = State(params, start, jnp.asarray(config.kl_weight, float))
 
     def check(
         done: int,
@@ -106,13 +100,28 @@ def train(
     _, (snapshots, history) = training.loop(
         key,
         (state, fixed),
-        advance,
+        _updates(length, config),
         config.num_updates,
         report and (lambda done, rows: report(done, rows[1])),
         check,
         next_checkpoint(report),
     )
     return snapshots, history
+
+
+@training.shared
+def _updates(length: int, config: RLHFConfig) -> training.Scan:
+    """Return the updates as one program; it keeps the policy after each of them."""
+    optimizer = config.optimizer()
+
+    def advance(
+        carry: tuple[State, Fixed], key: Key[Array, ""]
+    ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
+        state, fixed = carry
+        state, history = update(state, key, fixed, length, optimizer, config)
+        return (state, fixed), (state.params.policy, history)
+
+    return training.Scan(advance)
 
 
 def update(
@@ -183,8 +192,11 @@ def score_pulls(
     references = generate.log_probs_after(
         reference, context, completions, config.temperature
     )
-    context = read_prompts(scorer.trunk, fixed.prompts, length).rows(which)
-    scores = reward_model.score_after(scorer, context, completions)
+    if isinstance(scorer, RewardTable):
+        scores = look_up(scorer, fixed.prompts[which], completions)
+    else:
+        context = read_prompts(scorer.trunk, fixed.prompts, length).rows(which)
+        scores = reward_model.score_after(scorer, context, completions)
     scores = jnp.where(has_ended(completions), scores, config.penalty)
     values = critic_values(critic, which, completions, fixed.prompts)
     return Scored(
@@ -301,6 +313,17 @@ def critic_values(
         return jnp.zeros_like(mask)
     context = read_prompts(critic.trunk, prompts, completions.shape[1]).rows(which)
     return reward_model.prefix_values(critic, context, completions) * mask
+
+
+def first_critic(fixed: Fixed) -> RewardModel:
+    """Return the critic before training: the reward model; 0 everywhere for a table.
+
+    Source: Stiennon et al. (2020), section 3.4, for a critic that starts as the reward
+    model.
+    """
+    if isinstance(fixed.reward_model, RewardTable):
+        return reward_model.init(fixed.reference)
+    return fixed.reward_model
 
 
 def pretraining_loss(

@@ -4,9 +4,9 @@
     reward_kl.png        PPO's path in the plane of KL and reward
     NAME.safetensors     a checkpoint of each model, for `python -m lm_bandit ask`
 
-Everything but `seconds` and `machine` is a function of the config, of the versions, and
-of the kind of processor: there the same seed gives the same report, on any number of
-cores. Files appear whole or not at all.
+Everything but the seconds and `machine` is a function of the config, of the versions,
+and of the kind of processor: there the same seed gives the same report, on any number
+of cores. Files appear whole or not at all.
 """
 
 from collections.abc import Mapping, Sequence

@@ -89,12 +89,7 @@ def train(
     report: Callable[[int, Scalar], None] | None = None,
 ) -> tuple[Transformer, Float[Array, "updates"]]:
     """Minimise the loss on random batches; return the parameters and the losses."""
-
-    def batch_loss(params: Transformer, batch: Texts) -> tuple[Scalar, Scalar]:
-        value = loss(params, batch)
-        return value, value
-
-    return minimise(key, params, texts, batch_loss, config, report)
+    return minimise(key, params, texts, loss_and_metric, config, report)
 
 
 def minimise(
@@ -118,29 +113,43 @@ def minimise(
         report: called with the updates done and the metrics of the last of them; with
             it, `BrokenRun` is raised where a number is not finite.
     """
-    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
-    optimizer = optax.adam(schedule)
-    num_rows = len(jax.tree.leaves(data)[0])
-
-    def update(state: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
-        model, optimizer_state, data = state
-        rows = jax.random.randint(key, (config.batch_size,), 0, num_rows)
-        batch = jax.tree.map(lambda x: x[rows], data)
-        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-        return (optax.apply_updates(model, updates), optimizer_state, data), metrics
-
-    state = (model, optimizer.init(model), jax.tree.map(jnp.asarray, data))
+    start = _optimizer(config).init(model)
+    state = (model, start, jax.tree.map(jnp.asarray, data))
     (model, _, _), metrics = training.loop(
         key,
         state,
-        update,
+        _updates(loss, config),
         config.num_updates,
         report,
         _require_finite,
         next_checkpoint(report),
     )
     return model, metrics
+
+
+@training.shared
+def _updates(
+    loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]], config: AdamConfig
+) -> training.Scan:
+    """Return the gradient steps as one program."""
+    optimizer = _optimizer(config)
+
+    def update(state: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
+        model, optimizer_state, data = state
+        num_rows = len(jax.tree.leaves(data)[0])
+        rows = jax.random.randint(key, (config.batch_size,), 0, num_rows)
+        batch = jax.tree.map(lambda x: x[rows], data)
+        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
+        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
+        return (optax.apply_updates(model, updates), optimizer_state, data), metrics
+
+    return training.Scan(update)
+
+
+def _optimizer(config: AdamConfig) -> optax.GradientTransformation:
+    """Return Adam with a step size that falls to 0 linearly."""
+    schedule = optax.linear_schedule(config.step_size, 0.0, config.num_updates)
+    return optax.adam(schedule)
 
 
 def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -> None:
@@ -153,6 +162,12 @@ def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -
         update = done - len(sound) + int(sound.argmin()) + 1
         message = "expected finite numbers, got nan or inf: try a smaller step size"
         raise training.BrokenRun(update, message, before[0])
+
+
+def loss_and_metric(params: Transformer, texts: Texts) -> tuple[Scalar, Scalar]:
+    """Return the loss on texts twice: to minimise, and to report."""
+    value = loss(params, texts)
+    return value, value
 
 
 def loss(params: Transformer, texts: Texts) -> Scalar:

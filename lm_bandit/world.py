@@ -14,7 +14,7 @@ are mistakes ("awful" has one +4), and some words divide people ("audacious").
 
 Source: Hutto, C.J. & Gilbert, E.E. (2014). VADER: A Parsimonious Rule-based Model for
 Sentiment Analysis of Social Media Text. ICWSM-14.
-Shapes: k prompts of P tokens, V words in the vocabulary, R = 10 raters.
+Shapes: k prompts of P tokens, V words in the vocabulary, R raters (10 in that file).
 """
 
 import csv
@@ -31,7 +31,7 @@ from mdp.interface.files import read_lines
 END = 0  # the end-of-text token of every vocabulary here
 
 WORD_RATINGS = Path(__file__).parent / "data" / "word_ratings.csv"
-RATERS = 10
+MOST_POCKET_WORDS = 20  # so that all completions can be enumerated
 
 # From common to rare: the order in which the language uses them.
 POCKET_WORDS = (
@@ -90,8 +90,9 @@ class World(NamedTuple):
 def pocket_world(ratings: Path = WORD_RATINGS) -> World:
     """Return the small world: 8 prompts, 30 tokens, completions of at most 4 tokens.
 
-    25,260 completions of each prompt end; 707,281 do not. Raises ValueError where the
-    file of ratings is malformed, or does not rate one of the words.
+    25,260 completions of each prompt end; 707,281 do not. Where the file of ratings
+    does not rate all the pocket's words, its own words take their place, at most 20.
+    Raises ValueError where the file is malformed, or rates too many words.
     """
     return _world(ratings, 4, every_word=False)
 
@@ -99,9 +100,9 @@ def pocket_world(ratings: Path = WORD_RATINGS) -> World:
 def wide_world(ratings: Path = WORD_RATINGS) -> World:
     """Return the large world: the same prompts, every rated word, up to 8 tokens.
 
-    The pocket world's words come first, then the others in the order of the file. There
-    are far too many completions to enumerate, so that values are estimated from samples
-    (`oracle.estimates`).
+    The pocket world's words come first, if all of them are rated, and then the others
+    in the order of the file. There are far too many completions to enumerate, so that
+    values are estimated from samples (`oracle.estimates`).
     """
     return _world(ratings, 8, every_word=True)
 
@@ -118,22 +119,35 @@ def named_world(name: str, ratings: Path = WORD_RATINGS) -> World:
 def _world(path: Path, completion_length: int, every_word: bool) -> World:
     """Return the eight prompts, with the words of the pocket world or with all words.
 
-    The file of ratings must rate every word of the pocket world.
+    A file that does not rate all of the pocket's words brings words of its own.
     """
     people = read_word_ratings(path)
     missing = [word for word in POCKET_WORDS if word not in people]
-    if missing:
-        raise ValueError(f"{path.name}: expected ratings of {missing}, got none")
+    first = [] if missing else POCKET_WORDS
+    others = [word for word in people if word not in first]
+    words = [*first, *(others if every_word or missing else ())]
+    if len(words) > MOST_POCKET_WORDS and not every_word:
+        raise ValueError(
+            f"{path.name}: expected at most {MOST_POCKET_WORDS} words of your own, "
+            "from common to rare, or all those of the pocket world, got "
+            f"{len(words)} words without {missing}"
+        )
+    if len(words) < 2:
+        raise ValueError(f"{path.name}: expected at least 2 words, got {len(words)}")
     if known := sorted({"<end>", *GLUE} & people.keys()):
         raise ValueError(f"{path.name}: expected no ratings of {known}, got some")
-    others = [word for word in people if every_word and word not in POCKET_WORDS]
-    vocabulary = ("<end>", *GLUE, *POCKET_WORDS, *others)
+    if alike := [word for word in words if not people[word].any()]:
+        raise ValueError(
+            f"{path.name}: expected a rating other than 0 of each word, got none of "
+            f"{alike}"
+        )
+    vocabulary = ("<end>", *GLUE, *words)
     prompts = [
         [vocabulary.index(word) for word in (wish, "the", subject, "was")]
         for wish in ("praise:", "complaint:")
         for subject in SUBJECTS
     ]
-    unrated = np.zeros(RATERS)
+    unrated = np.zeros(len(people[words[0]]))
     return World(
         vocabulary,
         prompts=np.array(prompts, np.int32),
@@ -146,10 +160,12 @@ def _world(path: Path, completion_length: int, every_word: bool) -> World:
 def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, "R"]]:
     """Return each word's ten raw ratings, by Hutto & Gilbert's raters (2014).
 
+    A file of your own may have another number of raters, the same for every word.
     Raises ValueError, naming file and line, where the first line is no header, another
-    is not a word and ten whole numbers from -4 to 4, or a word comes twice.
+    is not a word and as many whole numbers from -4 to 4, or a word comes twice.
     """
     people: dict[str, Float[np.ndarray, "R"]] = {}
+    raters = 0
     rows = csv.reader(line for _, line in read_lines(path))
     for row in _rows(path, rows):
         where, got = f"{path.name}, line {rows.line_num}: expected", ",".join(row)[:60]
@@ -163,10 +179,11 @@ def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, 
         except (ValueError, OverflowError):
             word, ratings = "", np.zeros(0)
         one_word = word.split() == [word] and word.isprintable()
-        if not one_word or ratings.shape != (RATERS,) or np.abs(ratings).max() > 4:
-            raise ValueError(
-                f"{where} a word and {RATERS} whole numbers from -4 to 4, got {got!r}"
-            )
+        as_many = len(ratings) == (raters or len(ratings)) > 0
+        if not one_word or not as_many or np.abs(ratings).max() > 4:
+            count = f"{raters or ''} whole number{'s' * (raters != 1)}".lstrip()
+            raise ValueError(f"{where} a word and {count} from -4 to 4, got {got!r}")
+        raters = len(ratings)
         if word in people:
             raise ValueError(f"{where} each word once, got {word!r} again")
         people[word] = ratings

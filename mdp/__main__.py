@@ -150,7 +150,12 @@ class Solve:
         from mdp import plots
 
         picture, _ = plots.draw_solution(
-            solution.values, solution.policy, world.actions, world.drawing, world.states
+            solution.values,
+            solution.policy,
+            world.actions,
+            world.drawing,
+            world.states,
+            world.sides,
         )
         residuals = plots.plot_residuals({self.method: solution.residuals})
         table = [("state", "value", "best actions"), *_rows(world, solution)]

@@ -4,11 +4,12 @@ Only the border is checked: constructors, configs and functions that take a poli
 outside. Every error is one line: what is wrong, where, what was expected, what came.
 """
 
+import difflib
 import reprlib
 import sys
 import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import (
@@ -208,6 +209,16 @@ def _expected(kind: Any) -> str:
         bool: "be True or False",
     }
     return words.get(kind, f"be a {getattr(origin or kind, '__name__', kind)}")
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str]) -> ValueError:
+    """Return the error about a name that is not known, with the nearest ones."""
+    names = {name.lower(): name for name in known}
+    nearest = difflib.get_close_matches(given.lower(), names, n=3, cutoff=0.4)
+    words = " or ".join(names[x] for x in nearest)
+    hint = f" (did you mean {words}?)" if nearest else ""
+    expected = ", ".join(names.values())
+    return ValueError(f"{kind} must be one of {expected}, got {given!r}{hint}")
 
 
 def shown(value: Any) -> str:

@@ -1,12 +1,14 @@
 """Conversion to and from Gymnasium: solve its worlds, train its agents on ours.
 
-    lake = from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.99)
-    env = to_gymnasium(mdp.worlds.gambler())
+    lake = from_gymnasium("FrozenLake-v1", discount=0.99)
+    env = to_gymnasium(lake, id="MyLake-v0", render_mode="ansi")
+    same = from_gymnasium("MyLake-v0")
 
 Gymnasium leaves gamma to the agent; here it is in the table. So `from_gymnasium` takes
-a discount, and `to_gymnasium` drops it. Both directions keep `terminated`, a discount
-of 0. A time limit is no ending: `TimeLimit` cuts an episode off, and the MDP of a
-wrapped environment is that of the environment inside.
+a discount, and environments of `to_gymnasium` keep it as their attribute `discount`.
+Both directions keep `terminated`, a discount of 0. A time limit is no ending:
+`TimeLimit` cuts an episode off, and the MDP of a wrapped environment is that of the
+environment inside.
 
 Needs the extra: pip install "bellman-to-rlhf[gym]".
 """
@@ -33,7 +35,7 @@ except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(f"mdp.gym needs gymnasium: {install}") from missing
 
 
-def from_gymnasium(env: gymnasium.Env, discount: Number) -> MDP:
+def from_gymnasium(env: gymnasium.Env | str, discount: Number | None = None) -> MDP:
     """Return the MDP of an environment that carries its table of outcomes as `P`.
 
     FrozenLake, CliffWalking and Taxi have one, in all their variants but one: a fickle
@@ -46,14 +48,18 @@ def from_gymnasium(env: gymnasium.Env, discount: Number) -> MDP:
     state.
 
     Args:
-        env: wrapped or not; wrappers are taken off.
-        discount: gamma, in [0, 1].
+        env: wrapped or not, or its registered id; wrappers are taken off.
+        discount: gamma, in [0, 1]; by default the environment's own `discount`.
 
     Raises:
-        ValueError: there is no such table, or it leaves out a rule of the world.
+        ValueError: there is no such table, or it leaves out a rule of the world; or no
+            gamma is known.
     """
-    env = env.unwrapped
+    env = (gymnasium.make(env) if isinstance(env, str) else env).unwrapped
     name = type(env).__name__
+    discount = getattr(env, "discount", None) if discount is None else discount
+    if discount is None:
+        raise ValueError(f"discount must be given, as {name} has no gamma of its own")
     if not hasattr(env, "P"):
         raise ValueError(f"env must carry its table of outcomes as P, {name} does not")
     if getattr(env, "fickle_passenger", False):
@@ -68,13 +74,30 @@ def from_gymnasium(env: gymnasium.Env, discount: Number) -> MDP:
     return from_outcomes(env.P, discount, terminal=terminal, start=start)
 
 
-def to_gymnasium(mdp: MDP) -> "TabularEnv":
+def to_gymnasium(
+    mdp: MDP, id: str | None = None, render_mode: str | None = None
+) -> "TabularEnv":
     """Return the MDP as an environment, for agents written for Gymnasium.
 
+    Args:
+        mdp: the world.
+        id: a name, such as "MyLake-v0", under which `gymnasium.make` finds it then.
+        render_mode: "ansi", in which `render` returns a line about the last step.
+
     Raises:
-        ValueError: outcomes have several discounts; Gymnasium has no place for them.
+        ValueError: outcomes have several discounts; Gymnasium has no place for them. Or
+            the id belongs to an environment of another kind.
     """
-    return TabularEnv(mdp)
+    env = TabularEnv(mdp, render_mode)
+    if id is not None:
+        there = gymnasium.registry.pop(id, None)
+        if there is not None and there.entry_point is not TabularEnv:
+            gymnasium.registry[id] = there
+            raise ValueError(f"id must be new, got {id} of another environment")
+        entry_point: Any = TabularEnv  # Gymnasium's type asks for keywords only
+        gymnasium.register(id, entry_point, kwargs={"mdp": mdp})
+        env.spec = gymnasium.spec(id)
+    return env
 
 
 class TabularEnv(gymnasium.Env):
@@ -89,17 +112,23 @@ class TabularEnv(gymnasium.Env):
     `gymnasium.wrappers.TimeLimit`.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own convention)
+    # A class attribute that can change is Gymnasium's own convention.
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
 
-    def __init__(self, mdp: MDP) -> None:
+    def __init__(self, mdp: MDP, render_mode: str | None = None) -> None:
         """Check the discounts, and declare the spaces of states and actions."""
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or ansi, got {render_mode!r}")
         discounts = np.unique(mdp.discounts[(mdp.probs > 0) & (mdp.discounts > 0)])
         if len(discounts) > 1:
             got = ", ".join(f"{discount:g}" for discount in discounts)
             raise ValueError(f"discounts must be gamma or 0 for Gymnasium, got {got}")
         self.observation_space = gymnasium.spaces.Discrete(mdp.num_states)
         self.action_space = gymnasium.spaces.Discrete(mdp.num_actions)
-        self.mdp = mdp
+        self.mdp, self.render_mode = mdp, render_mode
+        # If every outcome ends the episode, any gamma gives the same values.
+        self.discount = float(discounts[0]) if len(discounts) else 1.0
+        self._told = "not begun"
         self.initial_state_distrib = mdp.start
         self._state = 0
 
@@ -125,6 +154,7 @@ class TabularEnv(gymnasium.Env):
         """Begin an episode: draw S_0."""
         super().reset(seed=seed)
         self._state = draw(self.np_random, self.mdp.start)
+        self._told = f"state {self._state}"
         return self._state, self._info()
 
     def step(
@@ -139,8 +169,17 @@ class TabularEnv(gymnasium.Env):
         reward, discount, next_state = take_step(
             self.np_random, self.mdp, self._state, action
         )
+        end = ", the end" * (discount == 0)
+        self._told = (
+            f"state {self._state}, action {action}: reward {reward:g}, "
+            f"state {next_state}{end}"
+        )
         self._state = next_state
         return next_state, reward, discount == 0, False, self._info()
+
+    def render(self) -> str | None:
+        """Return a line about the last step; None without the render mode "ansi"."""
+        return self._told if self.render_mode == "ansi" else None
 
     def _info(self) -> dict[str, Any]:
         return {"action_mask": self.mdp.available[self._state].astype(np.int8)}

@@ -8,8 +8,11 @@
 
 A grid is given by its `drawing`, a letter a cell, # for a wall (see mdp.worlds.world).
 A value of NaN, and a row of zeros in a policy, mark a state that is left out.
+
+The colours, dashes and markers of the series are those of `looks.py`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,20 +21,26 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import BoundaryNorm, Normalize
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
+from mdp.looks import BESIDE, BLUE, FAINT, INK, ORANGE, dots, look
 from mdp.worlds.world import MOVES, WALL, Cell, Drawing, cells
 
 # The heat map keeps its order for every kind of eye, and in grey.
-COLORMAP, ARROWS, PATH = "viridis", "#0072B2", "#D55E00"
-INK, EDGE, OVER, STONE = "#22222a", "#c9c9c6", "#e6e6e3", "#4a4a55"
-
-# Okabe & Ito (2008), "Color universal design": every kind of eye can tell them apart.
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", (0, (3, 1, 1, 1, 1, 1)))
+COLORMAP, ARROWS, PATH = "viridis", BLUE, ORANGE
+EDGE, OVER, STONE = "#c9c9c6", "#e6e6e3", "#4a4a55"
 
 # More cells than this have no room for numbers: a colour bar shows the values.
 MOST_NUMBERS = 130
+
+# The buttons of an animation as plain characters: matplotlib's own page fetches them.
+BUTTONS = {
+    **{"minus": r"\2212", "fast-backward": r"|\25C4\25C4", "step-backward": r"|\25C4"},
+    **{"play": r"\25BA", "flip-horizontal": r"\25C4", "pause": "||"},
+    **{"step-forward": r"\25BA|", "fast-forward": r"\25BA\25BA|", "plus": "+"},
+}
 
 
 def draw_values(
@@ -52,13 +61,13 @@ def draw_values(
     image = ax.imshow(heat, norm=norm, cmap=COLORMAP, zorder=0)
     many = heat.size > MOST_NUMBERS
     if many:
-        ax.figure.colorbar(image, ax=ax, shrink=0.8)
+        ax.figure.colorbar(image, ax=ax, shrink=0.8, label="value")
     written = _number_format(np.array([*known, low, high]))
     for cell, state in cells(drawing).items():
         if np.isnan(values[state]):
             _leave_out(ax, drawing, cell)
         elif not many:
-            ink = INK if norm(values[state]) > 0.6 else "white"
+            ink = INK if norm(values[state]) > 0.5 else "white"
             _write(ax, cell, written.format(values[state] + 0.0), ink)
             _letter(ax, drawing, cell, ink)
     return ax
@@ -70,8 +79,13 @@ def draw_policy(
     actions: Sequence[str],
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a policy as arrows, longer where more probable; other actions by name."""
+    """Draw a policy as arrows, longer where more probable; other actions by name.
+
+    Where names have no room, a colour shows the first of the most probable actions.
+    """
     ax = _grid(drawing, ax)
+    if len(drawing) * len(drawing[0]) > MOST_NUMBERS and not MOVES.keys() & {*actions}:
+        return _map_actions(policy, drawing, actions, ax)
     arrows = []
     for cell, state in cells(drawing).items():
         taken = np.flatnonzero(policy[state]).tolist()
@@ -117,9 +131,11 @@ def draw_path(
         ax = _grid(drawing, None)
         for cell in cell_of.values():
             _letter(ax, drawing, cell, INK)
+    # A white edge tells the path from a cell of the same lightness.
+    edge = [withStroke(linewidth=5.5, foreground="white")]
     rows, columns = aside + np.transpose([cell_of[int(state)] for state in states])
     style: dict[str, Any] = {"color": PATH, "zorder": 4, "markersize": 12, "lw": 3}
-    ax.plot(columns, rows, solid_joinstyle="round", **style)
+    ax.plot(columns, rows, solid_joinstyle="round", path_effects=edge, **style)
     ax.plot(columns[:1], rows[:1], "o", mfc="white", mew=3, **style)
     ax.plot(columns[-1:], rows[-1:], "o", **style)
     return ax
@@ -131,7 +147,7 @@ def animate_sweeps(
     """Return an animation of the values on a grid, sweep by sweep, on one scale.
 
     `.to_jshtml()` returns a page with buttons: `IPython.display.HTML` shows it in a
-    notebook, and written to a file it plays in any browser.
+    notebook, and written to a file it plays in any browser, also without a network.
     """
     # A layout computed anew for every frame would take time, and tremble.
     figure, place = plt.figure(figsize=_size(drawing)), (0.02, 0.02, 0.96, 0.89)
@@ -144,7 +160,23 @@ def animate_sweeps(
 
     # Closed: otherwise a notebook would show its last frame once more.
     plt.close(figure)
-    return FuncAnimation(figure, frame, len(sweeps), interval=1000 * seconds)
+    return OfflineAnimation(figure, frame, len(sweeps), interval=1000 * seconds)
+
+
+class OfflineAnimation(FuncAnimation):
+    """An animation whose page fetches nothing."""
+
+    def to_jshtml(
+        self,
+        fps: int | None = None,
+        embed_frames: bool = True,
+        default_mode: str | None = None,
+    ) -> str:
+        """Return a page with the frames and buttons, as matplotlib's, but complete."""
+        page = super().to_jshtml(fps, embed_frames, default_mode)
+        signs = (f'.fa-{name}::before{{content:"{x}"}}' for name, x in BUTTONS.items())
+        style = f"<style>.fa{{font:bold 12px sans-serif}}{''.join(signs)}</style>"
+        return re.sub("<link[^>]*>", lambda _: style, page)
 
 
 def plot_values(
@@ -156,11 +188,11 @@ def plot_values(
     ax = _plain(ax, "state", "value")
     for i, (name, estimate) in enumerate(values.items()):
         few = len(estimate) <= 50
-        look = _line(i) if few else {**_line(i), "ls": ""}
-        ax.plot(estimate, marker="o" if few else ".", label=name, **look)
+        style = look(i, marked=True) if few else {**dots(i), "ms": 4}
+        ax.plot(estimate, label=name, **style)
     ax.margins(y=0.15)
     if len(values) > 1:
-        ax.legend(frameon=False)
+        ax.legend(**BESIDE)
     elif len(estimate) <= 12:
         known = np.flatnonzero(np.isfinite(estimate))
         written = _number_format(estimate[known])
@@ -187,7 +219,7 @@ def plot_policy(
     state, action = np.nonzero(policy)
     room = min(8000 / len(policy), 2000 / len(actions), 120)
     sizes = np.maximum(room * policy[state, action], 4)
-    ax.scatter(state, action, sizes, color=LINES[0], linewidths=0, zorder=3)
+    ax.scatter(state, action, sizes, color=BLUE, linewidths=0, zorder=3)
     every = -(-len(actions) // 12)
     ax.set_yticks(range(0, len(actions), every), list(actions)[::every])
     ax.set_ylim(-0.6, len(actions) - 0.4)
@@ -201,17 +233,24 @@ def draw_solution(
     actions: Sequence[str],
     drawing: Drawing = (),
     states: Sequence[str] = (),
+    sides: Sequence[str] = (),
 ) -> tuple[Axes, Axes]:
-    """Draw values and policy in one figure: on the grid, or else state by state."""
+    """Draw values and policy in one figure: on the grid, or else state by state.
+
+    `sides` say what the columns and the rows of the grid count from 0, if they do.
+    """
     if drawing:
         height, width = len(drawing), len(drawing[0])
         stacked = width > 1.5 * height
-        cell = min(0.85, 7 / height, 10 / width)
+        cell = min(0.85, 5.2 / height, 10 / width)
         size = (cell * width * (2 - stacked) + 0.6, cell * height * (1 + stacked) + 0.8)
         shape = (2, 1) if stacked else (1, 2)
         axes = plt.subplots(*shape, figsize=size, layout="constrained")[1]
         draw_values(values, drawing, axes[0])
         draw_policy(policy, drawing, actions, axes[1])
+        for ax in axes if sides else ():
+            ax.set(xlabel=sides[0], xticks=range(0, width, 5))
+            ax.set(ylabel=sides[1], yticks=range(0, height, 5))
     else:
         axes = plt.subplots(2, figsize=(8, 7), sharex=True, layout="constrained")[1]
         plot_values({"values": values}, states, axes[0]).set_xlabel("")
@@ -232,9 +271,14 @@ def plot_residuals(
     ax = _plain(ax, "sweep", "largest change of a value")
     for i, (name, changes) in enumerate(residuals.items()):
         sweeps = np.flatnonzero(changes)
-        marker = "o" if len(changes) <= 40 else ""
-        ax.semilogy(1 + sweeps, changes[sweeps], marker=marker, label=name, **_line(i))
-    ax.legend(frameon=False)
+        style = look(i, marked=len(changes) <= 40)
+        ax.semilogy(1 + sweeps, changes[sweeps], label=name, **style)
+    low, high = ax.get_ylim()
+    if high < 10 * low:  # Powers of ten alone would be too few.
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.legend(**BESIDE)
     return ax
 
 
@@ -256,20 +300,19 @@ def plot_learning(
         recent = windows.mean(-1)
         episode = np.arange(window, window + recent.shape[1])
         means.append(recent.mean(0))
-        ax.plot(episode, means[-1], label=name, **_line(i))
+        ax.plot(episode, means[-1], label=name, **look(i))
         if len(recent) > 1:
             band = 1.96 * recent.std(0, ddof=1) / np.sqrt(len(recent))
             low, high = means[-1] - band, means[-1] + band
-            ax.fill_between(
-                episode, low, high, color=_line(i)["color"], alpha=0.2, lw=0
-            )
+            color = look(i)["color"]
+            ax.fill_between(episode, low, high, color=color, alpha=0.2, lw=0)
     if optimum is not None:
-        ax.axhline(optimum, color=INK, ls=":", label=f"optimum {optimum:.4g}")
+        ax.axhline(optimum, color=INK, ls=":", lw=1.2, label=f"optimum {optimum:.4g}")
     # The first, bad episodes would press all the rest against the upper edge.
     low, high = np.quantile(np.concatenate(means), [0.05, 1])
     margin = 0.06 * (high - low) or 1.0
     ax.set_ylim(low - margin, high + margin)
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(**BESIDE)
     return ax
 
 
@@ -285,6 +328,20 @@ def _grid(drawing: Drawing, ax: Axes | None) -> Axes:
     for row, column in np.ndindex(height, width):
         if drawing[row][column] == WALL:
             _fill(ax, (row, column), STONE)
+    return ax
+
+
+def _map_actions(
+    policy: Float[np.ndarray, "S A"], drawing: Drawing, actions: Sequence[str], ax: Axes
+) -> Axes:
+    """Draw the first of the most probable actions of each cell, by its colour."""
+    chosen = np.full((len(drawing), len(drawing[0])), np.nan)
+    for cell, state in cells(drawing).items():
+        chosen[cell] = policy[state].argmax() if policy[state].any() else np.nan
+    edges = np.arange(len(actions) + 1) - 0.5
+    image = ax.imshow(chosen, cmap=COLORMAP, norm=BoundaryNorm(edges, 256), zorder=0)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, label="action")
+    bar.set_ticks(range(len(actions)), labels=list(actions))
     return ax
 
 
@@ -331,7 +388,7 @@ def _plain(ax: Axes | None, x: str, y: str) -> Axes:
         ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")[1]
     ax.set(xlabel=x, ylabel=y)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(color=EDGE, lw=0.6, alpha=0.6)
+    ax.grid(color=FAINT, lw=0.6)
     return ax
 
 
@@ -339,8 +396,5 @@ def _name_states(ax: Axes, states: Sequence[str]) -> None:
     """Write names on the axis of states, if they are few enough to be read."""
     if 0 < len(states) <= 20:
         ax.set_xticks(range(len(states)), states)
-
-
-def _line(i: int) -> dict[str, Any]:
-    """Return the style of the i-th line: neighbours differ in colour and in dashes."""
-    return {"color": LINES[i % len(LINES)], "ls": DASHES[i % len(DASHES)], "lw": 1.8}
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))

@@ -4,11 +4,15 @@ An algorithm on an MDP is a `Learner`: its first state, and one update. The key 
 update i is folded from i itself, so the size of a chunk changes nothing.
 
 `train` is pure: `vmap` it over keys, or over the floats of a config.
+
+A program is compiled once. `shared` keeps it for the next run with equal settings, and
+a `Rehearsal` compiles it before it is needed, in a thread, while another one runs.
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from functools import lru_cache, partial, wraps
+from threading import Lock
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +20,7 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from mdp import MDP
+from mdp.interface.compilation import Compiling
 from mdp.interface.configs import register_sweepable
 from mdp.interface.keeping import Checkpoint
 from policy_gradient.diagnostics import History
@@ -117,10 +122,72 @@ def train(
     return state.params, history
 
 
+class Scan:
+    """A compiled loop over updates: from a state and a key to the state and metrics."""
+
+    def __init__(
+        self, update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]]
+    ) -> None:
+        """Prepare the loop of an update, whose key is folded from its number."""
+
+        @jax.jit
+        def run(
+            state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
+        ) -> tuple[PyTree, Any]:
+            def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
+                return update(state, jax.random.fold_in(key, iteration))
+
+            return jax.lax.scan(body, state, iterations)
+
+        self.run, self.lock = run, Lock()
+
+    def compile(
+        self, state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
+    ) -> None:
+        """Compile the program for arrays of these shapes, or wait for who does so."""
+        with self.lock:
+            self.run.lower(state, key, iterations).compile()
+
+
+Made = TypeVar("Made")
+
+
+def shared(make: Callable[..., Made]) -> Callable[..., Made]:
+    """Decorate a function so that equal settings get the same object, made once.
+
+    The values of a sweep are no settings: with them, each call makes its own object.
+    """
+    kept = lru_cache(maxsize=16)(make)
+
+    @wraps(make)
+    def find(*settings: Any) -> Made:
+        try:
+            hash(settings)
+        except TypeError:  # jax's values while it traces
+            return make(*settings)
+        return kept(*settings)
+
+    return find
+
+
+class Rehearsal:
+    """A report whose loop compiles its program, takes no step, and ends: `Rehearsed`.
+
+    The program must be `shared`, so that the run that follows finds it.
+    """
+
+    def __call__(self, done: int, metrics: Any = None) -> None:
+        """Do nothing: no step is taken."""
+
+
+class Rehearsed(Exception):
+    """The end of a loop that was only compiled."""
+
+
 def loop(
     key: Key[Array, ""],
     state: PyTree,
-    update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
+    update: Scan | Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
     num_updates: int,
     report: Callable[[int, Any], None] | None = None,
     check: Callable[[int, PyTree, PyTree, Any], None] | None = None,
@@ -131,7 +198,8 @@ def loop(
     Args:
         key: folded with the number of each update.
         state: the first state.
-        update: one step, from a state and a key to a state and the metrics.
+        update: one step, from a state and a key to a state and the metrics; or its
+            `Scan`.
         num_updates: number of steps.
         report: report(done, metrics) is called after each chunk with its metrics.
         check: check(done, before, after, metrics) is called before that with the states
@@ -139,18 +207,16 @@ def loop(
         checkpoint: keeps the state after a sound chunk; a loop that was stopped goes on
             there. Only with a report.
     """
-
-    @jax.jit
-    def run(
-        state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
-    ) -> tuple[PyTree, Any]:
-        def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
-            return update(state, jax.random.fold_in(key, iteration))
-
-        return jax.lax.scan(body, state, iterations)
-
+    scan = update if isinstance(update, Scan) else Scan(update)
+    run = scan.run
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
+    iterations = jnp.arange(min(CHUNK, num_updates))
+    if isinstance(report, Rehearsal):
+        scan.compile(state, key, iterations)
+        raise Rehearsed
+    with Compiling.by_hand():
+        scan.compile(state, key, iterations)
     history: list[Any] = []
     if checkpoint is not None:
         row = partial(jax.eval_shape, run, state, key, jnp.arange(1))

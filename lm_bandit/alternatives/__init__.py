@@ -6,6 +6,7 @@
     expert_iteration.py  pull several completions, keep the best, fine-tune on it
     dpo.py               DPO: no reward in the loss; the policy classifies pairs
     kto.py               KTO: labels of single completions, and no reward model
+    own_method.py        a method of your own, as a Python function
     comparison.py        all of them beside PPO: equal budgets, many seeds, exact values
     plots.py             pictures of a comparison
     results.py           the files and the table of a comparison

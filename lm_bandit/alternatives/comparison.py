@@ -18,8 +18,10 @@ Leaving it out would overstate the method.
 Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -28,24 +30,38 @@ from jaxtyping import Array, Float, Key
 
 from lm_bandit import diagnostics, pipeline, ppo
 from lm_bandit.alternatives import dpo, expert_iteration, grpo
-from lm_bandit.alternatives.config import CompareConfig, method_configs
+from lm_bandit.alternatives.config import (
+    CompareConfig,
+    known_method,
+    method_configs,
+    own_config,
+)
+from lm_bandit.alternatives.own_method import OwnMethod
 from lm_bandit.config import RLHFConfig, RunConfig, TuningConfig
-from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.diagnostics import BrokenRun, History
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
+from lm_bandit.oracle.problem import pose_problem
+from lm_bandit.reward_table import RewardFunction
+from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
+from mdp.interface.compilation import Compiling
 from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
+from policy_gradient.comparison.own_code import own_function
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
 BEST_OF = tuple(2**i for i in range(11))  # values of n
 
 
+Train = Callable[..., tuple[Transformer, History]]
+
+
 class Method(NamedTuple):
     """An algorithm and its settings."""
 
-    train: Callable[..., tuple]  # of (key, fixed, length, config), as `ppo.train`
+    train: Train  # of (key, fixed, length, config), as `ppo.train`
     config: TuningConfig
 
 
@@ -71,7 +87,7 @@ class MethodComparison(NamedTuple):
 
 
 # How each method trains; those of `ppo.train` differ in their settings only.
-TRAIN: dict[str, Callable[..., tuple]] = {
+TRAIN: dict[str, Train] = {
     "PPO": ppo.train,
     "RLOO": ppo.train,
     "REINFORCE": ppo.train,
@@ -82,24 +98,66 @@ TRAIN: dict[str, Callable[..., tuple]] = {
 }
 
 
-def methods(config: RLHFConfig) -> dict[str, Method]:
-    """Return PPO and its alternatives, with PPO's budget, beta and penalty."""
-    settings = method_configs(config)
-    return {name: Method(train, settings[name]) for name, train in TRAIN.items()}
+def methods(
+    config: RLHFConfig, chosen: Sequence[str | Train] = ()
+) -> dict[str, Method]:
+    """Return PPO and its alternatives, with PPO's budget, beta and penalty.
+
+    All of the book, or those chosen: by name, or a method of your own (`own_method.py`)
+    as a function or file.py:name.
+    """
+    found: dict[str, Method] = {}
+    for one in chosen or TRAIN:
+        if isinstance(one, str) and ":" not in one:
+            name = known_method(one)
+            method = Method(TRAIN[name], method_configs(config, [name])[name])
+        else:
+            name, function = own_function("method", one)
+            method = Method(OwnMethod(name, function), own_config(config))
+        if name in found:
+            raise ValueError(f"methods must have distinct names, got {name} twice")
+        found[name] = method
+    return found
 
 
 def compare_methods(
-    world: World, config: CompareConfig, progress: Progress
+    world: World,
+    config: CompareConfig,
+    progress: Progress | None = None,
+    chosen: Sequence[str | Train] = (),
+    reward: RewardFunction | None = None,
 ) -> MethodComparison:
-    """Prepare the bandit once, train every method on it, and value them exactly."""
-    ready = pipeline.prepare(world, config, progress)
-    problem = pipeline.pose_problem(
+    """Prepare the bandit once, train every method on it, and value them exactly.
+
+    Args:
+        world: the language, the prompts and the ratings.
+        config: the settings, the number of runs and the names of the methods.
+        progress: is told of each stage.
+        chosen: methods instead of `config.methods`; functions of your own, too.
+        reward: of (prompt, completion), instead of a learned reward.
+    """
+    progress = progress or Progress()
+    compared = methods(config.ppo, chosen or config.methods)
+    for method in compared.values():
+        if isinstance(method.train, OwnMethod):
+            method.train.rehearse(world, config.model, method.config)
+    length = world.completion_length
+    programs = {name: Program(method, length) for name, method in compared.items()}
+
+    def compile_all(fixed: ppo.Fixed) -> None:
+        for program in programs.values():
+            program.compile(jax.random.key(0), fixed)
+
+    ready = pipeline.prepare(
+        world, config, progress, reward=reward, compile_next=compile_all
+    )
+    problem = pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     keys = jax.vmap(partial(jax.random.fold_in, ready.key))(np.array(seeds))
     runs = {}
-    for name, method in methods(config.ppo).items():
+    for name, method in compared.items():
         with progress.stage(name, len(seeds)) as report:
             runs[name] = run_method(
                 keys,
@@ -109,6 +167,7 @@ def compare_methods(
                 problem,
                 report,
                 partial(_keep_run, progress, name),
+                programs[name],
             )
     merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
     best_of_n = [
@@ -125,6 +184,30 @@ def compare_methods(
     )
 
 
+class Program:
+    """The training of a method: one compiled program for all seeds and threads."""
+
+    def __init__(self, method: Method, length: int) -> None:
+        """Prepare the program of a method, for completions of `length` tokens."""
+
+        @jax.jit
+        def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
+            return method.train(key, fixed, length, method.config)
+
+        self.train, self.lock = train, Lock()
+
+    def compile(self, key: Key[Array, ""], fixed: ppo.Fixed) -> None:
+        """Compile for arrays of these shapes, or wait for the thread that does so."""
+        with self.lock:
+            self.train.lower(key, fixed).compile()
+
+    def __call__(self, key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
+        """Return the snapshots and the history of a run."""
+        with Compiling.by_hand():
+            self.compile(key, fixed)
+        return self.train(key, fixed)
+
+
 def run_method(
     keys: Key[Array, "n"],
     method: Method,
@@ -133,18 +216,15 @@ def run_method(
     problem: Problem,
     report: Callable[[int], None],
     keep: Keep = make_now,
+    program: Program | None = None,
 ) -> Runs:
     """Train once with each key, by one program, and value the checkpoints exactly.
 
-    `report` is called with the number of runs that are finished, and `keep` returns run
-    number i, perhaps from a file.
+    Two threads do so, each on a core of its own. `report` is called with the number of
+    runs that are finished, and `keep` returns run number i, perhaps from a file.
     """
-    config, length = method.config, world.completion_length
-
-    @jax.jit
-    def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
-        return method.train(key, fixed, length, config)
-
+    config = method.config
+    train = program or Program(method, world.completion_length)
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.policy_value(problem, problem.reference)
 
@@ -164,13 +244,16 @@ def run_method(
                 path[i] = exact.policy_value(problem, log_probs)
         return path, message
 
+    def kept_run(i: int) -> tuple[list[Value], str]:
+        return keep(f"run {i + 1}", partial(train_and_value, keys[i]))
+
     values: list[list[Value]] = []
     broken: list[str] = []
-    for i, key in enumerate(keys):
-        path, message = keep(f"run {i + 1}", partial(train_and_value, key))
-        values.append(path)
-        broken.append(message)
-        report(i + 1)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for path, message in pool.map(kept_run, range(len(keys))):
+            values.append(path)
+            broken.append(message)
+            report(len(values))
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, pulled, values, broken)

@@ -3,11 +3,15 @@
 No file that is imported here imports jax: `--help` needs the fields only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from lm_bandit.config import RewardConfig, RLHFConfig, RunConfig, TuningConfig
+from mdp.checks import unknown_name
 from mdp.interface.configs import require_divisor, require_positive, sweepable
+
+METHODS = "PPO,RLOO,REINFORCE,GRPO,expert iteration,DPO,online DPO".split(",")
 
 
 @sweepable
@@ -73,6 +77,8 @@ class CompareConfig(RunConfig):
     # Step 3, PPO; num_updates, pulls, kl_weight, penalty and temperature are those of
     # all methods.
     ppo: RLHFConfig = field(default_factory=lambda: RLHFConfig(pulls=16))
+    # Methods to compare, by name or as file.py:name (your own) [all of the book].
+    methods: tuple[str, ...] = ()
     # Runs of each method, which differ by chance; usually 3 to 20.
     seeds: int = 8
     # Seed of the first run; those of the others follow it. The models of steps 0 to 2
@@ -85,24 +91,57 @@ class CompareConfig(RunConfig):
             raise ValueError(f"seeds must be at least 2, got {self.seeds}")
         if self.first_seed < 0:
             raise ValueError(f"first_seed must not be negative, got {self.first_seed}")
-        method_configs(self.ppo)  # refuses now what one of them cannot do
+        known = [known_method(one) for one in self.methods if ":" not in one]
+        # This refuses now what one of them cannot do.
+        method_configs(self.ppo, known if self.methods else METHODS)
 
 
-def method_configs(config: RLHFConfig) -> dict[str, TuningConfig]:
+def known_method(given: str) -> str:
+    """Return the name of the method that is meant; raise ValueError where none is.
+
+    Upper and lower case are equal, and so are spaces, hyphens and underscores.
+    """
+
+    def plain(name: str) -> str:
+        return name.lower().replace("_", " ").replace("-", " ")
+
+    for name in METHODS:
+        if plain(name) == plain(given):
+            return name
+    raise unknown_name("method", given, METHODS)
+
+
+def own_config(config: RLHFConfig) -> TuningConfig:
+    """Return the settings of a method of one's own: the budget, beta and penalty."""
+    return TuningConfig(**_shared(config))
+
+
+def _shared(config: RLHFConfig) -> dict[str, Any]:
+    """Return the settings that all methods have in common, by name."""
+    names = "num_updates pulls kl_weight penalty temperature".split()
+    return {name: getattr(config, name) for name in names}
+
+
+def method_configs(
+    config: RLHFConfig, names: Sequence[str] = METHODS
+) -> dict[str, TuningConfig]:
     """Return the settings of PPO and its alternatives, with PPO's budget and beta.
 
     REINFORCE (Williams 1992) and RLOO (Ahmadian et al. 2024) are PPO with one gradient
     step for each batch: the ratio is 1, and the clip never acts.
     """
-    names = "num_updates pulls kl_weight penalty temperature".split()
-    shared = {name: getattr(config, name) for name in names}
-    one_step = shared | {"epochs": 1, "minibatches": 1}
+    shared = _shared(config)
+    one_step = shared | {"epochs": 1, "minibatches": 1, "baseline": "none"}
+    rloo = one_step | {"baseline": "leave_one_out", "step_size": 1e-2}
+    kinds: dict[str, tuple[type[TuningConfig], dict[str, Any]]] = {
+        "RLOO": (RLHFConfig, rloo),
+        "REINFORCE": (RLHFConfig, one_step | {"step_size": 3e-3}),
+        "GRPO": (GRPOConfig, shared | {"step_size": 1e-2}),
+        "expert iteration": (ExpertConfig, shared | {"step_size": 1e-2}),
+        "DPO": (DPOConfig, shared | {"writer": "reference", "step_size": 3e-3}),
+        "online DPO": (DPOConfig, shared | {"writer": "policy", "step_size": 1e-3}),
+    }
     return {
-        "PPO": config,
-        "RLOO": RLHFConfig(**one_step, baseline="leave_one_out", step_size=1e-2),
-        "REINFORCE": RLHFConfig(**one_step, baseline="none", step_size=3e-3),
-        "GRPO": GRPOConfig(**shared, step_size=1e-2),
-        "expert iteration": ExpertConfig(**shared, step_size=1e-2),
-        "DPO": DPOConfig(**shared, writer="reference", step_size=3e-3),
-        "online DPO": DPOConfig(**shared, writer="policy", step_size=1e-3),
+        name: config if name == "PPO" else kinds[name][0](**kinds[name][1])
+        for name in names
     }

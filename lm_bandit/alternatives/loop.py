@@ -43,6 +43,9 @@ class ScoredPulls(NamedTuple):
     scores: Float[Array, "rows"]  # learned; the penalty where the text did not end
 
 
+Loss = Callable[[Transformer, ScoredPulls, Fixed, TuningConfig], Scalar]
+
+
 def train_policy(
     key: Key[Array, ""],
     fixed: Fixed,
@@ -56,6 +59,18 @@ def train_policy(
     function is pure: call `diagnostics.require_sound` on what it returns.
     """
     start = TuningState(fixed.reference, config.optimizer().init(fixed.reference))
+    advance = _updates(update, length, config)
+    _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
+    return rows
+
+
+@training.shared
+def _updates(
+    update: Callable[..., tuple[TuningState, History]],
+    length: int,
+    config: TuningConfig,
+) -> training.Scan:
+    """Return the updates as one program; it keeps the policy after each of them."""
 
     def advance(
         carry: tuple[TuningState, Fixed], key: Key[Array, ""]
@@ -64,8 +79,39 @@ def train_policy(
         state, history = update(state, key, fixed, length, config)
         return (state, fixed), (state.policy, history)
 
-    _, rows = training.loop(key, (start, fixed), advance, config.num_updates)
-    return rows
+    return training.Scan(advance)
+
+
+def train_on_loss(
+    key: Key[Array, ""],
+    fixed: Fixed,
+    length: int,
+    config: TuningConfig,
+    loss: Loss,
+) -> tuple[Transformer, History]:
+    """Tune the reference by any loss(policy, pulls, fixed, config) of scored pulls.
+
+    The policy writes each batch, and the loss is minimised on its minibatches. See
+    `train_policy` for what is returned.
+    Source: Schulman et al. (2017), algorithm 1, with any loss.
+    """
+
+    def update(
+        state: TuningState,
+        key: Key[Array, ""],
+        fixed: Fixed,
+        length: int,
+        config: TuningConfig,
+    ) -> tuple[TuningState, History]:
+        pull_key, improve_key = jax.random.split(key)
+        pulls, history = pull_and_score(state.policy, pull_key, fixed, length, config)
+
+        def batch_loss(policy: Transformer, rows: ScoredPulls) -> tuple[Scalar, Scalar]:
+            return loss(policy, rows, fixed, config), jnp.ones(())
+
+        return descend(state, improve_key, pulls, batch_loss, config, history)
+
+    return train_policy(key, fixed, length, config, update)
 
 
 def pull_and_score(

@@ -1,7 +1,7 @@
 """Pictures of a comparison. Results in, `Axes` out; nothing is shown or saved here."""
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,25 +9,27 @@ from matplotlib.figure import Figure
 
 from lm_bandit.alternatives.comparison import MethodComparison, objectives
 from lm_bandit.oracle.exact import Value
-from lm_bandit.plots import BLUE, GREEN, GREY, INK, KL_LABEL, LEARNED_LABEL, ORANGE
+from lm_bandit.plots import HALO, KL_LABEL, LEARNED_LABEL, few_ticks, name_ends
+from mdp.looks import BELOW, GREY, INK, Look, look
 
-COLOURS = (BLUE, "#E69F00", ORANGE, "#CC79A7", GREEN, "#56B4E9", "#8C6D31")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LEAST_RATIO = 1.6  # of neighbouring ticks on a logarithmic axis
 
-Looks = dict[str, tuple[str, str]]  # the colour and the marker of each method
+Looks = dict[str, Look]  # of each method
 
 
 def comparison_figure(results: MethodComparison) -> Figure:
     """Draw the paths of all methods under the frontier, and their regret."""
-    figure = Figure(figsize=(12.5, 5.2), layout="constrained")
+    figure = Figure(figsize=(12.5, 5.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    looks = dict(zip(results.runs, zip(COLOURS, MARKERS, strict=True), strict=False))
+    looks = {name: look(i, marked=True) for i, name in enumerate(results.runs)}
     draw_paths(left, results, looks)
     draw_regrets(right, results, looks)
     left.set_title("Every method's path, under the best that can be had", loc="left")
     right.set_title("What is left to the optimum", loc="left")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
+    lines, names = left.get_legend_handles_labels()
+    figure.legend(lines, names, ncols=-(-len(names) // 2), **BELOW)
     return figure
 
 
@@ -46,21 +48,21 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     # At any price, no policy gains more than the best reward.
     kl, learned = [*kl, kl[-1] + right], [*learned, learned[-1]]
     axes.plot(kl, learned, color=INK, lw=2, zorder=1, label="exact frontier")
-    axes.fill_between(kl, learned, top, color=GREY, alpha=0.12, lw=0)
+    axes.fill_between(kl, learned, top, color=GREY, alpha=0.25, lw=0)
     best_of_n = _points(value for _, value in results.best_of_n)
-    axes.plot(*best_of_n.T, ".:", color=GREY, lw=1.5, zorder=2, label="best of n")
-    for name, (colour, marker) in looks.items():
+    axes.plot(*best_of_n.T, label="best of n", **look(GREY, marked=True))
+    for name, style in looks.items():
         for path in paths[name]:
-            axes.plot(*path.T, color=colour, lw=0.6, alpha=0.3, zorder=2)
-        axes.plot(*medians[name].T, color=colour, marker=marker, ms=5, lw=1.8, zorder=4)
-    axes.plot(optimum.kl, optimum.learned, "*", color="black", ms=15, zorder=6)
-    axes.plot(start.kl, start.learned, "o", color="black", ms=7, zorder=5)
+            axes.plot(*path.T, color=style["color"], lw=0.6, alpha=0.3, zorder=2)
+        axes.plot(*medians[name].T, label=name, zorder=4, **style)
+    axes.plot(optimum.kl, optimum.learned, "*", color=INK, ms=17, mfc="none", zorder=6)
+    axes.plot(start.kl, start.learned, "o", color=INK, ms=8, zorder=5, clip_on=False)
     beside: dict[str, Any] = {"textcoords": "offset points", "color": INK, "zorder": 7}
+    beside["path_effects"] = HALO
     axes.annotate(r"$\pi^*$", (optimum.kl, optimum.learned), (-4, 10), **beside)
     axes.annotate("the reference", (start.kl, start.learned), (9, -4), **beside)
-    axes.annotate("nothing lies here", (0.03 * right, top), (0, -14), **beside)
-    axes.legend(loc="lower right")
-    axes.set(xlim=(-0.03 * right, right), ylim=(start.learned - 0.08 * span, top))
+    axes.annotate("out of reach", (0, top), (10, -16), style="italic", **beside)
+    axes.set(xlim=(0, right), ylim=(start.learned - 0.08 * span, top))
     axes.set(xlabel=KL_LABEL, ylabel=LEARNED_LABEL)
     return axes
 
@@ -69,46 +71,36 @@ def draw_regrets(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     """Draw J* - J over completions pulled: the median run, and the range of all."""
     top = results.optimum.objective
     ends = {}
-    for name, (colour, marker) in looks.items():
+    for name, style in looks.items():
         pulled = results.runs[name].completions
         regret = top - objectives(results, name)
         median = np.median(regret, 0)
         low, high = regret.min(0), regret.max(0)
-        axes.fill_between(pulled, low, high, color=colour, alpha=0.1)
-        axes.plot(pulled, median, color=colour, marker=marker, ms=5, lw=1.8)
+        axes.fill_between(pulled, low, high, color=style["color"], alpha=0.1, lw=0)
+        axes.plot(pulled, median, **style)
         ends[name] = float(pulled[-1]), float(median[-1])
     start = top - results.reference.objective
-    axes.axhline(start, color=GREY, lw=1, ls="--")
+    axes.axhline(start, color=INK, lw=1.2, ls=":")
     where = axes.get_yaxis_transform()  # x in axes, y in data
-    axes.text(0.02, start, "the reference", va="bottom", color=INK, transform=where)
+    words: dict[str, Any] = {"transform": where, "color": INK, "path_effects": HALO}
+    axes.text(0.02, start, "the reference", va="bottom", **words)
     axes.set(xscale="log", yscale="log")
-    ticks = sorted({n for runs in results.runs.values() for n in runs.completions})
+    few_ticks(axes.yaxis)
+    ticks = _apart({n for runs in results.runs.values() for n in runs.completions})
     axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
     axes.minorticks_off()
     axes.set(xlabel="completions pulled", ylabel=r"regret $J^* - J(\pi)$")
-    _label_ends(axes, ends, looks)
+    name_ends(axes, ends)
     return axes
 
 
-def _label_ends(axes: Axes, ends: dict[str, tuple[float, float]], looks: Looks) -> None:
-    """Write each line's name to the right of its end, moved apart where they crowd."""
-    figure = cast(Figure, axes.figure)
-    figure.draw_without_rendering()
-    to_pixels = axes.transData.transform
-    heights = {name: to_pixels(end)[1] for name, end in ends.items()}
-    gap, last = figure.dpi * 0.17, -np.inf
-    for name, height in sorted(heights.items(), key=lambda item: item[1]):
-        last = max(height, last + gap)
-        moved = (last - height) * 72 / figure.dpi
-        axes.annotate(
-            name,
-            ends[name],
-            (9, moved),
-            textcoords="offset points",
-            color=looks[name][0],
-            va="center",
-            annotation_clip=False,
-        )
+def _apart(numbers: Iterable[int]) -> Sequence[int]:
+    """Return those numbers whose labels have room beside each other, from the last."""
+    kept: list[int] = []
+    for number in sorted(numbers, reverse=True):
+        if not kept or kept[-1] >= LEAST_RATIO * number:
+            kept.append(number)
+    return kept[::-1]
 
 
 def _points(values: Iterable[Value]) -> np.ndarray:

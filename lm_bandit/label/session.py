@@ -23,6 +23,11 @@ from lm_bandit.world import END, World
 COMMANDS = ("a", "b", "tie", "skip", "undo", "quit")
 # The first letter of a command is its shortcut.
 SHORTCUTS = {"1": "a", "2": "b", "=": "tie"} | {word[0]: word for word in COMMANDS}
+INTRODUCTION = (
+    "A prompt has two answers, A and B. A praise prompt asks for praise, a complaint "
+    "prompt for complaint. Choose the answer that does this better, in your opinion: "
+    "it is your taste that is learned, so no choice is wrong."
+)
 
 
 class Question(NamedTuple):
@@ -116,6 +121,7 @@ def hold_session(
         typed: the annotator's commands, each about the question shown last.
         show: called with each question and each message.
     """
+    show(INTRODUCTION)
     while question := session.next():
         count = len(session.journal.records)
         show(f"\n{question.prompt}\n  A  {question.a}\n  B  {question.b}")

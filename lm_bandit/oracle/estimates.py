@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, Scalar
 
-from lm_bandit import bandit, reward_model
+from lm_bandit import bandit
 from lm_bandit.config import TuningConfig
 from lm_bandit.generate import completion_log_prob
-from lm_bandit.reward_model import RewardModel
+from lm_bandit.reward_table import Reward, score_texts
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World
 from policy_gradient.objectives import KLEstimates, kl_estimates
@@ -49,7 +49,7 @@ def estimate_value(
     params: Transformer,
     key: Key[Array, ""],
     reference: Transformer,
-    scorer: RewardModel,
+    scorer: Reward,
     world: World,
     count: int,
     config: TuningConfig,
@@ -108,7 +108,7 @@ def stratified_estimate(samples: Float[np.ndarray, "k n"]) -> Estimate:
 def _measure_samples(
     params: Transformer,
     reference: Transformer,
-    scorer: RewardModel,
+    scorer: Reward,
     pulls: bandit.Pulls,
     temperature: float | Scalar,
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"], KLEstimates]:
@@ -116,5 +116,5 @@ def _measure_samples(
     prompts, completions, _ = pulls
     log_probs = completion_log_prob(params, prompts, completions, temperature)
     references = completion_log_prob(reference, prompts, completions, temperature)
-    scores = reward_model.score(scorer, prompts, completions)
+    scores = score_texts(scorer, prompts, completions)
     return log_probs, scores, jnp.vectorize(kl_estimates)(log_probs, references)

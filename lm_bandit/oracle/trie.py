@@ -26,8 +26,10 @@ from scipy.special import log_softmax
 from lm_bandit import reward_model
 from lm_bandit.generate import read_prompts
 from lm_bandit.reward_model import RewardModel
+from lm_bandit.reward_table import Reward, RewardFunction, RewardTable
 from lm_bandit.transformer import Cache, Transformer, forward
 from lm_bandit.world import END, World
+from mdp.checks import shown
 
 LIMIT = 20_000_000  # completions; more need too much memory and time
 
@@ -67,11 +69,37 @@ def completion_log_probs(tokens: Float[np.ndarray, "k E V"]) -> LogProbs:
     return LogProbs(np.concatenate(ended, axis=1), before)
 
 
-def learned_scores(model: RewardModel, world: World) -> Float[np.ndarray, "k E"]:
-    """Return the reward model's score of every completion that ends."""
+def learned_scores(model: Reward, world: World) -> Float[np.ndarray, "k E"]:
+    """Return the score of every completion that ends, by a reward model or a table."""
     require_enumerable(world)
+    if isinstance(model, RewardTable):
+        return np.asarray(model.scores, np.float64)
     scores = _learned_scores(model, jnp.asarray(world.prompts), world.completion_length)
     return np.asarray(scores, np.float64)
+
+
+def reward_table(world: World, reward: RewardFunction) -> RewardTable:
+    """Return the values of your function of a prompt and a completion, as a table.
+
+    It is called once for every completion that ends, of every prompt. Raises ValueError
+    where it returns anything but a finite number.
+    """
+    completions = [world.decode(tokens) for tokens in ended_completions(world)]
+    prompts = [" ".join(world.vocabulary[i] for i in row) for row in world.prompts]
+    scores = np.zeros((len(prompts), len(completions)), np.float32)
+    for i, prompt in enumerate(prompts):
+        for j, completion in enumerate(completions):
+            score = reward(prompt, completion)
+            number = np.asarray(score)
+            is_number = number.shape == () and number.dtype.kind in "biuf"
+            if not (is_number and abs(number) <= np.finfo(np.float32).max):
+                raise ValueError(
+                    f"reward({prompt!r}, {completion!r}) must be a finite number, got "
+                    f"{shown(score)}"
+                )
+            scores[i, j] = number
+    num_words = jnp.asarray(len(world.vocabulary) - 1)
+    return RewardTable(jnp.asarray(world.prompts), jnp.asarray(scores), num_words)
 
 
 def ended_completions(world: World) -> Int[np.ndarray, "E C"]:

@@ -53,14 +53,14 @@ def _perplexity(report: dict[str, Any]) -> Group:
 
 def _accuracy(accuracy: dict[str, Any]) -> Group:
     title = "Pairs that no model has seen: how often do two prefer the same text?"
+    rows: list[Row] = []
     if "comparisons" in accuracy["judge"]:
         columns = {"who": "", "agree": "share of the pairs; a coin agrees in 0.5"}
-        rows: list[Row] = [
+        rows += [
             (f"{title} and annotator", f"{accuracy[name]['comparisons']:.3f}")
             for name, title in SCORER_TITLES.items()
         ]
         return explained_table(title, columns, rows, notes=(JUDGE,))
-    rows = []
     for row, name, measure in (
         ("reward model, people's mean", "reward_model", "model"),
         ("judge, people's mean", "judge", "model"),

@@ -18,12 +18,14 @@ words; Radford et al. (2019), section 2.2, for bytes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from lm_bandit.world import END
+from mdp.interface.files import open_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -31,8 +33,40 @@ if TYPE_CHECKING:
 END_TEXT = "<end>"
 TOKENIZER_FILE = "tokenizer.json"
 BATCH = 1000  # texts that are encoded together
+MISSING = (
+    "real text needs the package tokenizers, got none: "
+    "pip install 'bellman-to-rlhf[text]'"
+)
 
 Tokens = Int[np.ndarray, "_"]
+
+
+class TextPieces(NamedTuple):
+    """The tokens of a run on real text, as `World` has the words of a world."""
+
+    tokenizer: "Tokenizer"
+    prompt_length: int  # tokens; more are cut, and fewer get end-of-text tokens before
+    completion_length: int  # tokens, the end of text among them
+
+    def encode(self, prompt: str) -> Int[np.ndarray, "P"]:
+        """Return the tokens of a prompt, see `prompt_row`."""
+        return prompt_row(self._tokens(prompt), self.prompt_length)
+
+    def decode(self, tokens: Tokens) -> str:
+        """Return the text up to its end; "..." marks a text that was cut off."""
+        return decode_tokens(self.tokenizer, tokens).strip()
+
+    def read_part(self, prompt: str) -> str:
+        """Return the prompt, or "... " and its last tokens where it is too long."""
+        tokens = self._tokens(prompt)
+        if len(tokens) <= self.prompt_length:
+            return prompt
+        kept = self.tokenizer.decode(tokens[-self.prompt_length :].tolist())
+        return f"... {kept.strip()}"
+
+    def _tokens(self, text: str) -> Tokens:
+        """Return the tokens of a text, its white space as in a corpus."""
+        return next(encode_texts(self.tokenizer, [" ".join(text.split())]))
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "Tokenizer":
@@ -44,10 +78,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "Tokenizer":
     try:
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     except ModuleNotFoundError:
-        raise ValueError(
-            "real text needs the package tokenizers, got none: "
-            "pip install 'bellman-to-rlhf[text]'"
-        ) from None
+        raise ValueError(MISSING) from None
     tokenizer = Tokenizer(models.BPE())
     # A space before the first word too, so that a word is the same token anywhere.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -64,6 +95,24 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> "Tokenizer":
             f"--vocabulary-size must be at most {tokenizer.get_vocab_size()} for these "
             f"texts, got {vocabulary_size}"
         )
+    return tokenizer
+
+
+def load_tokenizer(path: Path) -> "Tokenizer":
+    """Return the tokenizer of a run; raise ValueError where the file holds none."""
+    try:
+        from tokenizers import Tokenizer
+    except ModuleNotFoundError:
+        raise ValueError(MISSING) from None
+    with open_file(path) as file:
+        content = file.read()
+    try:
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+        token = tokenizer.token_to_id(END_TEXT)
+    except Exception as error:  # the package raises nothing narrower
+        raise ValueError(f"{path}: expected a tokenizer, got {error}") from None
+    if token != END:
+        raise ValueError(f"{path}: expected {END_TEXT} as token {END}, got {token}")
     return tokenizer
 
 

@@ -7,9 +7,9 @@
     runs.py          the folder of a long command, which goes on where it was stopped
     help.py          help with the common flags first, the others by group
     command_line.py  commands out of dataclasses; a mistake costs one line
+    compilation.py   compiling by jax: programs are kept, and its time is told
     progress.py      progress bars, and the seconds that each stage took
     tables.py        tables whose columns come with their meaning
-    compilation.py   compiled programs that are kept between runs
 
 Nothing here knows an algorithm. Import each file by its name: this package itself
 imports none of them, because some need jax or rich.

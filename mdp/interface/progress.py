@@ -14,15 +14,20 @@ is each value that a function passes through `kept`.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 import rich.progress
 from rich.progress import Progress as Bars
+from rich.text import Text
 
 from mdp.interface import stopping
 from mdp.interface.command_line import Terminal
+from mdp.interface.compilation import Compiling
 from mdp.interface.keeping import Checkpoint
 from mdp.interface.runs import Run
+
+SECONDS_BETWEEN_LINES = 10.0  # of progress, where no bars are shown
 
 
 class Report:
@@ -53,6 +58,7 @@ class Progress:
         """Start without stages, in the folder of a run if there is one."""
         self.run = run or Run()
         self.seconds: dict[str, float] = {}
+        self.compiling: dict[str, float] = {}  # seconds, of those above
         self.earlier = 0.0  # seconds of the stage before the program was stopped
 
     @contextmanager
@@ -68,7 +74,9 @@ class Progress:
             loops.extend([found] if found else [])
             return found
 
+        Compiling.watch()
         self.earlier, started = 0.0, time.perf_counter()
+        compiled = Compiling.seconds
         try:
             yield Report(self._begin(name, steps), checkpoint)
         except Exception as error:
@@ -76,6 +84,8 @@ class Progress:
             raise
         earlier = self.earlier + sum(loop.seconds for loop in loops)
         self.seconds[name] = time.perf_counter() - started + earlier
+        self.compiling[name] = Compiling.seconds - compiled
+        self._end(name)
 
     def kept(self, name: str, make: Callable[[], Any], *types: type) -> Any:
         """Return a value that is made once in the folder of a run, see `Run.kept`."""
@@ -86,9 +96,12 @@ class Progress:
     def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         return lambda done: None
 
+    def _end(self, name: str) -> None:
+        """Tell that a stage is done."""
+
 
 class BarProgress(Progress):
-    """Progress with a bar for each stage, in a terminal."""
+    """Progress with a bar for each stage in a terminal, and with lines in a pipe."""
 
     def __init__(
         self,
@@ -96,10 +109,10 @@ class BarProgress(Progress):
         titles: Mapping[str, str] | None = None,
         run: Run | None = None,
     ) -> None:
-        """Prepare bars on a console; `shown` shows them.
+        """Prepare bars; `shown` shows them on the standard error.
 
         Args:
-            console: where to show them.
+            console: where the results will be shown; it tells of Ctrl-C.
             titles: longer texts to show instead of the names of stages.
             run: where to keep what is done.
         """
@@ -107,14 +120,14 @@ class BarProgress(Progress):
         self.console = console
         self.titles = titles or {}
         self.current = "the start"  # title of the latest stage
+        self.done, self.steps = 0.0, 0  # of that stage
         self.bars = Bars(
             rich.progress.TextColumn("{task.description:32}", markup=False),
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeElapsedColumn(),
-            rich.progress.TextColumn("left"),
-            rich.progress.TimeRemainingColumn(),
-            console=console,
+            _TimeLeft(),
+            console=Terminal(stderr=True),
         )
 
     @contextmanager
@@ -130,8 +143,9 @@ class BarProgress(Progress):
             return f"Stopped during {self.current}; {kept or self.run}."
 
         stopping.tell(line)
+        in_terminal = self.bars.console.is_terminal
         try:
-            with self.bars:
+            with self.bars if in_terminal else self._lines():
                 yield
         except KeyboardInterrupt:
             self.console.print(line())
@@ -139,5 +153,47 @@ class BarProgress(Progress):
 
     def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         self.current = stopping.printable(self.titles.get(name, name))
+        self.done, self.steps = 0.0, steps
         task = self.bars.add_task(self.current, total=steps)
-        return lambda done: self.bars.update(task, completed=done)
+
+        def tell(done: float) -> None:
+            self.done = done
+            self.bars.update(task, completed=done)
+
+        return tell
+
+    def _end(self, name: str) -> None:
+        if not self.bars.console.is_terminal:
+            self._print_line(f", {self.seconds[name]:.0f} s")
+
+    def _print_line(self, note: str) -> None:
+        done = f"{self.done:,.0f} of {self.steps:,}"
+        self.bars.console.print(f"{self.current}: {done}{note}", soft_wrap=True)
+
+    @contextmanager
+    def _lines(self) -> Iterator[None]:
+        """Print a line now and then, as a pipe or a file shows no bars."""
+        ended = Event()
+
+        def tell() -> None:
+            while not ended.wait(SECONDS_BETWEEN_LINES):
+                self._print_line(", compiling" if Compiling.now else "")
+
+        thread = Thread(target=tell, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+class _TimeLeft(rich.progress.TimeRemainingColumn):
+    """The time that a stage still takes, or that a program is being compiled."""
+
+    max_refresh = 0.0  # show a change at once
+
+    def render(self, task: rich.progress.Task) -> Text:
+        if Compiling.now and not task.finished:
+            return Text("compiling")
+        return Text("left ") + super().render(task)

@@ -13,8 +13,7 @@ A world is a function that returns an MDP. The names of its actions and the draw
 its grid, for tables and pictures, are in `WORLDS`, by the same name.
 """
 
-import difflib
-
+from mdp.checks import unknown_name
 from mdp.worlds import games, grids, random_worlds, routes, tasks, walks
 from mdp.worlds.games import blackjack, gambler
 from mdp.worlds.grids import (
@@ -84,11 +83,7 @@ def find(name: str) -> World:
     alike = [known for known in WORLDS if _letters(known).startswith(sought)]
     exact = [known for known in alike if _letters(known) == sought]
     if len(exact or alike) != 1 or not sought:
-        nearest = difflib.get_close_matches(name, WORLDS, n=3, cutoff=0.4)
-        hint = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
-        raise ValueError(
-            f"world must be one of {', '.join(WORLDS)}, got {name!r}{hint}"
-        )
+        raise unknown_name("world", name, WORLDS)
     return WORLDS[(exact or alike)[0]]
 
 

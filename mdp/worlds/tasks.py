@@ -165,5 +165,6 @@ WORLDS = (
         [f"{moved:+d}" for moved in range(-MOST_MOVED, MOST_MOVED + 1)],
         ("." * (MOST_CARS + 1),) * (MOST_CARS + 1),
         [f"{n_1} and {n_2}" for n_1, n_2 in np.ndindex(MOST_CARS + 1, MOST_CARS + 1)],
+        ("cars at site 2", "cars at site 1"),
     ),
 )

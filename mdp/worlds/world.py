@@ -44,6 +44,8 @@ class World(NamedTuple):
     actions: Sequence[str]  # a name each; those in MOVES are drawn as arrows
     drawing: Drawing = ()  # of a grid, as above; () if the world has none
     states: Sequence[str] = ()  # a name each; () if numbers are enough
+    # What the columns and the rows of the drawing count from 0; () if it is a place.
+    sides: Sequence[str] = ()
 
     @property
     def name(self) -> str:

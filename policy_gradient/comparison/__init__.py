@@ -3,6 +3,7 @@
 Read in this order:
 
     seeds.py       many runs of one algorithm side by side, with exact evaluation
+    own_code.py    algorithms and worlds of your own, from a Python file
     contenders.py  the algorithms and worlds that take part, by name or from your file
     compare.py     train every algorithm in every world, and judge it
     statistics.py  interquartile means and their bootstrap intervals

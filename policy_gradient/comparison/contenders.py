@@ -17,16 +17,9 @@ file mine.py. Two policies of each run are judged: the one by which it acts (sam
 and the one that takes its likeliest actions (greedy).
 """
 
-import difflib
-import importlib.util
-import inspect
-import os
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from pathlib import Path
-from types import ModuleType
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -35,10 +28,10 @@ from jaxtyping import Float
 
 import mdp
 from mdp import MDP
-from mdp.checks import numbers, require_policy
+from mdp.checks import numbers, require_policy, unknown_name
 from mdp.fast.control import learn_by_steps
-from mdp.interface.files import open_file
 from policy_gradient import actor_critic, ppo, reinforce
+from policy_gradient.comparison.own_code import call_own, own_function, own_object
 from policy_gradient.comparison.seeds import train_many
 from policy_gradient.config import ALGORITHMS, REFERENCE
 from policy_gradient.training import Learner
@@ -90,8 +83,8 @@ def find_world(given: str | Callable[[], MDP]) -> tuple[str, MDP]:
     if isinstance(given, str) and ":" not in given:
         world = mdp.worlds.find(given)
         return world.name, world.make()
-    name, made = _named(given)
-    model = made if isinstance(made, MDP) else _call(name, made)
+    name, made = own_object(given)
+    model = made if isinstance(made, MDP) else call_own(name, made)
     if not isinstance(model, MDP):
         raise ValueError(
             f"world {name} must be an MDP or return one, got {type(model).__name__}"
@@ -106,17 +99,8 @@ def find_algorithm(given: str | UserAlgorithm | Contender) -> Contender:
     if isinstance(given, str) and ":" not in given:
         if given in BUILT_IN:
             return BUILT_IN[given]
-        known = [*BUILT_IN, REFERENCE]
-        nearest = difflib.get_close_matches(given, known, n=3, cutoff=0.4)
-        hint = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
-        raise ValueError(
-            f"algorithm must be one of {', '.join(known)}, got {given!r}{hint}"
-        )
-    name, function = _named(given)
-    if not callable(function):
-        raise ValueError(
-            f"algorithm {name} must be a function, got {type(function).__name__}"
-        )
+        raise unknown_name("algorithm", given, [*BUILT_IN, REFERENCE])
+    name, function = own_function("algorithm", given)
     return Contender(name, partial(_learn_by_function, name, function))
 
 
@@ -192,7 +176,7 @@ def _learn_by_function(name: str, function: UserAlgorithm, task: Task) -> list[R
         run = f"{name}, seed {seed}"
         # A world of its own, so that it cannot change the one in which it is judged.
         world = mdp.validate(MDP(*(field.copy() for field in task.world)))
-        policies = _call(run, function, seed, world, task.budget.checkpoints)
+        policies = call_own(run, function, seed, world, task.budget.checkpoints)
         policies = np.array(numbers(policies, f"{run}: policies"))
         diverged.append(_check_policies(run, policies, task.world, task.budget))
         tables.append(policies)
@@ -233,65 +217,6 @@ def _with_greedy(
     with np.errstate(invalid="ignore"):  # where a run diverged, nan stays nan
         greedy = mdp.epsilon_greedy(preferred, available, exploration=0.0)
     return Runs(sampling, greedy, diverged)
-
-
-def _named(given: str | Callable[..., Any]) -> tuple[str, Any]:
-    """Return a function's name and itself, or the object that `file.py:name` names."""
-    if not isinstance(given, str):
-        return given.__name__, given
-    path, _, name = given.rpartition(":")
-    with open_file(Path(path)) as file:
-        module = _load(path, os.path.abspath(path), file.read())
-    if not hasattr(module, name):
-        known = [known for known in vars(module) if not known.startswith("_")]
-        nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
-        raise ValueError(
-            f"{path} must define {name!r}, got a file with {', '.join(nearest)}"
-        )
-    return name, getattr(module, name)
-
-
-@cache
-def _load(path: str, place: str, content: bytes) -> ModuleType:
-    """Run a Python file once for each place and content, and return it as a module."""
-    spec = importlib.util.spec_from_file_location("of_the_user", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path!r} must be a Python file, for example mine.py")
-    module = importlib.util.module_from_spec(spec)
-    _call(path, spec.loader.exec_module, module)
-    return module
-
-
-def _call(name: str, function: Callable[..., Any], *args: Any) -> Any:
-    """Call the user's code; any error in it becomes a ValueError of one line.
-
-    The line names the place in the user's file. The error itself is the cause of what
-    is raised. A program that is asked to exit would end without a word, so that is an
-    error too.
-    """
-    try:
-        return function(*args)
-    except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())[:300]
-        place = _place(error, _files(name, function))
-        message = f"{name} failed: {type(error).__name__}: {said}{place}"
-        raise ValueError(message) from error
-
-
-def _files(name: str, function: Callable[..., Any]) -> set[str]:
-    """Return the files that are the user's own: the named one, and the function's."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    return {os.path.abspath(name), code.co_filename if code else name}
-
-
-def _place(error: BaseException, own: set[str]) -> str:
-    """Return the last line of the user's own files that an error came through."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}, line {error.lineno})"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if frame.filename in own and not frame.filename.startswith("<frozen"):
-            return f" ({frame.filename}, line {frame.lineno}, in {frame.name})"
-    return ""
 
 
 _LEARN: dict[str, Callable[[Task], list[Runs]]] = {

@@ -11,6 +11,8 @@ from lm_bandit.checkpoints import save_checkpoint
 from lm_bandit.oracle import trie
 from lm_bandit.world import END
 
+LEARNED = ask.SCORERS["reward_model"]
+
 
 def run(*flags):
     return command_line.main(["ask", *map(str, flags)])
@@ -27,6 +29,7 @@ def folder(tiny, fixed, policy, monkeypatch, tmp_path):
     for name, about in {
         "policy": description,
         "bare": {},
+        "wordless": {"world": "pocket"},
         "others": description | {"vocabulary": words},
         "fewer": description | {"vocabulary": words[:5]},
     }.items():
@@ -45,7 +48,8 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
 ):
     """400 samples of the second prompt, against the enumeration of everything."""
     prompt = tiny.prompts[1]
-    answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 400, 0.8, 0)
+    speaker = ask.Speaker(policy, tiny, {LEARNED: fixed.reward_model})
+    answers = ask.sampled_answers(speaker, prompt, 400, 0.8, 0)
     assert sum(answer.times for answer in answers) == 400
     assert len({answer.text for answer in answers}) == len(answers) > 20
     completions = trie.ended_completions(tiny)
@@ -53,15 +57,16 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
     gold = bandit.gold_scores(tiny, completions)[1]
     learned = trie.learned_scores(fixed.reward_model, tiny)[1]
     texts = [tiny.decode(completion) for completion in completions]
-    whole = [answer for answer in answers if not answer.text.endswith("...")]
+    whole = [answer for answer in answers if not answer.cut_off]
     assert whole
     for answer in whole:
         i = texts.index(answer.text)
         assert_allclose(answer.log_prob, truth[i], atol=1e-4)
-        assert_allclose(answer.gold, gold[i], atol=1e-6)
-        assert_allclose(answer.learned, learned[i], atol=1e-4)
+        assert_allclose(answer.scores[ask.GOLD], gold[i], atol=1e-6)
+        assert_allclose(answer.scores[LEARNED], learned[i], atol=1e-4)
     cut_off = [answer for answer in answers if answer not in whole]
-    assert all(answer.gold is answer.learned is None for answer in cut_off)
+    assert all(answer.text.endswith("...") for answer in cut_off)
+    assert all(set(answer.scores.values()) == {None} for answer in cut_off)
     expected = 400 * np.exp([answer.log_prob for answer in answers])
     counts = np.array([answer.times for answer in answers])
     assert np.all(np.abs(counts - expected) < 4 * np.sqrt(expected) + 1)
@@ -71,18 +76,21 @@ def test_answers_have_the_exact_log_probability_and_the_scores_of_the_oracle(
 @pytest.mark.slow
 def test_a_prompt_that_no_rater_saw_has_no_gold_rating(tiny, fixed, policy):
     prompt = tiny.encode("fine")
-    answers = ask.sampled_answers(policy, fixed.reward_model, tiny, prompt, 50, 1.0, 0)
-    whole = [answer for answer in answers if not answer.text.endswith("...")]
+    speaker = ask.Speaker(policy, tiny, {LEARNED: fixed.reward_model})
+    answers = ask.sampled_answers(speaker, prompt, 50, 1.0, 0)
+    whole = [answer for answer in answers if not answer.cut_off]
     (empty,) = [answer for answer in whole if answer.text == ""]
     texts = jnp.array([prompt]), jnp.full((1, 3), END)
     score = reward_model.score(fixed.reward_model, *texts)
-    assert_allclose(empty.learned, score[0], atol=1e-5)
-    assert all(answer.gold is None for answer in answers)
+    assert_allclose(empty.scores[LEARNED], score[0], atol=1e-5)
+    assert all(answer.scores[ask.GOLD] is None for answer in answers)
 
 
 def test_a_folder_and_its_file_give_the_same_answers(folder, capsys):
     assert run(folder, "say: and") == 0
     of_folder = capsys.readouterr().out
+    assert of_folder.splitlines()[0].strip() == "say: and", "the prompt is whole"
+    assert '"..." marks a completion that did not end within 3 tokens' in of_folder
     assert "gold rating" in of_folder
     assert "learned score" in of_folder
     assert run(folder / "policy.safetensors", "say: and") == 0
@@ -99,7 +107,16 @@ def test_a_folder_and_its_file_give_the_same_answers(folder, capsys):
         ("text.safetensors", "say: and", "expected a safetensors file, got"),
         ("damaged.safetensors", "say: and", "expected a safetensors file, got"),
         ("other.safetensors", "say: and", "model_type must be gpt2, got gpt9"),
-        ("bare.safetensors", "say: and", "expected a vocabulary in the description"),
+        (
+            "bare.safetensors",
+            "say: and",
+            "a model that this program trained",
+        ),
+        (
+            "wordless.safetensors",
+            "say: and",
+            "a vocabulary in the description",
+        ),
         ("others.safetensors", "say: and", "'poor' as token 3, got 'dire'"),
         ("fewer.safetensors", "say: and", "must be the world's 6 words, got 5 words"),
         ("reward_model.safetensors", "say: and", "expected a Transformer, got a Rewar"),

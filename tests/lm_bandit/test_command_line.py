@@ -150,12 +150,12 @@ def test_a_file_is_no_folder_for_answers(tmp_path, capsys):
         (["--num-babble", "-1"], "num_babble must be positive, got -1"),
         (["--ratings", "no.csv"], "cannot read no.csv: No such file or directory"),
         (["--out", "{file}/runs"], "Not a directory"),
-        (["--ratings", "{file}"], "mine.csv, line 2: expected a word and 10 whole"),
+        (["--ratings", "{file}"], "mine.csv, line 2: expected a word and whole num"),
     ],
 )
 def test_a_mistake_costs_one_line_and_exit_status_2(flags, complaint, tmp_path, capsys):
     file = tmp_path / "mine.csv"
-    file.write_text("word\ngood,1,2\n")
+    file.write_text("word\ngood,1,x\n")
     assert run(*(flag.format(file=file) for flag in flags)) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")

@@ -40,10 +40,50 @@ def test_a_malformed_line_is_named(tmp_path, line, complaint):
         text.read_word_ratings(file)
 
 
-def test_every_word_of_the_world_must_be_rated(tmp_path):
+OWN = "word,me,you,she\nsalty,1,2,-1\nsweet,3,2,4\nsour,-1,-2,0\nbitter,-3,-4,-2\n"
+
+
+def test_a_file_of_other_words_makes_a_world_of_these(tmp_path):
+    """Three raters; the words come from common to rare, in the order of the file."""
     file = tmp_path / "mine.csv"
-    file.write_text("word\ngood,1,1,1,1,1,1,1,1,1,1\n")
-    with pytest.raises(ValueError, match=r"mine.csv: expected ratings of \['bad'"):
+    file.write_text(OWN)
+    for world in (text.pocket_world(file), text.wide_world(file)):
+        assert [world.vocabulary[i] for i in world.rated] == [
+            *("salty", "sweet", "sour", "bitter")
+        ]
+        assert_array_equal(world.ratings[world.rated[1]], [3, 2, 4])
+        assert world.ratings.shape == (1 + len(text.GLUE) + 4, 3)
+        assert_array_equal(world.signs, text.pocket_world().signs)
+        assert_allclose(text.language(world)[world.encode("was"), world.rated].sum(), 1)
+
+
+def test_a_file_that_rates_the_pockets_words_keeps_them_in_their_order(tmp_path):
+    file = tmp_path / "mine.csv"
+    lines = text.WORD_RATINGS.read_text("utf-8").splitlines()
+    file.write_text("\n".join([lines[0], *reversed(lines[1:])]))
+    for world in (text.pocket_world, text.wide_world):
+        own = world(file).vocabulary
+        assert own[: len(own) - 246 * (world is text.wide_world)] == (
+            text.pocket_world().vocabulary
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("good,1,1", "mine.csv: expected at least 2 words, got 1"),
+        ("good,1,1\nand,1,1", r"expected no ratings of \['and'\], got some"),
+        ("fair,1,1\nodd,0,0", r"other than 0 of each word, got none of \['odd'\]"),
+        ("fair,1,1\nodd,1", "line 3: expected a word and 2 whole numbers from -4"),
+        ("fair\nodd,1", "line 2: expected a word and whole numbers from -4 to 4, got"),
+        ("fair,1\nodd,1,2", "line 3: expected a word and 1 whole number from -4 to 4"),
+        ("\n".join(f"w{i},1" for i in range(21)), "at most 20 words of your own, from"),
+    ],
+)
+def test_words_that_make_no_world_are_refused(tmp_path, words, complaint):
+    file = tmp_path / "mine.csv"
+    file.write_text(f"word,a,b\n{words}\n")
+    with pytest.raises(ValueError, match=complaint):
         text.pocket_world(file)
 
 

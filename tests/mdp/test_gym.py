@@ -73,6 +73,46 @@ def test_an_mdp_is_the_same_after_conversion_to_gymnasium_and_back(world):
     )
 
 
+@pytest.fixture
+def identifier():
+    """A name that no other test has, forgotten afterwards."""
+    yield "mine/Lake-v0"
+    gymnasium.registry.pop("mine/Lake-v0", None)
+
+
+def test_an_environment_keeps_its_id_its_render_mode_and_gamma(identifier):
+    lake = from_gymnasium(newest("FrozenLake").spec.id, discount=0.9)
+    made = to_gymnasium(lake, id=identifier, render_mode="ansi")
+    assert (made.spec.id, made.render_mode, made.discount) == (identifier, "ansi", 0.9)
+    check_env(made)
+    found = gymnasium.make(identifier, render_mode="ansi", max_episode_steps=9)
+    found.reset(seed=0)
+    assert found.render() == "state 0"
+    after, reward, ended, _, _ = found.step(1)
+    assert (reward, ended) == (0, False)
+    assert found.render() == f"state 0, action 1: reward 0, state {after}"
+    assert to_gymnasium(lake).render() is None
+    for back in (from_gymnasium(identifier), from_gymnasium(found)):
+        for ours, theirs in zip(lake, back, strict=True):
+            assert_array_equal(ours, theirs)
+
+
+def test_an_id_is_replaced_by_our_own_worlds_only(identifier):
+    to_gymnasium(gambler(), id=identifier)
+    to_gymnasium(student(discount=0.5), id=identifier)
+    assert from_gymnasium(identifier).discounts.max() == 0.5
+    with pytest.raises(ValueError, match="id must be new, got CartPole-v1 of another"):
+        to_gymnasium(gambler(), id="CartPole-v1")
+    assert gymnasium.make("CartPole-v1").action_space.n == 2
+
+
+def test_what_is_not_known_must_be_given():
+    with pytest.raises(ValueError, match="discount must be given, as TaxiEnv has no"):
+        from_gymnasium(newest("Taxi"))
+    with pytest.raises(ValueError, match="render_mode must be None or ansi, got 'hum"):
+        to_gymnasium(gambler(), render_mode="human")
+
+
 def test_steps_are_drawn_with_the_probabilities_of_the_table():
     """Onto the ice and right: 1/3 each down, right, and up against the edge."""
     env = to_gymnasium(frozen_lake())

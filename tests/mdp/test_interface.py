@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from rich.table import Table
 
 from mdp.interface import command_line, compilation, configs, files, stopping
+from mdp.interface import progress as progress_module
 from mdp.interface.command_line import Terminal
 from mdp.interface.progress import BarProgress, Progress
 
@@ -217,9 +219,10 @@ def test_a_text_is_shown_as_it_is_and_never_obeyed(capsys):
         report(1)
     command_line._refuse(HOSTILE)
     shown = capsys.readouterr()
-    assert shown.out.count(HARMLESS) == 5
-    assert shown.err == "error: " + HARMLESS.replace(r"\t", " ") + "\n"
-    controls = {c for c in shown.out if unicodedata.category(c)[0] == "C"}
+    assert shown.out.count(HARMLESS) == 4
+    error = "error: " + HARMLESS.replace(r"\t", " ") + "\n"
+    assert shown.err == f"{HARMLESS}\n: 1 of 1, 0 s\n{error}"
+    controls = {c for c in shown.out + shown.err if unicodedata.category(c)[0] == "C"}
     assert controls == {"\n"}
 
 
@@ -230,14 +233,24 @@ def test_the_line_of_a_stopped_program_is_escaped_too(capfd):
     assert capfd.readouterr().err == expected
 
 
-def test_bars_show_the_title_of_a_stage_and_the_steps_done(capsys):
-    progress = BarProgress(Terminal(width=100), {"PPO": "improving the policy"})
+@pytest.mark.parametrize(("in_terminal", "counted"), [(True, "3/7"), (False, "3 of 7")])
+def test_progress_shows_the_stage_its_steps_and_what_is_compiled(
+    in_terminal, counted, capsys, monkeypatch
+):
+    """Bars in a terminal; in a pipe a line now and then, and at the end of a stage."""
+    monkeypatch.setattr(progress_module, "SECONDS_BETWEEN_LINES", 0.05)
+    if in_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = BarProgress(Terminal(), {"PPO": "improving the policy"})
     with progress.shown(), progress.stage("PPO", 7) as report:
+        with compilation.Compiling.by_hand():
+            time.sleep(0.3)
         report(3)
-    assert set(progress.seconds) == {"PPO"}
-    printed = capsys.readouterr().out
-    assert "improving the policy" in printed
-    assert "3/7" in printed
+    assert 0.3 < progress.compiling["PPO"] < progress.seconds["PPO"]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    for text in ("improving the policy", "compiling", counted):
+        assert text in shown.err
 
 
 def test_ctrl_c_costs_one_line_that_says_what_was_kept(capsys):

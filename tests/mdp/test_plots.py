@@ -1,5 +1,7 @@
 """Pictures, against the arrays that they show."""
 
+import re
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -100,6 +102,17 @@ def test_the_animation_plays_in_a_plain_html_file():
     frames = [line for line in html.splitlines() if "base64," in line]
     assert len(frames) == 3
     assert "<script" in html
+
+
+def test_the_animation_fetches_nothing_and_every_button_has_a_sign():
+    html = plots.animate_sweeps(np.zeros((2, 5)), DRAWING).to_jshtml()
+    page = re.sub(r"data:image/png;base64,[^\"]*", "", html)
+    assert not re.search(r"//[\w-]+\.\w|<link|@import|src=", page)
+    signs = dict(re.findall(r'\.fa-([\w-]+)::before{content:"([^"]+)"}', page))
+    buttons = re.findall(r'<i class="fa ([\w -]+)"></i>', page)
+    assert len(buttons) == 9
+    shown = [signs[kinds.split("fa-")[-1]] for kinds in buttons]
+    assert len(set(shown)) == 9
 
 
 def test_residuals_are_drawn_on_a_logarithmic_scale_without_zeros():

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from lm_bandit import __main__ as command_line
 from lm_bandit import commands, pipeline, ppo
-from lm_bandit.alternatives import comparison, plots, results
+from lm_bandit.alternatives import comparison, results
 from lm_bandit.alternatives.comparison import Method
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
@@ -35,7 +35,7 @@ def compare_on_tiny(tiny, fixed):
     def run_on_tiny(folder):
         ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
 
-        def ppo_alone(config):
+        def ppo_alone(config, chosen):
             return {"PPO": Method(ppo.train, config)}
 
         with pytest.MonkeyPatch.context() as patch:
@@ -107,12 +107,62 @@ def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
 
 
+def mine(key, fixed, length, config):
+    """RLOO, in one's own words."""
+    settings = vars(config) | {"epochs": 1, "minibatches": 1, "step_size": 1e-2}
+    return ppo.train(key, fixed, length, RLHFConfig(**settings))[0], None
+
+
+@pytest.mark.slow
+def test_a_method_of_ones_own_is_judged_as_the_same_one_of_the_book(tiny, fixed):
+    ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
+    settings = RLHFConfig(num_updates=8, pulls=8, kl_weight=0.4, penalty=-2.0)
+    config = comparison.CompareConfig(seeds=2, ppo=settings, methods=("ppo",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "prepare", lambda *_: ready)
+        found = comparison.compare_methods(tiny, config, chosen=[mine, "rloo"])
+    assert list(found.runs) == ["mine", "RLOO"]
+    assert found.runs["mine"].values == found.runs["RLOO"].values
+    assert found.runs["mine"].completions == (16, 32, 64, 128)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("return fixed.reference", "train must return (snapshots, history), got Tran"),
+        ("return fixed.reference, None", "of shape (8, 6, 32), got one with wte of"),
+        ("return [1.0], None", "(8, 6, 32), got list"),
+        ("return key.value", "train failed: AttributeError: "),
+        ("return float(length * key), None", "mine.py, line 2, in train)"),
+        ("raise SystemExit(0)", "train failed: SystemExit: 0 ("),
+    ],
+)
+def test_a_mistake_in_ones_own_method_costs_one_line_before_anything_is_trained(
+    body, complaint, tiny, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(pipeline, "prepare", None)
+    monkeypatch.setattr(commands, "pocket_world", lambda ratings: tiny)
+    file = tmp_path / "mine.py"
+    file.write_text(f"def train(key, fixed, length, config):\n    {body}\n")
+    assert run("--methods", f"{file}:train", "ppo", *SHORT) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1, message
+    assert complaint in message
+
+
+def test_methods_are_found_by_any_spelling_of_their_names():
+    chosen = "Online-DPO ppo EXPERT_iteration".split()
+    found = comparison.methods(RLHFConfig(), chosen)
+    assert list(found) == ["online DPO", "PPO", "expert iteration"]
+    # What is not chosen need not be possible: expert iteration keeps one of 4.
+    assert list(comparison.methods(RLHFConfig(pulls=6), ["ppo"])) == ["PPO"]
+
+
 def test_all_methods_have_ppos_budget_beta_penalty_and_temperature():
     shared = {"num_updates": 7, "pulls": 8, "kl_weight": 0.3, "penalty": -1.5}
     config = RLHFConfig(**shared, temperature=0.9)
-    methods = comparison.methods(config)
+    methods = comparison.methods(config, [*comparison.methods(config), mine])
     assert methods["PPO"] == (ppo.train, config)
-    assert len(methods) <= min(len(plots.COLOURS), len(plots.MARKERS))
     for _, settings in methods.values():
         for name, value in (shared | {"temperature": 0.9}).items():
             assert getattr(settings, name) == value
@@ -165,6 +215,9 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         (["--first-seed", "-1"], "first_seed must be in [0, 4294967295], got -1"),
         (["--ppo.pulls", "9"], "minibatches must divide pulls = 9, got 2"),
         (["--ppo.pulls", "6"], "best_of must divide pulls = 6, got 4"),
+        (["--methods", "pop"], "online DPO, got 'pop' (did you mean PPO or DPO"),
+        (["--methods", "ppo", "PPO"], "methods must have distinct names, got PPO"),
+        (["--methods", "no.py:train"], "cannot read no.py: No such file or directory"),
         (["--out", "{there}"], "--out must be a new folder, got {there}: try --over"),
         (["--ratings", "no.csv"], "cannot read no.csv: No such file or directory"),
     ],

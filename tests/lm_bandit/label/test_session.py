@@ -15,7 +15,7 @@ from lm_bandit import __main__ as command_line
 from lm_bandit.feedback import annotators, linear_reward, records
 from lm_bandit.feedback.records import ComparisonRecord
 from lm_bandit.label import Session, hold_session, infer_taste
-from lm_bandit.label.taste import crowd_agreement
+from lm_bandit.label.taste import crowd_agreement, word_claims
 
 
 def records_in(path):
@@ -36,7 +36,8 @@ def test_a_session_continues_where_the_last_one_stopped(world, tmp_path):
     commands = iter(["a", "2", " Tie ", "quit", "a"])
     hold_session(Session(path, world), commands, shown.append)
     first = records_in(path)
-    questions = [shown[i].split("\n")[1:] for i in range(0, 6, 2)]
+    assert "A praise prompt asks for praise, a complaint prompt for compl" in shown[0]
+    questions = [shown[i].split("\n")[1:] for i in range(1, 7, 2)]
     prompts, sides_a, sides_b = zip(*questions, strict=True)
     sides_a, sides_b = ([side[5:] for side in sides] for sides in (sides_a, sides_b))
     assert first == [
@@ -45,7 +46,7 @@ def test_a_session_continues_where_the_last_one_stopped(world, tmp_path):
         ComparisonRecord(prompts[2], sides_a[2], sides_b[2], tied=True),
     ]
     hold_session(Session(path, world), iter(["b"]), shown.append)
-    assert shown[8].split() == shown[6].split()  # asked again, as it had no answer
+    assert shown[10].split() == shown[7].split()  # asked again, as it had no answer
     later = records_in(path)
     assert later[:3] == first
     assert len({frozenset(record[:3]) for record in later}) == 4
@@ -94,9 +95,9 @@ def test_messages_say_what_was_wrong(world, tmp_path):
     shown = []
     session = Session(tmp_path / "x.jsonl", world)
     hold_session(session, iter(["undo", "what", ""]), shown.append)
-    assert shown[2] == "There is nothing to undo."
-    assert shown[5] == "Expected a, b, tie, skip, undo or quit, got 'what'."
-    assert shown[8].endswith("got ''.")
+    assert shown[3] == "There is nothing to undo."
+    assert shown[6] == "Expected a, b, tie, skip, undo or quit, got 'what'."
+    assert shown[9].endswith("got ''.")
 
 
 def test_the_next_question_leaves_the_smallest_determinant(world, tmp_path):
@@ -136,6 +137,14 @@ def test_24_answers_tell_an_odd_taste(seed, world, tmp_path):
         )
     )
     assert mine > max(0.7, raters)
+    named = [x for x in word_claims(world, answers) if not 0.1 < x.above < 0.9]
+    asked = [world.vocabulary.index(x.word) for x in word_claims(world, answers)]
+    mean = me.tastes[0][asked].mean()
+    right = [
+        (me.tastes[0][world.vocabulary.index(word)] > mean) == (above > 0.5)
+        for word, _, above in named
+    ]
+    assert sum(right) >= 0.9 * len(named)
     total, agreed, one_rater = crowd_agreement(world, answers)
     assert total <= 24
     assert agreed / total < one_rater  # somebody with an odd taste

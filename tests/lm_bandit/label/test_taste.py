@@ -1,15 +1,18 @@
 """Your taste: few answers tell it, and simulated annotators answer by it."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 from scipy.special import expit
 
 from lm_bandit import world as text
-from lm_bandit.feedback import annotators
+from lm_bandit.feedback import annotators, lessons, linear_reward
 from lm_bandit.feedback.kinds import Comparisons
 from lm_bandit.feedback.linear_reward import Posterior
 from lm_bandit.label import infer_taste, sample_annotators, session_summary
-from lm_bandit.label.taste import crowd_agreement
+from lm_bandit.label.taste import SURE, crowd_agreement, log_evidence, word_claims
 
 
 def comparisons(world, pairs, prompt=0):
@@ -84,12 +87,66 @@ def test_agreement_counts_answers_that_most_raters_would_give(world):
     assert_allclose(one_rater, np.mean(gains / 2 + 0.5))
 
 
-def test_the_summary_names_the_words_liked_most_and_least(world, tmp_path):
-    answers = comparisons(world, [("boring", "superb")] * 2 + [("boring", "funny")])
-    summary = session_summary(world, answers, tmp_path / "mine.jsonl")
-    assert "3 answers in" in summary
-    assert "most: boring" in summary
-    assert "least: superb" in summary
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 2.0])
+def test_what_is_claimed_of_a_taste_is_right_at_least_as_often_as_stated(
+    world, temperature
+):
+    """Each of 40 annotators has one real rating of every word; some answer noisily."""
+    stated, right = [], []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        me = annotators.hire(rng, world, 1)._replace(temperature=temperature)
+        which, pairs = lessons.questions(rng, world, 30, 2)
+        claims = word_claims(
+            world, annotators.compare_pairs(rng, world, which, pairs, me)
+        )
+        liking = dict(zip(world.vocabulary, me.tastes[0], strict=True))
+        mean = np.mean([liking[claim.word] for claim in claims])
+        for word, _, above in claims:
+            if not 1.0 - SURE < above < SURE:
+                stated.append(max(above, 1.0 - above))
+                right.append((liking[word] > mean) == (above > 0.5))
+    assert len(stated) >= 40, "the answers tell something"
+    assert np.mean(right) >= np.mean(stated)
+
+
+def test_the_evidence_is_the_probability_of_the_answers(world):
+    """One answer about two words: P = E[sigmoid(w_1 - w_2)] = 1/2 for every prior.
+
+    The error is that of Laplace's approximation, which a weak prior makes larger.
+    """
+    differences = np.zeros((1, len(world.rated)))
+    differences[0, :2] = 1, -1
+    for precision, error in ((0.3, 0.2), (3.0, 0.02), (30.0, 0.002)):
+        posterior = linear_reward.fit_weights(differences, precision)
+        found = log_evidence(differences, np.ones(1), precision, posterior)
+        assert_allclose(np.exp(found), 0.5, rtol=error)
+
+
+def test_words_are_claimed_only_where_the_answers_tell_and_counted(world):
+    pairs = [("boring", "superb")] * 12 + [("boring", "funny")] * 12
+    answers = comparisons(world, [*pairs, ("dull", "weird")])
+    claims = {claim.word: claim for claim in word_claims(world, answers)}
+    assert {word: claim.answers for word, claim in claims.items()} == {
+        "boring": 24, "superb": 12, "funny": 12, "dull": 1, "weird": 1
+    }  # fmt: skip
+    assert claims["boring"].above > 0.97
+    assert claims["dull"].above > 0.5 > claims["weird"].above
+    summary = session_summary(world, answers, Path("mine.jsonl"))
+    assert "more positive than average: boring (" in summary
+    assert "sure, 24 answers)" in summary
+    assert "dull" not in summary
+    assert "weird" not in summary
+    assert "15 of the 20 words were not asked about." in summary
+
+
+def test_one_answer_tells_nothing_of_a_taste(world):
+    answers = comparisons(world, [("boring", "superb")])
+    summary = session_summary(world, answers, Path("mine.jsonl"))
+    assert "1 answer in mine.jsonl." in summary
+    assert "The answers do not tell your taste yet" in summary
+    assert "any of the 2 words that you were asked about" in summary
+    assert not {"boring", "superb"} & set(summary.split())
     assert "At least 8 answers are needed" in summary
     none = Comparisons(*(side[:0] for side in answers[:3]))
-    assert "0 answers in" in session_summary(world, none, tmp_path / "mine.jsonl")
+    assert "0 answers in" in session_summary(world, none, Path("mine.jsonl"))

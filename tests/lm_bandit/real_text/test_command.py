@@ -227,3 +227,62 @@ def test_broken_preferences_are_refused(own, tmp_path, capsys):
     message = refused(capsys, *flags)
     assert "torn.jsonl, line 1: expected a JSON object" in message
     assert not (tmp_path / "out").exists()
+
+
+def ask(folder, prompt, capsys, *flags):
+    """The lines that `ask` prints about an answer of a run."""
+    assert command_line.main(["ask", str(folder), prompt, *flags]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_ask_talks_to_a_run_on_real_text_and_shows_what_was_cut(whole, capsys):
+    """A prompt of two tokens is whole; the model reads the last two of a longer one."""
+    table = ask(whole, "good bad", capsys)
+    assert table[0].strip() == "good bad"
+    assert not any("The prompt was cut" in line for line in table)
+    heads = "completion times log-probability learned score judge's score"
+    assert table[1].split() == heads.split()
+    assert sum(int(row.split()[-4]) for row in table[2:10] if "..." not in row) <= 8
+    longer = ask(whole, "sad  good bad", capsys)
+    assert longer[0].strip() == "... good bad"
+    assert longer[1:-1] == table[1 : len(longer) - 1]
+    assert any("cut: the model reads only its last 2 tokens" in line for line in longer)
+    # At random, 1 token of 300 is the end: hardly any completion has one.
+    hot = "\n".join(ask(whole, "good bad", capsys, "--temperature", "50"))
+    assert " ..." in hot
+    assert "did not end within 20 tokens and was cut" in hot
+
+
+def test_a_run_without_a_policy_answers_by_its_sft_model(whole, tmp_path, capsys):
+    sft = tmp_path / "sft"
+    shutil.copytree(whole, sft)
+    for name in ("policy", "reward_model", "judge"):
+        (sft / f"{name}.safetensors").unlink()
+    whole_answer = "\n".join(ask(sft, "good", capsys))
+    answer = "\n".join(ask(sft / "reference.safetensors", "good", capsys))
+    assert "score" not in answer.split("marks")[0]
+    assert whole_answer.endswith(answer)
+    assert whole_answer.startswith("There is no policy in")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("tokenizer.json", None, "tokenizer.json: No such file or directory"),
+        ("tokenizer.json", "{}", "tokenizer.json: expected a tokenizer, got"),
+        ("config.json", None, "config.json: No such file or directory"),
+        ("config.json", '{"prompt_length": 3}', "completion_length must be whole numb"),
+    ],
+)
+def test_ask_needs_the_files_beside_a_model_of_real_text(
+    whole, file, content, complaint, tmp_path, capsys
+):
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_text(content)
+    assert command_line.main(["ask", str(folder), "good"]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1, message
+    assert complaint in message
