@@ -43,7 +43,8 @@ COLUMNS = {
 }
 SCORES = {
     GOLD: "what the raters think: the mean ratings (-4 to 4) of its words, added up, "
-    "with the opposite sign where a complaint is asked for; for the world's own prompts",
+    "with the opposite sign where a complaint is asked for; only for the world's own "
+    "prompts",
     "learned score": "what the reward model thinks, for which PPO was trained",
     "judge's score": "what a second reward model thinks, which PPO never saw",
 }
