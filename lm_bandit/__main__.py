@@ -20,14 +20,14 @@ if __name__ == "__main__":
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
-from lm_bandit.alternatives.config import CompareConfig
+from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
 from lm_bandit.lab.command import Lab
 from lm_bandit.real_text.config import RealTextRun
@@ -134,9 +134,8 @@ class CompareCommand(CompareConfig):
     """PPO and its alternatives: equal budgets, many seeds, exact values."""
 
     common: ClassVar[tuple[str, ...]] = (
-        *("--seeds", "--first-seed", "--seed", "--out", "--overwrite"),
+        *("--methods", "--seeds", "--first-seed", "--seed", "--out", "--overwrite"),
         *("--num-comparisons", "--ppo.kl-weight", "--ppo.num-updates", "--ppo.pulls"),
-        "--ppo.step-size",
     )
 
     # Folder for runs.csv, comparison.json and comparison.png; without it nothing is
@@ -144,6 +143,11 @@ class CompareCommand(CompareConfig):
     out: Path | None = None
     # Replace the results in that folder.
     overwrite: bool = False
+
+    @staticmethod
+    def names() -> dict[str, Iterable[str]]:
+        """Return the names that the command takes, for its help."""
+        return {"--methods": (name.replace(" ", "_") for name in METHODS)}
 
     def run(self) -> None:
         """Compare all methods, show the results and write them."""

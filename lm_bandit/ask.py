@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
-from rich.table import Table
+from rich.console import Group
 
 from lm_bandit import bandit, reward_model
 from lm_bandit.checkpoints import load_checkpoint
@@ -31,10 +31,23 @@ from lm_bandit.world import END, World, named_world
 from mdp.checks import is_whole
 from mdp.interface.command_line import Terminal
 from mdp.interface.files import read_json
+from mdp.interface.tables import explained_table
 
 GOLD = "gold rating"
 # Models that score answers, by the names of their files.
 SCORERS = {"reward_model": "learned score", "judge": "judge's score"}
+COLUMNS = {
+    "completion": "",
+    "times": "how often the model wrote it",
+    "log-probability": "its natural logarithm: 0 is sure, -2.3 is one in ten",
+}
+SCORES = {
+    GOLD: "what the raters think: the mean ratings (-4 to 4) of its words, added up, "
+    "with the opposite sign where a complaint is asked for; only for the world's own "
+    "prompts",
+    "learned score": "what the reward model thinks, for which PPO was trained",
+    "judge's score": "what a second reward model thinks, which PPO never saw",
+}
 Words = World | TextPieces
 
 
@@ -226,23 +239,21 @@ def encode_prompt(speaker: Speaker, prompt: str) -> Int[np.ndarray, "P"]:
 
 def answer_parts(
     speaker: Speaker, prompt: str, answers: list[Answer]
-) -> Iterator[str | Table]:
+) -> Iterator[str | Group]:
     """Yield a table of answers, one a line, and a line about all that was cut."""
     words = speaker.words
     read = words.read_part(prompt) if isinstance(words, TextPieces) else prompt
     if speaker.remark:
         yield speaker.remark
-    table = Table(title=read, title_justify="left", box=None)
-    table.add_column("completion")
-    scores = list(answers[0].scores)
-    for head in ("times", "log-probability", *scores):
-        table.add_column(head, justify="right")
+    columns = COLUMNS | {score: SCORES[score] for score in answers[0].scores}
+    rows = []
     for answer in answers:
         given = answer.scores.values()
         numbers = ("" if x is None else f"{x:.2f}" for x in given)
-        log_prob = f"{answer.log_prob:.2f}"
-        table.add_row(answer.text, f"{answer.times}", log_prob, *numbers)
-    yield table
+        rows.append(
+            (answer.text, f"{answer.times}", f"{answer.log_prob:.2f}", *numbers)
+        )
+    yield explained_table(read, columns, rows)
     if isinstance(words, TextPieces) and read != prompt:
         yield (
             f"The prompt was cut: the model reads only its last {words.prompt_length} "

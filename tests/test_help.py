@@ -13,6 +13,7 @@ from lm_bandit.__main__ import (
     MainCommand,
     RealTextCommand,
 )
+from lm_bandit.alternatives.config import METHODS
 from lm_bandit.lab.command import EXPERIMENTS
 from mdp.__main__ import Learn
 from mdp.worlds import WORLDS
@@ -128,7 +129,9 @@ def test_names_are_listed_where_a_flag_takes_them(capsys, monkeypatch):
     }
     lab = flags_in(help_of("lm_bandit lab", capsys, monkeypatch))
     assert "core-and-prepped" in "".join(lab["[NAME]"].split())
+    methods = flags_in(help_of("lm_bandit compare", capsys, monkeypatch))["--methods"]
     for text, names in (
+        (methods, [name.replace(" ", "_") for name in METHODS]),
         (compare["--worlds"], WORLDS),
         (compare["--algorithms"], algorithms),
         (compare["--sweep"], numbers),

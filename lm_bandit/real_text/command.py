@@ -78,7 +78,8 @@ def _show(console: Terminal, results: dict[str, Any], stages: Stages) -> None:
         console.print(
             "Without --preferences there is nothing to tune towards: stopped after SFT."
         )
-    resumed = ", ".join(stages.resumed)
+    titles = tables.TITLES | tables.SCORER_TITLES
+    resumed = ", ".join(titles[name] for name in stages.resumed)
     console.print(
         f"{sum(seconds.values()):.0f} s in all"
         f"{f' (done before: {resumed})' if resumed else ''}. In {folder}/: "

@@ -112,7 +112,7 @@ def _flag_lines(
     found: Flag, names: Mapping[str, Iterable[str]], width: int
 ) -> list[str]:
     """Return the lines of one flag."""
-    text = re.sub(r" ?\(default: (None|'')\)", "", found.text)
+    text = re.sub(r" ?\(default: (None|'')?\)", "", found.text)
     flag = re.sub(r"\[(\S+) \[(?:\1 )?\.\.\.\]\]", r"\1 ...", found.flag)
     if text.endswith(" (default: False)"):
         flag, text = found.name, text.removesuffix(" (default: False)")

@@ -116,8 +116,8 @@ def test_a_stopped_run_goes_on_to_where_one_that_was_not_ends(
         del report["seconds"]
     assert reports[0] == reports[1]
     shown = " ".join(capsys.readouterr().out.split())
-    assert "done before: base, reference, reward_model, judge" in shown
-    assert "two raters" in shown
+    assert "done before: pretrained, SFT, reward model, judge" in shown
+    assert "one rater, another rater" in shown
 
 
 @pytest.mark.slow
