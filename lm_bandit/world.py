@@ -181,8 +181,8 @@ def read_word_ratings(path: Path = WORD_RATINGS) -> dict[str, Float[np.ndarray, 
         one_word = word.split() == [word] and word.isprintable()
         as_many = len(ratings) == (raters or len(ratings)) > 0
         if not one_word or not as_many or np.abs(ratings).max() > 4:
-            numbers = f"{raters or ''} whole number{'s' * (raters != 1)}".lstrip()
-            raise ValueError(f"{where} a word and {numbers} from -4 to 4, got {got!r}")
+            wanted = f"{raters or ''} whole number{'s' * (raters != 1)}".lstrip()
+            raise ValueError(f"{where} a word and {wanted} from -4 to 4, got {got!r}")
         raters = len(ratings)
         if word in people:
             raise ValueError(f"{where} each word once, got {word!r} again")
