@@ -50,7 +50,7 @@ def run_figure(
     reward_kl(left, frontier, path, optimum, kl_weight)
     gold_kl(right, frontier, path, optimum)
     left.set_title(f"What PPO raises: {share:.1%} of the way to the optimum")
-    right.set_title("What people wanted")
+    right.set_title("What the raters wanted")
     _add_legend(figure, left)
     return figure
 

@@ -143,14 +143,8 @@ def compare_methods(
             method.train.rehearse(world, config.model, method.config)
     length = world.completion_length
     programs = {name: Program(method, length) for name, method in compared.items()}
-
-    def compile_all(fixed: ppo.Fixed) -> None:
-        for program in programs.values():
-            program.compile(jax.random.key(0), fixed)
-
-    ready = pipeline.prepare(
-        world, config, progress, reward=reward, compile_next=compile_all
-    )
+    compile_next = partial(_compile_all, programs)
+    ready = pipeline.prepare(world, config, progress, None, reward, compile_next)
     problem = pose_problem(
         world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
     )
@@ -169,17 +163,13 @@ def compare_methods(
                 partial(_keep_run, progress, name),
                 programs[name],
             )
-    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
-    best_of_n = [
-        (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
-    ]
     return MethodComparison(
         seeds=seeds,
         config=config,
         reference=exact.policy_value(problem, problem.reference),
         optimum=exact.policy_value(problem, exact.optimum(problem)),
         frontier=exact.frontier(problem, FRONTIER),
-        best_of_n=best_of_n,
+        best_of_n=_best_of_n(problem),
         runs=runs,
     )
 
@@ -257,6 +247,18 @@ def run_method(
     per_update = config.pulls * world.num_prompts
     pulled = tuple(per_update * update for update in updates)
     return Runs(config, pulled, values, broken)
+
+
+def _compile_all(programs: dict[str, Program], fixed: ppo.Fixed) -> None:
+    for program in programs.values():
+        program.compile(jax.random.key(0), fixed)
+
+
+def _best_of_n(problem: Problem) -> list[tuple[int, Value]]:
+    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
+    return [
+        (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
+    ]
 
 
 def _keep_run(

@@ -59,8 +59,8 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     axes.plot(start.kl, start.learned, "o", color=INK, ms=8, zorder=5, clip_on=False)
     beside: dict[str, Any] = {"textcoords": "offset points", "color": INK, "zorder": 7}
     beside["path_effects"] = HALO
-    axes.annotate(r"$\pi^*$", (optimum.kl, optimum.learned), (-4, 10), **beside)
-    axes.annotate("the reference", (start.kl, start.learned), (9, -4), **beside)
+    axes.annotate("optimum", (optimum.kl, optimum.learned), (-4, 10), **beside)
+    axes.annotate("SFT", (start.kl, start.learned), (9, -4), **beside)
     axes.annotate("out of reach", (0, top), (10, -16), style="italic", **beside)
     axes.set(xlim=(0, right), ylim=(start.learned - 0.08 * span, top))
     axes.set(xlabel=KL_LABEL, ylabel=LEARNED_LABEL)
@@ -83,7 +83,7 @@ def draw_regrets(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     axes.axhline(start, color=INK, lw=1.2, ls=":")
     where = axes.get_yaxis_transform()  # x in axes, y in data
     words: dict[str, Any] = {"transform": where, "color": INK, "path_effects": HALO}
-    axes.text(0.02, start, "the reference", va="bottom", **words)
+    axes.text(0.02, start, "SFT", va="bottom", **words)
     axes.set(xscale="log", yscale="log")
     few_ticks(axes.yaxis)
     ticks = _apart({n for runs in results.runs.values() for n in runs.completions})

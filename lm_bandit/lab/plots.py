@@ -33,7 +33,7 @@ DISTANCE = r"$d = \sqrt{\mathrm{KL}(\pi\,||\,\pi_{ref})}$"
 def draw_overoptimisation(result: OveroptimisationResult) -> Figure:
     """Draw promised and real reward, what moves the peak, and Gao et al.'s forms."""
     figure, axes = _page(
-        "The learned reward climbs; what people want does not",
+        "The learned reward climbs; what the raters want does not",
         ("learned (promised) and gold (real)", "reward minus the reference's, points"),
         ("what moves the peak", GOLD),
         ("Gao et al.'s forms, fitted", GOLD),
