@@ -30,7 +30,7 @@ from mdp.interface.files import Content, json_text, machine, plain, png_bytes, v
 from mdp.interface.tables import STANDARD_ERROR, explained_table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from lm_bandit.plots import Figure
 
 TITLES = {
     "base": "pretrained",
