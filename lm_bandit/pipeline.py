@@ -169,6 +169,8 @@ def prepare(
         fixed = ppo.Fixed(
             jnp.asarray(world.prompts), start, scorer or reward_model.init(start), texts
         )
+        # This program first: two threads that trace slow each other down.
+        compile_loop(sft.train, start, texts, config.pretraining)
         Thread(target=rehearse, args=(world, config, fixed, compile_next)).start()
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
@@ -232,11 +234,7 @@ def rehearse(
     The first run of these settings spends more time on compiling than on training. In a
     thread, this is done while the first step trains, by a core that is idle.
     """
-    key, prompts, length = jax.random.key(0), world.prompts, world.completion_length
-
-    def compile_loop(train: Callable[..., object], *args: object) -> None:
-        with suppress(training.Rehearsed):
-            train(key, *args, report=training.Rehearsal())
+    prompts, length = world.prompts, world.completion_length
 
     def answers(count: int) -> tuple[Int[np.ndarray, "n P"], Int[np.ndarray, "n C"]]:
         asked = np.zeros((count, prompts.shape[1]), prompts.dtype)
@@ -249,13 +247,19 @@ def rehearse(
     compile_loop(sft.train, fixed.reference, written, config.sft)
     if isinstance(fixed.reward_model, RewardModel):
         count = 2 * pairs_drawn(world, config.num_comparisons)
-        drawn = (fixed.reference, key, fixed.prompts, count, length)
+        drawn = (fixed.reference, jax.random.key(0), fixed.prompts, count, length)
         bandit.pull_all.lower(*drawn).compile()
         compile_loop(reward_model.train, fixed.reward_model, pairs, config.reward)
     if compile_next is not None:
         compile_next(fixed)
     else:
         compile_loop(ppo.train, fixed, length, config.ppo)
+
+
+def compile_loop(train: Callable[..., object], *args: object) -> None:
+    """Compile the loop of a function that trains, and take no step."""
+    with suppress(training.Rehearsed):
+        train(jax.random.key(0), *args, report=training.Rehearsal())
 
 
 def collect_comparisons(

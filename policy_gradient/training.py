@@ -10,8 +10,9 @@ a `Rehearsal` compiles it before it is needed, in a thread, while another one ru
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache, partial, wraps
-from threading import Lock
+from threading import Lock, current_thread, main_thread
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -212,11 +213,10 @@ def loop(
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
     iterations = jnp.arange(min(CHUNK, num_updates))
+    with Compiling.by_hand() if current_thread() is main_thread() else nullcontext():
+        scan.compile(state, key, iterations)
     if isinstance(report, Rehearsal):
-        scan.compile(state, key, iterations)
         raise Rehearsed
-    with Compiling.by_hand():
-        scan.compile(state, key, iterations)
     history: list[Any] = []
     if checkpoint is not None:
         row = partial(jax.eval_shape, run, state, key, jnp.arange(1))
