@@ -72,7 +72,7 @@ class CheckedConfig:
             if field.name == "seeds" and value > MOST_SEEDS:
                 raise ValueError(f"seeds must be at most {MOST_SEEDS}, got {value}")
             if isinstance(value, int | float | np.integer | np.floating):
-                may_be = field.name in self.infinite and value == value
+                may_be = field.name in self.infinite and value in (np.inf, -np.inf)
                 if not may_be and not -LARGEST <= value <= LARGEST:
                     raise ValueError(f"{field.name} must be finite, got {shown(value)}")
 

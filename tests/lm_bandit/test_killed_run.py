@@ -46,6 +46,8 @@ def test_a_killed_run_ends_where_one_that_was_not_ends(tmp_path):
         assert found[name].read_bytes() == files[name].read_bytes(), name
     reports = [json.loads(x["report.json"].read_text()) for x in (files, found)]
     seconds = [report.pop("seconds") for report in reports]
+    compiling = [report.pop("compiling_seconds") for report in reports]
     assert reports[0] == reports[1]
+    assert set(compiling[0]) == set(compiling[1])
     assert set(seconds[0]) == set(seconds[1])
     assert "This run is finished; --overwrite makes it anew." in finish(killed)

@@ -31,6 +31,7 @@ def test_the_reward_model_never_sees_the_pairs_that_it_is_tested_on(monkeypatch)
         return 0.5
 
     monkeypatch.setattr(pipeline, "rehearse", lambda *args: None)
+    monkeypatch.setattr(pipeline, "compile_loop", lambda *args: None)
     monkeypatch.setattr(pipeline, "collect_comparisons", lambda *args: pairs)
     monkeypatch.setattr(pipeline.sft, "train", train)
     monkeypatch.setattr(pipeline.reward_model, "train", train_reward)
@@ -48,6 +49,7 @@ def test_too_few_pairs_to_hold_one_out_are_refused_before_the_training(monkeypat
     none = np.zeros((0, world.completion_length), int)
     pairs = Comparisons(world.prompts[:0], none, none)
     monkeypatch.setattr(pipeline, "rehearse", lambda *args: None)
+    monkeypatch.setattr(pipeline, "compile_loop", lambda *args: None)
     monkeypatch.setattr(pipeline, "collect_comparisons", lambda *args: pairs)
     monkeypatch.setattr(
         pipeline.sft, "train", lambda key, params, *rest: (params, np.zeros(10))
