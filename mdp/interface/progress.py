@@ -120,7 +120,7 @@ class BarProgress(Progress):
         self.console = console
         self.titles = titles or {}
         self.current = "the start"  # title of the latest stage
-        self.done, self.steps = 0.0, 0  # of that stage
+        self.active: dict[str, tuple[str, float, int]] = {}  # title, done, steps
         self.bars = Bars(
             rich.progress.TextColumn("{task.description:32}", markup=False),
             rich.progress.BarColumn(),
@@ -153,22 +153,25 @@ class BarProgress(Progress):
 
     def _begin(self, name: str, steps: int) -> Callable[[float], None]:
         self.current = stopping.printable(self.titles.get(name, name))
-        self.done, self.steps = 0.0, steps
-        task = self.bars.add_task(self.current, total=steps)
+        title = self.current
+        self.active[name] = title, 0.0, steps
+        task = self.bars.add_task(title, total=steps)
 
         def tell(done: float) -> None:
-            self.done = done
+            self.active[name] = title, done, steps
             self.bars.update(task, completed=done)
 
         return tell
 
     def _end(self, name: str) -> None:
+        stage = self.active.pop(name)
         if not self.bars.console.is_terminal:
-            self._print_line(f", {self.seconds[name]:.0f} s")
+            self._print_line(stage, f", {self.seconds[name]:.0f} s")
 
-    def _print_line(self, note: str) -> None:
-        done = f"{self.done:,.0f} of {self.steps:,}"
-        self.bars.console.print(f"{self.current}: {done}{note}", soft_wrap=True)
+    def _print_line(self, stage: tuple[str, float, int], note: str) -> None:
+        title, done, steps = stage
+        line = f"{title}: {done:,.0f} of {steps:,}{note}"
+        self.bars.console.print(line, soft_wrap=True)
 
     @contextmanager
     def _lines(self) -> Iterator[None]:
@@ -177,7 +180,9 @@ class BarProgress(Progress):
 
         def tell() -> None:
             while not ended.wait(SECONDS_BETWEEN_LINES):
-                self._print_line(", compiling" if Compiling.now else "")
+                stages = list(self.active.values())
+                for stage in stages[-1:]:  # the latest of those that go on
+                    self._print_line(stage, ", compiling" if Compiling.now else "")
 
         thread = Thread(target=tell, daemon=True)
         thread.start()

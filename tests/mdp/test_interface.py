@@ -337,3 +337,11 @@ def test_a_failure_is_one_short_line_without_the_word_none(args, message, capsys
     assert "None" not in line
     assert line.count("\n") == 1
     assert len(line) < 1000
+
+
+def test_in_a_pipe_each_stage_ends_with_its_own_line(capsys):
+    progress = BarProgress(Terminal(), {"b": "second"})
+    with progress.shown(), progress.stage("a", 1) as one, progress.stage("b", 2) as two:
+        one(1)
+        two(2)
+    assert capsys.readouterr().err == "second: 2 of 2, 0 s\na: 1 of 1, 0 s\n"
