@@ -18,8 +18,6 @@ al. (2022), figure 2.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from threading import Thread
 from typing import NamedTuple
 
 import jax
@@ -40,6 +38,7 @@ from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.reward_table import Reward, RewardFunction
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
+from mdp.interface.compilation import Compiling
 from mdp.interface.progress import Progress
 from policy_gradient import training
 
@@ -170,8 +169,12 @@ def prepare(
             jnp.asarray(world.prompts), start, scorer or reward_model.init(start), texts
         )
         # This program first: two threads that trace slow each other down.
-        compile_loop(sft.train, start, texts, config.pretraining)
-        Thread(target=rehearse, args=(world, config, fixed, compile_next)).start()
+        with Compiling.waited_for():
+            training.compile_loop(sft.train, start, texts, config.pretraining)
+        ahead = ThreadPoolExecutor(max_workers=1)
+        # An error in it is met again by the step itself, which tells of it.
+        ahead.submit(rehearse, world, config, fixed, compile_next)
+        ahead.shutdown(wait=False)
         base, losses = sft.train(pretrain_key, start, texts, config.pretraining, report)
     with progress.stage("SFT", config.sft.num_updates) as report:
         written = sft.demonstrations(rng, world, config.num_demonstrations)
@@ -244,22 +247,18 @@ def rehearse(
     asked, chosen = answers(config.num_comparisons - held_out)
     pairs = Comparisons(asked, chosen, chosen)
     written = sft.as_demonstrations(*answers(config.num_demonstrations))
-    compile_loop(sft.train, fixed.reference, written, config.sft)
+    training.compile_loop(sft.train, fixed.reference, written, config.sft)
     if isinstance(fixed.reward_model, RewardModel):
         count = 2 * pairs_drawn(world, config.num_comparisons)
         drawn = (fixed.reference, jax.random.key(0), fixed.prompts, count, length)
         bandit.pull_all.lower(*drawn).compile()
-        compile_loop(reward_model.train, fixed.reward_model, pairs, config.reward)
+        training.compile_loop(
+            reward_model.train, fixed.reward_model, pairs, config.reward
+        )
     if compile_next is not None:
         compile_next(fixed)
     else:
-        compile_loop(ppo.train, fixed, length, config.ppo)
-
-
-def compile_loop(train: Callable[..., object], *args: object) -> None:
-    """Compile the loop of a function that trains, and take no step."""
-    with suppress(training.Rehearsed):
-        train(jax.random.key(0), *args, report=training.Rehearsal())
+        training.compile_loop(ppo.train, fixed, length, config.ppo)
 
 
 def collect_comparisons(

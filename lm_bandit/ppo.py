@@ -110,7 +110,7 @@ def train(
 
 
 @training.shared
-def _updates(length: int, config: RLHFConfig) -> training.Scan:
+def _updates(length: int, config: RLHFConfig) -> training.Program:
     """Return the updates as one program; it keeps the policy after each of them."""
     optimizer = config.optimizer()
 
@@ -121,7 +121,7 @@ def _updates(length: int, config: RLHFConfig) -> training.Scan:
         state, history = update(state, key, fixed, length, optimizer, config)
         return (state, fixed), (state.params.policy, history)
 
-    return training.Scan(advance)
+    return training.scanned(advance)
 
 
 def update(

@@ -130,7 +130,7 @@ def minimise(
 @training.shared
 def _updates(
     loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]], config: AdamConfig
-) -> training.Scan:
+) -> training.Program:
     """Return the gradient steps as one program."""
     optimizer = _optimizer(config)
 
@@ -143,7 +143,7 @@ def _updates(
         updates, optimizer_state = optimizer.update(gradient, optimizer_state)
         return (optax.apply_updates(model, updates), optimizer_state, data), metrics
 
-    return training.Scan(update)
+    return training.scanned(update)
 
 
 def _optimizer(config: AdamConfig) -> optax.GradientTransformation:

@@ -10,9 +10,9 @@ a `Rehearsal` compiles it before it is needed, in a thread, while another one ru
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import suppress
 from functools import lru_cache, partial, wraps
-from threading import Lock, current_thread, main_thread
+from threading import Lock
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -123,31 +123,36 @@ def train(
     return state.params, history
 
 
-class Scan:
-    """A compiled loop over updates: from a state and a key to the state and metrics."""
+class Program:
+    """A function that jax compiles once, by the first thread that needs it."""
 
-    def __init__(
-        self, update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]]
-    ) -> None:
-        """Prepare the loop of an update, whose key is folded from its number."""
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Prepare a function of trees of arrays; `run` calls the compiled one."""
+        self.run, self.lock = jax.jit(function), Lock()
 
-        @jax.jit
-        def run(
-            state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
-        ) -> tuple[PyTree, Any]:
-            def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
-                return update(state, jax.random.fold_in(key, iteration))
-
-            return jax.lax.scan(body, state, iterations)
-
-        self.run, self.lock = run, Lock()
-
-    def compile(
-        self, state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
-    ) -> None:
-        """Compile the program for arrays of these shapes, or wait for who does so."""
+    def compile(self, *arguments: PyTree) -> None:
+        """Compile for arrays of these shapes, or wait for the thread that does so."""
         with self.lock:
-            self.run.lower(state, key, iterations).compile()
+            self.run.lower(*arguments).compile()
+
+
+def scanned(
+    update: Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
+) -> Program:
+    """Return the loop over an update: of a state, a key and the updates' numbers.
+
+    The key of each update is folded from its number.
+    """
+
+    def run(
+        state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
+    ) -> tuple[PyTree, Any]:
+        def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
+            return update(state, jax.random.fold_in(key, iteration))
+
+        return jax.lax.scan(body, state, iterations)
+
+    return Program(run)
 
 
 Made = TypeVar("Made")
@@ -185,10 +190,16 @@ class Rehearsed(Exception):
     """The end of a loop that was only compiled."""
 
 
+def compile_loop(train: Callable[..., Any], *arguments: Any) -> None:
+    """Compile the loop of a function train(key, ..., report=...), and take no step."""
+    with suppress(Rehearsed):
+        train(jax.random.key(0), *arguments, report=Rehearsal())
+
+
 def loop(
     key: Key[Array, ""],
     state: PyTree,
-    update: Scan | Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
+    update: Program | Callable[[PyTree, Key[Array, ""]], tuple[PyTree, Any]],
     num_updates: int,
     report: Callable[[int, Any], None] | None = None,
     check: Callable[[int, PyTree, PyTree, Any], None] | None = None,
@@ -199,8 +210,8 @@ def loop(
     Args:
         key: folded with the number of each update.
         state: the first state.
-        update: one step, from a state and a key to a state and the metrics; or its
-            `Scan`.
+        update: one step, from a state and a key to a state and the metrics; or what
+            `scanned` returns for it.
         num_updates: number of steps.
         report: report(done, metrics) is called after each chunk with its metrics.
         check: check(done, before, after, metrics) is called before that with the states
@@ -208,15 +219,16 @@ def loop(
         checkpoint: keeps the state after a sound chunk; a loop that was stopped goes on
             there. Only with a report.
     """
-    scan = update if isinstance(update, Scan) else Scan(update)
-    run = scan.run
+    program = update if isinstance(update, Program) else scanned(update)
+    run = program.run
     if report is None:  # one compiled whole, which `vmap` can map over seeds
         return run(state, key, jnp.arange(num_updates))
     iterations = jnp.arange(min(CHUNK, num_updates))
-    with Compiling.by_hand() if current_thread() is main_thread() else nullcontext():
-        scan.compile(state, key, iterations)
     if isinstance(report, Rehearsal):
+        program.compile(state, key, iterations)
         raise Rehearsed
+    with Compiling.waited_for():
+        program.compile(state, key, iterations)
     history: list[Any] = []
     if checkpoint is not None:
         row = partial(jax.eval_shape, run, state, key, jnp.arange(1))

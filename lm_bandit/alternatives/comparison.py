@@ -21,7 +21,6 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -49,6 +48,7 @@ from mdp.interface.compilation import Compiling
 from mdp.interface.keeping import Keep, make_now
 from mdp.interface.progress import Progress
 from policy_gradient.comparison.own_code import own_function
+from policy_gradient.training import Program
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
 FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
@@ -142,7 +142,7 @@ def compare_methods(
         if isinstance(method.train, OwnMethod):
             method.train.rehearse(world, config.model, method.config)
     length = world.completion_length
-    programs = {name: Program(method, length) for name, method in compared.items()}
+    programs = {name: training_of(method, length) for name, method in compared.items()}
     compile_next = partial(_compile_all, programs)
     ready = pipeline.prepare(world, config, progress, None, reward, compile_next)
     problem = pose_problem(
@@ -174,28 +174,13 @@ def compare_methods(
     )
 
 
-class Program:
-    """The training of a method: one compiled program for all seeds and threads."""
+def training_of(method: Method, length: int) -> Program:
+    """Return a method's training as a program of a key and what is fixed."""
 
-    def __init__(self, method: Method, length: int) -> None:
-        """Prepare the program of a method, for completions of `length` tokens."""
+    def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple[Transformer, History]:
+        return method.train(key, fixed, length, method.config)
 
-        @jax.jit
-        def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
-            return method.train(key, fixed, length, method.config)
-
-        self.train, self.lock = train, Lock()
-
-    def compile(self, key: Key[Array, ""], fixed: ppo.Fixed) -> None:
-        """Compile for arrays of these shapes, or wait for the thread that does so."""
-        with self.lock:
-            self.train.lower(key, fixed).compile()
-
-    def __call__(self, key: Key[Array, ""], fixed: ppo.Fixed) -> tuple:
-        """Return the snapshots and the history of a run."""
-        with Compiling.by_hand():
-            self.compile(key, fixed)
-        return self.train(key, fixed)
+    return Program(train)
 
 
 def run_method(
@@ -214,12 +199,14 @@ def run_method(
     runs that are finished, and `keep` returns run number i, perhaps from a file.
     """
     config = method.config
-    train = program or Program(method, world.completion_length)
+    program = program or training_of(method, world.completion_length)
     updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
     start = exact.policy_value(problem, problem.reference)
 
     def train_and_value(key: Key[Array, ""]) -> tuple[list[Value], str]:
-        snapshots, history = jax.tree.map(np.asarray, train(key, fixed))
+        with Compiling.waited_for():
+            program.compile(key, fixed)
+        snapshots, history = jax.tree.map(np.asarray, program.run(key, fixed))
         broke_at, message = config.num_updates + 1, ""
         made = config.num_updates
         try:

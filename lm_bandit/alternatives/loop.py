@@ -69,7 +69,7 @@ def _updates(
     update: Callable[..., tuple[TuningState, History]],
     length: int,
     config: TuningConfig,
-) -> training.Scan:
+) -> training.Program:
     """Return the updates as one program; it keeps the policy after each of them."""
 
     def advance(
@@ -79,7 +79,7 @@ def _updates(
         state, history = update(state, key, fixed, length, config)
         return (state, fixed), (state.policy, history)
 
-    return training.Scan(advance)
+    return training.scanned(advance)
 
 
 def train_on_loss(

@@ -78,13 +78,14 @@ def quick_flags(level: int) -> str:
 class Compiling:
     """The time that the program spends on compiling, and whether it does so now.
 
-    Only the main thread counts: other threads compile while it does something else.
+    Only what the user waits for counts, not what a thread compiles ahead.
     """
 
     seconds = 0.0  # so far
     now = False
     _known = False  # whether jax reports to this class
-    _waiting = 0  # threads that are in `by_hand`
+    _waiting = 0  # threads that are in `waited_for`
+    _since = 0.0  # when the first of them began
     _lock = Lock()
 
     @classmethod
@@ -99,20 +100,22 @@ class Compiling:
 
     @classmethod
     @contextlib.contextmanager
-    def by_hand(cls) -> Iterator[None]:
-        """Count all that is done inside as compiling, also waiting for a thread."""
+    def waited_for(cls) -> Iterator[None]:
+        """Count the time inside as compiling, also where another thread compiles.
+
+        Time in which several threads are inside counts once.
+        """
         with cls._lock:
+            cls._since = cls._since if cls._waiting else time.perf_counter()
             cls._waiting += 1
-            cls.now, first = True, cls._waiting == 1
-        started, before = time.perf_counter(), cls.seconds
+            cls.now = True
         try:
             yield
         finally:
             with cls._lock:
                 cls._waiting -= 1
                 cls.now = cls._waiting > 0
-                if first:
-                    cls.seconds = before + time.perf_counter() - started
+                cls.seconds += 0.0 if cls.now else time.perf_counter() - cls._since
 
     @classmethod
     def _hear(cls, event: str, duration_secs: float, **about: Any) -> None:

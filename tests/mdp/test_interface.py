@@ -243,7 +243,7 @@ def test_progress_shows_the_stage_its_steps_and_what_is_compiled(
         monkeypatch.setenv("FORCE_COLOR", "1")
     progress = BarProgress(Terminal(), {"PPO": "improving the policy"})
     with progress.shown(), progress.stage("PPO", 7) as report:
-        with compilation.Compiling.by_hand():
+        with compilation.Compiling.waited_for():
             time.sleep(0.3)
         report(3)
     assert 0.3 < progress.compiling["PPO"] < progress.seconds["PPO"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -79,3 +80,12 @@ def test_the_sampled_return_is_the_exact_one_on_average(small):
         truth = exact.performance(small, available)
         assert abs(returns.mean() - truth) < 4 * error + 0.02
         assert error < 0.15
+
+
+def test_equal_settings_share_one_object_and_traced_ones_do_not():
+    made = training.shared(lambda *settings: object())
+    assert made(1, PPOConfig()) is made(1, PPOConfig())
+    assert made(1, PPOConfig()) is not made(1, PPOConfig(clip=0.3))
+    kept = []
+    jax.vmap(lambda x: kept.extend([made(x), made(x)]) or x)(jnp.ones(2))
+    assert kept[0] is not kept[1]

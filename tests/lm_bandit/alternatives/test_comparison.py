@@ -13,6 +13,7 @@ from lm_bandit import __main__ as command_line
 from lm_bandit import commands, pipeline, ppo
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.alternatives.comparison import Method
+from lm_bandit.alternatives.config import METHODS, method_configs
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
@@ -156,6 +157,11 @@ def test_methods_are_found_by_any_spelling_of_their_names():
     assert list(found) == ["online DPO", "PPO", "expert iteration"]
     # What is not chosen need not be possible: expert iteration keeps one of 4.
     assert list(comparison.methods(RLHFConfig(pulls=6), ["ppo"])) == ["PPO"]
+
+
+def test_the_names_of_the_methods_are_those_that_train():
+    assert list(comparison.TRAIN) == METHODS
+    assert list(method_configs(RLHFConfig())) == METHODS
 
 
 def test_all_methods_have_ppos_budget_beta_penalty_and_temperature():
