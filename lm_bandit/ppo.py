@@ -97,12 +97,16 @@ def train(
     ) -> None:
         diagnostics.require_sound(done, *rows, before[0].params.policy)
 
+    def tell(done: int, rows: tuple[Transformer, History]) -> None:
+        if report is not None:
+            report(done, rows[1])
+
     _, (snapshots, history) = training.loop(
         key,
         (state, fixed),
         _updates(length, config),
         config.num_updates,
-        report and (lambda done, rows: report(done, rows[1])),
+        report if report is None or isinstance(report, training.Rehearsal) else tell,
         check,
         next_checkpoint(report),
     )

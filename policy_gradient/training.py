@@ -10,7 +10,6 @@ a `Rehearsal` compiles it before it is needed, in a thread, while another one ru
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache, partial, wraps
 from threading import Lock
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -191,9 +190,15 @@ class Rehearsed(Exception):
 
 
 def compile_loop(train: Callable[..., Any], *arguments: Any) -> None:
-    """Compile the loop of a function train(key, ..., report=...), and take no step."""
-    with suppress(Rehearsed):
+    """Compile the loop of a function train(key, ..., report=...), and take no step.
+
+    Raises RuntimeError where the function does not hand its report on to `loop`.
+    """
+    try:
         train(jax.random.key(0), *arguments, report=Rehearsal())
+    except Rehearsed:
+        return
+    raise RuntimeError(f"{train.__name__} must pass its report on to `loop`")
 
 
 def loop(
