@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from policy_gradient import rollout as module
 from policy_gradient.policies import policy_table, tabulate
 from policy_gradient.rollout import draw, first_episode, reset, rollout, to_jax
 from tests.policy_gradient import inputs
@@ -92,3 +93,40 @@ def test_a_draw_never_takes_what_has_probability_0():
     probs = jnp.array([0.0, 0.25, 0.0, 0.75, 0.0])
     for uniform, expected in [(0.0, 1), (0.2499, 1), (0.2501, 3), (0.9999999, 3)]:
         assert draw(jnp.array(uniform), jnp.cumsum(probs)) == expected
+
+
+@pytest.mark.parametrize("size", [3, 16, 17, 40])
+def test_few_and_many_outcomes_are_drawn_from_the_same_intervals(size):
+    """Short tables are compared with, long ones searched; numpy says what is right."""
+    rng = np.random.default_rng(size)
+    probs = rng.dirichlet(np.ones(size)) * (rng.random(size) < 0.7)
+    cumulative = np.cumsum(probs).astype(np.float32)
+    uniforms = rng.random(100, np.float32)
+    expected = np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")
+    drawn = jax.vmap(draw, (0, None))(jnp.asarray(uniforms), jnp.asarray(cumulative))
+    assert_array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
+def test_the_random_numbers_are_those_of_jax(dtype):
+    with jax.enable_x64(dtype == "float64"):
+        key = jax.random.fold_in(jax.random.key(3), 7)
+        numbers = module._uniforms(key, (3, 1001), dtype)
+        assert numbers.dtype == dtype
+        assert_array_equal(numbers, jax.random.uniform(key, (3, 1001), dtype))
+
+
+def test_a_start_that_is_certain_takes_no_random_number(small):
+    """Steps of two worlds that differ only in whether jax knows their one start."""
+    policy, params = inputs.tabular(small, 0)
+    tables = tabulate(policy, jax.tree.map(jnp.asarray, params), 4)
+    table = to_jax(small._replace(start=np.eye(4)[1]))
+
+    def steps(start):
+        world = table._replace(start=start)
+        begin = reset(jnp.array(0.1), world)
+        return rollout(tables, jax.random.key(0), begin, world, 50, LIMIT)
+
+    unknown = jax.jit(steps)(table.start)
+    assert (unknown.trajectory.continues == 0).sum() > 3
+    jax.tree.map(assert_array_equal, steps(table.start), unknown)
