@@ -1,6 +1,8 @@
 """Races of the first floor: solving known MDPs, and learning from samples.
 
-Each library gets the model in its own form, built before the clock starts.
+Each library gets the model in its own form, built before the clock starts. Q-learning
+races many learners, which take their steps together, against one learner in a plain
+loop: time is per step of all of them.
 """
 
 from functools import cache, partial
@@ -43,7 +45,7 @@ def races() -> tuple[Race, ...]:
                     spent=True,
                 ),
             ),
-            bar=2.5,
+            bar=3.0,
             error=partial(error, lake),
             tolerance=5e-9,
         ),
@@ -62,7 +64,7 @@ def races() -> tuple[Race, ...]:
                     "mdpsolver", peers.lists, partial(peers.mdpsolver, 1e-6), spent=True
                 ),
             ),
-            bar=12.0,
+            bar=18.0,
             error=error_of_many,
             tolerance=5e-7,
         ),
@@ -76,8 +78,15 @@ def races() -> tuple[Race, ...]:
                     random_world,
                     partial(peers.quantecon, "mpi", 1e-6),
                 ),
+                _peer(
+                    "mdpsolver",
+                    peers.lists,
+                    random_world,
+                    partial(peers.mdpsolver, 1e-6),
+                    spent=True,
+                ),
             ),
-            bar=1.0,
+            bar=1.8,
             error=partial(error, random_world),
             tolerance=5e-7,
         ),
@@ -92,20 +101,20 @@ def races() -> tuple[Race, ...]:
                     partial(peers.quantecon, "mpi", 1e-6),
                 ),
             ),
-            bar=4.5,
+            bar=8.0,
             error=partial(error_bound, grid),
             tolerance=5e-7,
             memory=1.2,
         ),
         Race(
-            "Q-learning, FrozenLake, a step",
+            "Q-learning, FrozenLake, a step: many learners against one loop",
             Contestant("ours", partial(mdp.worlds.frozen_lake, 0.99), q_learning),
             (
                 Contestant(
                     "plain loop on Gymnasium", peers.gymnasium_lake, peers.plain_loop
                 ),
             ),
-            bar=100.0,
+            bar=200.0,
             amount=float,
         ),
     )

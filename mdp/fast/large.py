@@ -92,8 +92,9 @@ class CompiledTable(NamedTuple):
 class SparseTable(NamedTuple):
     """The MDP as sparse rows of B entries, one row of gamma T for every pair."""
 
-    weights: Float[np.ndarray, "SA B"]  # times `discount`: probability times discount
-    next_states: Int[np.ndarray, "SA B"]
+    transitions: csr_array  # [S A, S]; times `discount`: probability times discount
+    weights: Float[np.ndarray, "SA B"]  # its entries
+    next_states: Int[np.ndarray, "SA B"]  # their columns
     discount: float
     rewards: Float[np.ndarray, "S A"]  # expected; -inf where unavailable
 
@@ -101,8 +102,9 @@ class SparseTable(NamedTuple):
         self, values: Float[np.ndarray, "S"]
     ) -> tuple[Callable[[], Any], Any, Any]:
         """Return q (by a call), its maximum, and the first action that has it."""
-        expected = self.rows(self.weights, self.next_states) @ (self.discount * values)
+        expected = self.transitions @ (self.discount * values)
         q = self.rewards + expected.reshape(self.rewards.shape)
+        # Along a short axis, a look-up of the first maximum is faster than `max`.
         actions = q.argmax(-1)
         return lambda: q, q[np.arange(len(q)), actions], actions
 
@@ -111,7 +113,10 @@ class SparseTable(NamedTuple):
     ) -> Float[np.ndarray, "S"]:
         """Return the sum of (gamma T_pi)^k change, until new terms are nearly even."""
         pairs = np.arange(len(actions)) * self.rewards.shape[1] + actions
-        policy = self.rows(self.weights[pairs], self.next_states[pairs])
+        weights, next_states = (
+            rows.take(pairs, axis=0) for rows in (self.weights, self.next_states)
+        )
+        policy = _sparse(weights, next_states, num_states=len(actions))
         step = correction = change
         enough = share * np.ptp(change)
         for _ in range(MAX_SWEEPS):
@@ -120,12 +125,6 @@ class SparseTable(NamedTuple):
             if np.ptp(step) <= enough:
                 break
         return correction
-
-    def rows(self, weights: np.ndarray, next_states: np.ndarray) -> csr_array:
-        """Return these rows as a sparse matrix."""
-        starts = np.arange(0, weights.size + 1, weights.shape[1], dtype=np.int32)
-        shape = len(weights), len(self.rewards)
-        return csr_array((weights.ravel(), next_states.ravel(), starts), shape=shape)
 
 
 def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solution:
@@ -150,11 +149,12 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
     """
     _, num_actions, num_outcomes = mdp.probs.shape
     few = num_actions * num_outcomes <= FEW_OUTCOMES
-    least, most = expected_discounts(mdp)
+    gamma = one_gamma(mdp.discounts)
+    least, most = expected_discounts(mdp) if gamma is None else (gamma, gamma)
     residuals: list[float] = []
     old_actions: Any = -1
     with jax.enable_x64(True):
-        table, values = compiled_table(mdp) if few else sparse_table(mdp)
+        table, values = compiled_table(mdp) if few else sparse_table(mdp, gamma)
         if most > 1 - RARE_END and may_go_on(mdp):
             # The bounds are those of a discount that ends episodes after so many steps.
             least, most = 0.0, 1 - 1 / most_steps(table, len(values))
@@ -173,16 +173,13 @@ def solve_large(mdp: MDP, epsilon: float = 1e-6, max_rounds: int = 1000) -> Solu
             patient = len(residuals) < PATIENCE
             values = values + table.correction(actions, change, share, patient)
         action_values = np.where(mdp.available, q() + shift, 0.0)
-    values = action_values.max(-1, where=mdp.available, initial=-np.inf)
+        values = np.asarray(best + shift)
     policy = greedy_policy(mdp, action_values)
     return Solution(values, action_values, policy, np.array(residuals), converged)
 
 
 def expected_discounts(mdp: MDP) -> tuple[float, float]:
     """Return the smallest and the largest expected discount of any available pair."""
-    gamma = one_gamma(mdp.discounts)
-    if gamma is not None:
-        return gamma, gamma
     expected = np.einsum("sab,sab->sa", mdp.probs, mdp.discounts)[mdp.available]
     return expected.min(), expected.max()
 
@@ -228,23 +225,40 @@ def compiled_table(mdp: MDP) -> tuple[CompiledTable, Values]:
     return table, table.rewards.max(0)
 
 
-def sparse_table(mdp: MDP) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
-    """Return the sparse table, and the best reward of every state as first values."""
-    num_outcomes = mdp.probs.shape[-1]
+def sparse_table(
+    mdp: MDP, gamma: float | None
+) -> tuple[SparseTable, Float[np.ndarray, "S"]]:
+    """Return the sparse table, and the best reward of every state as first values.
+
+    `gamma` is the discount if all outcomes have the same one, and else None.
+    """
+    num_states, _, num_outcomes = mdp.probs.shape
     # The usual case, one gamma and no ends, needs no array of products.
-    weights, discount = mdp.probs, one_gamma(mdp.discounts)
-    if discount is None:
-        weights, discount = mdp.probs * mdp.discounts, 1.0
+    weights = mdp.probs if gamma is not None else mdp.probs * mdp.discounts
+    weights = weights.reshape(-1, num_outcomes)
+    # 32-bit: scipy would look for the largest index before every product.
+    next_states = mdp.next_states.astype(np.int32).reshape(-1, num_outcomes)
     rewards = np.einsum("sab,sab->sa", mdp.probs, mdp.rewards)
     rewards[~mdp.available] = -np.inf
     table = SparseTable(
-        weights.reshape(-1, num_outcomes),
-        # 32-bit: scipy would look for the largest index before every product.
-        mdp.next_states.astype(np.int32).reshape(-1, num_outcomes),
-        discount,
-        rewards,
+        transitions=_sparse(weights, next_states, num_states),
+        weights=weights,
+        next_states=next_states,
+        discount=1.0 if gamma is None else gamma,
+        rewards=rewards,
     )
     return table, rewards.max(-1)
+
+
+def _sparse(
+    weights: Float[np.ndarray, "rows B"],
+    next_states: Int[np.ndarray, "rows B"],
+    num_states: int,
+) -> csr_array:
+    """Return rows of B entries as a sparse matrix."""
+    starts = np.arange(0, weights.size + 1, weights.shape[1], dtype=np.int32)
+    entries = weights.ravel(), next_states.ravel(), starts
+    return csr_array(entries, shape=(len(weights), num_states))
 
 
 @jax.jit
