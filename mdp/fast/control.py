@@ -42,7 +42,7 @@ COMPILED = (sarsa, expected_sarsa, q_learning)
 # So many learners step together: few enough for their tables to stay in the cache,
 # enough to hide the cost of a compiled operation. Where one has finished, the next
 # learner takes its lane.
-MAX_LANES = 512
+MAX_LANES = 256
 
 
 Numbers = Float[np.ndarray, "learners numbers"]  # random numbers of each learner
@@ -76,7 +76,7 @@ def learn_many(
     if algorithm not in COMPILED:
         learners = [algorithm(child, mdp, config) for child in rngs]
         return Learned(*map(np.stack, zip(*learners, strict=True)))
-    share = max(-(-num_learners // (os.cpu_count() or 1)), MAX_LANES // 4)
+    share = max(-(-num_learners // (os.cpu_count() or 1)), MAX_LANES // 2)
     shares = [rngs[i : i + share] for i in range(0, num_learners, share)]
     with ThreadPoolExecutor(len(shares)) as threads:
         learned = threads.map(partial(_learn_share, mdp, config, algorithm), shares)

@@ -8,6 +8,7 @@ outcomes per pair.
 """
 
 from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 import jax
@@ -20,11 +21,16 @@ from mdp.configs import ControlConfig, schedule
 from mdp.model import MDP, Array
 from mdp.sampling import epsilon_greedy
 
-# Number of steps that run compiled, between two looks at which learners have finished.
-STEPS_PER_CHUNK = 512
+# Number of steps that run compiled, between two looks at which learners have finished:
+# so few that the records of all learners stay in the cache.
+STEPS_PER_CHUNK = 128
 
 # One step reads at most 4 random numbers: start, its action, outcome, next action.
-NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK
+# With 8 more to a row, the rows do not compete for the same lines of the cache.
+NUMBERS_PER_CHUNK = 4 * STEPS_PER_CHUNK + 8
+
+# Up to so many probabilities, their sums are written out.
+FEW_ACTIONS = 16
 
 
 Number = Float[Array, ""]
@@ -133,7 +139,7 @@ def _step(
     start = tables.starts[_draw(tables.start_ends, numbers[read])]
     state = jnp.where(fresh, start, learner.state)
     read += fresh
-    action = _draw(policy(state).cumsum(), numbers[read])
+    action = _draw(_running_sums(policy(state)), numbers[read])
     if algorithm is control.sarsa:  # it has chosen already, but for the first step
         action = jnp.where(fresh, action, learner.action)
     read += fresh if algorithm is control.sarsa else 1
@@ -144,7 +150,7 @@ def _step(
 
     next_action, next_q = action, q[next_state]
     if algorithm is control.sarsa:
-        next_action = _draw(policy(next_state).cumsum(), numbers[read])
+        next_action = _draw(_running_sums(policy(next_state)), numbers[read])
         read += 1
         target = control.sarsa_target(reward, discount, next_q, next_action)
     elif algorithm is control.expected_sarsa:
@@ -203,3 +209,10 @@ def _counted(
 def _draw(ends: Float[Array, "n"], number: Number) -> Whole:
     """Return an index as `mdp.sampling.draw` does, from cumulative probabilities."""
     return (ends <= number * ends[-1]).sum()
+
+
+def _running_sums(probs: Float[Array, "n"]) -> Float[Array, "n"]:
+    """Return the cumulative probabilities, added up in order as numpy does."""
+    if len(probs) > FEW_ACTIONS:  # else written out: XLA makes slow loops of windows
+        return probs.cumsum()
+    return jnp.stack(list(accumulate(probs)))
