@@ -46,12 +46,12 @@ CONFIGS = {
 def tasks() -> tuple[Race | Exam, ...]:
     """Return the races over acting, learning and compiling, then the exams."""
     return (
-        _acting("FrozenLake", mdp.worlds.frozen_lake, "FrozenLake"),
+        _acting("FrozenLake", mdp.worlds.frozen_lake, "FrozenLake", bar=300.0),
         _acting("CliffWalking", mdp.worlds.cliff_walking, "CliffWalking"),
         _acting("Taxi", mdp.worlds.taxi, "Taxi"),
         _learning(
             "PPO, networks, a step: Python",
-            50.0,
+            80.0,
             Contestant(
                 "stable-baselines3",
                 partial(_on_lake, peers.stable_baselines),
@@ -60,7 +60,7 @@ def tasks() -> tuple[Race | Exam, ...]:
         ),
         _learning(
             "PPO, networks, a step: jax",
-            1.0,
+            6.0,
             Contestant(
                 "rejax", partial(_on_lake, peers.rejax_ppo), peers.trained_whole
             ),
@@ -204,7 +204,7 @@ def shortfall(learned: peers.Learned) -> float:
     return float(1.0 - shares(lake(), learned.policy))
 
 
-def _acting(name: str, make, gymnasium_name: str) -> Race:
+def _acting(name: str, make, gymnasium_name: str, bar: float = 100.0) -> Race:
     return Race(
         f"random actions, {name}, a step",
         Contestant("ours", partial(random_actors, make), act_in_jax),
@@ -213,7 +213,7 @@ def _acting(name: str, make, gymnasium_name: str) -> Race:
                 "Gymnasium", partial(_gymnasium, gymnasium_name), act_in_gymnasium
             ),
         ),
-        bar=100.0,
+        bar=bar,
         amount=float,
     )
 

@@ -200,8 +200,8 @@ def _uniforms(
     2, 3", section 4.
     """
     is_threefry = str(jax.random.key_impl(key)) == "threefry2x32"
-    by_count = is_threefry and jax.config.jax_threefry_partitionable
-    if not by_count or dtype != jnp.float32:
+    by_count = jax.config.jax_threefry_partitionable  # type: ignore[attr-defined]
+    if not (is_threefry and by_count) or dtype != jnp.float32:
         return jax.random.uniform(key, shape, dtype)
     first, second = jax.random.key_data(key)
     keys = first, second, first ^ second ^ np.uint32(0x1BD11BDA)

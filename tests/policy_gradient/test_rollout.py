@@ -108,9 +108,11 @@ def test_few_and_many_outcomes_are_drawn_from_the_same_intervals(size):
 
 
 @pytest.mark.parametrize("dtype", [np.dtype("float32"), np.dtype("float64")], ids=str)
-def test_the_random_numbers_are_those_of_jax(dtype):
-    with jax.enable_x64(dtype == "float64"):
-        key = jax.random.fold_in(jax.random.key(3), 7)
+@pytest.mark.parametrize("by_count", [True, False])
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg"])
+def test_the_random_numbers_are_those_of_jax(kind, by_count, dtype):
+    with jax.enable_x64(dtype == "float64"), jax.threefry_partitionable(by_count):
+        key = jax.random.fold_in(jax.random.key(3, impl=kind), 7)
         numbers = module._uniforms(key, (3, 1001), dtype)
         assert numbers.dtype == dtype
         assert_array_equal(numbers, jax.random.uniform(key, (3, 1001), dtype))
