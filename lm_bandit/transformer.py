@@ -205,7 +205,7 @@ def attention(
     Source: Vaswani et al. (2017), section 3.2.2.
     """
     keys, values = memory
-    by_head = causal_attention(_project(block, x, QUERY), keys, values, start)
+    by_head = causal_attention(project(block, x, QUERY), keys, values, start)
     mixed = jnp.swapaxes(by_head, -3, -2).reshape(x.shape)
     return linear(block.attn_c_proj, mixed)
 
@@ -289,11 +289,11 @@ def _remember(
 ) -> Memory:
     """Write the keys and values of n new tokens into the cache of one block."""
     write = partial(jax.lax.dynamic_update_slice_in_dim, start_index=start, axis=-2)
-    keys, values = _project(block, x, KEY), _project(block, x, VALUE)
+    keys, values = project(block, x, KEY), project(block, x, VALUE)
     return write(memory[0], keys), write(memory[1], values)
 
 
-def _project(
+def project(
     block: Block, x: Float[Array, "*batch n D"], part: int
 ) -> Float[Array, "*batch H n K"]:
     """Queries, keys or values of all heads.

@@ -3,6 +3,7 @@
     trie.py       every completion of every prompt; each prefix is read once
     exact.py      J, KL, the optimum, the frontier and best-of-n, as finite sums
     problem.py    the problem of step 3, spelled out and solved
+    streamed.py   the same values for billions of completions, which are not held
     gradient.py   the exact gradient of J
     text_mdp.py   text generation as a finite MDP, for the solvers of `mdp`
     estimates.py  the same values from samples, for worlds too large to enumerate

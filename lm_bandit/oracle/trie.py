@@ -26,11 +26,28 @@ from lm_bandit import reward_model
 from lm_bandit.generate import read_prompts
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.reward_table import Reward, RewardFunction, RewardTable
-from lm_bandit.transformer import Cache, Transformer, forward
+from lm_bandit.transformer import (
+    KEY,
+    QUERY,
+    VALUE,
+    Block,
+    Cache,
+    Transformer,
+    layer_norm,
+    linear,
+    mlp,
+    project,
+)
 from lm_bandit.world import END, World
 from mdp.checks import shown
 
 LIMIT = 20_000_000  # completions; more need too much memory and time
+
+# Keys and values: of prefixes, of prefixes with one more token, and of these tokens;
+# in the first block, they are the same after every prefix.
+Before = tuple[Float[Array, "N H C K"], Float[Array, "N H C K"]]
+Longer = tuple[Float[Array, "M H longer K"], Float[Array, "M H longer K"]]
+Own = tuple[Float[Array, "#N H choices K"], Float[Array, "#N H choices K"]]
 
 
 class LogProbs(NamedTuple):
@@ -117,14 +134,22 @@ def ended_completions(world: World) -> Int[np.ndarray, "E C"]:
     return np.concatenate(rows)
 
 
+def num_completions(world: World) -> int:
+    """Return the number of completions of all prompts: those that end, and the others.
+
+    A completion that ends is a prefix shorter than the limit; the others reach it.
+    """
+    words, length = len(world.vocabulary) - 1, world.completion_length
+    return world.num_prompts * sum(words**n for n in range(length + 1))
+
+
 def require_enumerable(world: World) -> None:
     """Raise ValueError where the world has more completions than LIMIT."""
-    words, length = len(world.vocabulary) - 1, world.completion_length
-    count = world.num_prompts * sum(words**n for n in range(length + 1))
-    if count > LIMIT:
+    if (count := num_completions(world)) > LIMIT:
         raise ValueError(
             f"world must have at most {LIMIT:,} completions to be enumerated, got "
-            f"{count:,}: estimate from samples instead (lm_bandit.oracle.estimates)"
+            f"{count:,}: estimate from samples instead (lm_bandit.oracle.estimates), "
+            "or sum without a list (lm_bandit.oracle.streamed)"
         )
 
 
@@ -140,7 +165,7 @@ def prompt_logits(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Float[Array, "E V"]:
     """Return the logits at every node of one prompt's trie, in float32."""
-    hidden = jnp.concatenate([rows for rows, _ in _levels(params, prompt, length)])
+    hidden = jnp.concatenate([rows for rows, _ in levels(params, prompt, length)])
     return hidden @ params.wte.T
 
 
@@ -149,39 +174,87 @@ def _learned_scores(
     model: RewardModel, prompts: Int[Array, "k P"], length: int
 ) -> Float[Array, "k E"]:
     def prompt_scores(prompt: Int[Array, "P"]) -> Float[Array, "E"]:
-        hidden = jnp.concatenate(list(_ends(model.trunk, prompt, length)))
+        hidden = jnp.concatenate(list(ends(model.trunk, prompt, length)))
         return reward_model.apply_head(model, hidden)
 
     return jax.lax.map(prompt_scores, prompts)
 
 
-def _levels(
+def levels(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Iterator[tuple[Float[Array, "N D"], Cache]]:
     """Yield, level by level, the hidden state and the cache of every prefix."""
     words = jnp.arange(END + 1, params.wte.shape[0])
-    hidden, cache = read_prompts(params, prompt[None], length)
+    hidden, cache = read_prompts(params, prompt[None], length=0)
     yield hidden, cache
-    for depth in range(length - 1):
-        hidden, cache = _extend(params, cache, words, prompt.shape[0] + depth)
+    for _ in range(length - 1):
+        hidden, cache = _extend(params, cache, words)
         yield hidden, cache
 
 
-def _ends(
+def ends(
     params: Transformer, prompt: Int[Array, "P"], length: int
 ) -> Iterator[Float[Array, "N D"]]:
     """Yield, level by level, the hidden state at the `END` after every prefix."""
-    end = jnp.array([END])
-    for depth, (_, cache) in enumerate(_levels(params, prompt, length)):
-        yield _extend(params, cache, end, prompt.shape[0] + depth)[0]
+    for _, cache in levels(params, prompt, length):
+        yield _extend(params, cache, jnp.array([END]))[0]
 
 
 def _extend(
-    params: Transformer, cache: Cache, tokens: Int[Array, "choices"], position: int
+    params: Transformer, cache: Cache, tokens: Int[Array, "choices"]
 ) -> tuple[Float[Array, "M D"], Cache]:
-    """Extend every prefix by every token: M = prefixes times tokens."""
-    prefixes, choices = len(cache.keys[0]), len(tokens)
-    caches = jax.tree.map(lambda x: jnp.repeat(x, choices, axis=0), cache)
-    extensions = jnp.tile(tokens, prefixes)[:, None]
-    hidden, caches = forward(params, extensions, caches, position)
-    return hidden[:, 0], caches
+    """Extend every prefix by every token: M = prefixes times tokens.
+
+    `transformer.forward` would need a copy of a prefix for each token. Here the tokens
+    share it, and do not see each other. The first block's input is the same after
+    every prefix: it is computed for one.
+    """
+    position = cache.room  # the cache is full
+    x = (params.wte[tokens] + params.wpe[position])[None]
+    memories = []
+    for i, memory in enumerate(zip(*cache, strict=True)):
+        block = jax.tree.map(lambda w, i=i: w[i], params.h)
+        normed = layer_norm(block.ln_1, x)
+        own = project(block, normed, KEY), project(block, normed, VALUE)
+        x = x + _attention(block, normed, memory, own)
+        x = x + mlp(block, layer_norm(block.ln_2, x), params.activation)
+        memories.append(_longer(memory, own))
+    hidden = layer_norm(params.ln_f, x).reshape(-1, x.shape[-1])
+    return hidden, Cache(*zip(*memories, strict=True))
+
+
+def _attention(
+    block: Block, x: Float[Array, "#N choices D"], before: Before, own: Own
+) -> Float[Array, "N choices D"]:
+    """Return each token's attention to the prefix before it, and to itself.
+
+    Source: Vaswani et al. (2017), section 3.2.2; Miao et al. (2024), section 4, for
+    attention in a tree.
+    """
+    (keys, values), (own_keys, own_values) = before, own
+    queries = project(block, x, QUERY)
+    to_own = (queries * own_keys).sum(-1, keepdims=True)
+    queries, to_own = (
+        jnp.broadcast_to(each, (len(keys), *each.shape[1:]))
+        for each in (queries, to_own)
+    )
+    scores = jnp.concatenate([queries @ keys.mT, to_own], axis=-1)
+    weights = jax.nn.softmax(scores / keys.shape[-1] ** 0.5)
+    by_head = weights[..., :-1] @ values + weights[..., -1:] * own_values
+    mixed = jnp.swapaxes(by_head, -3, -2).reshape(len(keys), *x.shape[1:])
+    return linear(block.attn_c_proj, mixed)
+
+
+def _longer(before: Before, own: Own) -> Longer:
+    """Return the keys and values of every prefix with one more token."""
+
+    def extend(
+        old: Float[Array, "N H C K"], new: Float[Array, "#N H choices K"]
+    ) -> Float[Array, "M H longer K"]:
+        N, H, _, K = old.shape
+        choices = new.shape[2]
+        last = jnp.broadcast_to(jnp.swapaxes(new, 1, 2), (N, choices, H, K))
+        shared = jnp.repeat(old, choices, axis=0)
+        return jnp.concatenate([shared, last.reshape(-1, H, 1, K)], axis=-2)
+
+    return extend(before[0], own[0]), extend(before[1], own[1])
