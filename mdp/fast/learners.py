@@ -49,7 +49,7 @@ def learn_and_value(
         for first in range(0, num_learners, TOGETHER[name]):
             count = min(TOGETHER[name], num_learners - first)
             work = partial(_learn_some, name, mdp, config, seed, first, count)
-            title = f"{name}, learners {first + 1} to {first + count}"
+            title = f"{name}, from learner {first + 1}"
             jobs.append(Job(title, name, count, work))
     learned: dict[str, list[Learners]] = {name: [] for name in algorithms}
     for job, found in zip(jobs, runner.run_all(jobs), strict=True):

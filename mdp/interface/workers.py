@@ -8,8 +8,10 @@ cluster Dask's scheduler hands the job to another worker. Ctrl-C ends the proces
 this machine; the cluster's drop the jobs of a command that is gone.
 """
 
+import logging
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +91,7 @@ class LocalWorkers(Executor):
         self.own = local()  # the process of each thread
         self.processes: set[int] = set()
         self.closed = False
+        _start_tracker()
 
     def submit(
         self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -135,6 +138,17 @@ class LocalWorkers(Executor):
         return future.result()
 
 
+def _start_tracker() -> None:
+    """Start the process that frees semaphores after Ctrl-C; it does so silently."""
+    if os.name != "posix":
+        return
+    from multiprocessing import resource_tracker
+
+    sys.warnoptions.append("ignore:resource_tracker")
+    resource_tracker.ensure_running()
+    sys.warnoptions.pop()
+
+
 def _begin(told: Connection) -> None:
     """Let this process tell through a pipe, and end with the one that started it."""
 
@@ -157,14 +171,14 @@ class Cluster(Executor):
         Raises ValueError where that cannot be done.
         """
         try:
-            import dask
             import distributed
         except ImportError:
             raise ValueError(
                 "--cluster needs distributed: pip install 'bellman-to-rlhf[cluster]'"
             ) from None
-        dask.config.set({"logging.distributed": "critical"})
-        distributed.config.initialize_logging(dask.config.config)
+        # An error is one line, and it is told here.
+        for name in [x for x in logging.root.manager.loggerDict if x[:4] == "dist"]:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self.address, self.topic = address, uuid.uuid4().hex
         self.answered = time.monotonic()
         with self._answering():
@@ -207,7 +221,8 @@ class Cluster(Executor):
         with self._answering():
             refused = _refusals(self.client, given)
             if any("restart it" in why for why in refused.values()):
-                self.client.restart_workers([*refused], timeout=ANSWER_SECONDS)
+                with suppress(ValueError):  # no nanny restarts it
+                    self.client.restart_workers([*refused], timeout=ANSWER_SECONDS)
                 refused = _refusals(self.client, given)
         for worker, why in refused.items():
             raise ValueError(f"cluster {self.address}, {worker}: {why}")

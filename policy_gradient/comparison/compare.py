@@ -172,7 +172,7 @@ def _parts(
         for names in _blocks([*configs], max(1, learner.together // len(block))):
             name = f"{world}, {names[0]}"
             if len(block) < len(seeds):
-                name += f", seeds {block[0]} to {block[-1]}"
+                name += f", from seed {block[0]}"
             chosen = [configs[name] for name in names]
             task = contenders.Task(reference.world, block, chosen, budget, Tell(name))
             work = partial(_learn_and_judge, learner, task)
