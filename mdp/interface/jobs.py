@@ -33,7 +33,6 @@ from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, NamedTuple
 
-import mdp
 from mdp.interface.compilation import keep_compiled_programs, one_blas_thread
 from mdp.interface.files import versions
 from mdp.interface.progress import Progress, Report
@@ -53,7 +52,8 @@ class Job(NamedTuple):
     work: Callable[[], Any]  # a `partial` of picklable things, for other processes
 
 
-class Tell(NamedTuple):
+@dataclass(frozen=True)
+class Tell:
     """A function to call in a job with its steps done; it travels with the job."""
 
     job: str
@@ -64,7 +64,7 @@ class Tell(NamedTuple):
 
 
 class Told:
-    """What this process does when a job tells how far it is: at first, nothing."""
+    """The function that hears how far a job of this process is; at first, none does."""
 
     tell: Callable[[str, float], None] = staticmethod(lambda job, done: None)
 
@@ -107,7 +107,7 @@ def _arrived(content: bytes) -> Shared:
 
 @dataclass(frozen=True)
 class Runner:
-    """Where jobs run, where progress is shown, and which types are kept."""
+    """The executor of jobs, the display of progress, and the types that are kept."""
 
     executor: Executor | None = None  # None: one after the other in this thread
     progress: Progress = field(default_factory=Progress)
@@ -286,7 +286,7 @@ def _outcome(job: Job, future: Future[tuple[Any, float]]) -> tuple[Any, float]:
 @cache
 def _versions() -> dict[str, str]:
     """Return the versions of all packages, and a digest of this project's sources."""
-    floors = [Path(mdp.__file__).parents[1] / name for name in FLOORS]
+    floors = [Path(__file__).parents[2] / name for name in FLOORS]
     sources = sorted(path for floor in floors for path in floor.rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
     return {**versions(), "sources": digest.hexdigest()[:8]}

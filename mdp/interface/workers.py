@@ -41,7 +41,7 @@ TRIES = 2  # of a job whose process ends
 
 @dataclass(frozen=True)
 class WorkersConfig(CheckedConfig):
-    """Where the runs of a command are made; it changes no result."""
+    """The choice of who makes the runs of a command; it changes no result."""
 
     # Processes of this machine that share the runs; by default all are made in one.
     workers: int | None = None
@@ -204,8 +204,9 @@ class Cluster(Executor):
         if now - self.answered < ANSWER_SECONDS / 3:
             return
         with self._answering():
+            scheduler: Any = self.client.scheduler
             identity = self.client.sync(
-                self.client.scheduler.identity, callback_timeout=ANSWER_SECONDS
+                scheduler.identity, callback_timeout=ANSWER_SECONDS
             )
             if not identity["workers"]:
                 self.client.wait_for_workers(1, timeout=ANSWER_SECONDS)

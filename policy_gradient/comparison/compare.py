@@ -195,8 +195,13 @@ def _learn_and_judge(
 
 def _join(pieces: Sequence[Judged]) -> Judged:
     """Return the runs of all pieces as one."""
-    *numbers, diverged = zip(*pieces, strict=True)
-    return Judged(*map(np.concatenate, numbers), [when for x in diverged for when in x])
+    return Judged(
+        np.concatenate([piece.sampling for piece in pieces]),
+        np.concatenate([piece.greedy for piece in pieces]),
+        np.concatenate([piece.sampling_cut_off for piece in pieces]),
+        np.concatenate([piece.greedy_cut_off for piece in pieces]),
+        [when for piece in pieces for when in piece.diverged],
+    )
 
 
 def _judge(world: MDP, runs: contenders.Runs, time_limit: int) -> Judged:

@@ -1,5 +1,6 @@
 """Jobs in any executor: the same bytes, what is kept, and what is refused in a line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from mdp.interface.runs import open_run
 from mdp.interface.workers import LocalWorkers, WorkersConfig
 
 LEARN = (
-    "learn cliff_walking --algorithms monte_carlo sarsa --seeds 8 --num-episodes 60"
+    "learn cliff_walking --algorithms monte_carlo sarsa --seeds 8 --num-episodes 20"
 ).split()
 ROOT = Path(__file__).parents[2]
 SECONDS = 120  # after which a command that hangs fails the test
@@ -203,7 +204,7 @@ def bytes_in(folder):
 def alone(tmp_path_factory):
     """The files of the command in one process."""
     folder = tmp_path_factory.mktemp("alone")
-    assert main([*LEARN, "--out", str(folder)]) == 0
+    learn(folder).communicate(timeout=SECONDS)
     return bytes_in(folder)
 
 
@@ -236,8 +237,6 @@ def cluster(tmp_path):
     wait_for(file.exists)
     each = ("distributed.cli.dask_worker", *options, "--nthreads", "1", "--no-nanny")
     running = [scheduler, start(*each), start(*each)]
-    import json
-
     yield json.loads(file.read_text())["address"], running
     for process in reversed(running):
         process.kill()
