@@ -182,8 +182,13 @@ class Cluster(Executor):
         self.address, self.topic = address, uuid.uuid4().hex
         self.answered = time.monotonic()
         with self._answering():
-            self.client = distributed.Client(
-                address, timeout=ANSWER_SECONDS, set_as_default=False
+            self.client = _soon(
+                partial(
+                    distributed.Client,
+                    address,
+                    timeout=ANSWER_SECONDS,
+                    set_as_default=False,
+                )
             )
             self.dask = self.client.get_executor()
             self.client.subscribe_topic(self.topic, _hear)
@@ -238,6 +243,23 @@ class Cluster(Executor):
                 f"cluster must be the address of a Dask scheduler with workers, got no "
                 f"answer from {self.address} ({type(error).__name__}: {error})"
             ) from None
+
+
+def _soon(make: Callable[[], Any]) -> Any:
+    """Return what `make` returns, or raise TimeoutError.
+
+    A server of another kind lets Dask wait for longer than it was told.
+    """
+    made: Future[Any] = Future()
+
+    def try_it() -> None:
+        try:
+            made.set_result(make())
+        except Exception as error:
+            made.set_exception(error)
+
+    Thread(target=try_it, daemon=True).start()
+    return made.result(timeout=1.5 * ANSWER_SECONDS)
 
 
 def _refusals(client: Any, given: Mapping[str, Any]) -> dict[str, str]:
