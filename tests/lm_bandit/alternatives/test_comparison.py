@@ -17,6 +17,7 @@ from lm_bandit.alternatives.config import METHODS, method_configs
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle.problem import pose_problem
 from mdp.interface.jobs import Runner, Shared
 from policy_gradient.diagnostics import Diagnostics
 from tests.stopping import stop_after_first_piece
@@ -198,9 +199,8 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         return snapshots, history._replace(sampler_gap=gap)
 
     config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
-    learned = trie.learned_scores(fixed.reward_model, tiny)
     reference = trie.policy_log_probs(fixed.reference, tiny)
-    problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
+    problem = pose_problem(tiny, fixed.reference, fixed.reward_model, config)
     methods = {"PPO": Method(train, config)}
     programs = comparison.programs_of(methods, tiny)
     posed = Shared(comparison.pose, tiny, fixed, config, methods, programs)
