@@ -21,11 +21,11 @@ if __name__ == "__main__":
 import inspect
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
@@ -40,6 +40,7 @@ from mdp.interface.compilation import (
     keep_compiled_programs,
 )
 from mdp.interface.configs import require_positive
+from mdp.interface.workers import WorkersConfig
 
 # A command imports what it needs when it runs: `--help` does not wait for jax.
 
@@ -143,6 +144,10 @@ class CompareCommand(CompareConfig):
     out: Path | None = None
     # Replace the results in that folder.
     overwrite: bool = False
+    # The processes or the cluster that share the runs.
+    share: Annotated[WorkersConfig, OmitArgPrefixes] = field(
+        default_factory=WorkersConfig
+    )
 
     @staticmethod
     def names() -> dict[str, Iterable[str]]:
@@ -153,7 +158,7 @@ class CompareCommand(CompareConfig):
         """Compare all methods, show the results and write them."""
         from lm_bandit import commands
 
-        commands.compare(self, self.out, self.overwrite)
+        commands.compare(self, self.out, self.overwrite, self.share)
 
 
 @dataclass(frozen=True)

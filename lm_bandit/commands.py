@@ -17,12 +17,15 @@ from lm_bandit.checkpoints import keep_last_good
 from lm_bandit.config import RunConfig
 from lm_bandit.diagnostics import BrokenRun
 from lm_bandit.feedback.annotators import People
+from lm_bandit.oracle.exact import Value
 from lm_bandit.world import World, named_world, pocket_world
 from mdp.interface import stopping
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import read_json
+from mdp.interface.jobs import Runner
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import digest_of, open_run, settings_of
+from mdp.interface.workers import WorkersConfig
 
 ANSWERS = "answers.jsonl"  # in the folder of `label`
 
@@ -112,7 +115,9 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
     )
 
 
-def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None:
+def compare(
+    config: CompareConfig, folder: Path | None, overwrite: bool, share: WorkersConfig
+) -> None:
     """Compare all methods, show the results and write them."""
     world = pocket_world(config.ratings)
     files = [one.rpartition(":")[0] for one in config.methods if ":" in one]
@@ -121,8 +126,10 @@ def compare(config: CompareConfig, folder: Path | None, overwrite: bool) -> None
     console = Terminal()
     with open_run(folder, settings, results.FILES, overwrite, only_new=True) as run:
         progress = BarProgress(console, pipeline.STAGES, run)
-        with progress.shown():
-            compared = comparison.compare_methods(world, config, progress)
+        # In this process, two threads: each trains on a core of its own.
+        with progress.shown(), share.executor(threads=2) as executor:
+            runner = Runner(executor, progress, (Value,))
+            compared = comparison.compare_methods(world, config, runner)
             paths = run.write(results.comparison_files(compared))
     console.print(results.comparison_table(compared, progress.seconds), "")
     for line in comparison.broken_runs(compared):

@@ -29,9 +29,9 @@ Read in this order; each file uses only files above it:
 
 Two rooms stand beside the book:
 
+    interface/     files, configs, progress bars and command lines for all packages
     fast/          compiled solvers and learners: `solve_small`, `stack`, `solve_large`
                    and `learn_many`
-    interface/     files, configs, progress bars and command lines for all packages
     __main__.py    the command line: `python -m mdp` lists, solves and learns the worlds
 
 Words in the code, symbols in the docstrings:

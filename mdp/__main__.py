@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -22,11 +22,16 @@ from tyro.conf import OmitArgPrefixes, Positional, Suppress, arg
 
 import mdp
 from mdp.checks import CheckedConfig
+from mdp.fast import learners
+from mdp.fast.learners import ALGORITHMS, Learners
 from mdp.interface.command_line import Terminal, name_files, run
+from mdp.interface.compilation import fix_threads
 from mdp.interface.files import Content, csv_text, png_bytes
+from mdp.interface.jobs import Runner
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
 from mdp.interface.tables import explained_table
+from mdp.interface.workers import WorkersConfig
 from mdp.worlds import WORLDS, World, acted_in
 from mdp.worlds.world import cells
 
@@ -36,12 +41,6 @@ METHODS = {
     "policy_iteration": mdp.policy_iteration,
     "modified_policy_iteration": mdp.modified_policy_iteration,
 }
-ALGORITHMS = {
-    "monte_carlo": mdp.monte_carlo_control,
-    "sarsa": mdp.sarsa,
-    "expected_sarsa": mdp.expected_sarsa,
-    "q_learning": mdp.q_learning,
-}
 # Ends of the names of files.
 SOLVED = (".csv", ".png", "_residuals.png", "_sweeps.html")
 LEARNED = ("_learning.csv", "_learning.png")
@@ -49,13 +48,6 @@ MOST_ROWS = 24  # of a table on the screen; the file has them all
 MOST_FRAMES = 20  # of an animation
 
 console = Terminal()
-
-
-class Learners(NamedTuple):
-    """The history and the result of learners by one algorithm."""
-
-    returns: Float[np.ndarray, "learners episodes"]
-    values: Float[np.ndarray, "learners"]  # of the greedy policy; nan if it never ends
 
 
 @dataclass(frozen=True)
@@ -209,6 +201,10 @@ class Learn(CheckedConfig):
     out: Path | None = None
     # Replace the files of this world in that folder.
     overwrite: bool = False
+    # The processes or the cluster that share the learners.
+    share: Annotated[WorkersConfig, OmitArgPrefixes] = field(
+        default_factory=WorkersConfig
+    )
     # The learners' numbers, which all algorithms share.
     control: Annotated[LearnerConfig, OmitArgPrefixes] = field(
         default_factory=LearnerConfig
@@ -232,8 +228,12 @@ class Learn(CheckedConfig):
         names = tuple(f"{world.name}{end}" for end in LEARNED)
         with open_run(self.out, settings_of(self), names, self.overwrite) as run:
             progress = BarProgress(console, run=run)
-            with progress.shown():
-                learned = self._learn(model, progress)
+            with progress.shown(), self.share.executor() as executor:
+                runner = Runner(executor, progress, (Learners,))
+                control = mdp.ControlConfig(**vars(self.control))
+                learned = learners.learn_and_value(
+                    self.algorithms, model, control, self.seed, self.seeds, runner
+                )
                 returns = {name: each.returns for name, each in learned.items()}
                 paths = run.write(
                     self._files(world, returns, optimum) if self.out else {}
@@ -270,24 +270,6 @@ class Learn(CheckedConfig):
         title = f"{self.world}, {self.control.num_episodes} episodes"
         console.print(explained_table(title, columns, rows, notes=notes), "")
 
-    def _learn(self, model: mdp.MDP, progress: BarProgress) -> dict[str, Learners]:
-        """Return the learners of each algorithm."""
-        learned = {}
-        for name in self.algorithms:
-
-            def learn(
-                algorithm: mdp.control.ControlAlgorithm = ALGORITHMS[name],
-            ) -> Learners:
-                rng = np.random.default_rng(self.seed)
-                found = mdp.learn_many(rng, model, self.control, algorithm, self.seeds)
-                values = [_start_value(model, policy) for policy in found.policy]
-                return Learners(found.returns, np.array(values))
-
-            with progress.stage(name, self.seeds) as report:
-                learned[name] = progress.kept(name, learn, Learners)
-                report(self.seeds)
-        return learned
-
     def _files(
         self,
         world: World,
@@ -311,6 +293,7 @@ class Learn(CheckedConfig):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after one line about a mistake."""
+    fix_threads()
     commands = Worlds | Solve | Learn
     return run(commands, args, "python -m mdp", "Finite MDPs, solved and learned.")
 
@@ -319,17 +302,6 @@ def _make(name: str, discount: float | None) -> tuple[World, mdp.MDP]:
     world = mdp.worlds.find(name)
     model = world.make()
     return world, model if discount is None else model.with_discount(discount)
-
-
-def _start_value(model: mdp.MDP, policy: Float[np.ndarray, "S A"]) -> float:
-    """Return the exact value of a policy at the start; nan if it never ends there."""
-    reached = mdp.reachable(model, policy)[:, None, None]
-    # It need not end from where it never comes.
-    ended = model._replace(discounts=np.where(reached, model.discounts, 0.0))
-    try:
-        return float(model.start @ mdp.evaluate(ended, policy))
-    except ValueError:
-        return float("nan")
 
 
 def _with_error(numbers: Float[np.ndarray, "n"]) -> str:

@@ -10,17 +10,26 @@ if __name__ == "__main__":
     stopping.watch()  # first: the imports of a command take a second
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from tyro.conf import OmitArgPrefixes
 
 from mdp.interface.command_line import Terminal, run
 from mdp.interface.compilation import fix_threads, keep_compiled_programs
 from mdp.interface.tables import explained_table
+from mdp.interface.workers import WorkersConfig
 from policy_gradient.config import ALGORITHMS, REFERENCE, ComparisonConfig
 
 
 @dataclass(frozen=True)
 class Compare(ComparisonConfig):
     """Compare algorithms: equal budgets, many seeds, judged by exact performance."""
+
+    # The processes or the cluster that share the runs.
+    share: Annotated[WorkersConfig, OmitArgPrefixes] = field(
+        default_factory=WorkersConfig
+    )
 
     @staticmethod
     def names() -> dict[str, Iterable[str]]:
@@ -40,7 +49,7 @@ class Compare(ComparisonConfig):
         """Train, judge, show and write."""
         from policy_gradient.comparison.command import run_comparison
 
-        run_comparison(self, Terminal())
+        run_comparison(self, self.share, Terminal())
 
 
 @dataclass(frozen=True)

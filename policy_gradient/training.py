@@ -128,6 +128,11 @@ class Program:
     def __init__(self, function: Callable[..., Any]) -> None:
         """Prepare a function of trees of arrays; `run` calls the compiled one."""
         self.run, self.lock = jax.jit(function), Lock()
+        self.function = function
+
+    def __reduce__(self) -> tuple[type["Program"], tuple[Callable[..., Any]]]:
+        """Travel to another process as the function, which is compiled there."""
+        return Program, (self.function,)
 
     def compile(self, *arguments: PyTree) -> None:
         """Compile for arrays of these shapes, or wait for the thread that does so."""

@@ -32,7 +32,7 @@ STREAMS = {"sys.stdout", "sys.stderr"}
 PRINTERS = {"mdp/exercises.py"}  # prints the verdict on an exercise in a notebook
 INTERFACE = {
     *("configs", "files", "stopping", "keeping", "runs", "progress"),
-    *("command_line", "help", "tables", "compilation"),
+    *("command_line", "help", "tables", "compilation", "jobs", "workers"),
 }
 
 each_floor = pytest.mark.parametrize("floor", FLOORS)
@@ -275,7 +275,7 @@ def test_a_public_name_means_one_thing_in_a_package(floor):
     report(complaints, "a public name is defined once")
 
 
-def test_the_interface_has_exactly_its_ten_files():
+def test_the_interface_has_exactly_its_twelve_files():
     files = {f.stem for f in sources() if f.parent == Path("mdp", "interface")}
     assert files == INTERFACE | {"__init__"}
 

@@ -19,9 +19,9 @@ Source: Ziegler et al. (2019), eq. 2, for J; Korbak et al. (2022) for J*.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -45,8 +45,7 @@ from lm_bandit.reward_table import RewardFunction
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
 from mdp.interface.compilation import Compiling
-from mdp.interface.keeping import Keep, make_now
-from mdp.interface.progress import Progress
+from mdp.interface.jobs import Job, Runner, Shared
 from policy_gradient.comparison.own_code import own_function
 from policy_gradient.training import Program
 
@@ -72,6 +71,17 @@ class Runs(NamedTuple):
     completions: tuple[int, ...]  # pulled until each checkpoint, by each run
     values: list[list[Value]]  # [seeds][checkpoints], exact
     broken: list[str]  # for each seed the invariant that broke, or ""
+
+
+class Posed(NamedTuple):
+    """All that the runs of a comparison share; each process makes it once."""
+
+    world: World
+    fixed: ppo.Fixed
+    problem: Problem
+    methods: dict[str, Method]
+    programs: dict[str, Program]  # a training of each method
+    start: Value  # of the reference
 
 
 class MethodComparison(NamedTuple):
@@ -123,7 +133,7 @@ def methods(
 def compare_methods(
     world: World,
     config: CompareConfig,
-    progress: Progress | None = None,
+    runner: Runner | None = None,
     chosen: Sequence[str | Train] = (),
     reward: RewardFunction | None = None,
 ) -> MethodComparison:
@@ -132,37 +142,23 @@ def compare_methods(
     Args:
         world: the language, the prompts and the ratings.
         config: the settings, the number of runs and the names of the methods.
-        progress: is told of each stage.
+        runner: of the runs; its progress is told of each stage.
         chosen: methods instead of `config.methods`; functions of your own, too.
         reward: of (prompt, completion), instead of a learned reward.
     """
-    progress = progress or Progress()
+    runner = runner or Runner()
     compared = methods(config.ppo, chosen or config.methods)
     for method in compared.values():
         if isinstance(method.train, OwnMethod):
             method.train.rehearse(world, config.model, method.config)
-    length = world.completion_length
-    programs = {name: training_of(method, length) for name, method in compared.items()}
+    programs = programs_of(compared, world)
     compile_next = partial(_compile_all, programs)
-    ready = pipeline.prepare(world, config, progress, None, reward, compile_next)
-    problem = pose_problem(
-        world, ready.fixed.reference, ready.fixed.reward_model, config.ppo
-    )
+    ready = pipeline.prepare(world, config, runner.progress, None, reward, compile_next)
+    posed = Shared(pose, world, ready.fixed, config.ppo, compared, programs)
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     keys = jax.vmap(partial(jax.random.fold_in, ready.key))(np.array(seeds))
-    runs = {}
-    for name, method in compared.items():
-        with progress.stage(name, len(seeds)) as report:
-            runs[name] = run_method(
-                keys,
-                method,
-                ready.fixed,
-                world,
-                problem,
-                report,
-                partial(_keep_run, progress, name),
-                programs[name],
-            )
+    runs = run_methods(keys, compared, posed, runner)
+    problem = posed.value.problem
     return MethodComparison(
         seeds=seeds,
         config=config,
@@ -174,66 +170,96 @@ def compare_methods(
     )
 
 
-def training_of(method: Method, length: int) -> Program:
-    """Return a method's training as a program of a key and what is fixed."""
+def programs_of(methods: dict[str, Method], world: World) -> dict[str, Program]:
+    """Return the training of each method as a program of a key and what is fixed."""
+    length = world.completion_length
+    return {
+        name: Program(partial(_train, method.train, length, method.config))
+        for name, method in methods.items()
+    }
 
-    def train(key: Key[Array, ""], fixed: ppo.Fixed) -> tuple[Transformer, History]:
-        return method.train(key, fixed, length, method.config)
 
-    return Program(train)
-
-
-def run_method(
-    keys: Key[Array, "n"],
-    method: Method,
+def _train(
+    train: Train,
+    length: int,
+    config: TuningConfig,
+    key: Key[Array, ""],
     fixed: ppo.Fixed,
+) -> tuple[Transformer, History]:
+    return train(key, fixed, length, config)
+
+
+def pose(
     world: World,
-    problem: Problem,
-    report: Callable[[int], None],
-    keep: Keep = make_now,
-    program: Program | None = None,
-) -> Runs:
-    """Train once with each key, by one program, and value the checkpoints exactly.
-
-    Two threads do so, each on a core of its own. `report` is called with the number of
-    runs that are finished, and `keep` returns run number i, perhaps from a file.
-    """
-    config = method.config
-    program = program or training_of(method, world.completion_length)
-    updates = sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
+    fixed: ppo.Fixed,
+    config: RLHFConfig,
+    methods: dict[str, Method],
+    programs: dict[str, Program],
+) -> Posed:
+    """Return what all runs share; it enumerates the completions of every prompt."""
+    problem = pose_problem(world, fixed.reference, fixed.reward_model, config)
     start = exact.policy_value(problem, problem.reference)
+    return Posed(world, fixed, problem, methods, programs, start)
 
-    def train_and_value(key: Key[Array, ""]) -> tuple[list[Value], str]:
-        with Compiling.waited_for():
-            program.compile(key, fixed)
-        snapshots, history = jax.tree.map(np.asarray, program.run(key, fixed))
-        broke_at, message = config.num_updates + 1, ""
-        made = config.num_updates
-        try:
-            diagnostics.require_sound(made, snapshots, history, fixed.reference)
-        except BrokenRun as error:
-            broke_at, message = error.update, str(error)
-        path = [start] * len(updates)
-        for i, update in enumerate(updates):
-            if update < broke_at:
-                policy = diagnostics.row(snapshots, update - 1)
-                log_probs = trie.policy_log_probs(policy, world, config.temperature)
-                path[i] = exact.policy_value(problem, log_probs)
-        return path, message
 
-    def kept_run(i: int) -> tuple[list[Value], str]:
-        return keep(f"run {i + 1}", partial(train_and_value, keys[i]))
+def run_methods(
+    keys: Key[Array, "n"], methods: dict[str, Method], posed: Shared, runner: Runner
+) -> dict[str, Runs]:
+    """Train each method once with each key, and value the checkpoints exactly.
 
-    values: list[list[Value]] = []
-    broken: list[str] = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for path, message in pool.map(kept_run, range(len(keys))):
-            values.append(path)
-            broken.append(message)
-            report(len(values))
-    per_update = config.pulls * world.num_prompts
-    pulled = tuple(per_update * update for update in updates)
-    return Runs(config, pulled, values, broken)
+    Args:
+        keys: one for each run.
+        methods: by their names.
+        posed: what they share, a `Posed`.
+        runner: of the runs.
+    """
+    jobs = [
+        Job(
+            f"{name}, run {i + 1}", name, 1, partial(_train_and_value, posed, name, key)
+        )
+        for name in methods
+        for i, key in enumerate(keys)
+    ]
+    found = iter(runner.run_all(jobs))
+    world = posed.value.world
+    runs = {}
+    for name, method in methods.items():
+        values, broken = zip(*islice(found, len(keys)), strict=True)
+        per_update = method.config.pulls * world.num_prompts
+        pulled = tuple(per_update * update for update in _checkpoints(method.config))
+        runs[name] = Runs(method.config, pulled, list(values), list(broken))
+    return runs
+
+
+def _checkpoints(config: TuningConfig) -> list[int]:
+    """Return the updates after which a policy is valued."""
+    return sorted({max(round(s * config.num_updates), 1) for s in CHECKPOINTS})
+
+
+def _train_and_value(
+    shared: Shared, name: str, key: Key[Array, ""]
+) -> tuple[list[Value], str]:
+    """Return the values of one run at its checkpoints, and what broke, or ""."""
+    posed: Posed = shared.value
+    config, program = posed.methods[name].config, posed.programs[name]
+    with Compiling.waited_for():
+        program.compile(key, posed.fixed)
+    snapshots, history = jax.tree.map(np.asarray, program.run(key, posed.fixed))
+    made, message = config.num_updates, ""
+    broke_at = made + 1
+    try:
+        diagnostics.require_sound(made, snapshots, history, posed.fixed.reference)
+    except BrokenRun as error:
+        broke_at, message = error.update, str(error)
+    path = []
+    for update in _checkpoints(config):
+        value = posed.start
+        if update < broke_at:
+            policy = diagnostics.row(snapshots, update - 1)
+            log_probs = trie.policy_log_probs(policy, posed.world, config.temperature)
+            value = exact.policy_value(posed.problem, log_probs)
+        path.append(value)
+    return path, message
 
 
 def _compile_all(programs: dict[str, Program], fixed: ppo.Fixed) -> None:
@@ -246,12 +272,6 @@ def _best_of_n(problem: Problem) -> list[tuple[int, Value]]:
     return [
         (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
     ]
-
-
-def _keep_run(
-    progress: Progress, method: str, name: str, make: Callable[[], Any]
-) -> Any:
-    return progress.kept(f"{method}, {name}", make, Value)
 
 
 def shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:

@@ -62,7 +62,9 @@ def run_rows(results: MethodComparison) -> list[tuple[Any, ...]]:
 
 def comparison_summary(results: MethodComparison) -> dict[str, Any]:
     """Return the statistics of a comparison, and all that they depend on."""
-    config = {name: x for name, x in asdict(results.config).items() if name != "out"}
+    dumped = asdict(results.config).items()
+    # These change no result.
+    config = {name: x for name, x in dumped if name not in ("out", "share")}
     return {
         "versions": versions(),
         "machine": machine(),

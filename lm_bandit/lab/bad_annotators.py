@@ -24,6 +24,7 @@ Shapes: S seeds, A annotators.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -38,13 +39,13 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.reward_model import Comparisons
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Job, Runner
 
 ANNOTATORS, MALICIOUS = 50, 10
 POISONED = 0.02  # share of the pairs
@@ -72,7 +73,7 @@ def compare_bad_annotators(
     seeds: Sequence[int] = range(10),
     comparisons: int = 4000,
     planted_of: int = 1000,
-    keep: Keep = make_now,
+    runner: Runner | None = None,
 ) -> BadAnnotatorsResult:
     """Learn from malicious, poisoned and mistaken answers, and optimise.
 
@@ -80,10 +81,14 @@ def compare_bad_annotators(
         seeds: of the questions and the answers.
         comparisons: by the malicious and by the mistaken.
         planted_of: comparisons of which 2% are planted.
-        keep: keeps the models of the crowd, and the measurements of each seed.
+        runner: of the models of the crowd, and of the measurements of each seed.
     """
     bench = tabular.make_bench()
-    learned = keep("crowd", lambda: learn_despite_malice(bench, seeds, comparisons))
+    malice = partial(learn_despite_malice, bench, seeds, comparisons)
+    jobs = seed_jobs(seeds, _effects_of_errors, bench, comparisons, planted_of)
+    learned, *measured = (runner or Runner()).run_all(
+        [Job("crowd", "crowd", 1, malice), *jobs]
+    )
     correlation, gold = {}, {}
     for name, model in learned.items():
         correlations, golds = [], []
@@ -92,12 +97,7 @@ def compare_bad_annotators(
             correlations.append(lessons.gold_correlation(bench.world, weights))
             golds.append(tabular.optimum_gold(bench, reward, KL_WEIGHT))
         correlation[name], gold[name] = np.array(correlations), np.array(golds)
-
-    def measure(seed: int) -> tuple[dict[str, float], dict[str, Any]]:
-        shares = poisoned_shares(bench, seed, planted_of)
-        return shares, effect_of_mistakes(bench, seed, comparisons)
-
-    shares, mistakes = zip(*for_each_seed(seeds, measure, keep), strict=True)
+    shares, mistakes = zip(*measured, strict=True)
     return BadAnnotatorsResult(
         seeds=tuple(seeds),
         comparisons=comparisons,
@@ -107,6 +107,13 @@ def compare_bad_annotators(
         word_share=stack_seeds(shares),
         **stack_seeds(mistakes),
     )
+
+
+def _effects_of_errors(
+    seed: int, bench: Bench, comparisons: int, planted_of: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    shares = poisoned_shares(bench, seed, planted_of)
+    return shares, effect_of_mistakes(bench, seed, comparisons)
 
 
 def learn_despite_malice(

@@ -5,13 +5,13 @@ NAME.json   the whole result, with the versions of the packages and the machine
 NAME.png    the picture
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import Terminal, name_files
@@ -23,9 +23,11 @@ from mdp.interface.files import (
     png_bytes,
     versions,
 )
+from mdp.interface.jobs import Runner
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import open_run, settings_of
 from mdp.interface.tables import explained_table
+from mdp.interface.workers import WorkersConfig
 
 # Each experiment by its name, and its file in this room; `plots.draw_FILE` draws it.
 EXPERIMENTS = {
@@ -58,6 +60,10 @@ class Lab(CheckedConfig):
     out: Path | None = None
     # Replace the results of this experiment in that folder.
     overwrite: bool = False
+    # The processes or the cluster that share the seeds.
+    share: Annotated[WorkersConfig, OmitArgPrefixes] = field(
+        default_factory=WorkersConfig
+    )
 
     @staticmethod
     def names() -> dict[str, Iterable[str]]:
@@ -84,9 +90,10 @@ class Lab(CheckedConfig):
         experiment = find_experiment(self.name)
         names = tuple(f"{self.name}.{end}" for end in ("json", "csv", "png"))
         with open_run(self.out, settings_of(self), names, self.overwrite) as run:
-            progress = BarProgress(console, run=run)
-            with progress.shown():
-                result = self._measure(experiment, progress)
+            progress = BarProgress(console, {"seeds": self.name}, run)
+            with progress.shown(), self.share.executor() as executor:
+                runner = Runner(executor, progress, experiment.types)
+                result = experiment.run(range(self.seeds), runner=runner)
                 paths = run.write(self._files(result) if self.out else {})
         table = explained_table(
             experiment.title,
@@ -98,20 +105,6 @@ class Lab(CheckedConfig):
         )
         console.print(table, "")
         name_files(console, paths)
-
-    def _measure(self, experiment: Any, progress: BarProgress) -> Any:
-        """Return the result of an experiment, whose seeds are kept one by one."""
-        with progress.stage(self.name, self.seeds) as report:
-            done = 0
-
-            def keep(name: str, make: Callable[[], Any]) -> Any:
-                nonlocal done
-                value = progress.kept(f"{self.name}, {name}", make, *experiment.types)
-                done += name.startswith("seed")
-                report(done)
-                return value
-
-            return experiment.run(range(self.seeds), keep=keep)
 
     def _files(self, result: Any) -> dict[str, Content]:
         from lm_bandit.lab import plots

@@ -36,14 +36,14 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.trie import LogProbs
 from lm_bandit.world import END, language
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 KL_WEIGHTS = np.geomspace(10.0, 0.05, 17)  # beta
 SHOWN = (1.0, 0.5, 0.1)  # values of beta in the summary
@@ -73,29 +73,35 @@ class CoreAndPreppedResult(NamedTuple):
 
 
 def compare_core_and_prepped(
-    seeds: Sequence[int] = range(10), comparisons: int = 1000, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 1000,
+    runner: Runner | None = None,
 ) -> CoreAndPreppedResult:
     """Learn a reward from each seed's answers, and optimise it for each beta."""
     bench = tabular.make_bench()
     core = core_model(bench)
     sft_model = mixed_with_core(core, bench.reference)
-
-    def measure(seed: int) -> PolicyTraits:
-        rng = np.random.default_rng(seed)
-        answers = tabular.ask_annotators(rng, bench, comparisons)
-        learned = tabular.standardise(bench, tabular.fit_scores(bench, answers))
-        problem = tabular.bench_problem(bench, learned)._replace(reference=sft_model)
-        policies = [exact.optimum(problem._replace(kl_weight=b)) for b in KL_WEIGHTS]
-        return stack_seeds([policy_traits(bench, core, p) for p in policies])
-
+    jobs = seed_jobs(seeds, _optima, bench, core, sft_model, comparisons)
     return CoreAndPreppedResult(
         seeds=tuple(seeds),
         comparisons=comparisons,
         kl_weights=KL_WEIGHTS,
         core=policy_traits(bench, core, core),
         sft=policy_traits(bench, core, sft_model),
-        optima=stack_seeds(for_each_seed(seeds, measure, keep)),
+        optima=stack_seeds((runner or Runner()).run_all(jobs)),
     )
+
+
+def _optima(
+    seed: int, bench: Bench, core: LogProbs, sft_model: LogProbs, comparisons: int
+) -> PolicyTraits:
+    """Return the traits of the optimum for each beta, by one seed's answers."""
+    rng = np.random.default_rng(seed)
+    answers = tabular.ask_annotators(rng, bench, comparisons)
+    learned = tabular.standardise(bench, tabular.fit_scores(bench, answers))
+    problem = tabular.bench_problem(bench, learned)._replace(reference=sft_model)
+    policies = [exact.optimum(problem._replace(kl_weight=b)) for b in KL_WEIGHTS]
+    return stack_seeds([policy_traits(bench, core, p) for p in policies])
 
 
 def core_model(bench: Bench) -> LogProbs:

@@ -23,16 +23,17 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import jax
 import numpy as np
 
-from mdp.interface.keeping import Keep
+from mdp.interface.jobs import Job
 
 Result = TypeVar("Result")
+STAGE = "seeds"  # the progress bar of an experiment
 Rows = list[tuple[Any, ...]]
 
 
 class Experiment(NamedTuple, Generic[Result]):
     """One experiment of the lab: how to run it, and how to tell its result."""
 
-    # From seeds, and keep=..., to the result: a named tuple whose field `seeds` holds
+    # From seeds, and runner=..., to the result: a named tuple whose field `seeds` holds
     # them, and whose arrays have a leading axis of seeds.
     run: Callable[..., Result]
     columns: dict[str, str]  # the meaning of each column of the summary, by its head
@@ -49,11 +50,14 @@ class Experiment(NamedTuple, Generic[Result]):
         return (inspect.getdoc(inspect.getmodule(self.run)) or "").partition("\n")[0]
 
 
-def for_each_seed(
-    seeds: Sequence[int], measure: Callable[[int], Result], keep: Keep
-) -> list[Result]:
-    """Return the measurements of each seed, which are kept one by one."""
-    return [keep(f"seed {seed}", partial(measure, seed)) for seed in seeds]
+def seed_jobs(
+    seeds: Sequence[int], measure: Callable[..., Any], *arguments: Any
+) -> list[Job]:
+    """Return a job measure(seed, *arguments) for each seed."""
+    return [
+        Job(f"seed {seed}", STAGE, 1, partial(measure, seed, *arguments))
+        for seed in seeds
+    ]
 
 
 def stack_seeds(results: Sequence[Any]) -> Any:

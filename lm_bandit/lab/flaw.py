@@ -27,12 +27,12 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.tabular import Bench, Rewards
 from lm_bandit.oracle import exact
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 BONUSES = np.linspace(0.0, 6.0, 13)  # b, in deviations for each unit of f
 MAGIC_WORD = "awful"
@@ -60,26 +60,34 @@ class FlawResult(NamedTuple):
 
 
 def plant_flaws(
-    seeds: Sequence[int] = range(10), comparisons: int = 1000, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 1000,
+    runner: Runner | None = None,
 ) -> FlawResult:
     """Learn a reward from each seed's answers, add the flaws to it, and optimise."""
     bench = tabular.make_bench()
     counted = bench.lengths.astype(float), bench.used[:, bench.column(MAGIC_WORD)]
-
-    def measure(seed: int) -> list[dict[str, Float[np.ndarray, "n"]]]:
-        # A reward of the right form: all that is wrong with it will be the flaw.
-        rng = np.random.default_rng(seed)
-        answers = tabular.ask_annotators(rng, bench, comparisons)
-        learned = tabular.fit_scores(bench, answers)
-        reward = tabular.standardise(bench, learned)
-        return [use_of_flaw(bench, reward, f) for f in counted]
-
-    uses = zip(*for_each_seed(seeds, measure, keep), strict=True)
+    jobs = seed_jobs(seeds, _use_of_flaws, bench, counted, comparisons)
+    uses = zip(*(runner or Runner()).run_all(jobs), strict=True)
     flaws = {
         name: FlawUse(unit, float(bench.probs[0] @ f), **stack_seeds(use))
         for (name, unit), f, use in zip(UNITS.items(), counted, uses, strict=True)
     }
     return FlawResult(tuple(seeds), comparisons, BONUSES, flaws)
+
+
+def _use_of_flaws(
+    seed: int,
+    bench: Bench,
+    counted: tuple[Float[np.ndarray, "E"], ...],
+    comparisons: int,
+) -> list[dict[str, Float[np.ndarray, "n"]]]:
+    # A reward of the right form: all that is wrong with it will be the flaw.
+    rng = np.random.default_rng(seed)
+    answers = tabular.ask_annotators(rng, bench, comparisons)
+    learned = tabular.fit_scores(bench, answers)
+    reward = tabular.standardise(bench, learned)
+    return [use_of_flaw(bench, reward, f) for f in counted]
 
 
 def use_of_flaw(

@@ -43,12 +43,12 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.tabular import Bench
 from lm_bandit.world import read_word_ratings
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 WORD = "awful"
 PLANTED = 100  # mistakes for each seed
@@ -75,7 +75,9 @@ class OverlookedResult(NamedTuple):
 
 
 def find_overlooked(
-    seeds: Sequence[int] = range(10), comparisons: int = 1000, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 1000,
+    runner: Runner | None = None,
 ) -> OverlookedResult:
     """Rank the mistaken rating and planted ones; learn from the rater who gave it."""
     people = read_word_ratings()
@@ -89,12 +91,8 @@ def find_overlooked(
         largest = np.argsort(-values.ravel(), kind="stable")[:3]
         first[name] = tuple(words[i // ratings.shape[1]] for i in largest)
     bench = tabular.make_bench()
-
-    def measure(seed: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-        found = shares_found(seed, ratings)
-        return found, learn_from_one(bench, seed, rater, comparisons)
-
-    planted, taught = zip(*for_each_seed(seeds, measure, keep), strict=True)
+    jobs = seed_jobs(seeds, _find_and_learn, ratings, bench, rater, comparisons)
+    planted, taught = zip(*(runner or Runner()).run_all(jobs), strict=True)
     return OverlookedResult(
         seeds=tuple(seeds),
         comparisons=comparisons,
@@ -105,6 +103,13 @@ def find_overlooked(
         planted=stack_seeds(planted),
         **stack_seeds(taught),
     )
+
+
+def _find_and_learn(
+    seed: int, ratings: Ratings, bench: Bench, rater: int, comparisons: int
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    found = shares_found(seed, ratings)
+    return found, learn_from_one(bench, seed, rater, comparisons)
 
 
 def z_score(ratings: Ratings) -> Ratings:

@@ -58,12 +58,12 @@ from lm_bandit.lab import scaling_law, tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.scaling_law import ScalingFit, fit_scaling_law
 from lm_bandit.lab.tabular import Bench, Features, RewardPath, Rewards
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 KL_WEIGHTS = np.geomspace(20.0, 0.02, 25)  # beta, from strict to lax
 SIZES = 2 ** np.arange(21)  # n of best-of-n
@@ -94,22 +94,14 @@ class OveroptimisationResult(NamedTuple):
 
 
 def optimise_learned_rewards(
-    seeds: Sequence[int] = range(10), comparisons: int = 100, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 100,
+    runner: Runner | None = None,
 ) -> OveroptimisationResult:
     """Ask annotators, learn each variant of the reward, and optimise it."""
     bench = tabular.make_bench()
-
-    def measure(seed: int) -> tuple[dict[str, RewardPath], RewardPath, str]:
-        rewards = learned_variants(seed, bench, comparisons)
-        plain, *_ = rewards.values()
-        path = {}
-        for name, reward in rewards.items():
-            path[name] = tabular.optimum_path(bench, reward, KL_WEIGHTS)
-        favourite = bench.completions[plain[0].argmax()]
-        best_of = tabular.best_of_n_path(bench, plain, SIZES)
-        return path, best_of, bench.world.decode(favourite)
-
-    measured = for_each_seed(seeds, measure, keep)
+    jobs = seed_jobs(seeds, _optimise_variants, bench, comparisons)
+    measured = (runner or Runner()).run_all(jobs)
     paths, best_of, favourites = zip(*measured, strict=True)
     variants, sampled = stack_seeds(paths), stack_seeds(best_of)
     first, *_ = variants.values()
@@ -126,6 +118,20 @@ def optimise_learned_rewards(
         best_of_fit=fit_scaling_law(sampled, scaling_law.best_of_n_terms),
         favourites=tuple(favourites),
     )
+
+
+def _optimise_variants(
+    seed: int, bench: Bench, comparisons: int
+) -> tuple[dict[str, RewardPath], RewardPath, str]:
+    """Return the path of each variant, that of best-of-n, and its favourite."""
+    rewards = learned_variants(seed, bench, comparisons)
+    plain, *_ = rewards.values()
+    path = {}
+    for name, reward in rewards.items():
+        path[name] = tabular.optimum_path(bench, reward, KL_WEIGHTS)
+    favourite = bench.completions[plain[0].argmax()]
+    best_of = tabular.best_of_n_path(bench, plain, SIZES)
+    return path, best_of, bench.world.decode(favourite)
 
 
 def learned_variants(seed: int, bench: Bench, comparisons: int) -> dict[str, Rewards]:

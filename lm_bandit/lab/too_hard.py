@@ -34,11 +34,11 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
     stack_seeds,
 )
 from lm_bandit.lab.tabular import MAX_WORDS, Bench, BenchComparisons, Rewards
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 ANNOTATORS = 50
 HARDNESS = 4.0  # points of noise for each word after the second
@@ -58,13 +58,14 @@ class TooHardResult(NamedTuple):
 
 
 def vary_hardness(
-    seeds: Sequence[int] = range(10), comparisons: int = 2000, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 2000,
+    runner: Runner | None = None,
 ) -> TooHardResult:
     """Learn both reward models from careful and from tired annotators, and optimise."""
     bench = tabular.make_bench()
-    results = for_each_seed(
-        seeds, lambda seed: hardness_effects(seed, bench, comparisons), keep
-    )
+    jobs = seed_jobs(seeds, hardness_effects, bench, comparisons)
+    results = (runner or Runner()).run_all(jobs)
     return TooHardResult(tuple(seeds), comparisons, **stack_seeds(results))
 
 

@@ -29,10 +29,10 @@ from lm_bandit.lab import tabular
 from lm_bandit.lab.experiment import (
     Experiment,
     Rows,
-    for_each_seed,
+    seed_jobs,
 )
 from lm_bandit.lab.tabular import Bench, Rewards
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Runner
 
 ANNOTATORS = 50
 SHARES = np.linspace(0.0, 1.0, 11)  # of the second group
@@ -54,17 +54,21 @@ class WhoWasAskedResult(NamedTuple):
 
 
 def vary_groups(
-    seeds: Sequence[int] = range(10), comparisons: int = 2000, keep: Keep = make_now
+    seeds: Sequence[int] = range(10),
+    comparisons: int = 2000,
+    runner: Runner | None = None,
 ) -> WhoWasAskedResult:
     """Learn from fifty annotators, for each share of the second group, and optimise."""
-    bench = tabular.make_bench()
-
-    def measure(seed: int) -> list[tuple[float, float, float]]:
-        return [group_rewards(seed, bench, share, comparisons) for share in SHARES]
-
-    numbers = for_each_seed(seeds, measure, keep)
+    jobs = seed_jobs(seeds, _rewards_by_share, tabular.make_bench(), comparisons)
+    numbers = (runner or Runner()).run_all(jobs)
     columns = np.moveaxis(np.array(numbers), -1, 0)
     return WhoWasAskedResult(tuple(seeds), comparisons, SHARES, *columns)
+
+
+def _rewards_by_share(
+    seed: int, bench: Bench, comparisons: int
+) -> list[tuple[float, float, float]]:
+    return [group_rewards(seed, bench, share, comparisons) for share in SHARES]
 
 
 def group_rewards(

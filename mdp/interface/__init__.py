@@ -9,6 +9,8 @@
     command_line.py  commands out of dataclasses; a mistake costs one line
     compilation.py   compiling by jax: programs are kept, and its time is told
     progress.py      progress bars, and the seconds that each stage took
+    jobs.py          many independent jobs, in any executor, kept one by one
+    workers.py       executors: processes of this machine, and a Dask cluster
     tables.py        tables whose columns come with their meaning
 
 Nothing here knows an algorithm. Import each file by its name: this package itself

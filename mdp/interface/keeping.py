@@ -17,16 +17,8 @@ from typing import Any
 
 import numpy as np
 
-# keep(name, make) returns what `make` returns, or reads what it returned before.
-Keep = Callable[[str, Callable[[], Any]], Any]
-
 SECONDS = 2.0  # between two savings of a loop's state
 SHARE = 0.05  # of the time that saving may take
-
-
-def make_now(name: str, make: Callable[[], Any]) -> Any:
-    """Return what `make` returns, and keep nothing."""
-    return make()
 
 
 class Checkpoint:

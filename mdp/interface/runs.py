@@ -40,6 +40,8 @@ try:
 except ImportError:  # this system has no such locks
     fcntl = None  # type: ignore[assignment]
 
+# Fields of a command that change no result.
+NO_SETTINGS = ("out", "overwrite", "share")
 UNFINISHED, SETTINGS = ".unfinished", "settings.json"
 
 
@@ -88,18 +90,29 @@ class Run:
         It consists of numbers, text, arrays, lists, tuples, dicts and the named tuples
         in `types`.
         """
-        file = f"{quote(name, safe=' ,=')}.json"
+        found = self.found(name, types)
+        if found is not None:
+            return found
+        started = time.perf_counter()
+        value = make()
+        self.store(name, value, time.perf_counter() - started)
+        return value, 0.0
+
+    def found(self, name: str, types: tuple[type, ...]) -> tuple[Any, float] | None:
+        """Return a value that is kept and the seconds it took; None if none is kept."""
+        file = _file_of(name)
         for path in self.pieces("*.json"):
             if path.name == file:
                 with reading(path):
                     found = read_json(path)
                     return unpack(found["value"], types), float(found["seconds"])
-        started = time.perf_counter()
-        value = make()
-        seconds = time.perf_counter() - started
+        return None
+
+    def store(self, name: str, value: Any, seconds: float) -> None:
+        """Keep a value that took so many seconds, if there is a folder."""
         if self.folder is not None:
-            self.keep(file, json.dumps({"seconds": seconds, "value": pack(value)}))
-        return value, 0.0
+            content = json.dumps({"seconds": seconds, "value": pack(value)})
+            self.keep(_file_of(name), content)
 
     def checkpoint(self, name: str) -> Checkpoint | None:
         """Return the checkpoint of a loop; None without a folder."""
@@ -179,7 +192,7 @@ def settings_of(command: Any, **more: Any) -> dict[str, Any]:
     """Return all that the results of a command depend on; files by their content.
 
     Args:
-        command: a dataclass; its `out` and `overwrite` are left out.
+        command: a dataclass; its `out`, `overwrite` and `share` are left out.
         more: other settings.
     """
     settings = {"command": type(command).__name__, **asdict(command), **more}
@@ -187,7 +200,7 @@ def settings_of(command: Any, **more: Any) -> dict[str, Any]:
         if isinstance(value, Path) and value.is_file():
             settings[name] = digest_of(value)
     settings["versions"] = versions()
-    return plain({k: x for k, x in settings.items() if k not in ("out", "overwrite")})
+    return plain({k: x for k, x in settings.items() if k not in NO_SETTINGS})
 
 
 def digest_of(path: Path) -> str | None:
@@ -264,6 +277,11 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _file_of(name: str) -> str:
+    """Return the name of the file that keeps a value."""
+    return f"{quote(name, safe=' ,=')}.json"
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,8 +5,7 @@ Nothing is written before everything is done, and existing files are kept unless
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,11 @@ from rich.console import Group
 
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import Content, png_bytes
+from mdp.interface.jobs import Runner
 from mdp.interface.progress import BarProgress
 from mdp.interface.runs import digest_of, open_run, settings_of
 from mdp.interface.tables import Row, explained_table
+from mdp.interface.workers import WorkersConfig
 from policy_gradient.comparison import results
 from policy_gradient.comparison.compare import Comparison, Judged, compare
 from policy_gradient.comparison.statistics import Estimate
@@ -47,7 +48,9 @@ INTERVALS = (
 )
 
 
-def run_comparison(config: ComparisonConfig, console: Terminal) -> None:
+def run_comparison(
+    config: ComparisonConfig, share: WorkersConfig, console: Terminal
+) -> None:
     """Train, judge, show and write."""
     start = time.perf_counter()
     names = tuple(each.rpartition(":")[0] for each in config.worlds + config.algorithms)
@@ -57,8 +60,8 @@ def run_comparison(config: ComparisonConfig, console: Terminal) -> None:
         config.out, settings, results.FILES, config.overwrite, only_new=True
     ) as run:
         progress = BarProgress(console, run=run)
-        with progress.shown():
-            comparison = _compare_with_bars(config, progress)
+        with progress.shown(), share.executor() as executor:
+            comparison = _compare(config, Runner(executor, progress, (Judged,)))
             summary = summarize(comparison)
             paths = run.write(_files(comparison, summary) if config.out else {})
     show(comparison, summary, console)
@@ -124,30 +127,18 @@ def _files(comparison: Comparison, summary: Summary) -> dict[str, Content]:
     }
 
 
-def _compare_with_bars(config: ComparisonConfig, progress: BarProgress) -> Comparison:
-    """Compare, with a progress bar for each algorithm in each world."""
-    reports: dict[str, Callable[..., None]] = {}
-
-    def report(world: str, algorithm: str, done: float) -> None:
-        name = f"{world}: {algorithm}"
-        if name not in reports:
-            stage = progress.stage(name, config.steps)
-            reports[name] = stages.enter_context(stage)
-        reports[name](done)
-
-    with ExitStack() as stages:
-        return compare(
-            config.worlds,
-            config.algorithms,
-            config.seeds,
-            config.steps,
-            config.time_limit,
-            config.checkpoints,
-            config.first_seed,
-            _read_sweep(config.sweep),
-            report,
-            lambda name, make: progress.kept(name, make, Judged),
-        )
+def _compare(config: ComparisonConfig, runner: Runner) -> Comparison:
+    return compare(
+        config.worlds,
+        config.algorithms,
+        config.seeds,
+        config.steps,
+        config.time_limit,
+        config.checkpoints,
+        config.first_seed,
+        _read_sweep(config.sweep),
+        runner,
+    )
 
 
 def _read_sweep(given: str | None) -> dict[str, list[float]] | None:

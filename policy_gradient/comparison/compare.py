@@ -24,7 +24,7 @@ et al. (2019), "A hitchhiker's guide to statistical comparisons of RL algorithms
 Shapes: n runs, C checkpoints.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -35,7 +35,7 @@ from jaxtyping import Bool, Float
 
 import mdp
 from mdp import MDP
-from mdp.interface.keeping import Keep, make_now
+from mdp.interface.jobs import Job, Runner, Tell
 from policy_gradient.comparison import contenders
 from policy_gradient.config import NUM_CHECKPOINTS, TIME_LIMIT
 from policy_gradient.exact import never_ends, performances, performances_within
@@ -78,8 +78,7 @@ def compare(
     num_checkpoints: int = NUM_CHECKPOINTS,
     first_seed: int = 0,
     sweep: Mapping[str, Sequence[float]] | None = None,
-    report: Callable[[str, str, float], None] | None = None,
-    keep: Keep = make_now,
+    runner: Runner | None = None,
 ) -> Comparison:
     """Train every algorithm in every world, and judge its policies exactly.
 
@@ -92,8 +91,7 @@ def compare(
         num_checkpoints: at which policies are judged, evenly spaced.
         first_seed: the others follow it.
         sweep: one field of the configs, and the values that it takes in turn.
-        report: called with world, algorithm, and the steps that all runs have done.
-        keep: returns the runs of an algorithm in a world, perhaps from a file.
+        runner: of the runs: in which executor, and where they are kept and shown.
 
     Raises:
         ValueError: there is no such world, algorithm or field; or a number is out of
@@ -104,8 +102,8 @@ def compare(
     _require_at_least("time_limit", time_limit, 1)
     _require_at_least("num_checkpoints", num_checkpoints, 1)
     _require_at_least("first_seed", first_seed, 0)
-    parts = min(num_checkpoints, steps)
-    checkpoints = tuple(steps * (i + 1) // parts for i in range(parts))
+    count = min(num_checkpoints, steps)
+    checkpoints = tuple(steps * (i + 1) // count for i in range(count))
     budget = contenders.Budget(checkpoints, time_limit)
     references = {
         name: _reference(name, world, time_limit)
@@ -118,23 +116,27 @@ def compare(
     _require_distinct("algorithms", learners, {one.name for one in learners})
     swept = {one.name: _sweep(one, sweep or {}) for one in learners}
     all_seeds = tuple(range(first_seed, first_seed + seeds))
-    judged: dict[str, dict[str, Judged]] = {world: {} for world in references}
-    for world, learner in product(references, learners):
-        model, configs = references[world].world, swept[learner.name]
-        tell = partial(report or _tell_nobody, world, learner.name)
-        task = contenders.Task(model, all_seeds, list(configs.values()), budget, tell)
-
-        def learn_and_judge(
-            learner: contenders.Contender = learner, task: contenders.Task = task
-        ) -> list[Judged]:
-            runs = learner.learn(task)
-            return [_judge(task.world, each, time_limit) for each in runs]
-
-        found = keep(f"{world}, {learner.name}", learn_and_judge)
-        tell(steps)
-        judged[world] |= zip(configs, found, strict=True)
+    parts = [
+        part
+        for world, learner in product(references.items(), learners)
+        for part in _parts(world, learner, swept[learner.name], all_seeds, budget)
+    ]
+    found = (runner or Runner()).run_all([part.job for part in parts])
+    pieces: dict[str, dict[str, list[Judged]]] = {world: {} for world in references}
+    for part, judged in zip(parts, found, strict=True):
+        for name, piece in zip(part.names, judged, strict=True):
+            pieces[part.world].setdefault(name, []).append(piece)
     configs = {name: config for one in swept.values() for name, config in one.items()}
-    return Comparison(budget, all_seeds, references, configs, judged)
+    return Comparison(
+        budget,
+        all_seeds,
+        references,
+        configs,
+        {
+            world: {name: _join(judged) for name, judged in by_name.items()}
+            for world, by_name in pieces.items()
+        },
+    )
 
 
 def scores(
@@ -149,8 +151,57 @@ def scores(
     return np.maximum(np.nan_to_num(share, nan=0.0), 0.0)
 
 
-def _tell_nobody(world: str, algorithm: str, steps: float) -> None:
-    """Report nothing."""
+class _Part(NamedTuple):
+    """Some runs of an algorithm in a world: those that learn side by side."""
+
+    world: str
+    names: list[str]  # of the configs
+    job: Job
+
+
+def _parts(
+    named_world: tuple[str, Reference],
+    learner: contenders.Contender,
+    configs: dict[str, Any],
+    seeds: Sequence[int],
+    budget: contenders.Budget,
+) -> Iterator[_Part]:
+    """Yield the runs of an algorithm in a world, as many in a part as it can take."""
+    world, reference = named_world
+    for block in _blocks(seeds, learner.together):
+        for names in _blocks([*configs], max(1, learner.together // len(block))):
+            name = f"{world}, {names[0]}"
+            if len(block) < len(seeds):
+                name += f", from seed {block[0]}"
+            chosen = [configs[name] for name in names]
+            task = contenders.Task(reference.world, block, chosen, budget, Tell(name))
+            work = partial(_learn_and_judge, learner, task)
+            yield _Part(
+                world, names, Job(name, f"{world}: {learner.name}", budget.steps, work)
+            )
+
+
+def _blocks(items: Sequence[Any], size: int) -> list[Any]:
+    """Return the items in blocks of this size; the last one may be smaller."""
+    return [items[i : i + size] for i in range(0, len(items), size)]
+
+
+def _learn_and_judge(
+    learner: contenders.Contender, task: contenders.Task
+) -> list[Judged]:
+    limit = task.budget.time_limit
+    return [_judge(task.world, runs, limit) for runs in learner.learn(task)]
+
+
+def _join(pieces: Sequence[Judged]) -> Judged:
+    """Return the runs of all pieces as one."""
+    return Judged(
+        np.concatenate([piece.sampling for piece in pieces]),
+        np.concatenate([piece.greedy for piece in pieces]),
+        np.concatenate([piece.sampling_cut_off for piece in pieces]),
+        np.concatenate([piece.greedy_cut_off for piece in pieces]),
+        [when for piece in pieces for when in piece.diverged],
+    )
 
 
 def _judge(world: MDP, runs: contenders.Runs, time_limit: int) -> Judged:

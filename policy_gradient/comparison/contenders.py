@@ -36,6 +36,10 @@ from policy_gradient.comparison.seeds import train_many
 from policy_gradient.config import ALGORITHMS, REFERENCE
 from policy_gradient.training import Learner
 
+# So many runs at once cost little more than one. It is the same wherever they run,
+# because their last digits depend on it.
+RUNS_TOGETHER = 64
+
 UserAlgorithm = Callable[[int, MDP, Sequence[int]], Float[np.ndarray, "C S A"]]
 
 
@@ -76,6 +80,7 @@ class Contender:
     name: str
     learn: Callable[[Task], list[Runs]]  # the runs under each config
     config: Any = None
+    together: int = RUNS_TOGETHER  # runs that learn side by side, in one job
 
 
 def find_world(given: str | Callable[[], MDP]) -> tuple[str, MDP]:
@@ -101,7 +106,8 @@ def find_algorithm(given: str | UserAlgorithm | Contender) -> Contender:
             return BUILT_IN[given]
         raise unknown_name("algorithm", given, [*BUILT_IN, REFERENCE])
     name, function = own_function("algorithm", given)
-    return Contender(name, partial(_learn_by_function, name, function))
+    learn = partial(_learn_by_function, name, function)
+    return Contender(name, learn, together=1)
 
 
 def _learn_by_values(algorithm: Callable[..., Any], task: Task) -> list[Runs]:

@@ -4,17 +4,46 @@ Whatever goes wrong in it costs one line, which names the place in your file.
 """
 
 import difflib
-import importlib.util
 import inspect
 import os
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mdp.interface.files import open_file
+
+
+class OwnFile(NamedTuple):
+    """A Python file of the user's; it travels to other processes as its content."""
+
+    path: str
+    place: str  # its absolute path
+    content: bytes
+
+    def load(self) -> ModuleType:
+        """Run the file once in each process, and return it as a module."""
+        return _load(*self)
+
+
+@dataclass(frozen=True)
+class OwnFunction:
+    """A function in a file of the user's."""
+
+    file: OwnFile
+    name: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The function itself, for `inspect`."""
+        return getattr(self.file.load(), self.name)
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the function."""
+        return self.__wrapped__(*args)
 
 
 def own_function(
@@ -26,6 +55,8 @@ def own_function(
         raise ValueError(
             f"{kind} {name} must be a function, got {type(function).__name__}"
         )
+    if isinstance(given, str):
+        function = OwnFunction(_own_file(given), name)
     return name, function
 
 
@@ -34,8 +65,7 @@ def own_object(given: str | Callable[..., Any]) -> tuple[str, Any]:
     if not isinstance(given, str):
         return getattr(given, "__name__", type(given).__name__), given
     path, _, name = given.rpartition(":")
-    with open_file(Path(path)) as file:
-        module = _load(path, os.path.abspath(path), file.read())
+    module = _own_file(given).load()
     if not hasattr(module, name):
         known = [known for known in vars(module) if not known.startswith("_")]
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known
@@ -45,14 +75,20 @@ def own_object(given: str | Callable[..., Any]) -> tuple[str, Any]:
     return name, getattr(module, name)
 
 
+def _own_file(given: str) -> OwnFile:
+    path = given.rpartition(":")[0]
+    with open_file(Path(path)) as file:
+        return OwnFile(path, os.path.abspath(path), file.read())
+
+
 @cache
 def _load(path: str, place: str, content: bytes) -> ModuleType:
-    """Run a Python file once for each place and content, and return it as a module."""
-    spec = importlib.util.spec_from_file_location("of_the_user", path)
-    if spec is None or spec.loader is None:
+    if not path.endswith(".py"):
         raise ValueError(f"{path!r} must be a Python file, for example mine.py")
-    module = importlib.util.module_from_spec(spec)
-    call_own(path, spec.loader.exec_module, module)
+    module = ModuleType("of_the_user")
+    module.__file__ = place
+    code = call_own(path, compile, content, place, "exec")
+    call_own(path, exec, code, vars(module))
     return module
 
 

@@ -174,9 +174,10 @@ def test_learning_goes_on_after_the_last_finished_algorithm(
     capsys, tmp_path, monkeypatch
 ):
     from mdp import __main__ as cli
+    from mdp.fast import control
 
     command = "learn short_corridor --algorithms sarsa q_learning --seeds 2 --out"
-    learn_many = cli.mdp.learn_many
+    learn_many = control.learn_many
     assert main([*command.split(), str(tmp_path / "whole")]) == 0
 
     def stop_at(stopped):
@@ -185,7 +186,7 @@ def test_learning_goes_on_after_the_last_finished_algorithm(
                 raise KeyboardInterrupt
             return learn_many(rng, model, config, algorithm, seeds)
 
-        monkeypatch.setattr(cli.mdp, "learn_many", learn)
+        monkeypatch.setattr(control, "learn_many", learn)
 
     stop_at(cli.mdp.q_learning)
     with pytest.raises(SystemExit):

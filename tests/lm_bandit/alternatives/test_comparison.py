@@ -17,6 +17,8 @@ from lm_bandit.alternatives.config import METHODS, method_configs
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
+from lm_bandit.oracle.problem import pose_problem
+from mdp.interface.jobs import Runner, Shared
 from policy_gradient.diagnostics import Diagnostics
 from tests.stopping import stop_after_first_piece
 
@@ -33,7 +35,7 @@ def run(*flags):
 def compare_on_tiny(tiny, fixed):
     """The command on the tiny world, prepared already, with one method of seven."""
 
-    def run_on_tiny(folder):
+    def run_on_tiny(folder, *flags):
         ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
 
         def ppo_alone(config, chosen):
@@ -43,7 +45,7 @@ def compare_on_tiny(tiny, fixed):
             patch.setattr(commands, "pocket_world", lambda ratings: tiny)
             patch.setattr(pipeline, "prepare", lambda *_: ready)
             patch.setattr(comparison, "methods", ppo_alone)
-            assert run("--out", folder, *SHORT) == 0
+            assert run("--out", folder, *SHORT, *flags) == 0
 
     return run_on_tiny
 
@@ -106,6 +108,13 @@ def test_the_same_seeds_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
     compare_on_tiny(tmp_path / "again")
     for name in ("runs.csv", "comparison.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
+    compare_on_tiny(tmp_path / "two", "--workers", "2")
+    for name in ("runs.csv", "comparison.json"):
+        assert (tmp_path / "two" / name).read_bytes() == (folder / name).read_bytes()
 
 
 def mine(key, fixed, length, config):
@@ -190,14 +199,12 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
         return snapshots, history._replace(sampler_gap=gap)
 
     config = RLHFConfig(num_updates=4, pulls=8, kl_weight=0.4, penalty=-2.0)
-    learned = trie.learned_scores(fixed.reward_model, tiny)
     reference = trie.policy_log_probs(fixed.reference, tiny)
-    problem = exact.Problem(reference, learned, learned, 0.4, -2.0)
-    done = []
-    runs = comparison.run_method(
-        keys, Method(train, config), fixed, tiny, problem, done.append
-    )
-    assert done == [1, 2]
+    problem = pose_problem(tiny, fixed.reference, fixed.reward_model, config)
+    methods = {"PPO": Method(train, config)}
+    programs = comparison.programs_of(methods, tiny)
+    posed = Shared(comparison.pose, tiny, fixed, config, methods, programs)
+    runs = comparison.run_methods(keys, methods, posed, Runner())["PPO"]
     assert runs.completions == (16, 32, 64)
     start = exact.policy_value(problem, reference)
     moved = exact.policy_value(problem, trie.policy_log_probs(policy, tiny))

@@ -47,6 +47,15 @@ def test_every_experiment_writes_its_table_its_result_and_its_picture(
         assert f"{(gold[0][-1] + gold[1][-1]) / 2:.2f}" in shown
 
 
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes(tmp_path):
+    """A column of a table that is summed has other digits than its copy."""
+    assert lab("flaw", "--seeds", 3, "--out", tmp_path / "one") == 0
+    assert lab("flaw", "--seeds", 3, "--out", tmp_path / "two", "--workers", 2) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
@@ -77,7 +86,7 @@ def test_an_experiment_that_is_stopped_goes_on_with_the_next_seed(
     assert lab(name, "--seeds", 3, "--out", stopped) == 2
     assert "has seeds = 2, got 3" in capsys.readouterr().err
     assert lab(name, "--seeds", 2, "--out", stopped) == 0
-    assert kept == [f"{name}, seed 0.json", f"{name}, seed 1.json"]
+    assert kept == ["seed 0.json", "seed 1.json"]
     for path in whole.iterdir():
         assert path.read_bytes() == (stopped / path.name).read_bytes()
     assert len([*stopped.iterdir()]) == 3

@@ -44,13 +44,31 @@ def test_a_comparison_that_is_stopped_goes_on_with_the_next_algorithm(
     assert main([*COMMAND, "stopped", "--first-seed", "1"]) == 2
     assert "has first_seed = 0, got 1: try another --out" in capsys.readouterr().err
     assert main([*COMMAND, "stopped"]) == 0
-    assert kept == ["coin, fading.json", "coin, broken.json"]
+    assert kept == [
+        f"coin, {name}, from seed {seed}.json"
+        for name in ("fading", "broken")
+        for seed in range(3)
+    ]
     for path in (tmp_path / "whole").iterdir():
         assert path.read_bytes() == (tmp_path / "stopped" / path.name).read_bytes()
     assert len([*(tmp_path / "stopped").iterdir()]) == 3
     capsys.readouterr()
     assert main([*COMMAND, "stopped"]) == 2
     assert "--out must be a new folder, got stopped" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes(tmp_path, monkeypatch):
+    """The file of one's own goes with its runs, and a sweep is several jobs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    command = [*COMMAND[:-1], "--out"]
+    command[command.index("mine.py:broken")] = "sarsa"
+    command[1:1] = ["--sweep", "step_size=0.1,0.2,0.3"]
+    assert main([*command, "one"]) == 0
+    assert main([*command, "two", "--workers", "2"]) == 0
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_another_algorithm_of_the_same_name_is_another_comparison(
