@@ -27,6 +27,7 @@ from lm_bandit.transformer import (
     next_token_log_probs,
     next_token_logits,
     tempered,
+    unstacked,
 )
 from lm_bandit.world import END
 
@@ -100,11 +101,14 @@ def sample(
     Source: Radford et al. (2019), section 2.
     """
     start = context.cache.room - length
+    layers = unstacked(params.h)  # once, and not for every token
 
     def extend(state: PyTree, step: PyTree) -> tuple[PyTree, PyTree]:
         tokens, cache, ended = state
         key, position = step
-        hidden, cache = forward(params, tokens[..., None], cache, position)
+        hidden, cache = forward(
+            params, tokens[..., None], cache, position, layers=layers
+        )
         logits = next_token_logits(params, hidden[..., 0, :])
         tokens, log_probs = draw_tokens(key, logits, ended, temperature)
         return (tokens, cache, ended | (tokens == END)), (tokens, log_probs)

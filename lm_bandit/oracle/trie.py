@@ -27,16 +27,14 @@ from lm_bandit.generate import read_prompts
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.reward_table import Reward, RewardFunction, RewardTable
 from lm_bandit.transformer import (
-    KEY,
-    QUERY,
-    VALUE,
-    Block,
     Cache,
+    Layer,
     Transformer,
     layer_norm,
     linear,
     mlp,
     project,
+    unstacked,
 )
 from lm_bandit.world import END, World
 from mdp.checks import shown
@@ -212,19 +210,20 @@ def _extend(
     position = cache.room  # the cache is full
     x = (params.wte[tokens] + params.wpe[position])[None]
     memories = []
-    for i, memory in enumerate(zip(*cache, strict=True)):
-        block = jax.tree.map(lambda w, i=i: w[i], params.h)
-        normed = layer_norm(block.ln_1, x)
-        own = project(block, normed, KEY), project(block, normed, VALUE)
-        x = x + _attention(block, normed, memory, own)
-        x = x + mlp(block, layer_norm(block.ln_2, x), params.activation)
+    for layer, memory in zip(
+        unstacked(params.h), zip(*cache, strict=True), strict=True
+    ):
+        normed = layer_norm(layer.ln_1, x)
+        own = project(layer.key, normed), project(layer.value, normed)
+        x = x + _attention(layer, normed, memory, own)
+        x = x + mlp(layer, layer_norm(layer.ln_2, x), params.activation)
         memories.append(_longer(memory, own))
     hidden = layer_norm(params.ln_f, x).reshape(-1, x.shape[-1])
     return hidden, Cache(*zip(*memories, strict=True))
 
 
 def _attention(
-    block: Block, x: Float[Array, "#N choices D"], before: Before, own: Own
+    layer: Layer, x: Float[Array, "#N choices D"], before: Before, own: Own
 ) -> Float[Array, "N choices D"]:
     """Return each token's attention to the prefix before it, and to itself.
 
@@ -232,7 +231,7 @@ def _attention(
     attention in a tree.
     """
     (keys, values), (own_keys, own_values) = before, own
-    queries = project(block, x, QUERY)
+    queries = project(layer.query, x)
     to_own = (queries * own_keys).sum(-1, keepdims=True)
     queries, to_own = (
         jnp.broadcast_to(each, (len(keys), *each.shape[1:]))
@@ -242,7 +241,7 @@ def _attention(
     weights = jax.nn.softmax(scores / keys.shape[-1] ** 0.5)
     by_head = weights[..., :-1] @ values + weights[..., -1:] * own_values
     mixed = jnp.swapaxes(by_head, -3, -2).reshape(len(keys), *x.shape[1:])
-    return linear(block.attn_c_proj, mixed)
+    return linear(layer.attn_c_proj, mixed)
 
 
 def _longer(before: Before, own: Own) -> Longer:

@@ -8,14 +8,12 @@ compiler; `NPROC` is the number of threads.
 """
 
 import contextlib
-import ctypes
 import os
 import sys
 import time
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock, current_thread, main_thread
 from typing import Any
@@ -53,18 +51,12 @@ def fix_threads() -> None:
 def one_blas_thread() -> None:
     """Let numpy and scipy compute matrix products and solves with one thread.
 
-    With another number of threads the last digits differ. Their own OpenBLAS, which is
-    in their folders on Linux and Windows, takes the number at any time.
+    With another number of threads the last digits differ.
     """
-    for package in ("numpy", "scipy"):
-        found = find_spec(package)
-        folder = Path(found.origin or "").parent if found else Path()
-        for path in folder.parent.glob(f"{package}.libs/*openblas*"):
-            library = ctypes.CDLL(str(path))
-            for name in ("scipy_openblas_set_num_threads", "openblas_set_num_threads"):
-                for set_threads in (name, f"{name}64_"):
-                    if hasattr(library, set_threads):
-                        getattr(library, set_threads)(1)
+    import scipy.linalg  # noqa: F401  # only what is loaded can be told
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
 
 
 def _configure(name: str, value: str) -> None:
