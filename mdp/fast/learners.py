@@ -71,11 +71,11 @@ def _learn_some(
     parent = np.random.SeedSequence(seed, n_children_spawned=first)
     rng = np.random.default_rng(parent)
     found = learn_many(rng, mdp, config, ALGORITHMS[name], count)
-    values = [_start_value(mdp, policy) for policy in found.policy]
+    values = [start_value(mdp, policy) for policy in found.policy]
     return Learners(found.returns, np.array(values))
 
 
-def _start_value(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
+def start_value(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> float:
     """Return the exact value of a policy at the start; nan if it never ends there."""
     reached = reachable(mdp, policy)[:, None, None]
     # It need not end from where it never comes.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import mdp
-from mdp.__main__ import _start_value, main
+from mdp.__main__ import main
+from mdp.fast.learners import start_value
 from mdp.interface.command_line import Terminal
 from mdp.interface.tables import explained_table
 from tests.shown import lines_at
@@ -37,13 +38,13 @@ def test_the_greedy_policy_is_valued_where_it_goes_and_nowhere_else():
     up, right, down = (world.actions.index(arrow) for arrow in "↑→↓")
     policy = np.zeros((cliff.num_states, cliff.num_actions))
     policy[:, up] = 1  # for ever, from most states
-    assert np.isnan(_start_value(cliff, policy))
+    assert np.isnan(start_value(cliff, policy))
     start = int(cliff.start.argmax())
     path, state = [(start, up)], start - 12
     path += [(state + i, right) for i in range(11)] + [(state + 11, down)]
     for s, a in path:
         policy[s] = np.eye(cliff.num_actions)[a]
-    assert _start_value(cliff, policy) == pytest.approx(-13)
+    assert start_value(cliff, policy) == pytest.approx(-13)
 
 
 def test_learn_shows_that_q_learning_has_found_what_it_falls_short_of(capsys):
