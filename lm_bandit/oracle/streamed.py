@@ -38,10 +38,10 @@ from lm_bandit.oracle.exact import Value
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer, next_token_log_probs
 from lm_bandit.world import END, World
+from mdp.interface.compilation import NUM_THREADS
 
 BLOCK = 8192  # prefixes of one length below a stem; more do not fit into the cache
 LIMIT = 200_000_000_000  # completions; more take hours
-THREADS = 2
 
 
 class StreamedValue(NamedTuple):
@@ -126,7 +126,15 @@ def evaluate(
         kl_weights: further values of beta, for points of the frontier.
         executor: shares out the work; by default, two threads.
         report: is told the number of parts that are done, and of all parts.
+
+    Raises ValueError for another kind of reward, a beta that is not positive and
+    finite, and a world with more than LIMIT completions.
     """
+    if not isinstance(models.scorer, RewardModel):
+        raise ValueError(
+            "models.scorer must be a RewardModel, which scores any completion, got "
+            f"{type(models.scorer).__name__}"
+        )
     if not all(0.0 < beta < np.inf for beta in kl_weights):
         raise ValueError(f"kl_weights must be positive and finite, got {kl_weights}")
     count = require_summable(world)
@@ -138,7 +146,7 @@ def evaluate(
     below = partial(values_below, models, length - size)
     parts = list(product(settings, groups))
     backed_up = []
-    with nullcontext(executor) if executor else ThreadPoolExecutor(THREADS) as pool:
+    with nullcontext(executor) if executor else ThreadPoolExecutor(NUM_THREADS) as pool:
         for values in pool.map(below, *zip(*parts, strict=True)):
             backed_up.append(values)
             if report is not None:
@@ -179,7 +187,7 @@ def prompt_settings(
 
 
 def stem_length(words: int, length: int) -> int:
-    """Return the tokens of a stem: as few as leave BLOCK prefixes of one length."""
+    """Return the least length of a stem with at most BLOCK prefixes of one length."""
     size = 0
     while words ** (length - size - 1) > BLOCK:
         size += 1
@@ -205,7 +213,7 @@ def read_levels(
 ) -> Iterator[Level]:
     """Yield all prefixes that begin with a stem, level by level.
 
-    At the last level, words do not go on: they are cut off.
+    With `last`, a word after the longest of them is cut off, and nothing follows it.
     """
     text = jnp.concatenate([setting.prompt, stem])
     path, gold = stem[None], _summed_once(stem, setting.ratings)[None]
@@ -265,20 +273,6 @@ def back_up(level: Level, below: Below, kl_weights: Float[Array, "B"]) -> Below:
     )
 
 
-def _columns(
-    at_end: Float[Array, "N"], after: Float[Array, "M"]
-) -> Float[Array, "N A"]:
-    """Return one row for each prefix: its value if it ends, and those after words."""
-    return jnp.concatenate([at_end[:, None], after.reshape(len(at_end), -1)], axis=1)
-
-
-def _expected(
-    log_probs: Float[Array, "N A"], at_end: Float[Array, "N"], after: Float[Array, "M"]
-) -> Float[Array, "N"]:
-    """Return the mean over the next token, under a policy."""
-    return (jnp.exp(log_probs) * _columns(at_end, after)).sum(-1)
-
-
 def cut_off(setting: Setting, count: int) -> Below:
     """Return the values of prefixes that are cut off: the penalty, and nothing more."""
     nothing = jnp.zeros(count)
@@ -316,6 +310,20 @@ def _values_of_prompt(
     for level in reversed(levels):
         below = back_up(level, below, setting.kl_weights)
     return jax.tree.map(lambda x: x[..., 0], below)
+
+
+def _columns(
+    at_end: Float[Array, "N"], after: Float[Array, "M"]
+) -> Float[Array, "N A"]:
+    """Return one row for each prefix: its value if it ends, and those after words."""
+    return jnp.concatenate([at_end[:, None], after.reshape(len(at_end), -1)], axis=1)
+
+
+def _expected(
+    log_probs: Float[Array, "N A"], at_end: Float[Array, "N"], after: Float[Array, "M"]
+) -> Float[Array, "N"]:
+    """Return the mean over the next token, under a policy."""
+    return (jnp.exp(log_probs) * _columns(at_end, after)).sum(-1)
 
 
 def _level(

@@ -57,3 +57,9 @@ def test_a_world_beyond_any_patience_is_refused(model, scorer):
 def test_a_beta_must_be_positive(tiny, model, scorer, beta):
     with pytest.raises(ValueError, match="kl_weights must be positive and finite"):
         streamed.evaluate(Models(model, model, scorer), tiny, CONFIG, [beta])
+
+
+def test_a_table_of_rewards_is_refused_as_it_lists_all_completions(tiny, model):
+    table = trie.reward_table(tiny, lambda prompt, completion: 1.0)
+    with pytest.raises(ValueError, match=r"RewardModel.* got RewardTable"):
+        streamed.evaluate(Models(model, model, table), tiny, CONFIG)
