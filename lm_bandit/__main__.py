@@ -40,6 +40,7 @@ from mdp.interface.compilation import (
     keep_compiled_programs,
 )
 from mdp.interface.configs import require_positive
+from mdp.interface.processes import ProcessesConfig
 from mdp.interface.workers import WorkersConfig
 
 # A command imports what it needs when it runs: `--help` does not wait for jax.
@@ -62,13 +63,17 @@ class MainCommand(RunConfig):
     out: Path | None = None
     # Replace the run in that folder, if it has other settings or is finished.
     overwrite: bool = False
+    # The processes and devices that share every batch.
+    share: Annotated[ProcessesConfig, OmitArgPrefixes] = field(
+        default_factory=ProcessesConfig
+    )
 
     def run(self) -> None:
         """Run all steps and show the results."""
         from lm_bandit import commands
 
         folder = self.out or Path("runs") / f"{self.world}-{self.seed}"
-        commands.rlhf(self, self.world, folder, self.overwrite)
+        commands.rlhf(self, self.world, folder, self.overwrite, share=self.share)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Scalar
 from lm_bandit.generate import read_prompts, sample
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import END, World
+from policy_gradient.devices import split
 
 
 class Pulls(NamedTuple):
@@ -52,7 +53,7 @@ def pull(
 ) -> Pulls:
     """Sample `count` completions of every prompt, of at most `length` tokens each."""
     k, size = prompts.shape
-    which = jnp.repeat(jnp.arange(k), count)
+    which = split(jnp.repeat(jnp.arange(k), count))
     context = read_prompts(params, prompts, length).rows(which)
     completions, log_probs = sample(params, key, context, length, temperature)
     return Pulls(

@@ -4,7 +4,11 @@ The flags of each command are in `__main__.py`. The files of a run are written a
 end, all together, before anything is shown.
 """
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +27,11 @@ from mdp.interface import stopping
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import read_json
 from mdp.interface.jobs import Runner
-from mdp.interface.progress import BarProgress
-from mdp.interface.runs import digest_of, open_run, settings_of
+from mdp.interface.processes import ProcessesConfig
+from mdp.interface.progress import BarProgress, Progress
+from mdp.interface.runs import FollowedRun, digest_of, open_run, settings_of
 from mdp.interface.workers import WorkersConfig
+from policy_gradient import devices
 
 ANSWERS = "answers.jsonl"  # in the folder of `label`
 
@@ -38,11 +44,19 @@ def rlhf(
     people: People | None = None,
     feedback: str = "simulated annotators, on the ratings",
     answers: Path | None = None,
+    share: ProcessesConfig | None = None,
 ) -> None:
     """Run all steps with these people, write the results and show them.
 
     The people may come from a file of answers; other answers are other settings.
+    Several processes may `share` every batch; the first of them writes and shows.
     """
+    share = share or ProcessesConfig()
+    # A command of `__main__` cannot be sent to another process; its settings can.
+    only = RunConfig(**{f.name: getattr(config, f.name) for f in fields(RunConfig)})
+    follow = partial(train_along, only, name, folder, people)
+    if share.process_id > 0:
+        return follow(share)
     console = Terminal()
     world = named_world(name, config.ratings)
     settings = settings_of(config, feedback=feedback, answers=answers)
@@ -52,7 +66,7 @@ def rlhf(
             console.print("This run is finished; --overwrite makes it anew.")
         else:
             progress = BarProgress(console, pipeline.STAGES, run)
-            with progress.shown():
+            with progress.shown(), together(share, follow):
                 learned, measured = learn(world, name, folder, config, progress, people)
                 found = report.run_report(world, learned, measured, config)
                 picture = report.run_picture(measured, config.ppo.kl_weight)
@@ -60,6 +74,30 @@ def rlhf(
                 found |= {"compiling_seconds": progress.compiling}
                 run.write(report.run_files(found, picture, learned.models, world))
     show(found, folder, console)
+
+
+def train_along(
+    config: RunConfig,
+    name: str,
+    folder: Path,
+    people: People | None,
+    share: ProcessesConfig,
+) -> None:
+    """Train as one of several processes, which shows nothing and writes nothing."""
+    progress = Progress(FollowedRun(folder))
+    with together(share, partial(train_along, config, name, folder, people)):
+        world = named_world(name, config.ratings)
+        pipeline.train_models(world, config, progress, people)
+
+
+@contextmanager
+def together(
+    share: ProcessesConfig, follow: Callable[[ProcessesConfig], None]
+) -> Iterator[None]:
+    """Train on the devices of all processes inside; see `ProcessesConfig.joined`."""
+    with share.joined(follow):
+        devices.use(share.devices, share.sharded)
+        yield
 
 
 def learn(

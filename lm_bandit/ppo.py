@@ -40,6 +40,7 @@ from lm_bandit.transformer import Transformer, next_token_log_probs
 from mdp.interface.progress import next_checkpoint
 from policy_gradient import objectives, training
 from policy_gradient import ppo as finite_ppo
+from policy_gradient.devices import split
 from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.improvement import improve
 from policy_gradient.policies import Evaluation
@@ -189,8 +190,8 @@ def score_pulls(
     Source: Ziegler et al. (2019), section 2.2; Stiennon et al. (2020), section 3.4.
     """
     k, n, length = pulls.completions.shape
-    which = jnp.repeat(jnp.arange(k), n)
     completions = pulls.completions.reshape(k * n, length)
+    which, completions = split((jnp.repeat(jnp.arange(k), n), completions))
     reference, scorer = fixed.reference, fixed.reward_model
     context = read_prompts(reference, fixed.prompts, length).rows(which)
     references = generate.log_probs_after(

@@ -26,6 +26,7 @@ from lm_bandit.transformer import Transformer, hidden_states, next_token_log_pro
 from lm_bandit.world import END, World, word_frequencies
 from mdp.interface.progress import next_checkpoint
 from policy_gradient import training
+from policy_gradient.devices import split
 
 Model = TypeVar("Model")
 
@@ -138,7 +139,7 @@ def _updates(
         model, optimizer_state, data = state
         num_rows = len(jax.tree.leaves(data)[0])
         rows = jax.random.randint(key, (config.batch_size,), 0, num_rows)
-        batch = jax.tree.map(lambda x: x[rows], data)
+        batch = split(jax.tree.map(lambda x: x[rows], data))
         gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state)
         return (optax.apply_updates(model, updates), optimizer_state, data), metrics

@@ -15,6 +15,7 @@ Read in this order:
     trajectory.py   the record of what a policy did; a batch of samples to learn from
     objectives.py   score function, surrogates, value loss, entropy, KL
     policies.py     softmax policies: a table, linear, a neural network
+    devices.py      several devices, each with a share of every batch
     rollout.py      acting in an MDP, in jax
     exact.py        J(theta) and its gradient, by the linear solve and by the theorem
     advantages.py   returns, TD errors, GAE

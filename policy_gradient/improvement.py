@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Int, Key, PyTree, Scalar
 
 from policy_gradient import diagnostics
 from policy_gradient.config import ImproveConfig
+from policy_gradient.devices import split
 from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.policies import Evaluate
 from policy_gradient.trajectory import Batch
@@ -50,6 +51,7 @@ def gradient_step(
 
     The approximate KL is measured after the step, everything else before it.
     """
+    batch = split(batch)
     gradient, measured = jax.grad(loss, has_aux=True)(params, batch)
     updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
     params = optax.apply_updates(params, updates)
@@ -103,7 +105,7 @@ def improve(
     ) -> tuple[Carry, Diagnostics]:
         params, optimizer_state, goes_on = carry
         indices, step_key = step
-        minibatch = jax.tree.map(lambda x: x[indices], batch)
+        minibatch = split(jax.tree.map(lambda x: x[indices], batch))
         gradient, measured = jax.grad(total, has_aux=True)(params, minibatch, step_key)
         updates, next_state = optimizer.update(gradient, optimizer_state, params)
         moved = optax.apply_updates(params, updates), next_state

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from mdp import MDP
+from policy_gradient.devices import split
 from policy_gradient.policies import Tables
 from policy_gradient.trajectory import Trajectory
 
@@ -62,7 +63,7 @@ def draw(uniform: Float[Array, ""], cumulative: Float[Array, "n"]) -> Int[Array,
     point = uniform * cumulative[-1]
     if len(cumulative) <= FEW_OUTCOMES:
         return jnp.sum(cumulative <= point)
-    return jnp.searchsorted(cumulative, point, side="right")
+    return jnp.searchsorted(cumulative, point, side="right").astype(int)
 
 
 def reset(uniform: Float[Array, ""], mdp: MDP) -> Position:
@@ -143,7 +144,7 @@ def rollout_many(
         return rollout(tables, key, position, mdp, num_steps, time_limit)
 
     keys = jax.random.split(key, len(positions.state))
-    return jax.vmap(one)(keys, positions)
+    return jax.vmap(one)(*split((keys, positions)))
 
 
 def whole_episodes(

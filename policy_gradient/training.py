@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
@@ -23,6 +24,7 @@ from mdp import MDP
 from mdp.interface.compilation import Compiling
 from mdp.interface.configs import register_sweepable
 from mdp.interface.keeping import Checkpoint
+from policy_gradient import devices
 from policy_gradient.diagnostics import History
 from policy_gradient.policies import Policy, tabular_softmax
 from policy_gradient.rollout import reset_many, to_jax
@@ -152,9 +154,11 @@ def scanned(
         state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
     ) -> tuple[PyTree, Any]:
         def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
-            return update(state, jax.random.fold_in(key, iteration))
+            state, metrics = update(state, jax.random.fold_in(key, iteration))
+            return devices.keep(state), metrics
 
-        return jax.lax.scan(body, state, iterations)
+        with jax.sharding.use_abstract_mesh(devices.mesh().abstract_mesh):
+            return jax.lax.scan(body, state, iterations)
 
     return Program(run)
 
@@ -231,23 +235,25 @@ def loop(
     """
     program = update if isinstance(update, Program) else scanned(update)
     run = program.run
+    key = devices.place(key)
     if report is None:  # one compiled whole, which `vmap` can map over seeds
-        return run(state, key, jnp.arange(num_updates))
-    iterations = jnp.arange(min(CHUNK, num_updates))
+        return devices.gather(run(devices.place(state), key, np.arange(num_updates)))
+    iterations = np.arange(min(CHUNK, num_updates))
     if isinstance(report, Rehearsal):
-        program.compile(state, key, iterations)
+        program.compile(devices.place(state), key, iterations)
         raise Rehearsed
     with Compiling.waited_for():
-        program.compile(state, key, iterations)
+        program.compile(devices.place(state), key, iterations)
     history: list[Any] = []
     if checkpoint is not None:
-        row = partial(jax.eval_shape, run, state, key, jnp.arange(1))
+        row = partial(jax.eval_shape, run, state, key, np.arange(1))
         state, history = checkpoint.load(state, lambda: row()[1])
     first = sum(len(jax.tree.leaves(metrics)[0]) for metrics in history)
     for start in range(first, num_updates, CHUNK):
-        iterations = jnp.arange(start, min(start + CHUNK, num_updates))
+        iterations = np.arange(start, min(start + CHUNK, num_updates))
         done, before = start + len(iterations), state
-        state, metrics = jax.block_until_ready(run(state, key, iterations))
+        after = jax.block_until_ready(run(devices.place(state), key, iterations))
+        state, metrics = devices.gather(after)
         if check is not None:
             check(done, before, state, metrics)
         report(done, metrics)

@@ -32,7 +32,7 @@ STREAMS = {"sys.stdout", "sys.stderr"}
 PRINTERS = {"mdp/exercises.py"}  # prints the verdict on an exercise in a notebook
 INTERFACE = {
     *("configs", "files", "stopping", "keeping", "runs", "progress"),
-    *("command_line", "help", "tables", "compilation", "jobs", "workers"),
+    *("command_line", "help", "tables", "compilation", "jobs", "workers", "processes"),
 }
 
 each_floor = pytest.mark.parametrize("floor", FLOORS)

@@ -11,6 +11,7 @@
     progress.py      progress bars, and the seconds that each stage took
     jobs.py          many independent jobs, in any executor, kept one by one
     workers.py       executors: processes of this machine, and a Dask cluster
+    processes.py     several processes that train one model together
     tables.py        tables whose columns come with their meaning
 
 Nothing here knows an algorithm. Import each file by its name: this package itself

@@ -140,6 +140,13 @@ class Run:
         return paths
 
 
+class FollowedRun(Run):
+    """The run of another process: this one reads what is kept, and writes nothing."""
+
+    def keep(self, name: str, content: Content) -> None:
+        """Do nothing: the process that leads keeps the file."""
+
+
 @contextmanager
 def open_run(
     folder: Path | None,

@@ -54,6 +54,13 @@ def watch() -> None:
     Thread(target=_wait, args=(signals, terminal), daemon=True).start()
 
 
+def end(reason: str, status: int) -> None:
+    """End the program at once, with one line: the reason, and what was kept."""
+    said = _Told.say
+    tell(lambda: f"{reason} {said()}")
+    _end(status)
+
+
 def printable(text: str) -> str:
     r"""Return the text with everything escaped that is no character on paper.
 
@@ -68,12 +75,17 @@ def printable(text: str) -> str:
 def _wait(signals: int, terminal: list | None) -> None:
     """Wait for a signal, then restore the terminal, say the line, and end."""
     number = os.read(signals, 1)[0]
+    _end(128 + number, terminal)
+
+
+def _end(status: int, terminal: list | None = None) -> None:
+    """Restore the terminal, say the line, and end the program, whatever it does."""
     # A full pipe or a held lock must not keep the program alive.
     for last in (sys.stdout.flush, lambda: _restore(terminal), _say):
         thread = Thread(target=_try, args=(last,), daemon=True)
         thread.start()
         thread.join(1.0)
-    os._exit(128 + number)
+    os._exit(status)
 
 
 def _try(last: Callable[[], None]) -> None:

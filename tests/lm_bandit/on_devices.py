@@ -1,0 +1,108 @@
+"""A small training of every kind, in float64, on the devices that the flags name.
+
+    python -m tests.lm_bandit.on_devices FOLDER [--processes 2] [--stop 20]
+
+Process 0 writes the parameters after it to FOLDER/ended.npz; with `--stop` it ends
+after so many updates of each, which are kept in FOLDER, and the next call goes on.
+"""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+
+from lm_bandit import ppo, reward_model, sft, transformer
+from lm_bandit import world as text
+from lm_bandit.config import (
+    LanguageConfig,
+    RewardConfig,
+    RLHFConfig,
+    TransformerConfig,
+)
+from lm_bandit.reward_model import Comparisons
+from mdp.interface import compilation, keeping
+from mdp.interface.processes import ProcessesConfig
+from mdp.interface.progress import Progress
+from mdp.interface.runs import FollowedRun, Run
+from mdp.worlds import cliff_walking
+from policy_gradient import devices
+from policy_gradient import ppo as finite_ppo
+from policy_gradient.config import PPOConfig
+
+UPDATES = 50
+
+
+class Stop(Exception):
+    """The end of one training, before its last update."""
+
+
+def train_all(folder, stop, share):
+    """Train; return the parameters after each kind of training."""
+    keeping.SECONDS, keeping.SHARE = 0.0, 1e9  # each chunk is kept
+    run = FollowedRun(folder) if share.process_id else Run(folder)
+    progress, trained = Progress(run), {}
+    with share.joined(partial(train_all, folder, stop)):
+        jax.config.update("jax_enable_x64", True)
+        devices.use(share.devices, share.sharded)
+        for name, train in trainings().items():
+            try:
+                trained[name] = train(report=stopping(progress, name, stop))
+            except Stop:
+                continue
+        if not share.process_id and not stop:
+            leaves = {name: jax.tree.leaves(tree) for name, tree in trained.items()}
+            arrays = {f"{k} {i}": x for k in leaves for i, x in enumerate(leaves[k])}
+            np.savez(folder / "ended.npz", **arrays)
+
+
+def stopping(progress, name, stop):
+    with progress.stage(name, UPDATES) as report:
+        tell = report.tell
+
+    def told(done):
+        tell(done)
+        if stop and done > stop:
+            raise Stop
+
+    report.tell = told
+    return report
+
+
+def trainings():
+    """Return the trainings by name, as functions of a report."""
+    world, key, rng = text.pocket_world(), jax.random.key(0), np.random.default_rng(0)
+    model = TransformerConfig(num_layers=1, num_heads=2, d_model=8)
+    size, length = len(world.vocabulary), world.completion_length
+    start = transformer.init(key, size, world.context, model)
+    prompts, completions = sft.demonstrations(rng, world, 64)
+    written = sft.as_demonstrations(prompts, completions)
+    pairs = Comparisons(prompts[:32], completions[:32], completions[32:])
+    scorer = reward_model.init(start)
+    fixed = ppo.Fixed(jax.numpy.asarray(world.prompts), start, scorer)
+    language = LanguageConfig(num_updates=UPDATES, batch_size=16)
+    reward = RewardConfig(num_updates=UPDATES, batch_size=16)
+    rlhf = RLHFConfig(num_updates=UPDATES, pulls=4, baseline="value", view="token")
+    steps = PPOConfig(num_updates=UPDATES, num_environments=4)
+    return {
+        "SFT": partial(sft.train, key, start, written, language),
+        "reward model": partial(reward_model.train, key, scorer, pairs, reward),
+        "PPO": partial(ppo.train, key, fixed, length, rlhf),
+        "PPO on a table": partial(finite_ppo.train, key, cliff_walking(), steps),
+    }
+
+
+def main(folder: Path, stop: int = 0, share: ProcessesConfig | None = None) -> None:
+    train_all(folder, stop, share or ProcessesConfig())
+
+
+if __name__ == "__main__":
+    os.environ["XLA_FLAGS"] = compilation.quick_flags(level=0)
+    compilation.keep_compiled_programs()
+    folder, *flags = sys.argv[1:]
+    stop = int(flags.pop(flags.index("--stop") + 1)) if "--stop" in flags else 0
+    flags = [flag for flag in flags if flag != "--stop"]
+    main(Path(folder), stop, tyro.cli(ProcessesConfig, args=flags))
