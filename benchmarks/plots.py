@@ -16,7 +16,14 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from benchmarks.scaling import Point
 from mdp.looks import FAINT, GREY, INK, INSIDE, look
 
-ROW_HEIGHT, WIDTH = 2.1, 8.0  # inches
+ROW_HEIGHT, WIDTH = 2.2, 8.0  # inches
+ABOVE: dict[str, Any] = {
+    **INSIDE,
+    "loc": "lower left",
+    "bbox_to_anchor": (-0.02, 1.0),
+    "borderaxespad": 0,
+    "fontsize": "small",
+}
 
 
 def scaling_figure(points: Sequence[Point]) -> Figure:
@@ -42,7 +49,7 @@ def scaling_figure(points: Sequence[Point]) -> Figure:
             empty_process(right, min(p.measured.before_gb or np.nan for p in mine))
         for axes, name in ((left, "seconds"), (right, "peak memory, GB")):
             axes.set(xlabel=panel, ylabel=name)
-        left.legend(**{**INSIDE, "loc": "upper left", "fontsize": "small"})
+        left.legend(**ABOVE)
     return figure
 
 
@@ -70,7 +77,7 @@ def proportional(axes: Axes, size: float, cost: float, power: float) -> Axes:
     sizes = np.array([low, high])
     line: dict[str, Any] = {"color": GREY, "lw": 1.2, "zorder": 0}
     axes.plot(sizes, cost * (sizes / size) ** power, **line)
-    axes.set(xlim=(low, high), ylim=(bottom, 8 * top))  # with room for the legend
+    axes.set(xlim=(low, high), ylim=(bottom, top))
     return axes
 
 
@@ -80,6 +87,8 @@ def empty_process(axes: Axes, memory: float) -> Axes:
     It is the floor of every curve.
     """
     axes.axhline(memory, color=INK, lw=0.8, ls=":")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     return axes
 
 

@@ -29,7 +29,7 @@ from lm_bandit import transformer
 from lm_bandit.config import RLHFConfig, TransformerConfig
 from lm_bandit.oracle import exact, problem, streamed, trie
 from lm_bandit.world import World, wide_world
-from mdp.interface.files import machine, png_bytes, write_files, write_json
+from mdp.interface.files import machine, png_bytes, read_json, write_files, write_json
 
 LIMIT = 120.0  # seconds for one point
 EPSILON = 1e-6
@@ -111,27 +111,42 @@ def curves() -> tuple[Curve, ...]:
 def main(arguments: list[str]) -> None:
     """Measure all points, print them, and save numbers and figure."""
     parser = argparse.ArgumentParser("python -m benchmarks scaling")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="save the numbers")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="save the numbers; those of panels that are not measured now stay there",
+    )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="save the figure")
     parser.add_argument("--only", metavar="WORD", default="", help="of panels' names")
     parser.add_argument("--most", type=float, metavar="SIZE", help="leave out larger")
     options = parser.parse_args(arguments)
-    chosen = [curve for curve in curves() if options.only in curve.panel]
-    if not chosen:
-        parser.error(f"no panel is named {options.only!r}")
-    points = []
-    for curve in chosen:
-        for size in curve.sizes:
+    panels = list(dict.fromkeys(curve.panel for curve in curves()))
+    points = saved_points(options.json) if options.json else []
+    points = [point for point in points if options.only not in point.panel]
+    for curve in curves():
+        for size in curve.sizes if options.only in curve.panel else ():
             if options.most is None or curve.size_of(size) <= options.most:
                 points.append(take_point(curve, size))
                 Console().print(_line(points[-1]), highlight=False, soft_wrap=True)
-    if options.json:
-        write_json(options.json, {"machine": machine(), "points": points})
+                points.sort(key=lambda point: panels.index(point.panel))
+                if options.json:  # at once: it may be stopped
+                    write_json(options.json, {"machine": machine(), "points": points})
     if options.figure:
         from benchmarks.plots import scaling_figure
 
         picture = png_bytes(scaling_figure(points))
         write_files(options.figure.parent, {options.figure.name: picture})
+
+
+def saved_points(file: Path) -> list[Point]:
+    """Return the points of a file that was saved before, if there is one."""
+    if not file.exists():
+        return []
+    saved = read_json(file)["points"]
+    return [
+        Point(**{**each, "measured": Measured(**each["measured"])}) for each in saved
+    ]
 
 
 def take_point(curve: Curve, size: int) -> Point:
