@@ -48,7 +48,7 @@ def scaling_figure(points: Sequence[Point]) -> Figure:
             proportional(left, mine[-1].size, mine[-1].measured.seconds or 1.0, power)
             empty_process(right, min(p.measured.before_gb or np.nan for p in mine))
         for axes, name in ((left, "seconds"), (right, "peak memory, GB")):
-            axes.set(xlabel=panel, ylabel=name)
+            few_decades(axes).set(xlabel=panel, ylabel=name)
         left.legend(**ABOVE)
     return figure
 
@@ -87,8 +87,16 @@ def empty_process(axes: Axes, memory: float) -> Axes:
     It is the floor of every curve.
     """
     axes.axhline(memory, color=INK, lw=0.8, ls=":")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:g}")
+    return axes
+
+
+def few_decades(axes: Axes) -> Axes:
+    """Number 1, 2 and 5 of every decade, too, where an axis shows less than two."""
+    for axis in (axes.xaxis, axes.yaxis):
+        low, high = axis.get_view_interval()
+        if high < 100 * low:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
     return axes
 
 
