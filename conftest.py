@@ -38,6 +38,8 @@ compilation.keep_compiled_programs()
 # A notebook trains for long, in its own process, and gets some optimisation.
 QUICK = [compilation.quick_flags(level) for level in (0, 1)]
 os.environ.setdefault("XLA_FLAGS", QUICK[0])
+# Where there is a card, many workers cannot share it, and its digits are others.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Many processes import the same files; to compile each file once saves ten seconds.

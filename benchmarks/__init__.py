@@ -3,6 +3,8 @@
     python -m benchmarks mdp --json mdp.json
     python -m benchmarks policy_gradient --json policy_gradient.json
     python -m benchmarks lm_bandit --json lm_bandit.json
+    python -m benchmarks scaling --figure scaling.png
+    python -m benchmarks gpu --json gpu.json
 
     race.py              rounds in turn, each contestant in its own process
     exams.py             exact results of learning, over several seeds
@@ -17,6 +19,11 @@
     lm_learning.py       the result of PPO on the pocket world
     lm_peers.py          Hugging Face's GPT-2 with our weights
     trl_peers.py         TRL's PPO with our models
+    alone.py             one measurement in a process of its own, with a time limit
+    costs.py             one iteration on paper: operations, bytes, messages
+    scaling.py           time and memory as states, environments, models, ... grow
+    plots.py             the figure of it
+    gpu.py               everything on one card, beside torch, in 8 minutes
     numbers.py           the numbers in the README and the guide, with their spread
 
 The peers come with the extra `[benchmarks]`.

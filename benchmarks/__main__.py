@@ -1,4 +1,7 @@
-"""The command line: `python -m benchmarks policy_gradient [--json FILE]`."""
+"""The command line: `python -m benchmarks policy_gradient [--json FILE]`.
+
+`python -m benchmarks scaling` and `gpu` have options of their own: see their --help.
+"""
 
 import argparse
 import json
@@ -6,7 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import exams, lm_bandit, mdp, policy_gradient, race
+from benchmarks import exams, gpu, lm_bandit, mdp, policy_gradient, race, scaling
 from benchmarks.exams import Exam, Marks, hold_exam
 from benchmarks.race import Race, Result, run_race
 
@@ -15,10 +18,15 @@ SUITES = {
     "policy_gradient": policy_gradient.tasks,
     "lm_bandit": lm_bandit.tasks,
 }
+OWN_OPTIONS = {"scaling": scaling.main, "gpu": gpu.main}
 
 
 def main() -> None:
     """Run the races and exams of one suite, show their results, and save them."""
+    name, *arguments = sys.argv[1:] or [""]
+    if name in OWN_OPTIONS:
+        OWN_OPTIONS[name](arguments)
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("suite", choices=SUITES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the results")

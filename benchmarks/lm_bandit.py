@@ -94,9 +94,9 @@ def tasks() -> tuple[Race | Exam, ...]:
 
 
 @cache
-def model() -> transformer.Transformer:
-    """Return the random model of the races."""
-    return transformer.init(jax.random.key(0), VOCABULARY, TEXT, SIZE)
+def model(size: TransformerConfig = SIZE) -> transformer.Transformer:
+    """Return a random model, by default that of the races."""
+    return transformer.init(jax.random.key(0), VOCABULARY, TEXT, size)
 
 
 def texts() -> np.ndarray:
@@ -104,16 +104,18 @@ def texts() -> np.ndarray:
     return np.random.default_rng(0).integers(1, VOCABULARY - 1, (4 * BATCH, TEXT))
 
 
-def our_fine_tuning():
+def our_fine_tuning(
+    size: TransformerConfig = SIZE, config: LanguageConfig = FINE_TUNING
+):
     """Return our compiled fine-tuning from the random model; it returns the losses."""
-    train = jax.jit(partial(sft.train, config=FINE_TUNING))
+    train = jax.jit(partial(sft.train, config=config))
     data = sft.as_texts(texts())
-    return lambda: np.asarray(train(jax.random.key(1), model(), data)[1])
+    return lambda: np.asarray(train(jax.random.key(1), model(size), data)[1])
 
 
-def their_fine_tuning(compiled: bool):
+def their_fine_tuning(compiled: bool, size: TransformerConfig = SIZE):
     """Return the peer's fine-tuning on the same batches, in the same order."""
-    return peers.fine_tuning(model(), texts(), _rows(len(texts())), compiled)
+    return peers.fine_tuning(model(size), texts(), _rows(len(texts())), compiled)
 
 
 @cache
@@ -150,22 +152,22 @@ def expected_rewards() -> Float[np.ndarray, "updates"]:
     return our_reward_model()()
 
 
-def our_generation():
+def our_generation(size: TransformerConfig = SIZE):
     """Return our compiled generation: one completion of every prompt."""
     pull = partial(bandit.pull_all, count=1, length=peers.NEW_TOKENS)
     prompts = jnp.asarray(texts()[:BATCH, :PROMPT])
 
     def generate() -> peers.Written:
-        pulls = jax.block_until_ready(pull(model(), jax.random.key(2), prompts))
+        pulls = jax.block_until_ready(pull(model(size), jax.random.key(2), prompts))
         new = np.asarray(pulls.completions).reshape(BATCH, -1)
         return peers.Written(new, new.size)
 
     return generate
 
 
-def their_generation():
+def their_generation(size: TransformerConfig = SIZE):
     """Return the peer's generation for the same prompts."""
-    return peers.generation(model(), texts()[:BATCH, :PROMPT])
+    return peers.generation(model(size), texts()[:BATCH, :PROMPT])
 
 
 def shortage(written: peers.Written) -> float:
@@ -173,11 +175,11 @@ def shortage(written: peers.Written) -> float:
     return float(written.completions.shape != (BATCH, peers.NEW_TOKENS))
 
 
-def our_ppo():
+def our_ppo(size: TransformerConfig = SIZE):
     """Return our compiled PPO, for `ITERATIONS` iterations."""
     prompts = jnp.asarray(texts()[: BATCH // PPO.pulls, :PROMPT])
-    scores = trl_peers.random_reward_model(model())
-    fixed = ppo.Fixed(prompts, model(), scores)
+    scores = trl_peers.random_reward_model(model(size))
+    fixed = ppo.Fixed(prompts, model(size), scores)
     train = jax.jit(partial(ppo.train, length=peers.NEW_TOKENS, config=PPO))
 
     def run() -> int:
@@ -187,7 +189,7 @@ def our_ppo():
     return run
 
 
-def their_ppo():
+def their_ppo(size: TransformerConfig = SIZE):
     """Return TRL's PPO with the same number of texts, epochs and minibatches."""
     dials = {
         "per_device_train_batch_size": BATCH,
@@ -198,8 +200,8 @@ def their_ppo():
         "kl_coef": PPO.kl_weight,
     }
     prompts = np.repeat(texts()[: BATCH // PPO.pulls, :PROMPT], PPO.pulls, axis=0)
-    scores = trl_peers.random_reward_model(model())
-    trainer = trl_peers.trainer(model(), scores, prompts, peers.NEW_TOKENS, dials)
+    scores = trl_peers.random_reward_model(model(size))
+    trainer = trl_peers.trainer(model(size), scores, prompts, peers.NEW_TOKENS, dials)
 
     def run() -> int:
         trainer.train()

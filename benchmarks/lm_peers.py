@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,18 @@ class Written(NamedTuple):
 
     completions: Int[np.ndarray, "n C"]
     tokens: int
+
+
+def torch_device() -> str | None:
+    """Return where the peers compute: on a card if torch finds one, or None.
+
+    None means that torch or transformers are not installed.
+    """
+    if not (find_spec("torch") and find_spec("transformers")):
+        return None
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def hugging_face(params: Transformer, room: int = 0):
@@ -51,7 +64,7 @@ def hugging_face(params: Transformer, room: int = 0):
         config.pad_token_id = config.vocab_size - 1
         model = GPT2LMHeadModel(config)
         model.transformer.load_state_dict(load_file(path))
-    return model
+    return model.to(torch_device())
 
 
 def ours(weights: dict, config) -> Transformer:
@@ -76,7 +89,9 @@ def fine_tuning(params, tokens, rows, compiled: bool):
     import torch
 
     start = hugging_face(params)
-    tokens, rows = torch.tensor(np.asarray(tokens)), torch.tensor(np.asarray(rows))
+    tokens, rows = (
+        torch.tensor(np.asarray(x)).to(start.device) for x in (tokens, rows)
+    )
 
     def train(num_steps=None) -> Float[np.ndarray, "updates"]:
         model.load_state_dict(start.state_dict())
@@ -89,8 +104,8 @@ def fine_tuning(params, tokens, rows, compiled: bool):
             loss = forward(input_ids=batch, labels=batch, use_cache=False).loss
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return np.array(losses)
+            losses.append(loss.detach())
+        return torch.stack(losses).cpu().numpy()
 
     model = hugging_face(params)
     forward = torch.compile(model) if compiled else model
@@ -105,12 +120,13 @@ def reward_modelling(params, chosen, rejected, rows):
 
     trunk = hugging_face(params)
     trunk.config.num_labels = 1
-    model = GPT2ForSequenceClassification(trunk.config)
+    model = GPT2ForSequenceClassification(trunk.config).to(trunk.device)
     model.transformer.load_state_dict(trunk.transformer.state_dict())
     torch.nn.init.zeros_(model.score.weight)
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     chosen, rejected, rows = (
-        torch.tensor(np.asarray(x)).long() for x in (chosen, rejected, rows)
+        torch.tensor(np.asarray(x)).long().to(model.device)
+        for x in (chosen, rejected, rows)
     )
 
     def train(num_steps=None) -> Float[np.ndarray, "updates"]:
@@ -126,8 +142,8 @@ def reward_modelling(params, chosen, rejected, rows):
             loss = -torch.nn.functional.logsigmoid(better - worse).mean()
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return np.array(losses)
+            losses.append(loss.detach())
+        return torch.stack(losses).cpu().numpy()
 
     take_fastest(lambda: train(1))
     return train
@@ -138,7 +154,7 @@ def generation(params, prompts):
     import torch
 
     model = hugging_face(params).eval()
-    prompts = torch.tensor(np.asarray(prompts)).long()
+    prompts = torch.tensor(np.asarray(prompts)).long().to(model.device)
 
     @torch.inference_mode()
     def generate(count=NEW_TOKENS) -> Written:
@@ -151,7 +167,7 @@ def generation(params, prompts):
             top_k=0,
             use_cache=True,
         )
-        new = texts[:, prompts.shape[1] :].numpy()
+        new = texts[:, prompts.shape[1] :].cpu().numpy()
         return Written(new, new.size)
 
     take_fastest(lambda: generate(2))
@@ -172,9 +188,14 @@ def _never(params: Transformer) -> Float[jax.Array, "D"]:
 
 
 def take_fastest(run) -> None:
-    """Set torch's number of threads to the one with which `run` is fastest."""
+    """Set torch's number of threads to the one with which `run` is fastest.
+
+    On a card it does not matter.
+    """
     import torch
 
+    if torch_device() == "cuda":
+        return
     seconds = {}
     for count in range(1, (os.cpu_count() or 1) + 1):
         torch.set_num_threads(count)

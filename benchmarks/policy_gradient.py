@@ -115,11 +115,11 @@ def tasks() -> tuple[Race | Exam, ...]:
 # Acting.
 
 
-def random_actors(make):
+def random_actors(make, num_actors: int = NUM_ACTORS):
     """Return a compiled function that takes uniform actions in many environments.
 
-    It returns states, actions and rewards of `ACTOR_STEPS` steps of `NUM_ACTORS`
-    environments. No critic is evaluated, because Gymnasium has none.
+    It returns states, actions and rewards of `ACTOR_STEPS` steps of each. No critic is
+    evaluated, because Gymnasium has none.
     """
     world = make()
     table, policy = to_jax(world), policies.tabular_softmax(world)
@@ -129,7 +129,7 @@ def random_actors(make):
     @jax.jit
     def act(key: Key[Array, ""]):
         start_key, rollout_key = jax.random.split(key)
-        positions = reset_many(start_key, table, NUM_ACTORS)
+        positions = reset_many(start_key, table, num_actors)
         rows = rollout_many(tables, rollout_key, positions, table, ACTOR_STEPS, 200)
         happened = rows.trajectory
         return happened.observations, happened.actions, happened.rewards

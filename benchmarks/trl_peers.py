@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from benchmarks.lm_peers import be_quiet, hugging_face
+from benchmarks.lm_peers import be_quiet, hugging_face, torch_device
 from lm_bandit import reward_model
 from lm_bandit.reward_model import RewardModel
 from lm_bandit.transformer import Transformer
@@ -75,7 +75,7 @@ def trainer(
         logging_strategy="no",
         disable_tqdm=True,
         bf16=False,
-        use_cpu=True,
+        use_cpu=torch_device() == "cpu",
         gradient_checkpointing=False,
         whiten_rewards=False,
         gamma=1.0,

@@ -38,6 +38,7 @@ from mdp.interface.compilation import (
     compile_quickly,
     fix_threads,
     keep_compiled_programs,
+    prepare_card,
 )
 from mdp.interface.configs import require_positive
 from mdp.interface.processes import ProcessesConfig
@@ -215,6 +216,7 @@ COMMANDS = {
 def main(args: Sequence[str] | None = None) -> int:
     """Parse a command line and run its command; return the exit status."""
     keep_compiled_programs()
+    prepare_card()
     args = sys.argv[1:] if args is None else args
     program = "python -m lm_bandit"
     if args and args[0] in COMMANDS:

@@ -25,7 +25,7 @@ from mdp.checks import CheckedConfig
 from mdp.fast import learners
 from mdp.fast.learners import ALGORITHMS, Learners
 from mdp.interface.command_line import Terminal, name_files, run
-from mdp.interface.compilation import fix_threads
+from mdp.interface.compilation import fix_threads, prepare_card
 from mdp.interface.files import Content, csv_text, png_bytes
 from mdp.interface.jobs import Runner
 from mdp.interface.progress import BarProgress
@@ -294,6 +294,7 @@ class Learn(CheckedConfig):
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after one line about a mistake."""
     fix_threads()
+    prepare_card()
     commands = Worlds | Solve | Learn
     return run(commands, args, "python -m mdp", "Finite MDPs, solved and learned.")
 

@@ -16,7 +16,11 @@ from typing import Annotated
 from tyro.conf import OmitArgPrefixes
 
 from mdp.interface.command_line import Terminal, run
-from mdp.interface.compilation import fix_threads, keep_compiled_programs
+from mdp.interface.compilation import (
+    fix_threads,
+    keep_compiled_programs,
+    prepare_card,
+)
 from mdp.interface.tables import explained_table
 from mdp.interface.workers import WorkersConfig
 from policy_gradient.config import ALGORITHMS, REFERENCE, ComparisonConfig
@@ -77,6 +81,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after one line about a mistake."""
     keep_compiled_programs()
     fix_threads()
+    prepare_card()
     return run(
         Compare | Algorithms, args, "python -m policy_gradient", "Policy gradients."
     )

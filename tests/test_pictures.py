@@ -16,6 +16,9 @@ import pytest
 from matplotlib.colors import to_rgb
 
 import mdp
+from benchmarks import plots as benchmark_plots
+from benchmarks.alone import Measured
+from benchmarks.scaling import Point
 from lm_bandit import plots as run_plots
 from lm_bandit.alternatives import plots as method_plots
 from lm_bandit.alternatives.comparison import MethodComparison, Runs
@@ -107,6 +110,18 @@ PATH = [
     *((0, START), (4, value(0.2, 0.15)), (8, value(1.2, 0.9)), (16, value(2.48, 1.4))),
     (120, value(2.5, 1.46)),
 ]
+
+
+def scaling_points():
+    """Points of two panels: one with close curves and a failure, one with one point."""
+    for curve, offset in (("listed (exact.py)", 0.0), ("summed (streamed.py)", 0.01)):
+        for size in (10.0, 1e3, 1e6):
+            found = Measured(None, 1e-5 * size + offset, 5.0, size, 0.2, 0.3, None, "")
+            yield Point("completions", curve, "completions", 1.0, size, found)
+    failed = Measured("took more than 120 s")
+    yield Point("completions", "listed (exact.py)", "completions", 1.0, 1e7, failed)
+    found = Measured(None, 2.0, 5.0, 64.0, 0.2, 0.3, None, "")
+    yield Point("devices", "SFT", "tokens", 0.0, 1.0, found)
 
 
 def language_model_figures():
@@ -207,6 +222,7 @@ def all_figures():
         ),
     )
     yield from language_model_figures()
+    yield "scaling", benchmark_plots.scaling_figure([*scaling_points()])
     yield from lab_figures()
     curves = {f"curve number {i}": np.cumsum(rng.normal(size=60)) for i in range(8)}
     yield "sick run", exercise_plots.figure("A sick run", curves, curves)

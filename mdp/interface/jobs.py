@@ -40,7 +40,8 @@ from mdp.interface.progress import Progress, Report
 SECONDS_BETWEEN_CHECKS = 1.0  # whether the executor is still there
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")
 NO_PICKLE = (AttributeError, TypeError, pickle.PicklingError)
-ENVIRONMENT = ("NPROC", "XLA_FLAGS")  # settings on which the digits of jax depend
+# Settings on which the digits of jax depend.
+ENVIRONMENT = ("NPROC", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION")
 
 
 class Job(NamedTuple):

@@ -148,6 +148,24 @@ def test_one_core_adds_up_in_the_same_order_as_all_of_them():
     assert len(found.pop()) == 65
 
 
+def test_a_card_gets_no_flags_of_the_cpu_and_multiplies_in_float32(monkeypatch):
+    """Without a plugin of jax, or with the CPU chosen, it is the other way round."""
+    names = ("XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION")
+    for plugins, platforms, for_card in (
+        (["xla_cuda13"], "", True),
+        (["xla_cuda13"], "cpu", False),
+        ([], "", False),
+    ):
+        environment = {"JAX_PLATFORMS": platforms}
+        monkeypatch.setattr(os, "environ", environment)
+        monkeypatch.setattr(
+            compilation, "entry_points", lambda group, found=plugins: found
+        )
+        compilation.compile_quickly()
+        compilation.prepare_card()
+        assert [name in environment for name in names] == [not for_card, for_card]
+
+
 def test_equal_pictures_have_equal_bytes_without_the_name_of_the_program():
     from matplotlib.figure import Figure
 
