@@ -31,6 +31,7 @@ from mdp.interface.files import machine, write_json
 
 SECONDS = 480.0  # for everything
 LIMIT = 110.0  # for one measurement
+UPDATES = 8  # of SFT in one call
 
 SMALL = TransformerConfig(num_layers=1, num_heads=2, d_model=16)
 USUAL = lm_bandit.SIZE
@@ -102,16 +103,20 @@ def of_size(size: TransformerConfig) -> list[Task]:
     """Return the three tasks of a transformer."""
     model = costs.Model(size, lm_bandit.VOCABULARY, lm_bandit.TEXT)
     batch, prompt, settings = lm_bandit.BATCH, lm_bandit.PROMPT, lm_bandit.PPO
-    updates, iterations = lm_bandit.FINE_TUNING.num_updates, lm_bandit.ITERATIONS
+    iterations = lm_bandit.ITERATIONS
     name = f"d {size.d_model}, {size.num_layers} blocks"
     return [
         Task(
             f"SFT, {batch} x {lm_bandit.TEXT}",
             name,
             "tokens",
-            partial(counted, partial(lm_bandit.our_fine_tuning, size), tokens_learned),
+            partial(
+                counted,
+                partial(lm_bandit.our_fine_tuning, UPDATES, size),
+                tokens_learned,
+            ),
             partial(torch_fine_tuning, size),
-            costs.fine_tuning(model, batch, lm_bandit.TEXT).times(updates),
+            costs.fine_tuning(model, batch, lm_bandit.TEXT).times(UPDATES),
         ),
         Task(
             f"generation, {batch} x ({prompt} + {NEW_TOKENS})",
@@ -196,7 +201,7 @@ def tokens_written(written) -> float:
 def torch_fine_tuning(size: TransformerConfig) -> Callable[[], float]:
     """Return the same updates by torch.compile."""
     _leave_card_to_torch()
-    theirs = partial(lm_bandit.their_fine_tuning, True, size)
+    theirs = partial(lm_bandit.their_fine_tuning, UPDATES, True, size)
     return counted(theirs, tokens_learned)
 
 

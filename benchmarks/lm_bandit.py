@@ -9,7 +9,7 @@ from functools import cache, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from benchmarks import lm_learning as learning
 from benchmarks import lm_peers as peers
@@ -27,7 +27,6 @@ VOCABULARY = 64
 BATCH = 64  # texts, prompts
 TEXT = 32  # tokens
 PROMPT = 8  # tokens
-FINE_TUNING = LanguageConfig(num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE)
 REWARD = RewardConfig(num_updates=8, batch_size=BATCH, step_size=peers.STEP_SIZE)
 # Four completions of 16 prompts each: every minibatch of ours has one of each prompt.
 ITERATIONS = 2
@@ -46,22 +45,15 @@ PPO = RLHFConfig(
 def tasks() -> tuple[Race | Exam, ...]:
     """Return the races, then the exam."""
     return (
-        _fine_tuning("SFT, a token: torch.compile", 1.25, compiled=True),
-        _fine_tuning("SFT, a token: torch", 1.4, compiled=False),
-        Race(
-            "reward model, 64 pairs x 32, a pair",
-            Contestant("ours", our_reward_model, _call),
-            (Contestant("Hugging Face", their_reward_model, _call),),
-            bar=1.4,
-            error=lambda losses: float(np.abs(losses - expected_rewards()).max()),
-            tolerance=1e-3,
-            amount=lambda losses: float(len(losses) * BATCH),
-        ),
+        _fine_tuning(4),
+        _fine_tuning(8),
+        _reward_modelling("a prompt read once", reward_model.loss, 2.4),
+        _reward_modelling("a prompt read twice", loss_of_whole_texts, 2.1),
         Race(
             "generation, 64 x (8 + 16), a token",
             Contestant("ours", our_generation, _call),
             (Contestant("Hugging Face", their_generation, _call),),
-            bar=2.0,
+            bar=3.5,
             error=shortage,
             amount=lambda written: float(written.tokens),
         ),
@@ -69,7 +61,7 @@ def tasks() -> tuple[Race | Exam, ...]:
             "PPO with a critic, 64 x 16, an iteration",
             Contestant("ours", our_ppo, _call),
             (Contestant("TRL", their_ppo, _call),),
-            bar=3.3,
+            bar=4.0,
             error=lambda iterations: abs(iterations - ITERATIONS),
             amount=float,
         ),
@@ -88,7 +80,7 @@ def tasks() -> tuple[Race | Exam, ...]:
         Exam(
             "pocket world, share of the way to J*",
             Candidate("ours", learning.shares),
-            worst=0.99,
+            worst=0.995,
         ),
     )
 
@@ -104,24 +96,24 @@ def texts() -> np.ndarray:
     return np.random.default_rng(0).integers(1, VOCABULARY - 1, (4 * BATCH, TEXT))
 
 
-def our_fine_tuning(
-    size: TransformerConfig = SIZE, config: LanguageConfig = FINE_TUNING
-):
+def our_fine_tuning(num_updates: int, size: TransformerConfig = SIZE):
     """Return our compiled fine-tuning from the random model; it returns the losses."""
+    config = LanguageConfig(num_updates, BATCH, peers.STEP_SIZE)
     train = jax.jit(partial(sft.train, config=config))
     data = sft.as_texts(texts())
     return lambda: np.asarray(train(jax.random.key(1), model(size), data)[1])
 
 
-def their_fine_tuning(compiled: bool, size: TransformerConfig = SIZE):
+def their_fine_tuning(num_updates: int, compiled: bool, size: TransformerConfig = SIZE):
     """Return the peer's fine-tuning on the same batches, in the same order."""
-    return peers.fine_tuning(model(size), texts(), _rows(len(texts())), compiled)
+    rows = _rows(num_updates, len(texts()))
+    return peers.fine_tuning(model(size), texts(), rows, compiled)
 
 
 @cache
-def expected_losses() -> Float[np.ndarray, "updates"]:
+def expected_losses(num_updates: int) -> Float[np.ndarray, "updates"]:
     """Return our losses of the same model on the same batches."""
-    return our_fine_tuning()()
+    return our_fine_tuning(num_updates)()
 
 
 def pairs() -> Comparisons:
@@ -132,9 +124,20 @@ def pairs() -> Comparisons:
     return Comparisons(prompts[: len(chosen)], chosen, rejected)
 
 
-def our_reward_model():
+def loss_of_whole_texts(
+    model: reward_model.RewardModel, batch: Comparisons
+) -> tuple[Float[Array, ""], reward_model.RewardMetrics]:
+    """Return the pairwise loss of a prompt that is read for each of its completions."""
+    prompts = jnp.tile(batch.prompts, (2, 1))
+    both = jnp.concatenate([batch.chosen, batch.rejected])
+    chosen, rejected = jnp.split(reward_model.score(model, prompts, both), 2)
+    value = reward_model.pairwise_loss(chosen, rejected)
+    return value, reward_model.RewardMetrics(value, jnp.mean(chosen > rejected))
+
+
+def our_reward_model(loss=reward_model.loss):
     """Return our compiled reward modelling, from a head of zeros; it returns losses."""
-    train = jax.jit(partial(reward_model.train, config=REWARD))
+    train = jax.jit(partial(reward_model.train, config=REWARD, loss=loss))
     start = reward_model.init(model())
     return lambda: np.asarray(train(jax.random.key(1), start, pairs())[1].loss)
 
@@ -143,7 +146,8 @@ def their_reward_model():
     """Return the peer's reward modelling on the same batches, in the same order."""
     prompts, chosen, rejected = pairs()[:3]
     both = [np.concatenate([prompts, side], axis=1) for side in (chosen, rejected)]
-    return peers.reward_modelling(model(), *both, _rows(len(prompts)))
+    rows = _rows(REWARD.num_updates, len(prompts))
+    return peers.reward_modelling(model(), *both, rows)
 
 
 @cache
@@ -211,27 +215,48 @@ def their_ppo(size: TransformerConfig = SIZE):
     return run
 
 
-def _fine_tuning(name: str, bar: float, compiled: bool) -> Race:
-    rival = "torch.compile" if compiled else "torch"
+def _fine_tuning(num_updates: int) -> Race:
+    def error(losses) -> float:
+        return float(np.abs(losses - expected_losses(num_updates)).max())
+
     return Race(
-        name,
-        Contestant("ours", our_fine_tuning, _call),
+        f"SFT, {num_updates} updates a call, a token",
+        Contestant("ours", partial(our_fine_tuning, num_updates), _call),
         (
             Contestant(
-                f"Hugging Face, {rival}", partial(their_fine_tuning, compiled), _call
+                "Hugging Face, torch.compile",
+                partial(their_fine_tuning, num_updates, compiled=True),
+                _call,
+            ),
+            Contestant(
+                "Hugging Face, torch",
+                partial(their_fine_tuning, num_updates, compiled=False),
+                _call,
             ),
         ),
-        bar=bar,
-        error=lambda losses: float(np.abs(losses - expected_losses()).max()),
+        bar=1.7,
+        error=error,
         tolerance=1e-3,
         amount=lambda losses: float(len(losses) * BATCH * TEXT),
     )
 
 
-def _rows(count: int):
+def _reward_modelling(name: str, loss, bar: float) -> Race:
+    return Race(
+        f"reward model, 64 pairs x 32, {name}, a pair",
+        Contestant("ours", partial(our_reward_model, loss), _call),
+        (Contestant("Hugging Face", their_reward_model, _call),),
+        bar=bar,
+        error=lambda losses: float(np.abs(losses - expected_rewards()).max()),
+        tolerance=1e-3,
+        amount=lambda losses: float(len(losses) * BATCH),
+    )
+
+
+def _rows(num_updates: int, count: int):
     """Return the rows of our batches: a new key for each update."""
     keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(1)))(
-        jnp.arange(FINE_TUNING.num_updates)
+        jnp.arange(num_updates)
     )
     return jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, count))(keys)
 

@@ -18,7 +18,7 @@ NUM_LEARNERS = 4096
 
 
 def races() -> tuple[Race, ...]:
-    """Return the five tasks, with the required speed of each."""
+    """Return all tasks, with the required speed of each."""
     return (
         Race(
             "FrozenLake 8x8, 1e-8",
@@ -107,11 +107,25 @@ def races() -> tuple[Race, ...]:
             memory=1.2,
         ),
         Race(
+            "grid of four million states, 1e-6",
+            Contestant("ours", large_grid, partial(ours, "solve_large", 1e-6)),
+            error=partial(error_bound, large_grid),
+            tolerance=5e-7,
+            memory=2.0,
+            seconds=10.0,
+        ),
+        Race(
             "Q-learning, FrozenLake, a step: many learners against one loop",
-            Contestant("ours", partial(mdp.worlds.frozen_lake, 0.99), q_learning),
+            Contestant(
+                f"ours, {NUM_LEARNERS} learners",
+                partial(mdp.worlds.frozen_lake, 0.99),
+                q_learning,
+            ),
             (
                 Contestant(
-                    "plain loop on Gymnasium", peers.gymnasium_lake, peers.plain_loop
+                    "one learner, a plain loop on Gymnasium",
+                    peers.gymnasium_lake,
+                    peers.plain_loop,
                 ),
             ),
             bar=200.0,
@@ -175,6 +189,11 @@ def grid(size: int = 1000) -> MDP:
         available=np.ones(shape[:2], bool),
         start=np.full(size * size, 1 / size**2),
     )
+
+
+def large_grid() -> MDP:
+    """Return a grid world of four million states."""
+    return grid(2000)
 
 
 # The timed functions.

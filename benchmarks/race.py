@@ -1,8 +1,9 @@
-"""Races: contestants take turns, each in its own process; medians are compared.
+"""Races: contestants take turns, each in its own process; rounds are compared.
 
-Machines are noisy, so that only ratios within one run count. All contestants of a race
-are alive together and run one after the other in every round: a slow minute is slow for
-all of them. Building the model, importing and compiling are not timed.
+Machines are noisy, so that only ratios within one round count. All contestants of a
+race are alive together and run one after the other in every round: a slow minute is
+slow for all of them. A race reports the median of the ratios of its rounds, and their
+range. Building the model, importing and compiling are not timed.
 """
 
 import multiprocessing
@@ -21,8 +22,13 @@ from rich.table import Table
 # A round lasts at least this long: short tasks are repeated within it.
 ROUND_SECONDS = 0.05
 
-# Variables that limit linear algebra to the kernels of an old processor.
-PINNED = ("OPENBLAS_CORETYPE", "MKL_DEBUG_CPU_TYPE", "NVPL_BLAS_DEBUG_CPU_TYPE")
+# Variables that limit linear algebra to the kernels, or the cache, of an old processor.
+PINNED = (
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+    "MKL_DEBUG_CPU_TYPE",
+    "NVPL_BLAS_DEBUG_CPU_TYPE",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,15 @@ class Race:
 
 
 @dataclass(frozen=True)
+class FirstRun:
+    """A contestant's first run, which compiles."""
+
+    answer: Any
+    seconds: float
+    added_gb: float  # at its peak
+
+
+@dataclass(frozen=True)
 class Result:
     """Times of one contestant in one race."""
 
@@ -62,7 +77,7 @@ class Result:
     error: float | None
     first: float  # seconds of the first run, which compiles
     added_gb: float  # at the peak of the first run
-    ratio: float  # of its median to that of ours
+    ratios: list[float]  # of its time to that of ours, round by round
     verdict: str  # for ours only: the requirements, and whether they were met
 
 
@@ -72,15 +87,16 @@ def run_race(race: Race, rounds: int) -> list[Result]:
         os.environ.pop(name, None)
     contestants = (race.ours, *race.peers)
     context = multiprocessing.get_context("spawn")
-    pipes = []
+    pipes, firsts = [], []
     for contestant in contestants:
         here, there = context.Pipe()
         worker = context.Process(target=_serve, args=(there, contestant), daemon=True)
         worker.start()
         there.close()
+        # One after the other: together they would compile on each other's cores.
+        firsts.append(_answer(here))
         pipes.append(here)
-    answers, firsts, added = zip(*map(_answer, pipes), strict=True)
-    amounts = [race.amount(answer) if race.amount else 1.0 for answer in answers]
+    amounts = [race.amount(first.answer) if race.amount else 1.0 for first in firsts]
     times: list[list[float]] = [[] for _ in contestants]
     for _ in range(rounds):
         for pipe, amount, record in zip(pipes, amounts, times, strict=True):
@@ -88,50 +104,68 @@ def run_race(race: Race, rounds: int) -> list[Result]:
             record.append(_answer(pipe) / amount)
     for pipe in pipes:
         pipe.send("stop")
-    errors = [race.error(answer) if race.error else None for answer in answers]
-    medians = [statistics.median(record) for record in times]
-    # A peer that misses the tolerance is shown, but not compared with.
-    rivals = [
-        m for m, e in list(zip(medians, errors, strict=True))[1:] if _fits(race, e)
+    return compare(race, firsts, times)
+
+
+def compare(
+    race: Race, firsts: list[FirstRun], times: list[list[float]]
+) -> list[Result]:
+    """Return the results of all contestants, from their times round by round."""
+    errors = [race.error(first.answer) if race.error else None for first in firsts]
+    ratios = [
+        [t / o for t, o in zip(record, times[0], strict=True)] for record in times
     ]
-    ratio = min(rivals, default=float("nan")) / medians[0]
-    verdict = _verdict(race, ratio, medians[0], firsts[0], added[0], errors[0])
+    # A peer that misses the tolerance is shown, but not compared with.
+    peers = list(zip(ratios, errors, strict=True))[1:]
+    rivals = [peer for peer, error in peers if _fits(race, error)]
+    rival = min(rivals, key=statistics.median, default=[float("nan")])
+    verdict = _verdict(race, rival, statistics.median(times[0]), firsts[0], errors[0])
     return [
         Result(
             race=race.name,
             contestant=contestant.name,
-            seconds=medians[i],
+            seconds=statistics.median(times[i]),
             fastest=min(times[i]),
-            first=firsts[i],
+            first=firsts[i].seconds,
             error=errors[i],
-            added_gb=added[i],
-            ratio=medians[i] / medians[0],
+            added_gb=firsts[i].added_gb,
+            ratios=ratios[i],
             verdict=verdict if i == 0 else "",
         )
-        for i, contestant in enumerate(contestants)
+        for i, contestant in enumerate((race.ours, *race.peers))
     ]
+
+
+def spread(ratios: list[float]) -> str:
+    """Return the median of the ratios of all rounds, with the smallest and largest."""
+    low, high = min(ratios), max(ratios)
+    return f"{statistics.median(ratios):.2f}x ({low:.2f} to {high:.2f})"
 
 
 def _verdict(
     race: Race,
-    ratio: float,
+    rival: list[float],
     seconds: float,
-    first: float,
-    added_gb: float,
+    first: FirstRun,
     error: float | None,
 ) -> str:
-    """Return the requirements on ours, the results, and whether they were met."""
+    """Return the requirements on ours, the results, and whether they were met.
+
+    `rival` holds the ratios of the fastest peer.
+    """
     parts, holds = [], _fits(race, error)
     if race.bar is not None:
-        parts.append(f"{ratio:.2f}x of {race.bar:g}x")
-        holds &= ratio >= race.bar
+        parts.append(f"{spread(rival)} of {race.bar:g}x")
+        holds &= statistics.median(rival) >= race.bar
     if race.seconds is not None:
         parts.append(f"{seconds:.1f} s of {race.seconds:g} s")
         holds &= seconds <= race.seconds
     if race.first is not None:
-        parts.append(f"at first {first:.1f} s of {race.first:g} s")
-        holds &= first <= race.first
-    holds &= race.memory is None or added_gb <= race.memory
+        parts.append(f"at first {first.seconds:.1f} s of {race.first:g} s")
+        holds &= first.seconds <= race.first
+    if race.memory is not None:
+        parts.append(f"{first.added_gb:.2f} GB of {race.memory:g} GB")
+        holds &= first.added_gb <= race.memory
     return f"{', '.join(parts)}: {'holds' if holds else 'MISSED'}"
 
 
@@ -147,7 +181,8 @@ def _serve(pipe, contestant: Contestant) -> None:
         began = time.perf_counter()
         with _PeakMemory() as memory:
             answer = contestant.run(model)
-        pipe.send((answer, time.perf_counter() - began, memory.added_gb))
+        seconds = time.perf_counter() - began
+        pipe.send(FirstRun(answer, seconds, memory.added_gb))
         while pipe.recv() == "go":
             if contestant.spent:
                 model = contestant.prepare()
@@ -211,7 +246,7 @@ def show(results: list[Result]) -> None:
             _time(result.first),
             "" if result.error is None else f"{result.error:.1e}",
             f"{result.added_gb:.2f} GB",
-            f"{result.ratio:.2f}",
+            "" if result.verdict else spread(result.ratios),
             result.verdict,
         )
     Console(width=None if sys.stdout.isatty() else 140).print(table)

@@ -12,7 +12,7 @@ jax makes of a CPU.
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from mdp.interface.files import machine, png_bytes, read_json, write_files, writ
 LIMIT = 120.0  # seconds for one point
 EPSILON = 1e-6
 TUNING = RLHFConfig()
-ONE_UPDATE = replace(lm_bandit.FINE_TUNING, num_updates=1)
 
 
 def no_variables(size: int) -> Mapping[str, str]:
@@ -189,7 +188,7 @@ def act(num_environments: int) -> Callable[[], float]:
 def fine_tune(width: int) -> Callable[[], float]:
     """Return an update of fine-tuning of a transformer of this width."""
     size = TransformerConfig(num_layers=4, num_heads=4, d_model=width)
-    train = lm_bandit.our_fine_tuning(size, ONE_UPDATE)
+    train = lm_bandit.our_fine_tuning(1, size)
 
     def update() -> float:
         train()

@@ -1,5 +1,6 @@
 """Fast solvers and learners, compiled with jax, with the results of the plain ones.
 
+    bounds.py    how far values are from v*, by the change in one more backup
     small.py     solve_small: small MDPs, one or a stack of thousands in one call
     large.py     solve_large: one MDP with very many states
     steps.py     one compiled step of a learner by Sarsa, expected Sarsa or Q-learning

@@ -6,7 +6,7 @@
 As in `mdp.planning.policy_iteration` the policy is improved greedily and then
 evaluated, but only roughly: an exact evaluation of a policy that the next round
 replaces is wasted work. It stops on bounds for v* from above and below
-(`small.bounds_on_error`). At gamma = 1 the bound needs the most steps that any policy
+(`bounds.py`). At gamma = 1 the bound needs the most steps that any policy
 takes on average (`most_steps`). Where a policy may never end there is no bound, and
 `policy_iteration` solves the world exactly.
 
@@ -41,7 +41,8 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from mdp.bellman import greedy_policy
-from mdp.fast.small import RARE_END, aligned, bounds_on_error, may_go_on, one_gamma
+from mdp.fast.bounds import RARE_END, bounds_on_error, may_go_on, one_gamma
+from mdp.fast.small import aligned
 from mdp.model import MDP, Array
 from mdp.planning import Solution, policy_iteration
 

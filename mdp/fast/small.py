@@ -10,12 +10,12 @@ solved a few at a time, from beginning to end. They are never swept all side by 
 that would fetch every table from main memory in every sweep.
 
 Many random MDPs need no linear solve at all, because the stopping rule looks at the
-*span* of the change (`bounds_on_error`). It is tighter than `planning.largest_change`,
-and never looser: where no episode ends, an error that is equal in all states does not
-count.
+*span* of the change (`bounds.py`). It is tighter than `planning.largest_change`, and
+never looser: where no episode ends, an error equal in all states does not count.
 
-I - gamma T_pi is dominated by its diagonal row by row, so its transpose is dominated
-column by column, and the transpose is factored without exchanging any rows.
+In the tables here states come last, so that a product and a maximum over actions run
+along whole rows of memory. `stack` stores its worlds in that order; other arrays are
+copied into it.
 
 Source: Puterman (1994), sections 6.3 and 6.4; Porteus (1971), "Some bounds for
 discounted sequential decision processes", for the stopping rule.
@@ -37,14 +37,19 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import DTypeLike
 
 from mdp.bellman import greedy_policy
+from mdp.fast.bounds import bounds_on_error, may_go_on, one_gamma
 from mdp.model import MDP, Array
 from mdp.planning import Solution, policy_iteration
 
+# The first sweeps, so many, are in float32: there is half as much to read. Those in
+# float64 put right what they lack in precision.
+ROUGH_SWEEPS = 11
+
 # Test for convergence after so many sweeps: the test costs as much as a sweep.
-SWEEPS_PER_TEST = 14
+SWEEPS_PER_TEST = 3
 
 # So many tests before solving linear systems; then so many improvements of the policy.
-MAX_TESTS = 3
+MAX_TESTS = 10
 MAX_SOLVES = 20
 
 # So many worlds share the second cache; each thread solves them side by side.
@@ -53,29 +58,16 @@ SIDE_BY_SIDE = 8
 # Up to so many outcomes a pair, comparing is faster than scattering.
 FEW_OUTCOMES = 32
 
-# Expected discounts that differ by no more than rounding: all of them are gamma.
-SAME_DISCOUNT = 1e-9
-
-# Without a discount, an end that is rarer than this gives a bound that rounding spoils.
-RARE_END = 1e-6
-
 # The threads are kept: starting one takes as long as solving a dozen worlds.
 NUM_CORES = os.cpu_count() or 1
 THREADS = ThreadPoolExecutor(NUM_CORES)
-
-
-class Bounds(NamedTuple):
-    """The distance of values from v*, as the change in their last backup bounds it."""
-
-    shift: Any  # add it to the values to stand in the middle of the bounds
-    error: Any  # the largest error after that
 
 
 class _Carry(NamedTuple):
     """The state of the solver between two tests for convergence."""
 
     values: Float[Array, "S"]
-    q: Float[Array, "S A"]  # the backup that gave the values
+    q: Float[Array, "A S"]  # the backup that gave the values
     shift: Float[Array, ""]
     residuals: Float[Array, "tests"]  # largest change of a value in each test
     num_tests: Int[Array, ""]
@@ -85,34 +77,63 @@ class _Carry(NamedTuple):
 class _SmallTable(NamedTuple):
     """The MDP in the form that is backed up: q = rewards + weights (gamma v)."""
 
-    weights: Float[Array, "S A B"]  # probabilities, times discounts if these differ
-    next_states: Int[Array, "S A B"]
-    rewards: Float[Array, "S A"]  # expected; -inf where unavailable
+    weights: Float[Array, "B A S"]  # probabilities, times discounts if these differ
+    next_states: (
+        Int[Array, "B A S"] | None
+    )  # None if all pairs list all states in order
+    rewards: Float[Array, "A S"]  # expected; -inf where unavailable
     gamma: Float[Array, ""]
-    in_order: bool  # True if every pair lists every state in order
 
-    def backup(self, values: Float[Array, "S"]) -> Float[Array, "S A"]:
+    def backup(self, values: Float[Array, "S"]) -> Float[Array, "A S"]:
         """Return q, one backup from the values."""
         following = self.gamma * values
-        if self.in_order:
-            matrix = self.weights.reshape(-1, len(values))
-            return self.rewards + (matrix @ following).reshape(self.rewards.shape)
+        if self.next_states is None:
+            matrix = self.weights.reshape(len(values), -1)
+            return self.rewards + (following @ matrix).reshape(self.rewards.shape)
         following = following.at[self.next_states].get(mode="promise_in_bounds")
-        terms = jnp.moveaxis(self.weights * following, -1, 0)
-        # Written out, because XLA adds up a last axis one by one.
-        return sum(terms, start=self.rewards)
+        # Written out, because XLA adds up an axis one by one.
+        return sum(self.weights * following, start=self.rewards)
 
-    def best(self, q: Float[Array, "S A"]) -> Float[Array, "S"]:
-        """Return max_a q(s, a); after a product it is written out, like the sum."""
-        return reduce(jnp.maximum, q.T) if self.in_order else q.max(-1)
+    def best(self, q: Float[Array, "A S"]) -> Float[Array, "S"]:
+        """Return max_a q(s, a), written out like the sum."""
+        return reduce(jnp.maximum, q)
+
+    def sweeps(self, values: Float[Array, "S"], count: int) -> Float[Array, "S"]:
+        """Return the values after so many sweeps."""
+
+        def sweep(_: Any, values: Float[Array, "S"]) -> Float[Array, "S"]:
+            return self.best(self.backup(values))
+
+        return lax.fori_loop(0, count, sweep, values)
+
+    def rough_values(self, level_counts: bool) -> Float[Array, "S"]:
+        """Return values to start from: the best rewards, swept in float32.
+
+        Unless their level counts, it is taken away before each sweep, because smaller
+        numbers are rounded less.
+        """
+        single = self._replace(
+            weights=self.weights.astype(jnp.float32),
+            rewards=self.rewards.astype(jnp.float32),
+            gamma=jnp.float32(self.gamma),
+        )
+
+        def sweep(_: Any, values: Float[Array, "S"]) -> Float[Array, "S"]:
+            level = 0.0 if level_counts else values[0]
+            return single.best(single.backup(values - level))
+
+        first = self.best(self.rewards)
+        swept = lax.fori_loop(0, ROUGH_SWEEPS, sweep, first.astype(jnp.float32))
+        # A reward may be too large for float32.
+        return jnp.where(jnp.isfinite(swept), swept, first)
 
     def policy_values(self, actions: Int[Array, "S"]) -> Float[Array, "S"]:
         """Return v_pi, exactly."""
         states = jnp.arange(len(actions))
-        rows = self.weights[states, actions]
-        if not self.in_order:
-            rows = _dense(rows, self.next_states[states, actions])
-        return _solve_linear(self.gamma * rows, self.rewards[states, actions])
+        rows = self.weights[:, actions, states].T
+        if self.next_states is not None:
+            rows = _dense(rows, self.next_states[:, actions, states].T)
+        return _solve_linear(self.gamma * rows, self.rewards[actions, states])
 
 
 def solve_small(mdp: MDP, epsilon: float = 1e-6) -> Solution:
@@ -149,7 +170,8 @@ def stack(mdps: Sequence[MDP]) -> MDP:
     """Return many MDPs of one shape as one, every field with a leading axis of worlds.
 
     Entries that are equal in all worlds, or for all outcomes of a pair, are stored only
-    once: the array just repeats them.
+    once: the array just repeats them. In memory the axes of a world stand in the
+    opposite order, states last, as `solve_small` reads them.
 
     Raises:
         ValueError: the shapes differ, or there is no MDP at all.
@@ -158,65 +180,6 @@ def stack(mdps: Sequence[MDP]) -> MDP:
     if len(shapes) != 1:
         raise ValueError(f"mdps must all have one shape [S, A, B], got {shapes}")
     return MDP(*(_stored_once(np.stack(field)) for field in zip(*mdps, strict=True)))
-
-
-def bounds_on_error(
-    change: Any, least: Any, most: Any, where: Callable = np.where
-) -> Bounds:
-    """Return bounds on the distance of T v from v*, from the change T v - v.
-
-        d g / (1 - g)  for d = min (T v - v)  and for d = max (T v - v)
-
-    are the smallest and the largest difference v* - T v. Here g is the expected
-    discount of a pair, between `least` and `most`: of all pairs, the one with the
-    weaker bound. If all are equal, the middle between the bounds is the better
-    estimate, and only the span of the change counts. If they differ, some states are
-    ends: their value is 0 and must stay 0. If gamma = 1 there is no such bound, and the
-    error is infinite.
-
-    Args:
-        change: T v - v, [S].
-        least: smallest expected discount of an available pair.
-        most: the largest.
-        where: `np.where`, or `jnp.where` for numbers of jax.
-
-    Source: Porteus (1971); Puterman (1994), section 6.6.3.
-    """
-    low, high = change.min(), change.max()
-    # Gamma = 1 has no bound; here it must only not divide by 0.
-    weak, strong = (g / (1 - where(g < 1, g, 0.0)) for g in (least, most))
-    lower = low * where(low > 0, weak, strong)
-    upper = high * where(high > 0, strong, weak)
-    all_equal = most - least <= SAME_DISCOUNT
-    shift = where(all_equal, (upper + lower) / 2, 0.0)
-    error = where(all_equal, (upper - lower) / 2, where(upper > -lower, upper, -lower))
-    return Bounds(where(most < 1, shift, 0.0), where(most < 1, error, np.inf))
-
-
-def may_go_on(mdp: MDP) -> Bool[np.ndarray, "*n"]:
-    """Return True if some action is sure to go on undiscounted, or almost: gamma = 1.
-
-    For a stack there is one answer for each world. The bounds on the error divide by
-    the probability of not going on.
-    """
-    # What a stack stores once (stride 0) is looked at once.
-    once = tuple(slice(None if stride else 1) for stride in mdp.discounts.strides)
-    is_one = mdp.discounts[once] == 1
-    undiscounted = is_one.reshape(*is_one.shape[:-3], -1).any(-1)
-    if undiscounted.any():
-        expected = np.einsum("...b,...b->...", mdp.probs, mdp.discounts)
-        undiscounted = undiscounted & (expected > 1 - RARE_END).any((-2, -1))
-    return np.asarray(undiscounted)
-
-
-def one_gamma(discounts: Float[np.ndarray, "*n S A B"]) -> float | None:
-    """Return the discount if all outcomes have the same one, and None if they differ.
-
-    Equal *expected* discounts are not enough: where every step may end the episode, the
-    other outcomes are still discounted by all of gamma.
-    """
-    gamma = discounts.flat[0]
-    return float(gamma) if (discounts == gamma).all() else None
 
 
 def aligned(shape: tuple[int, ...], dtype: DTypeLike = float) -> np.ndarray:
@@ -233,9 +196,15 @@ def _stored_once(field: np.ndarray) -> np.ndarray:
     for axis in {0, field.ndim - 1} - {1}:
         first = kept.take([0], axis)
         kept = first if (kept == first).all() else kept
+    kept = _turned(kept)
     stored = aligned(kept.shape, kept.dtype)
     stored[:] = kept
-    return np.broadcast_to(stored, field.shape)
+    return np.broadcast_to(_turned(stored), field.shape)
+
+
+def _turned(field: np.ndarray) -> np.ndarray:
+    """Return the array with all axes but the first in the opposite order."""
+    return field.transpose(0, *range(field.ndim - 1, 0, -1))
 
 
 def _solve_undiscounted(mdp: MDP, epsilon: float) -> Solution:
@@ -259,10 +228,11 @@ def _solve_stack(mdps: MDP, epsilon: float) -> Solution:
     # Equal outcomes are stored with stride 0 (`stack`): one of them is enough.
     fields = [field if field.strides[-1] else field[..., :1] for field in mdps]
     shared = [field.strides[0] == 0 for field in fields]
+    fields = [*map(_turned, fields)]
     pairs = list(zip(fields, shared, strict=True))
     common = MDP(*(field[0] if same else None for field, same in pairs))
     own = MDP(*(None if same else field for field, same in pairs))
-    common, own = common._replace(probs=None), own._replace(probs=mdps.probs)
+    common, own = common._replace(probs=None), own._replace(probs=_turned(mdps.probs))
     in_order = common.next_states is not None and _is_in_order(mdps.next_states[0])
     gamma = None if common.discounts is None else one_gamma(common.discounts)
     num_worlds = len(mdps.probs)
@@ -292,7 +262,8 @@ def _is_in_order(next_states: Int[np.ndarray, "S A B"]) -> bool:
 
 @partial(jax.jit, static_argnames="in_order")
 def _solve_one(mdp: MDP, epsilon: Any, gamma: Any, in_order: bool) -> Solution:
-    return _solution(mdp, _solve(mdp, epsilon, gamma, in_order))
+    states_last: MDP = jax.tree.map(jnp.transpose, mdp)
+    return _solution(states_last, _solve(states_last, epsilon, gamma, in_order))
 
 
 @partial(jax.jit, static_argnames="in_order")
@@ -322,55 +293,58 @@ def _solve(mdp: MDP, epsilon: Any, gamma: Any, in_order: bool) -> _Carry:
         improved = table.best(q)
         change = improved - values
         shift, error = bounds_on_error(change, least, most, jnp.where)
-        residuals = carry.residuals.at[carry.num_tests].set(abs(change).max())
+        is_now = jnp.arange(last) == carry.num_tests
+        largest = jnp.maximum(change.max(), -change.min())
+        residuals = jnp.where(is_now, largest, carry.residuals)
         converged = error <= epsilon / 2
         return _Carry(improved, q, shift, residuals, carry.num_tests + 1, converged)
 
     def sweep(carry: _Carry) -> _Carry:
-        values = carry.values
-        for _ in range(SWEEPS_PER_TEST - 1):
-            values = table.best(table.backup(values))
-        return test(carry, values)
+        return test(carry, table.sweeps(carry.values, SWEEPS_PER_TEST - 1))
 
     def solve(carry: _Carry) -> _Carry:
-        return test(carry, table.policy_values(carry.q.argmax(-1)))
+        return test(carry, table.policy_values(carry.q.argmax(0)))
 
     def unfinished(limit: int, carry: _Carry) -> Bool[Array, ""]:
         return ~carry.converged & (carry.num_tests < limit)
 
     first, last = MAX_TESTS, MAX_TESTS + MAX_SOLVES
-    rewards, residuals = table.rewards, jnp.full(last, jnp.nan)
-    carry = sweep(_Carry(rewards.max(-1), rewards, 0.0, residuals, 0, False))
+    residuals = jnp.full(last, jnp.nan)
+    # With one gamma a level stays equal in all states, and `shift` finds it in the end.
+    values = table.rough_values(level_counts=gamma is None)
+    carry = _Carry(values, table.rewards, 0.0, residuals, 0, False)
     carry = lax.while_loop(partial(unfinished, first), sweep, carry)
     return lax.while_loop(partial(unfinished, last), solve, carry)
 
 
 def _small_table(mdp: MDP, gamma: Any, in_order: bool) -> tuple[_SmallTable, Any, Any]:
     """Return the table, and the smallest and largest expected discount of a pair."""
+    probs, next_states, rewards, discounts, available, _ = mdp
     if gamma is None:
-        weights, gamma = mdp.probs * mdp.discounts, 1.0
-        expected = _row_sums(weights)
-        least = expected.min(where=mdp.available, initial=1.0)
-        most = expected.max(where=mdp.available, initial=0.0)
+        weights, gamma = probs * discounts, 1.0
+        expected = _sum_over_outcomes(weights)
+        least = expected.min(where=available, initial=1.0)
+        most = expected.max(where=available, initial=0.0)
     else:
-        weights, least, most = mdp.probs, gamma, gamma
-    next_states = jnp.broadcast_to(mdp.next_states, weights.shape)
-    rewards = _row_sums(mdp.probs * mdp.rewards)
-    rewards = jnp.where(mdp.available, rewards, -jnp.inf)
-    return _SmallTable(weights, next_states, rewards, gamma, in_order), least, most
+        weights, least, most = probs, gamma, gamma
+    following = None if in_order else jnp.broadcast_to(next_states, weights.shape)
+    expected_rewards = _sum_over_outcomes(probs * rewards)
+    best = jnp.where(available, expected_rewards, -jnp.inf)
+    return _SmallTable(weights, following, best, gamma), least, most
 
 
 def _solution(mdp: MDP, last: _Carry) -> Solution:
     """Return the solution that the last state of the solver holds."""
     q: Any = jnp.where(mdp.available, last.q + last.shift, 0.0)
-    values = q.max(-1, where=mdp.available, initial=-jnp.inf)
-    return Solution(values, q, greedy_policy(mdp, q), last.residuals, last.converged)
+    values = q.max(0, where=mdp.available, initial=-jnp.inf)
+    policy = greedy_policy(mdp._replace(available=mdp.available.T), q.T)
+    return Solution(values, q.T, policy, last.residuals, last.converged)
 
 
-def _row_sums(field: Float[Array, "S A B"]) -> Float[Array, "S A"]:
+def _sum_over_outcomes(field: Float[Array, "B A S"]) -> Float[Array, "A S"]:
     """Return the sum over outcomes, as a product: XLA adds up an axis one by one."""
-    rows = field.reshape(-1, field.shape[-1])
-    return (rows @ jnp.ones(field.shape[-1])).reshape(field.shape[:2])
+    rows = field.reshape(len(field), -1)
+    return (jnp.ones(len(field)) @ rows).reshape(field.shape[1:])
 
 
 def _dense(
@@ -391,8 +365,12 @@ def _dense(
 def _solve_linear(
     matrix: Float[Array, "S S"], rewards: Float[Array, "S"]
 ) -> Float[Array, "S"]:
-    """Return the v of v = rewards + matrix v, by factoring the transpose into L U."""
-    factors, _, _ = linalg.lu((jnp.eye(len(matrix)) - matrix).T)
-    solve = partial(linalg.triangular_solve, factors, left_side=True, transpose_a=True)
-    halfway = solve(rewards[:, None], lower=False)
-    return solve(halfway, lower=True, unit_diagonal=True)[:, 0]
+    """Return the v of v = rewards + matrix v, by elimination.
+
+    The rewards are a last column of the system. Its factoring into L U leaves L^{-1} r
+    there, so that only U is left to be solved.
+    """
+    system = jnp.column_stack([jnp.eye(len(matrix)) - matrix, rewards])
+    factors, _, _ = linalg.lu(system)
+    upper, halfway = factors[:, :-1], factors[:, -1:]
+    return linalg.triangular_solve(upper, halfway, left_side=True)[:, 0]

@@ -93,9 +93,12 @@ class ProcessesConfig(CheckedConfig):
             jax.distributed.shutdown()
         except Exception as error:
             # Python's own end would wait for the other processes, which may be gone.
-            if not isinstance(error, ValueError | jax.errors.JaxRuntimeError):
+            reason, *_ = str(error).splitlines()
+            if isinstance(error, jax.errors.JaxRuntimeError):
+                reason = f"the work with the other processes broke: {reason}"
+            elif not isinstance(error, ValueError):
                 traceback.print_exc()
-            stopping.end(f"error: {str(error).partition(chr(10))[0]}.", 2)
+            stopping.end(f"error: {reason}.", 2)
         finally:
             done.set()
 
@@ -130,7 +133,23 @@ def _join(address: str, count: int, number: int) -> None:
         initialization_timeout=2 * SECONDS,
         heartbeat_timeout_seconds=SECONDS - 10,
     )
+    with _silent():
+        jax.devices()
     timer.cancel()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Drop what is written to the standard output, also by libraries in C++."""
+    sys.stdout.flush()
+    before, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _follow(follow: Callable[[ProcessesConfig], None], config: ProcessesConfig) -> None:

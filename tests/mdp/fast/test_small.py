@@ -6,13 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import mdp
 from mdp.fast import small
-from mdp.fast.small import bounds_on_error
-
-
-@pytest.fixture(autouse=True)
-def _short_programs(monkeypatch):
-    """Compile 3 sweeps between two tests, and not 14: compiling takes most time."""
-    monkeypatch.setattr(small, "SWEEPS_PER_TEST", 3)
+from mdp.fast.bounds import bounds_on_error
 
 
 def assert_solved(solution, world, epsilon):
@@ -75,6 +69,16 @@ def test_an_error_that_is_equal_in_all_states_costs_no_sweep():
     assert len(small.solve_small(model, 1e-9).residuals) <= 3
 
 
+@pytest.mark.parametrize("world", ["lake", "dense"])
+def test_rewards_too_large_for_float32_only_scale_the_values(world, dense):
+    """The first sweeps are in float32, whose largest number is 3e38."""
+    model = mdp.worlds.frozen_lake(0.95) if world == "lake" else dense.mdp
+    exact = 1e40 * mdp.policy_iteration(model).values
+    solution = mdp.solve_small(model._replace(rewards=1e40 * model.rewards), 1e31)
+    assert solution.converged
+    assert np.abs(solution.values - exact).max() <= 1e31 / 2
+
+
 def stacks(rng):
     """Yield stacks of worlds that share some fields, or only seem to share them."""
     lake = mdp.worlds.frozen_lake(0.95)
@@ -99,6 +103,11 @@ def test_a_stack_of_worlds_is_solved_like_each_of_them(number):
     solutions = mdp.solve_small(stacked, 1e-9)
     for *solution, world in zip(*solutions, worlds, strict=True):
         assert_solved(mdp.Solution(*solution), world, 1e-9)
+
+
+def test_a_stack_stores_states_last():
+    probs = mdp.stack(list(dense_worlds(np.random.default_rng(0), 5))).probs
+    assert probs.transpose(0, 3, 2, 1).flags.c_contiguous
 
 
 def test_worlds_of_two_shapes_are_not_stacked():

@@ -11,8 +11,6 @@ from mdp.fast import large, small
 @pytest.fixture(params=["small", "sparse", "compiled"])
 def solve(request, monkeypatch):
     """Return `solve_small`, or `solve_large` forced into one of its two forms."""
-    # Fewer sweeps between two tests, and not 14: compiling takes most time.
-    monkeypatch.setattr(small, "SWEEPS_PER_TEST", 3)
     limit = 0 if request.param == "sparse" else 1000
     monkeypatch.setattr(large, "FEW_OUTCOMES", limit)
     return small.solve_small if request.param == "small" else large.solve_large

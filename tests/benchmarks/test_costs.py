@@ -22,7 +22,7 @@ from lm_bandit.config import TransformerConfig
 SIZE = TransformerConfig(num_layers=1, num_heads=4, d_model=128)
 V, P, C, PROMPTS, PULLS = 64, 8, 16, 8, 4
 MODEL = costs.Model(SIZE, V, P + C)
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 # Shapes only: nothing is computed.
@@ -133,7 +133,7 @@ def test_the_docs_show_the_costs_of_today():
         return f"{float(f'{number / 1e9:.3g}'):,g}"
 
     for size in (gpu.USUAL, gpu.LARGE):
-        runs = (lm_bandit.FINE_TUNING.num_updates, 1, lm_bandit.ITERATIONS)
+        runs = (gpu.UPDATES, 1, lm_bandit.ITERATIONS)
         for task, count in zip(gpu.of_size(size), runs, strict=True):
             flops, moved = task.cost.flops / count, task.cost.bytes / count
             assert f"| {task.size} | {rounded(flops)} | {rounded(moved)} |" in shown
