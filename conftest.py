@@ -7,6 +7,7 @@ without the test extras can still run tests: each extra is used if it is install
 import importlib.util
 import os
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -32,12 +33,18 @@ LONGEST = (
 )
 
 
+# The workers share the cores, so a program need not be cut up to be compiled by many
+# threads, which costs a fifth. Later versions may not know this flag.
+WHOLE = "--xla_cpu_parallel_codegen_split_count=1" * version("jaxlib").startswith("0.10")
+
 # In the environment, so that workers, notebooks and other processes have them too.
 compilation.keep_compiled_programs()
 # Tests run most programs once: to compile quickly matters more than to run quickly.
 # A notebook trains for long, in its own process, and gets some optimisation.
-QUICK = [compilation.quick_flags(level) for level in (0, 1)]
+QUICK = [f"{compilation.quick_flags(level)} {WHOLE}".strip() for level in (0, 1)]
 os.environ.setdefault("XLA_FLAGS", QUICK[0])
+# A program in jax's own words names the lines it comes from, which costs a tenth.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Many processes import the same files; to compile each file once saves ten seconds.
@@ -58,11 +65,16 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     has_workers = alone and config.pluginmanager.has_plugin("xdist")
-    if has_workers and option.numprocesses is None and option.dist == "no":
-        option.numprocesses, option.dist = "auto", "loadgroup"
+    if has_workers and option.dist == "no":
+        option.dist = "loadgroup"
+        if option.numprocesses is None:
+            option.numprocesses = "auto"
     # The order below is the order in which groups of tests start.
     option.loadscopereorder = False
     option.nbmake = True
+    # xdist does not tell its workers what is set here: without this they name no groups,
+    # and the tests of a file, with its fixtures, go to all of them.
+    option.loadgroup = not alone
 
 
 def pytest_report_header() -> list[str]:
