@@ -33,9 +33,13 @@ LONGEST = (
 )
 
 
-# The workers share the cores, so a program need not be cut up to be compiled by many
-# threads, which costs a fifth. Later versions may not know this flag.
-WHOLE = "--xla_cpu_parallel_codegen_split_count=1" * version("jaxlib").startswith("0.10")
+# The workers share the cores, so a program need not be cut into parts for many threads
+# to compile, which costs a fifth. Later versions of jax may not know this flag.
+WHOLE = (
+    "--xla_cpu_parallel_codegen_split_count=1"
+    if version("jaxlib").startswith("0.10.")
+    else ""
+)
 
 # In the environment, so that workers, notebooks and other processes have them too.
 compilation.keep_compiled_programs()
@@ -72,8 +76,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     # The order below is the order in which groups of tests start.
     option.loadscopereorder = False
     option.nbmake = True
-    # xdist does not tell its workers what is set here: without this they name no groups,
-    # and the tests of a file, with its fixtures, go to all of them.
+    # xdist does not tell its workers what is set here: without this they know no groups,
+    # and the tests of a file, with its fixtures, would go to all of them.
     option.loadgroup = not alone
 
 

@@ -90,6 +90,7 @@ def test_the_share_is_what_it_says(short_run):
         assert value["objective"] == pytest.approx(j)
 
 
+@pytest.mark.slow
 def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
     short_run, run_on_four_words, tmp_path, capsys
 ):

@@ -192,6 +192,7 @@ def test_earning_for_ever_is_refused(solve):
         solve(mdp.from_outcomes([[earn, end]], 1.0))
 
 
+@pytest.mark.slow
 def test_a_tie_that_only_rounding_breaks_is_not_earning_for_ever():
     """Going round costs nothing; values of millions round by more than epsilon."""
     rng = np.random.default_rng(0)
