@@ -76,8 +76,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     # The order below is the order in which groups of tests start.
     option.loadscopereorder = False
     option.nbmake = True
-    # xdist does not tell its workers what is set here: without this they know no groups,
-    # and the tests of a file, with its fixtures, would go to all of them.
+    # xdist does not tell its workers what is set here. Without this they know no group,
+    # and any of them gets any test of a file, and makes the file's fixtures anew.
     option.loadgroup = not alone
 
 
