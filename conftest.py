@@ -70,15 +70,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     has_workers = alone and config.pluginmanager.has_plugin("xdist")
     if has_workers and option.dist == "no":
-        option.dist = "loadgroup"
+        option.dist = "loadfile"
         if option.numprocesses is None:
             option.numprocesses = "auto"
-    # The order below is the order in which groups of tests start.
+    # The order below is the order in which the files start.
     option.loadscopereorder = False
     option.nbmake = True
-    # xdist does not tell its workers what is set here. Without this they know no group,
-    # and any of them gets any test of a file, and makes the file's fixtures anew.
-    option.loadgroup = not alone
 
 
 def pytest_report_header() -> list[str]:
@@ -91,13 +88,10 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, keep the tests of a file on one worker, longest first."""
+    """Mark what is slow; a worker gets all tests of a file, and the longest start."""
     for item in items:
-        file = item.location[0]
-        if file.endswith(".ipynb") or item.get_closest_marker("gate"):
+        if item.location[0].endswith(".ipynb") or item.get_closest_marker("gate"):
             item.add_marker("slow")
-        else:
-            item.add_marker(pytest.mark.xdist_group(file))
     slow_files = {i.location[0] for i in items if i.get_closest_marker("slow")}
     items.sort(key=lambda item: _rank(item.location[0], slow_files))
 
