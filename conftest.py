@@ -7,6 +7,7 @@ without the test extras can still run tests: each extra is used if it is install
 import importlib.util
 import os
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -32,14 +33,24 @@ LONGEST = (
 )
 
 
+# The workers share the cores, so a program need not be cut into parts for many threads
+# to compile, which costs a fifth. Later versions of jax may not know this flag.
+WHOLE = (
+    "--xla_cpu_parallel_codegen_split_count=1"
+    if version("jaxlib").startswith("0.10.")
+    else ""
+)
+
 # In the environment, so that workers, notebooks and other processes have them too.
 compilation.keep_compiled_programs()
 # Tests run most programs once: to compile quickly matters more than to run quickly.
 # A notebook trains for long, in its own process, and gets some optimisation.
-QUICK = [compilation.quick_flags(level) for level in (0, 1)]
+QUICK = [f"{compilation.quick_flags(level)} {WHOLE}".strip() for level in (0, 1)]
 os.environ.setdefault("XLA_FLAGS", QUICK[0])
 # Where there is a card, many workers cannot share it, and its digits are others.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# A program in jax's own words names the lines it comes from, which costs a tenth.
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Many processes import the same files; to compile each file once saves ten seconds.
@@ -60,9 +71,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     option = config.option
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     has_workers = alone and config.pluginmanager.has_plugin("xdist")
-    if has_workers and option.numprocesses is None and option.dist == "no":
-        option.numprocesses, option.dist = "auto", "loadgroup"
-    # The order below is the order in which groups of tests start.
+    if has_workers and option.dist == "no":
+        option.dist = "loadfile"
+        if option.numprocesses is None:
+            option.numprocesses = "auto"
+    # The order below is the order in which the files start.
     option.loadscopereorder = False
     option.nbmake = True
 
@@ -77,13 +90,10 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, keep the tests of a file on one worker, longest first."""
+    """Mark what is slow; a worker gets all tests of a file, and the longest start."""
     for item in items:
-        file = item.location[0]
-        if file.endswith(".ipynb") or item.get_closest_marker("gate"):
+        if item.location[0].endswith(".ipynb") or item.get_closest_marker("gate"):
             item.add_marker("slow")
-        else:
-            item.add_marker(pytest.mark.xdist_group(file))
     slow_files = {i.location[0] for i in items if i.get_closest_marker("slow")}
     items.sort(key=lambda item: _rank(item.location[0], slow_files))
 

@@ -7,17 +7,22 @@ import re
 import shlex
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import lm_bandit
 import mdp
 from benchmarks import numbers
+from lm_bandit import commands
 from lm_bandit.__main__ import main as lm_bandit_main
 from lm_bandit.lab.command import EXPERIMENTS
+from lm_bandit.world import pocket_world
 from mdp.interface import command_line
 from policy_gradient.__main__ import main
 from tests.exercises.manifest import diagnoses, exercises
+from tests.lm_bandit.small_run import few_words
 
 ROOT = Path(__file__).parent.parent
 README, GUIDE = ((ROOT / f"{x}.md").read_text("utf-8") for x in ("README", "GUIDE"))
@@ -114,7 +119,18 @@ def test_a_world_and_an_algorithm_of_ones_own_are_compared(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_reward_and_a_transformer_of_ones_own_come_close_to_the_exact_optimum():
+def test_a_reward_and_a_transformer_of_ones_own_come_close_to_the_exact_optimum(
+    tmp_path, monkeypatch
+):
+    """The program as it is shown; its world has 4 words, and it trains less."""
+    ratings = tmp_path / "four.csv"
+    ratings.write_text("word,a\ngood,2\nbad,-2\nboring,-1\nsuperb,3\n")
+    schedule = lm_bandit.LanguageConfig(num_updates=100)
+    short = {"num_babble": 1024, "num_demonstrations": 512, "sft": schedule}
+    short |= {"pretraining": schedule, "ppo": lm_bandit.RLHFConfig(num_updates=40)}
+    config = partial(lm_bandit.RunConfig, **short)
+    monkeypatch.setattr(lm_bandit, "RunConfig", config)
+    monkeypatch.setattr(lm_bandit, "pocket_world", partial(pocket_world, ratings))
     names: dict = {}
     exec(program("# own reward"), names)
     assert 0.9 < names["share"] <= 1.0
@@ -131,6 +147,7 @@ def test_a_method_of_ones_own_is_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = "compare --methods mine.py:plain_gradient ppo"
     assert command in GUIDE
+    monkeypatch.setattr(commands, "pocket_world", lambda ratings: few_words())
     small = [*SMALL, "--ppo.num-updates", "30", "--seeds", "2", "--out", "out"]
     assert lm_bandit_main([*command.split(), *small]) == 0
     found = json.loads((tmp_path / "out" / "comparison.json").read_text())

@@ -86,6 +86,7 @@ def test_a_prompt_that_no_rater_saw_has_no_gold_rating(tiny, fixed, policy):
     assert all(answer.scores[ask.GOLD] is None for answer in answers)
 
 
+@pytest.mark.slow
 def test_a_folder_and_its_file_give_the_same_answers(folder, capsys):
     assert run(folder, "say: and") == 0
     of_folder = capsys.readouterr().out

@@ -2,18 +2,25 @@
 
 import io
 import json
+import re
+import shlex
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from lm_bandit import __main__ as command_line
-from lm_bandit import commands, pipeline
+from lm_bandit import ask, commands, pipeline
 from lm_bandit import world as text
 from lm_bandit.checkpoints import load_checkpoint
 from lm_bandit.diagnostics import BrokenRun
 from mdp.interface.files import write_files
+from tests.lm_bandit.small_run import few_words
+
+README = Path(__file__).parents[2] / "README.md"
 
 SHORT = (
     "--num-babble 256 --num-demonstrations 128 --num-comparisons 512 --ppo.pulls 4 "
@@ -29,15 +36,10 @@ def run(*flags):
 @pytest.fixture(scope="module")
 def run_on_four_words():
     """The command on a pocket world of 4 rated words, 13 words in all."""
-    world = text.pocket_world()
-    size = len(world.vocabulary) - len(text.POCKET_WORDS) + 4
-    few = world._replace(
-        vocabulary=world.vocabulary[:size], ratings=world.ratings[:size]
-    )
 
     def run_on_few(*flags):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(commands, "named_world", lambda name, ratings: few)
+            patch.setattr(commands, "named_world", lambda name, ratings: few_words())
             patch.setattr(pipeline, "SAMPLES", 64)
             return run(*SHORT, *flags)
 
@@ -90,6 +92,7 @@ def test_the_share_is_what_it_says(short_run):
         assert value["objective"] == pytest.approx(j)
 
 
+@pytest.mark.slow
 def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
     short_run, run_on_four_words, tmp_path, capsys
 ):
@@ -111,6 +114,21 @@ def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
             assert abs(mean - exact[policy][name]) <= 4 * error + 1e-6
     assert [row["update"] for row in found["path"]] == [0, 4, 5]
     assert (tmp_path / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_question_of_the_readme_is_answered(
+    short_run, tmp_path, monkeypatch, capsys
+):
+    (command,) = re.findall(r"-m lm_bandit (ask [^`]*)`", README.read_text("utf-8"))
+    shutil.copytree(short_run[0], tmp_path / "runs" / "pocket-0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ask, "named_world", lambda name, ratings: few_words())
+    assert run(*shlex.split(command)) == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    assert first.strip() == "praise: the film was"
+    words = {word for row in rows for word in row.split()}
+    assert words & {"good", "bad", "nice", "boring"}
 
 
 def test_what_a_person_answered_is_learned(tmp_path, monkeypatch, capsys):

@@ -40,6 +40,7 @@ def gaps(fixed, policy, temperature):
     return map(float, measure(policy, fixed))
 
 
+@pytest.mark.slow
 def test_a_sampler_at_another_temperature_shows_in_the_sampler_gap(fixed, policy):
     for temperature, sound in ((1.0, True), (0.5, False)):
         sampler_gap, padding_gap = gaps(fixed, policy, temperature)

@@ -265,6 +265,7 @@ def test_means_over_tokens_are_other_objectives(gradient, everything):
     assert angle(by_sequence, whole) > 1.0
 
 
+@pytest.mark.slow
 def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem):
     """At the old policy: the mean step of 400 batches, within its standard error."""
     _, truth = objective_and_gradient(policy, problem, tiny)
@@ -327,6 +328,7 @@ def test_pretraining_texts_add_their_own_gradient(fixed, policy, tiny):
         ppo.pretraining_loss(None, config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["token", "completion"])
 def test_the_entropy_counts_no_token_after_the_end(fixed, policy, view):
     """The entropy of each token before and at the end, from scipy's log-softmax."""

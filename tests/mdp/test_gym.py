@@ -24,7 +24,11 @@ def newest(name, **kwargs):
 
 @pytest.mark.parametrize(
     ("ours", "name"),
-    [(frozen_lake, "FrozenLake"), (cliff_walking, "CliffWalking"), (taxi, "Taxi")],
+    [
+        (frozen_lake, "FrozenLake"),
+        (cliff_walking, "CliffWalking"),
+        pytest.param(taxi, "Taxi", marks=pytest.mark.slow),
+    ],
 )
 def test_gymnasiums_own_worlds_can_be_solved(ours, name):
     """With their time limit, and without being told the terminal states."""
@@ -62,7 +66,9 @@ def test_our_worlds_pass_gymnasiums_own_checker(world):
     check_env(to_gymnasium(world()))
 
 
-@pytest.mark.parametrize("world", [frozen_lake, gambler, student])
+@pytest.mark.parametrize(
+    "world", [frozen_lake, pytest.param(gambler, marks=pytest.mark.slow), student]
+)
 def test_an_mdp_is_the_same_after_conversion_to_gymnasium_and_back(world):
     made = world(discount=0.9)
     back = from_gymnasium(to_gymnasium(made), 0.9)

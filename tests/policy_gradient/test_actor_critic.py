@@ -50,7 +50,11 @@ def test_the_critic_learns_the_value_of_the_policy(small):
     assert np.abs(truth[:3]).min() > 1.0
 
 
-@pytest.mark.parametrize(("num_steps", "trace_decay"), [(1, 1.0), (8, 0.9)], ids=str)
+@pytest.mark.parametrize(
+    ("num_steps", "trace_decay"),
+    [(1, 1.0), pytest.param(8, 0.9, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_it_learns_the_best_policy_of_a_small_world(small, num_steps, trace_decay):
     """One step and TD(lambda): share of the way > 0.9, on 3 of 3 seeds."""
     config = ActorCriticConfig(

@@ -85,6 +85,7 @@ def test_a_linear_policy_with_a_feature_for_each_pair_is_the_table(small):
         assert_allclose(one, other, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_network_starts_near_uniform_and_has_the_gradient_of_the_theorem(small):
     policy = policies.mlp(small, hidden=(5, 4))
     params = policy.init(jax.random.key(0))

@@ -75,6 +75,7 @@ def test_leaving_an_episode_out_undoes_what_the_average_shrinks(small, random_pa
         ReinforceConfig(num_episodes=1, baseline="leave_one_out")
 
 
+@pytest.mark.slow
 def test_a_baseline_changes_the_variance(small, random_params):
     """The worse the constant, the noisier; the average is quieter than none."""
     config = ReinforceConfig(num_episodes=EPISODES, time_limit=60)

@@ -47,6 +47,7 @@ def test_long_texts_may_be_off_by_hundreds_of_nats():
     assert_allclose(slopes, [-0.5, 0.5], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_update_weighs_pairs_by_how_wrong_the_implicit_reward_is(short_run, facts):
     """Rafailov et al. (2023), section 4: beta (p - sigmoid(m)) (grad y1 - grad y2).
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import grpo
@@ -47,6 +48,7 @@ def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(fixed, policy, mode
     assert_allclose(first_ratio, np.mean(ratios), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_update_follows_advantages_within_the_prompt(fixed, short_run, facts):
     """At pi_old: mean_y 1/|y| sum_t (A - beta (1 - pi_ref / pi)) grad log pi(y_t).
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import kto
@@ -63,6 +64,7 @@ def test_the_standard_is_the_kl_of_each_prompt_with_the_next_completion(
         assert_allclose(got, 1 - np.mean(values), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_standard_is_not_differentiated(tiny, model, policy):
     """One label alone is its own standard: the gain stays 0, the gradient does not."""
     batch = Labels(jnp.asarray(tiny.prompts[:1]), jnp.array([[2, 5, 3]]), OKAY[:1])
@@ -78,6 +80,7 @@ def test_the_standard_is_not_differentiated(tiny, model, policy):
     assert_allclose(slopes.wte, -0.3 / 4 * score.wte, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_labels_alone_move_the_policy_to_completions_that_pass(tiny, model):
     """Okay is what says "fine" and not "poor"; judged on every completion there is."""
     completions = trie.ended_completions(tiny)

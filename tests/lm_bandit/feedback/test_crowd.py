@@ -226,6 +226,7 @@ smoothed = partial(crowd.bradley_terry, smoothing=0.2)
 corrected = partial(crowd.noisy_bradley_terry, flips=0.2)
 
 
+@pytest.mark.slow
 def test_mistakes_keep_the_order_but_shrink_the_scale_unless_they_are_known(
     world, learn
 ):

@@ -33,6 +33,7 @@ def test_malicious_annotators_spoil_the_policy_and_crowd_bt_repairs_it(result):
     assert liars.max() < 0.1 < 0.4 < others.min()
 
 
+@pytest.mark.slow
 def test_the_result_becomes_rows_a_table_sentences_and_a_picture():
     experiment = bad_annotators.EXPERIMENT
     result = bad_annotators.compare_bad_annotators(range(2), 400, planted_of=200)

@@ -20,8 +20,19 @@ def test_without_a_name_every_experiment_has_a_line(capsys):
     assert all(f"\n{name} " in shown for name in EXPERIMENTS)
 
 
-# "annotators" trains long: test_bad_annotators.py tells its result.
-@pytest.mark.parametrize("name", [x for x in EXPERIMENTS if x != "annotators"])
+# "annotators" trains long: test_bad_annotators.py tells its result. One of the others
+# is for every day.
+each = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name != "flaw"))
+        for name in EXPERIMENTS
+        if name != "annotators"
+    ],
+)
+
+
+@each
 def test_every_experiment_writes_its_table_its_result_and_its_picture(
     name, tmp_path, capsys
 ):
@@ -72,7 +83,7 @@ def test_a_mistake_costs_one_line(flags, line, capsys):
     assert line in message
 
 
-@pytest.mark.parametrize("name", [x for x in EXPERIMENTS if x != "annotators"])
+@each
 def test_an_experiment_that_is_stopped_goes_on_with_the_next_seed(
     name, tmp_path, monkeypatch, capsys
 ):

@@ -51,6 +51,7 @@ def test_awful_is_the_first_of_2660_unless_it_hides_in_its_own_deviation(result)
     assert (found["residual"] > found["in deviations"] + 0.1).all()
 
 
+@pytest.mark.slow
 def test_one_rating_makes_awful_the_praise_learned_from_that_rater_alone(result):
     assert (result.share["that rater"] > 0.2).all()
     for name in ("that rater, mended", "all ten raters"):

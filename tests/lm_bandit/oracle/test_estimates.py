@@ -15,6 +15,7 @@ CONFIG = TuningConfig(kl_weight=0.4, penalty=-2.0)
 estimate = partial(estimates.estimate_value, config=CONFIG)
 
 
+@pytest.mark.slow
 def test_estimates_lie_within_their_standard_errors_of_the_truth(
     tiny, fixed, policy, problem
 ):

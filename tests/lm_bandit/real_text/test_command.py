@@ -71,6 +71,7 @@ def own(tmp_path_factory):
     return SimpleNamespace(corpus=corpus, preferences=preferences)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_every_stage_and_a_report(whole):
     names = {f"{name}.safetensors" for name in stages.NAMES}
     others = {"config.json", "report.json", "tokenizer.json"}
@@ -236,6 +237,7 @@ def ask(folder, prompt, capsys, *flags):
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.slow
 def test_ask_talks_to_a_run_on_real_text_and_shows_what_was_cut(whole, capsys):
     """A prompt of two tokens is whole; the model reads the last two of a longer one."""
     table = ask(whole, "good bad", capsys)
@@ -267,6 +269,7 @@ def test_a_run_without_a_policy_answers_by_its_sft_model(whole, tmp_path, capsys
     assert whole_answer.startswith("There is no policy in")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content", "complaint"),
     [

@@ -30,6 +30,7 @@ COMMAND = (
 ).split()
 
 
+@pytest.mark.slow
 def test_a_comparison_that_is_stopped_goes_on_with_the_next_algorithm(
     tmp_path, monkeypatch, capsys
 ):

@@ -117,6 +117,7 @@ def test_the_algorithms_of_the_book_learn_when_to_stop():
         assert (judged.sampling[:, -1] >= least).all(), name
 
 
+@pytest.mark.slow
 def test_a_config_learns_the_updates_that_fit_the_budget_and_can_anneal_over_them():
     seen = set()
 
@@ -217,6 +218,7 @@ def test_a_sweep_is_each_of_its_values_alone():
     assert (slow[:, -1] < both[0][:, -1]).all()
 
 
+@pytest.mark.slow
 def test_a_sweep_beyond_all_measure_names_seed_and_update_and_keeps_the_rest():
     found = small_comparison(
         ["actor_critic"], steps=2000, sweep={"step_size": [0.1, 1e38]}

@@ -41,6 +41,7 @@ def test_runs_are_drawn_again_within_their_world():
     assert estimate == (estimate.value,) * 3
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_middle_covers_it_as_often_as_it_says():
     """Of 400 samples of 32 uniform scores, 91% to 98% of the intervals hold 1/2."""
     rng = np.random.default_rng(2)
