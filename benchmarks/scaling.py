@@ -4,6 +4,7 @@
     environments   128 random steps in each of many FrozenLakes
     width          one update of fine-tuning, 64 texts of 32 tokens, 4 blocks
     completions    J, J* and both KLs, summed over every completion of 8 prompts
+    devices        the update of width 128, its batch shared out among parts of a CPU
 
 A further panel is one more `Curve` below. Every point is measured in a process of its
 own; a point may set the variables of its process, such as the number of devices that
@@ -30,6 +31,7 @@ from lm_bandit.config import RLHFConfig, TransformerConfig
 from lm_bandit.oracle import exact, problem, streamed, trie
 from lm_bandit.world import World, wide_world
 from mdp.interface.files import machine, png_bytes, read_json, write_files, write_json
+from policy_gradient import devices
 
 LIMIT = 120.0  # seconds for one point
 EPSILON = 1e-6
@@ -103,6 +105,15 @@ def curves() -> tuple[Curve, ...]:
             (12, 18, 27, 39, 60),
             sum_completions,
             size_of=_completions,
+        ),
+        Curve(
+            "devices",
+            "SFT, width 128",
+            "tokens",
+            (1, 2, 4),
+            fine_tune_on,
+            power=0.0,
+            variables=parts_of_a_cpu,
         ),
     )
 
@@ -183,6 +194,17 @@ def act(num_environments: int) -> Callable[[], float]:
     """Return random steps in FrozenLake, by so many environments side by side."""
     steps = acting.random_actors(mdp.worlds.frozen_lake, num_environments)
     return lambda: float(acting.act_in_jax(steps))
+
+
+def fine_tune_on(num_devices: int) -> Callable[[], float]:
+    """Return an update of fine-tuning whose batch is shared out among the devices."""
+    devices.use(num_devices)
+    return fine_tune(128)
+
+
+def parts_of_a_cpu(count: int) -> Mapping[str, str]:
+    """Return the variables of a process whose CPU is so many devices."""
+    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
 
 
 def fine_tune(width: int) -> Callable[[], float]:

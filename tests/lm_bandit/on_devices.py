@@ -1,9 +1,9 @@
 """A small training of every kind, in float64, on the devices that the flags name.
 
-    python -m tests.lm_bandit.on_devices FOLDER [--processes 2] [--stop 20]
+    python -m tests.lm_bandit.on_devices FOLDER [--processes 2]
 
-Process 0 writes the parameters after it to FOLDER/ended.npz; with `--stop` it ends
-after so many updates of each, which are kept in FOLDER, and the next call goes on.
+What is done is kept in FOLDER, and the next call goes on. At the end process 0 writes
+the parameters of all trainings to FOLDER/ended.npz.
 """
 
 import os
@@ -36,40 +36,21 @@ from policy_gradient.config import PPOConfig
 UPDATES = 50
 
 
-class Stop(Exception):
-    """The end of one training, before its last update."""
-
-
-def train_all(folder, stop, share):
-    """Train; return the parameters after each kind of training."""
+def train_all(folder, share):
+    """Train every kind of model, and write the parameters."""
     keeping.SECONDS, keeping.SHARE = 0.0, 1e9  # each chunk is kept
     run = FollowedRun(folder) if share.process_id else Run(folder)
-    progress, trained = Progress(run), {}
-    with share.joined(partial(train_all, folder, stop)):
+    progress, arrays = Progress(run), {}
+    with share.joined(partial(train_all, folder)):
         jax.config.update("jax_enable_x64", True)
         devices.use(share.devices, share.sharded)
         for name, train in trainings().items():
-            try:
-                trained[name] = train(report=stopping(progress, name, stop))
-            except Stop:
-                continue
-        if not share.process_id and not stop:
-            leaves = {name: jax.tree.leaves(tree) for name, tree in trained.items()}
-            arrays = {f"{k} {i}": x for k in leaves for i, x in enumerate(leaves[k])}
-            np.savez(folder / "ended.npz", **arrays)
-
-
-def stopping(progress, name, stop):
-    with progress.stage(name, UPDATES) as report:
-        tell = report.tell
-
-    def told(done):
-        tell(done)
-        if stop and done > stop:
-            raise Stop
-
-    report.tell = told
-    return report
+            with progress.stage(name, UPDATES) as report:
+                trained = train(report=report)
+            leaves = enumerate(jax.tree.leaves(trained))
+            arrays |= {f"{name} {i}": leaf for i, leaf in leaves}
+    if not share.process_id:
+        np.savez(folder / "ended.npz", **arrays)
 
 
 def trainings():
@@ -95,14 +76,8 @@ def trainings():
     }
 
 
-def main(folder: Path, stop: int = 0, share: ProcessesConfig | None = None) -> None:
-    train_all(folder, stop, share or ProcessesConfig())
-
-
 if __name__ == "__main__":
     os.environ["XLA_FLAGS"] = compilation.quick_flags(level=0)
     compilation.keep_compiled_programs()
     folder, *flags = sys.argv[1:]
-    stop = int(flags.pop(flags.index("--stop") + 1)) if "--stop" in flags else 0
-    flags = [flag for flag in flags if flag != "--stop"]
-    main(Path(folder), stop, tyro.cli(ProcessesConfig, args=flags))
+    train_all(Path(folder), tyro.cli(ProcessesConfig, args=flags))
