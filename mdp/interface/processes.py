@@ -10,6 +10,7 @@ its share of every batch, and read what is kept in the folder of the run. If one
 ends too soon, the command ends with one line, and the same command goes on later.
 """
 
+import ctypes
 import os
 import signal
 import socket
@@ -118,6 +119,7 @@ class ProcessesConfig(CheckedConfig):
 def _join(address: str, count: int, number: int) -> None:
     """Connect to the other processes; end with one line where they do not answer."""
     import jax
+    from jax.experimental.multihost_utils import sync_global_devices
 
     complaint = f"error: expected {count} processes at {address} within {SECONDS} s."
     # jax itself would end the program with a page of text.
@@ -134,7 +136,7 @@ def _join(address: str, count: int, number: int) -> None:
         heartbeat_timeout_seconds=SECONDS - 10,
     )
     with _silent():
-        jax.devices()
+        sync_global_devices("the start")
     timer.cancel()
 
 
@@ -147,6 +149,7 @@ def _silent() -> Iterator[None]:
     try:
         yield
     finally:
+        ctypes.CDLL(None).fflush(None)
         os.dup2(before, 1)
         os.close(before)
         os.close(nowhere)

@@ -66,8 +66,9 @@ def trainings():
     fixed = ppo.Fixed(jax.numpy.asarray(world.prompts), start, scorer)
     language = LanguageConfig(num_updates=UPDATES, batch_size=16)
     reward = RewardConfig(num_updates=UPDATES, batch_size=16)
-    rlhf = RLHFConfig(num_updates=UPDATES, pulls=4, baseline="value", view="token")
-    steps = PPOConfig(num_updates=UPDATES, num_environments=4)
+    with_critic = {"baseline": "value", "view": "token"}
+    rlhf = RLHFConfig(num_updates=UPDATES, pulls=4, epochs=1, **with_critic)
+    steps = PPOConfig(num_updates=UPDATES, num_environments=4, epochs=1)
     return {
         "SFT": partial(sft.train, key, start, written, language),
         "reward model": partial(reward_model.train, key, scorer, pairs, reward),

@@ -38,7 +38,7 @@ def test_parameters_in_parts_on_two_devices_give_the_numbers_of_one(
 
 @pytest.mark.slow
 def test_a_killed_process_costs_one_line_and_others_go_on(on_one_device, tmp_path):
-    """Parameters are in parts when it is killed, and whole on each device afterwards."""
+    """Its parameters are in parts; afterwards they are whole on each device."""
     told = kill_the_second(tmp_path, "--processes", "2", *IN_PARTS)
     (line,) = [x for x in told.splitlines() if x.startswith("error: ")]
     assert "process" in line
