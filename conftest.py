@@ -4,6 +4,7 @@ The settings are made here, and not as options in setup.cfg, so that an environm
 without the test extras can still run tests: each extra is used if it is installed.
 """
 
+import gc
 import importlib.util
 import os
 import sys
@@ -53,6 +54,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 # The workers share the cores: more threads in each would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# With all of jax in memory, to look for garbage takes long: a fifth of the tests' time.
+gc.set_threshold(20_000, 50, 100)
 # Many processes import the same files; to compile each file once saves ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False

@@ -116,6 +116,7 @@ def test_an_exception_shows_the_learners_own_lines():
     assert "judge" not in text
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_ended_and_its_line_is_shown():
     exercise = RETURNS._replace(time_limit=2.0)
     text = said_of("while True:\n    rewards = rewards + 1", exercise).text

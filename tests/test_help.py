@@ -42,7 +42,13 @@ assert not found, found
 """
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, marks=[pytest.mark.slow] * (" " in command))
+        for command in COMMANDS
+    ],
+)
 def test_help_and_a_mistake_do_not_wait_for_slow_imports(command):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, ",".join(SLOW), *command.split()],

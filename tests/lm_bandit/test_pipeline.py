@@ -66,6 +66,7 @@ def test_too_few_pairs_to_hold_one_out_are_refused_before_the_training(monkeypat
         pipeline.prepare(world, config, Progress())
 
 
+@pytest.mark.slow
 def test_what_was_rehearsed_is_not_compiled_again():
     """The loops of SFT, of the reward model and of PPO, on arrays of other numbers."""
     world = pocket_world()

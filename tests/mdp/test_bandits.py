@@ -161,6 +161,7 @@ def test_ucb_pulls_the_arm_with_the_highest_score_at_every_step(arms):
             counts[action] += 1
 
 
+@pytest.mark.slow
 def test_the_baseline_makes_the_gradient_bandit_learn():
     """S&B figure 2.5, arms around +4 and alpha 0.4: 70% with and 30% without."""
     arms = mdp.ten_armed_testbed(np.random.default_rng(0), NUM_RUNS, mean=4.0)

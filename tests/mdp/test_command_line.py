@@ -20,6 +20,7 @@ def rows_of(path):
         return list(csv.reader(file))
 
 
+@pytest.mark.slow
 def test_all_worlds_are_listed_and_each_has_a_page(capsys):
     assert main(["worlds"]) == 0
     listed = capsys.readouterr().out
@@ -28,6 +29,7 @@ def test_all_worlds_are_listed_and_each_has_a_page(capsys):
     assert "v*(50) = 0.4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_solve_prints_the_grid_and_writes_table_pictures_and_animation(
     capsys, tmp_path
 ):
@@ -225,6 +227,7 @@ def test_a_terminal_without_some_signs_shows_others(encoding, monkeypatch):
     assert ("±" if encoding != "ascii" else "?") in text
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_loses_no_file(tmp_path):
     command = f"{sys.executable} -m mdp solve student --out {tmp_path / 'out'} | true"
     subprocess.run(command, shell=True, check=True, timeout=60)

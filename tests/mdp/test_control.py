@@ -195,6 +195,7 @@ FALLING = mdp.ControlConfig(
 )
 
 
+@pytest.mark.slow
 def test_q_learning_finds_the_edge_and_sarsa_keeps_away_from_it():
     """S&B example 6.6: Q-learning learns the best way, Sarsa earns more meanwhile."""
     world = mdp.worlds.cliff_walking()

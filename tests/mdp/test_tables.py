@@ -59,6 +59,7 @@ def test_learn_shows_that_q_learning_has_found_what_it_falls_short_of(capsys):
     assert (greedy, error, optimum) == ("-13", "0", "-13")
 
 
+@pytest.mark.slow
 def test_every_table_of_the_command_line_fits_80_columns(monkeypatch, capsys):
     monkeypatch.setattr("mdp.__main__.console", Terminal(width=80))
     for command in ("worlds", "solve taxi", "solve frozen_lake"):

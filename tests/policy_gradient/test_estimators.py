@@ -154,6 +154,7 @@ def test_the_exact_variance_is_the_measured_one(ladder):
     assert (np.abs(deviations.mean(0) - exactly.variance) <= 5 * error).all()
 
 
+@pytest.mark.slow
 def test_the_optimal_constant_has_the_least_variance_of_all(ladder):
     """A parabola in b: its minimum is where two others and the formula say it is."""
     policy, params = inputs.tabular(ladder, 0)

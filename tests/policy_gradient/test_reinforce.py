@@ -104,7 +104,9 @@ def test_a_baseline_changes_the_variance(small, random_params):
     assert far / off == pytest.approx(25, rel=0.5)
 
 
-@pytest.mark.parametrize("baseline", ["average", "value"])
+@pytest.mark.parametrize(
+    "baseline", ["average", pytest.param("value", marks=pytest.mark.slow)]
+)
 def test_reinforce_learns_the_best_policy_of_a_small_world(small, baseline):
     config = ReinforceConfig(num_updates=150, time_limit=40, baseline=baseline)
 

@@ -92,6 +92,7 @@ def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder)
     assert_allclose(report["best_of_n"][0]["kl"], 0.0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_comparison_that_is_stopped_goes_on_with_the_next_run(
     folder, compare_on_tiny, tmp_path, monkeypatch
 ):

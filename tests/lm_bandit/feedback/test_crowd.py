@@ -264,6 +264,7 @@ def test_a_fifth_of_malicious_annotators_spoil_the_plain_model_and_not_crowd_bt(
     assert 0.45 < reliability[10:].min() < reliability[10:].mean() < 0.75
 
 
+@pytest.mark.slow
 def test_where_most_lie_only_questions_with_a_known_answer_can_tell(world, learn):
     """Three in four are malicious: all is upside down, unless it is known who lies."""
     mob = partial(sabotaged, malicious=38)

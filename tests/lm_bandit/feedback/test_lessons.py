@@ -21,6 +21,7 @@ def test_each_kind_of_feedback_recovers_the_order_of_the_gold_reward(world, kind
     assert lessons.gold_correlation(world, learned) > least
 
 
+@pytest.mark.slow
 def test_scores_need_the_scales_of_those_who_gave_them(world):
     """Half of the people are strict and use few steps; the others are lenient."""
     kind = lessons.KINDS[3]

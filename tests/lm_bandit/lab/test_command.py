@@ -83,6 +83,7 @@ def test_a_mistake_costs_one_line(flags, line, capsys):
     assert line in message
 
 
+@pytest.mark.slow
 @each
 def test_an_experiment_that_is_stopped_goes_on_with_the_next_seed(
     name, tmp_path, monkeypatch, capsys

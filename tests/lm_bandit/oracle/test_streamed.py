@@ -14,7 +14,14 @@ from lm_bandit.oracle.streamed import Models
 CONFIG = RLHFConfig(kl_weight=0.4, penalty=-2.0)
 
 
-@pytest.mark.parametrize(("block", "stem"), [(25, 0), (24, 1), (1, 2)])
+@pytest.mark.parametrize(
+    ("block", "stem"),
+    [
+        pytest.param(25, 0, marks=pytest.mark.slow),
+        (24, 1),
+        pytest.param(1, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_sums_below_stems_of_any_length_are_those_over_all_completions(
     monkeypatch, tiny, policy, fixed, problem, block, stem
 ):
@@ -35,6 +42,7 @@ def test_sums_below_stems_of_any_length_are_those_over_all_completions(
     assert found.completions == 2 * 156
 
 
+@pytest.mark.slow
 def test_any_executor_gives_the_same_bytes_and_is_left_open(tiny, policy, fixed):
     models = Models(policy, fixed.reference, fixed.reward_model)
     told = []

@@ -257,6 +257,7 @@ def test_ask_talks_to_a_run_on_real_text_and_shows_what_was_cut(whole, capsys):
     assert "did not end within 20 tokens and was cut" in hot
 
 
+@pytest.mark.slow
 def test_a_run_without_a_policy_answers_by_its_sft_model(whole, tmp_path, capsys):
     sft = tmp_path / "sft"
     shutil.copytree(whole, sft)

@@ -77,6 +77,7 @@ def test_there_is_at_least_one_learner(dense):
         mdp.learn_many(rng, world, CONFIG, mdp.sarsa, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", control.COMPILED)
 def test_after_a_number_of_steps_q_is_that_of_a_learner_alone(algorithm, dense):
     """At the ends of episodes 175, 350, ...: steps that no chunk of 512 ends with."""

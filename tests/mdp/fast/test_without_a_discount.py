@@ -86,7 +86,8 @@ def discounted(thousand):
     ("solver", "count"),
     [
         (mdp.value_iteration, 1000),
-        (mdp.value_iteration_in_place, 50),  # a loop over the states, in Python
+        # A loop over the states, in Python.
+        pytest.param(mdp.value_iteration_in_place, 50, marks=pytest.mark.slow),
         (mdp.policy_iteration, 1000),
         (mdp.modified_policy_iteration, 1000),
         (mdp.solve_large, 1000),
