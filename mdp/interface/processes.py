@@ -89,12 +89,14 @@ class ProcessesConfig(CheckedConfig):
         done = Event()
         Thread(target=_watch, args=(started, done), daemon=True).start()
         try:
-            _join(address, self.processes, self.process_id)
+            # Only processes of this machine may connect to the one that started them.
+            bind = address if started else None
+            _join(address, self.processes, self.process_id, bind)
             yield
             jax.distributed.shutdown()
         except Exception as error:
             # Python's own end would wait for the other processes, which may be gone.
-            reason, *_ = str(error).splitlines()
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             if isinstance(error, jax.errors.JaxRuntimeError):
                 reason = f"the work with the other processes broke: {reason}"
             elif not isinstance(error, ValueError):
@@ -116,7 +118,7 @@ class ProcessesConfig(CheckedConfig):
         return started
 
 
-def _join(address: str, count: int, number: int) -> None:
+def _join(address: str, count: int, number: int, bind: str | None) -> None:
     """Connect to the other processes; end with one line where they do not answer."""
     import jax
     from jax.experimental.multihost_utils import sync_global_devices
@@ -132,6 +134,7 @@ def _join(address: str, count: int, number: int) -> None:
         address,
         count,
         number,
+        coordinator_bind_address=bind,
         initialization_timeout=2 * SECONDS,
         heartbeat_timeout_seconds=SECONDS - 10,
     )
@@ -149,7 +152,8 @@ def _silent() -> Iterator[None]:
     try:
         yield
     finally:
-        ctypes.CDLL(None).fflush(None)
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)
         os.dup2(before, 1)
         os.close(before)
         os.close(nowhere)
