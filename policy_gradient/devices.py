@@ -101,7 +101,7 @@ def place(state: Tree) -> Tree:
     All processes must have the same state. jax's tracers stay as they are.
     """
 
-    def put(x: jax.Array) -> jax.Array:
+    def put(x: jax.typing.ArrayLike) -> jax.Array:
         if isinstance(x, jax.core.Tracer):
             return x
         x, layout = jax.numpy.asarray(x), _layout(x.shape)

@@ -86,5 +86,7 @@ def require_in_unit_interval(config: Any, *names: str) -> None:
 
 def require_divisor(name: str, part: int, whole_name: str, whole: int) -> None:
     """Raise ValueError where `part` does not divide `whole`."""
+    if part < 1:
+        raise ValueError(f"{name} must be at least 1, got {part}")
     if whole % part:
         raise ValueError(f"{name} must divide {whole_name} = {whole}, got {part}")

@@ -209,6 +209,9 @@ def test_a_part_must_divide_the_whole():
     configs.require_divisor("num_heads", 2, "d_model", 8)
     with pytest.raises(ValueError, match="num_heads must divide d_model = 8, got 3"):
         configs.require_divisor("num_heads", 3, "d_model", 8)
+    for part in (0, -2):  # neither divides, whatever Python's % says
+        with pytest.raises(ValueError, match="num_heads must be at least 1, got"):
+            configs.require_divisor("num_heads", part, "d_model", 8)
 
 
 def test_progress_keeps_the_seconds_of_each_stage_and_shows_nothing(capsys):
