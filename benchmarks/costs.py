@@ -64,7 +64,7 @@ class Model(NamedTuple):
         return L * (12 * d**2 + 13 * d) + (self.vocabulary + self.context + 2) * d
 
     def forward(self, texts: int, new: int, room: int, logits: int = 0) -> Cost:
-        """Reading `new` tokens of each text, with room for so many in its cache.
+        """Return the cost of reading `new` tokens of texts with `room` in their cache.
 
         `logits` is the number of tokens of each text whose successors are predicted.
         """
@@ -80,7 +80,7 @@ class Model(NamedTuple):
         return Cost(texts * (blocks + outputs), FLOAT * texts * moved + weights)
 
     def gradient_step(self, *forwards: Cost) -> Cost:
-        """A step of Adam on a loss that needs these forwards."""
+        """Return the cost of a step of Adam on a loss that needs these forwards."""
         flops = 3 * sum(forward.flops for forward in forwards)
         weights = FLOAT * self.num_parameters
         # Without the weights, which `PASSES_OF_ADAM` has.
@@ -90,13 +90,13 @@ class Model(NamedTuple):
 
 
 def fine_tuning(model: Model, texts: int, length: int) -> Cost:
-    """One update of SFT: every token but the last predicts the next one."""
+    """Return the cost of an update of SFT: all tokens but the last predict the next."""
     read = length - 1
     return model.gradient_step(model.forward(texts, read, read, logits=read))
 
 
 def generation(model: Model, prompts: int, pulls: int, prompt: int, new: int) -> Cost:
-    """Each prompt is read once, and its pulls are written token by token."""
+    """Return the cost of generation: a prompt is read once, its pulls are written."""
     rows, room = prompts * pulls, prompt + new
     step = model.forward(rows, 1, room, logits=1)
     first = Cost(rows * 2 * model.size.d_model * model.vocabulary, 0.0)
@@ -104,7 +104,7 @@ def generation(model: Model, prompts: int, pulls: int, prompt: int, new: int) ->
 
 
 def scoring(model: Model, prompts: int, pulls: int, prompt: int, new: int) -> Cost:
-    """The reference, the reward model and the critic read the completions."""
+    """Return the cost of reading completions: reference, reward model and critic."""
     rows, room = prompts * pulls, prompt + new
     read = model.forward(prompts, prompt, room).times(3)
     reference = model.forward(rows, new - 1, room, logits=new)
@@ -119,7 +119,7 @@ def scoring(model: Model, prompts: int, pulls: int, prompt: int, new: int) -> Co
 
 
 def minibatch(model: Model, prompts: int, rows: int, prompt: int, new: int) -> Cost:
-    """One gradient step of PPO on some rows: of the policy, and of the critic."""
+    """Return the cost of a gradient step of PPO on some rows: policy and critic."""
     room = prompt + new
     read = model.forward(prompts, prompt, room)
     policy = model.forward(rows, new - 1, room, logits=new)
@@ -128,7 +128,7 @@ def minibatch(model: Model, prompts: int, rows: int, prompt: int, new: int) -> C
 
 
 def ppo(model: Model, prompts: int, prompt: int, new: int, config: RLHFConfig) -> Cost:
-    """One iteration of PPO with a critic: generation, scoring, gradient steps.
+    """Return the cost of a PPO iteration: generation, scoring, gradient steps.
 
     The checks of the invariants are left out: they read two texts for each prompt.
     """
@@ -142,7 +142,7 @@ def ppo(model: Model, prompts: int, prompt: int, new: int, config: RLHFConfig) -
 
 
 def all_reduce_bytes(num_parameters: int, devices: int) -> float:
-    """Bytes that each device sends to add up a gradient in a ring: 2 (n - 1) / n of it.
+    """Return the bytes that a device sends in a ring: 2 (n - 1) / n of the gradient.
 
     They go in 2 (n - 1) messages.
     """

@@ -12,7 +12,6 @@ those of costs.py.
 """
 
 import argparse
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from benchmarks.alone import Measured, Prepare, measure
 from benchmarks.lm_peers import NEW_TOKENS, torch_device
 from benchmarks.scaling import solve_grid
 from lm_bandit.config import TransformerConfig
+from mdp.interface.compilation import prepare_card
 from mdp.interface.files import machine, write_json
 
 SECONDS = 480.0  # for everything
@@ -37,13 +37,6 @@ SMALL = TransformerConfig(num_layers=1, num_heads=2, d_model=16)
 USUAL = lm_bandit.SIZE
 LARGE = TransformerConfig(num_layers=12, num_heads=12, d_model=768)
 SIDE, SMALL_SIDE = 1000, 30  # of the grid
-
-# What jax reads in every process: float32 products, which torch has by default, and
-# memory of the card as it is needed, because torch takes some, too.
-VARIABLES = {
-    "JAX_DEFAULT_MATMUL_PRECISION": "float32",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -77,15 +70,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--small", action="store_true", help="tiny sizes: to try it")
     parser.add_argument("--only", metavar="WORD", default="", help="of tasks and sizes")
     options = parser.parse_args(arguments)
-    for name, value in VARIABLES.items():
-        os.environ.setdefault(name, value)
+    prepare_card()  # in the environment, for the processes that measure
     rows, ends = [], time.monotonic() + SECONDS
     for task in small_tasks() if options.small else tasks():
         if options.only in f"{task.name}, {task.size}":
             rows.append(carry_out(task, ends))
             Console().print(_line(rows[-1]), highlight=False, soft_wrap=True)
     if options.json:
-        about = {"machine": machine(), "torch": torch_device(), **VARIABLES}
+        about = {"machine": machine(), "torch": torch_device()}
         write_json(options.json, {**about, "rows": rows})
 
 

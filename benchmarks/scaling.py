@@ -129,19 +129,17 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="save the figure")
     parser.add_argument("--only", metavar="WORD", default="", help="of panels' names")
-    parser.add_argument("--most", type=float, metavar="SIZE", help="leave out larger")
     options = parser.parse_args(arguments)
     panels = list(dict.fromkeys(curve.panel for curve in curves()))
     points = saved_points(options.json) if options.json else []
     points = [point for point in points if options.only not in point.panel]
     for curve in curves():
         for size in curve.sizes if options.only in curve.panel else ():
-            if options.most is None or curve.size_of(size) <= options.most:
-                points.append(take_point(curve, size))
-                Console().print(_line(points[-1]), highlight=False, soft_wrap=True)
-                points.sort(key=lambda point: panels.index(point.panel))
-                if options.json:  # at once: it may be stopped
-                    write_json(options.json, {"machine": machine(), "points": points})
+            points.append(take_point(curve, size))
+            Console().print(_line(points[-1]), highlight=False, soft_wrap=True)
+            points.sort(key=lambda point: panels.index(point.panel))
+            if options.json:  # at once: it may be stopped
+                write_json(options.json, {"machine": machine(), "points": points})
     if options.figure:
         from benchmarks.plots import scaling_figure
 

@@ -1,20 +1,20 @@
 """Training on several devices: each holds a share of every batch.
 
-    gradient of the batch = mean over devices of the gradient of each device's share
+    sum over the rows of a batch  =  sum over devices of the sum over their rows
 
-The devices of all processes form a *mesh* with one axis. Two functions tell jax how
+The devices of all processes form a *mesh* with one axis. These functions tell jax how
 arrays lie on it, and its compiler does the rest: where rows lie on different devices,
-what is computed from them is too, and a sum over the rows becomes a message.
+what is computed from them does, too, and a sum over the rows becomes a message.
 
-    split(batch)    its rows are shared out among the devices
-    place(state)    each device holds all of it, or ("sharded") a part of each array
+    split(batch)     its rows are shared out among the devices
+    place(state)     each device holds all of it, or ("sharded") a part of each array
+    gather(state)    whole arrays of this process again
 
-One device is a mesh, too: there is no other path through the code. Results differ in
-the last digits only, as sums are taken in another order.
+One device is a mesh, too: there is no other path through the code. Sums are taken in
+another order, so the last digits of a gradient differ; training multiplies this.
 
-Source: Dean et al. (2012), section 4, for data parallelism, with synchronous updates;
-Rajbhandari et al. (2020), section 5, for parameters in parts; Xu et al. (2021) for a
-compiler that divides the work.
+Source: Goyal et al. (2017), section 4, for data parallelism; Rajbhandari et al. (2020),
+section 5, for parameters in parts; Xu et al. (2021) for a compiler that divides work.
 """
 
 from functools import cache
@@ -50,9 +50,10 @@ def use(devices: int = 1, sharded: bool = False) -> None:
     there = jax.local_device_count()
     if not 1 <= devices <= there:
         raise ValueError(f"devices must be 1 to {there} in this process, got {devices}")
-    _Used.devices, _Used.sharded = devices, sharded
-    mesh.cache_clear()
-    jax.clear_caches()  # programs that were made for another mesh
+    if (devices, sharded) != (_Used.devices, _Used.sharded):
+        _Used.devices, _Used.sharded = devices, sharded
+        mesh.cache_clear()
+        jax.clear_caches()  # programs that were made for another mesh
 
 
 @cache
@@ -88,13 +89,6 @@ def split(batch: Tree) -> Tree:
     return jax.tree.map(shared_out, batch)
 
 
-def keep(state: Tree) -> Tree:
-    """Return a state that a compiled program leaves as `place` puts it."""
-    return jax.tree.map(
-        lambda x: jax.lax.with_sharding_constraint(x, _layout(x.shape)), state
-    )
-
-
 def place(state: Tree) -> Tree:
     """Return a state on the devices: whole on each, or a part of each array.
 
@@ -111,16 +105,24 @@ def place(state: Tree) -> Tree:
 
 
 def gather(state: Tree) -> Tree:
-    """Return a state that lies on the devices as whole arrays of this process."""
+    """Return a state that lies on the devices as whole arrays of this process.
 
-    def get(x: jax.Array) -> jax.Array:
-        if isinstance(x, jax.core.Tracer):
-            return x
-        if not x.is_fully_replicated:
-            x = jax.jit(lambda x: x, out_shardings=_along(None))(x)
-        return x.addressable_data(0)
+    jax's tracers stay as they are.
+    """
+    leaves = jax.tree.leaves(state)
+    if any(isinstance(x, jax.core.Tracer) for x in leaves):
+        return state
+    if not all(x.is_fully_replicated for x in leaves):
+        state = _whole(state)
+    return jax.tree.map(lambda x: x.addressable_data(0), state)
 
-    return jax.tree.map(get, state)
+
+@jax.jit
+def _whole(state: Tree) -> Tree:
+    """Return a state with whole arrays on each device."""
+    return jax.tree.map(
+        lambda x: jax.lax.with_sharding_constraint(x, _along(None)), state
+    )
 
 
 def _layout(shape: tuple[int, ...]) -> NamedSharding:

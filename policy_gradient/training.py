@@ -154,8 +154,7 @@ def scanned(
         state: PyTree, key: Key[Array, ""], iterations: Int[Array, "chunk"]
     ) -> tuple[PyTree, Any]:
         def body(state: PyTree, iteration: Int[Array, ""]) -> tuple[PyTree, Any]:
-            state, metrics = update(state, jax.random.fold_in(key, iteration))
-            return devices.keep(state), metrics
+            return update(state, jax.random.fold_in(key, iteration))
 
         with jax.sharding.use_abstract_mesh(devices.mesh().abstract_mesh):
             return jax.lax.scan(body, state, iterations)

@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread, Timer
 from typing import Literal
@@ -161,14 +161,7 @@ def _silent() -> Iterator[None]:
 
 def _follow(follow: Callable[[ProcessesConfig], None], config: ProcessesConfig) -> None:
     """Train in a new process, silently, and end with the one that started it."""
-
-    def end_with_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    Thread(target=end_with_parent, daemon=True).start()
+    stopping.end_with_parent()
     # Ctrl-C goes to all processes of a terminal: the first of them ends these.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -141,7 +141,7 @@ class Run:
 
 
 class FollowedRun(Run):
-    """The run of another process: this one reads what is kept, and writes nothing."""
+    """The run of another process: this one reads what is kept, and keeps nothing."""
 
     def keep(self, name: str, content: Content) -> None:
         """Do nothing: the process that leads keeps the file."""

@@ -61,6 +61,20 @@ def end(reason: str, status: int) -> None:
     _end(status)
 
 
+def end_with_parent() -> None:
+    """End this process, from now on, when the one that started it has ended."""
+    # Only here, so that `watch` does not wait for this import.
+    from multiprocessing import parent_process
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
+
+
 def printable(text: str) -> str:
     r"""Return the text with everything escaped that is no character on paper.
 

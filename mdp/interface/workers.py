@@ -26,13 +26,13 @@ from concurrent.futures import (
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread, local
 from typing import Any
 
 from mdp.checks import CheckedConfig
-from mdp.interface import jobs
+from mdp.interface import jobs, stopping
 
 SECONDS = 0.2  # between two looks at what a process tells
 ANSWER_SECONDS = 15.0  # that a cluster may take for an answer
@@ -151,14 +151,7 @@ def _start_tracker() -> None:
 
 def _begin(told: Connection) -> None:
     """Let this process tell through a pipe, and end with the one that started it."""
-
-    def follow() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    Thread(target=follow, daemon=True).start()
+    stopping.end_with_parent()
     jobs.Told.tell = staticmethod(_seldom(lambda job, done: told.send((job, done))))
 
 

@@ -159,8 +159,6 @@ def test_the_script_for_a_card_runs_on_two_devices_of_a_cpu(tmp_path, monkeypatc
     flags = os.environ.get("XLA_FLAGS", "")
     two = f"--xla_force_host_platform_device_count=2 {flags}"
     monkeypatch.setenv("XLA_FLAGS", two)
-    for name, value in gpu.VARIABLES.items():
-        monkeypatch.setenv(name, value)
     file = tmp_path / "gpu.json"
     gpu.main(["--small", "--only", "generation", "--json", str(file)])
     (row,) = json.loads(file.read_text())["rows"]

@@ -18,7 +18,7 @@ import pytest
 from mdp.interface import keeping, runs
 from mdp.interface.files import png_bytes, write_files
 from mdp.interface.progress import Progress, next_checkpoint
-from mdp.interface.runs import Run, open_run, settings_of
+from mdp.interface.runs import FollowedRun, Run, open_run, settings_of
 from policy_gradient import training
 
 NAMES = ("found.json", "found.png")
@@ -145,6 +145,14 @@ def test_other_settings_are_refused_while_unfinished_and_when_finished(tmp_path)
     assert (tmp_path / "found.json").read_text() == "2"
     with opened(tmp_path, 2, overwrite=True) as run:
         assert not run.finished
+
+
+def test_a_process_that_follows_reads_what_is_kept_and_keeps_nothing(tmp_path):
+    Run(tmp_path).store("by the first", 1, 0.0)
+    followed = FollowedRun(tmp_path)
+    followed.store("by another", 2, 0.0)
+    assert followed.found("by the first", ()) == (1, 0.0)
+    assert len(followed.pieces("*")) == 1
 
 
 def test_results_of_unknown_settings_are_refused_and_other_files_are_not(tmp_path):
