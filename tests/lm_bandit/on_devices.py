@@ -66,9 +66,9 @@ def trainings():
     fixed = ppo.Fixed(jax.numpy.asarray(world.prompts), start, scorer)
     language = LanguageConfig(num_updates=UPDATES, batch_size=16)
     reward = RewardConfig(num_updates=UPDATES, batch_size=16)
-    with_critic = {"baseline": "value", "view": "token"}
-    rlhf = RLHFConfig(num_updates=UPDATES, pulls=4, epochs=1, **with_critic)
-    steps = PPOConfig(num_updates=UPDATES, num_environments=4, epochs=1)
+    once = {"num_updates": UPDATES, "epochs": 1, "minibatches": 1}
+    rlhf = RLHFConfig(pulls=4, **once)
+    steps = PPOConfig(num_environments=4, **once | {"minibatches": 2})
     return {
         "SFT": partial(sft.train, key, start, written, language),
         "reward model": partial(reward_model.train, key, scorer, pairs, reward),
