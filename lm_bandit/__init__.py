@@ -32,6 +32,7 @@ Two rooms, which the pipeline uses; each room has its own table of contents.
 All steps together, and what a run leaves behind.
 
     pipeline.py      the three steps of RLHF in one run, and the exact result
+    prepared.py      steps 1 and 2, done once on this machine and then read
     checkpoints.py   a model as a file, with GPT-2's own names
     plots.py         the pictures of a run
     report.py        the report of a run

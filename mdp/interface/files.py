@@ -12,6 +12,7 @@ packages, equal results give equal bytes.
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import math
@@ -20,6 +21,7 @@ import platform
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +30,7 @@ import numpy as np
 
 PNG_START = 33  # bytes of a PNG before its second part
 PNG_KEYWORD = b"Settings\0"
+FLOORS = ("mdp", "policy_gradient", "lm_bandit")
 PACKAGES = ("bellman-to-rlhf", "numpy", "scipy", "jax", "jaxlib", "optax")
 
 # A larger JSON file, or a longer line of text, is a mistake, or has no end.
@@ -235,3 +238,12 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     packages = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **packages}
+
+
+@cache
+def versions_and_sources() -> dict[str, str]:
+    """Return the versions, and a digest of this project's sources."""
+    floors = [Path(__file__).parents[2] / name for name in FLOORS]
+    sources = sorted(path for floor in floors for path in floor.rglob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
+    return {**versions(), "sources": digest.hexdigest()[:8]}

@@ -12,7 +12,6 @@ get this one's settings of jax, and numpy computes with one thread in every job.
 process must have the same sources and the same versions of the packages.
 """
 
-import hashlib
 import os
 import pickle
 import platform
@@ -27,18 +26,16 @@ from concurrent.futures import (
     ThreadPoolExecutor,
 )
 from dataclasses import dataclass, field
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any, NamedTuple
 
 from mdp.interface.compilation import keep_compiled_programs, one_blas_thread
-from mdp.interface.files import versions
+from mdp.interface.files import versions_and_sources
 from mdp.interface.progress import Progress, Report
 
 SECONDS_BETWEEN_CHECKS = 1.0  # whether the executor is still there
-FLOORS = ("mdp", "policy_gradient", "lm_bandit")
 NO_PICKLE = (AttributeError, TypeError, pickle.PicklingError)
 # Settings on which the digits of jax depend.
 ENVIRONMENT = ("NPROC", "XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION")
@@ -215,7 +212,7 @@ def carry_out(job: Job) -> tuple[Any, float]:
 def settings() -> dict[str, Any]:
     """Return what another process must share with this one."""
     return {
-        "versions": _versions(),
+        "versions": versions_and_sources(),
         "environment": {name: os.environ.get(name) for name in ENVIRONMENT},
     }
 
@@ -228,7 +225,7 @@ def adopt(given: Mapping[str, Any]) -> None:
     """
     here = f"the worker {platform.node()}, process {os.getpid()},"
     for name, expected in given["versions"].items():
-        if (got := _versions().get(name)) != expected:
+        if (got := versions_and_sources().get(name)) != expected:
             raise ValueError(f"{here} must have {name} {expected}, got {got}")
     for name, value in given["environment"].items():
         before = os.environ.get(name)
@@ -282,15 +279,6 @@ def _outcome(job: Job, future: Future[tuple[Any, float]]) -> tuple[Any, float]:
     except BrokenExecutor:
         why = "ended its process twice: is there enough memory?"
     raise ValueError(f"{job.name} {why}")
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """Return the versions of all packages, and a digest of this project's sources."""
-    floors = [Path(__file__).parents[2] / name for name in FLOORS]
-    sources = sorted(path for floor in floors for path in floor.rglob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources))
-    return {**versions(), "sources": digest.hexdigest()[:8]}
 
 
 def _put(news: SimpleQueue, job: Job, future: Future) -> None:

@@ -269,6 +269,20 @@ def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
 
 
 @contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made; wait while another program has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if fcntl is not None:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; raise ValueError if another command has it."""
     if fcntl is None:

@@ -143,8 +143,8 @@ def test_other_sources_or_settings_of_jax_are_refused(monkeypatch):
 
 
 def test_a_worker_with_another_version_costs_one_line(monkeypatch, capsys):
-    found = jobs._versions() | {"bellman-to-rlhf": "9.9"}
-    monkeypatch.setattr(jobs, "_versions", lambda: found)
+    found = jobs.versions_and_sources() | {"bellman-to-rlhf": "9.9"}
+    monkeypatch.setattr(jobs, "versions_and_sources", lambda: found)
     assert main([*LEARN, "--workers", "1"]) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: the worker ")
