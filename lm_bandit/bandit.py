@@ -1,10 +1,10 @@
-"""The lecture's setting: k prompts, and one pull of an arm writes one completion.
+"""A bandit over prompts: k prompts, and one pull of an arm writes one completion.
 
     prompt = state,   completion = action,   no episodic structure
 
 In Sutton & Barto's terms (2018, section 2.9) this is an associative, or contextual,
-bandit: k contexts, and an arm for every completion. The lecture counts its k arms as
-the prompts, and so does this package from here on.
+bandit: k contexts, and an arm for every completion. This package counts the prompts as
+its k arms.
 
 The gold reward of a completion is the sum of the mean ratings of its words, each word
 counted once, with the sign that the prompt asks for. A completion that does not end
