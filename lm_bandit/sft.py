@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
+from lm_bandit.bandit import in_format
 from lm_bandit.config import AdamConfig, LanguageConfig
 from lm_bandit.generate import at_tokens, completion_mask
 from lm_bandit.transformer import Transformer, hidden_states, next_token_log_probs
@@ -80,6 +81,42 @@ def _words(
     cumulative = np.cumsum(weights, axis=1)
     uniforms = rng.random((len(signs), 1)) * cumulative[:, -1:]
     return world.rated[(uniforms > cumulative).sum(1)]
+
+
+def demonstration_probs(
+    world: World, completions: Int[np.ndarray, "n C"], care: float = 0.5
+) -> Float[np.ndarray, "k n"]:
+    """Probability of each completion as a demonstration for each prompt.
+
+        p("w" | x) = p(w | x) / 2,     p("w and w'" | x) = p(w | x) p(w' | x) / 2
+
+    It is 0 for a completion that is not in the format, and the sum over all that end
+    is 1. No model can have a lower loss on demonstrations than their own entropy.
+    Source: Cover & Thomas (2006), theorem 2.6.3, the information inequality.
+    """
+    (and_,) = world.encode("and")
+    by_token = np.zeros((world.num_prompts, len(world.vocabulary)))
+    by_token[:, world.rated] = demonstration_word_probs(world, care)
+    first, second = by_token[:, completions[:, 0]], by_token[:, completions[:, 2]]
+    probs = 0.5 * first * np.where(completions[:, 1] == and_, second, 1.0)
+    return np.where(in_format(world, completions), probs, 0.0)
+
+
+def demonstration_word_probs(
+    world: World, care: float = 0.5
+) -> Float[np.ndarray, "k words"]:
+    """Probability of each rated word in a demonstration for each prompt.
+
+        p(w | x) = care f(w) like(w, x) / sum_w' f(w') like(w', x) + (1 - care) f(w)
+
+    f is the frequency of a word in the language, and like(w, x) the share of the raters
+    who gave it the sign that the prompt asks for: a careful writer follows one of them.
+    """
+    frequencies = word_frequencies(world)
+    likes = (world.signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
+    meant = frequencies * likes
+    careful = meant / meant.sum(1, keepdims=True)
+    return care * careful + (1.0 - care) * frequencies
 
 
 def train(

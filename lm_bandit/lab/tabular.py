@@ -31,7 +31,8 @@ from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.exact import Problem
 from lm_bandit.oracle.trie import LogProbs
-from lm_bandit.world import END, World, pocket_world, word_frequencies
+from lm_bandit.sft import demonstration_word_probs
+from lm_bandit.world import END, World, pocket_world
 
 MAX_WORDS = 3  # in a completion
 CARE = 0.5  # probability that a word is meant to answer the prompt
@@ -97,7 +98,7 @@ def make_bench() -> Bench:
         completion_length=2 * MAX_WORDS,
     )
     (and_,) = world.encode("and")
-    word_log_probs = np.log(_word_probs(world))
+    word_log_probs = np.log(demonstration_word_probs(world, CARE))
     D = len(world.rated)
     completions, counts, log_probs = [], [], []
     for n in range(1, MAX_WORDS + 1):
@@ -247,11 +248,3 @@ def reward_path(bench: Bench, values: list[exact.Value]) -> RewardPath:
 def optimum_gold(bench: Bench, learned: Rewards, kl_weight: float) -> float:
     """The gold reward of the optimal policy for a learned reward, at one beta."""
     return float(optimum_path(bench, learned, np.array([kl_weight])).gold[0])
-
-
-def _word_probs(world: World) -> Float[np.ndarray, "k D"]:
-    """P(word | prompt): any word, or one that some rater thinks an answer to it."""
-    frequencies = word_frequencies(world)
-    likes = (world.signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
-    meant = frequencies * likes
-    return (1.0 - CARE) * frequencies + CARE * meant / meant.sum(1, keepdims=True)

@@ -64,6 +64,25 @@ def test_demonstrations_keep_the_format_and_half_answer_the_prompt():
     assert abs(fits - np.mean(expected)) < 4 * 0.5 / np.sqrt(20_000)
 
 
+def test_demonstrations_come_as_often_as_their_probability_says():
+    """Of 20,000, against the probability of each completion that ends."""
+    from lm_bandit.oracle.trie import ended_completions
+    from lm_bandit.world import pocket_world
+
+    world = pocket_world()
+    completions = ended_completions(world)
+    probs = sft.demonstration_probs(world, completions, care=0.8)
+    assert_allclose(probs.sum(1), 1.0, rtol=1e-12)
+    assert np.all(np.count_nonzero(probs, axis=1) == 20 + 20**2)
+    rng = np.random.default_rng(0)
+    prompts, written = sft.demonstrations(rng, world, 20_000, care=0.8)
+    for i in (0, 7):
+        drawn = written[(prompts == world.prompts[i]).all(1)]
+        for j in np.argsort(probs[i])[-40:]:
+            p, share = probs[i, j], (drawn == completions[j]).all(1).mean()
+            assert abs(share - p) < 4.5 * np.sqrt(p * (1 - p) / len(drawn))
+
+
 @pytest.mark.slow
 def test_training_comes_near_the_entropy_of_a_language():
     """On two texts, equally likely: ln 2 for the first word, nothing for the rest."""
