@@ -35,6 +35,7 @@ All steps together, and what a run leaves behind.
     prepared.py      steps 1 and 2, done once on this machine and then read
     checkpoints.py   a model as a file, with GPT-2's own names
     plots.py         the pictures of a run
+    diagrams.py      the steps of RLHF as boxes and arrows
     report.py        the report of a run
 
 The other rooms, which may use all of the above.
