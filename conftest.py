@@ -48,6 +48,8 @@ compilation.keep_compiled_programs()
 # A notebook trains for long, in its own process, and gets some optimisation.
 QUICK = [f"{compilation.quick_flags(level)} {WHOLE}".strip() for level in (0, 1)]
 os.environ.setdefault("XLA_FLAGS", QUICK[0])
+# Sliders are dead in a notebook that is saved.
+os.environ.setdefault("STILL_PICTURES", "1")
 # Where there is a card, many workers cannot share it, and its digits are others.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # A program in jax's own words names the lines it comes from, which costs a tenth.

@@ -25,6 +25,7 @@ Read in this order; each file uses only files above it:
     looks.py       a colour, a dash and a marker for each series of a picture
     diagrams.py    boxes and arrows: the loop of agent and environment
     plots.py       values, policies, learning curves and animations as pictures
+    interactive.py pictures with sliders, in a notebook
     gym.py         conversion to and from Gymnasium's environments
     exercises.py   check(my_function, "discounted-returns"): write the book yourself
 
