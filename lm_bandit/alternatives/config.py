@@ -17,16 +17,34 @@ METHODS = "PPO,RLOO,REINFORCE,GRPO,expert iteration,DPO,online DPO".split(",")
 @sweepable
 @dataclass(frozen=True)
 class GRPOConfig(TuningConfig):
-    """Settings of GRPO."""
+    """Settings of GRPO, and by its dials those of Dr. GRPO and DAPO.
 
-    infinite = ("clip",)
+    Source: Shao et al. (2024); Liu et al. (2025) for Dr. GRPO; Yu et al. (2025) for
+    DAPO.
+    """
+
+    infinite = ("clip", "clip_higher")
 
     # eps: a token's probability gains nothing more after changing by this share.
     clip: float = 0.2
+    # Another eps for probabilities that rise (DAPO's clip-higher); by default that of
+    # those that fall. 0.28 in Yu et al. (2025).
+    clip_higher: float | None = None
+    # Divide a group's advantages by the deviation of its scores; Dr. GRPO does not.
+    divide_by_deviation: bool = True
+    # Weight of a token in the loss: 1 / the length of its completion (sequence_mean,
+    # GRPO), 1 / the mean length in the batch (token_mean, DAPO), or 1 / the length
+    # limit (constant, Dr. GRPO).
+    over_tokens: Literal["sequence_mean", "token_mean", "constant"] = "sequence_mean"
+    # Leave out groups whose scores are all equal, and let the others count for more, so
+    # that the batch counts in full (DAPO's dynamic sampling).
+    dynamic_sampling: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "clip")
+        if self.clip_higher is not None:
+            require_positive(self, "clip_higher")
 
 
 @sweepable

@@ -9,10 +9,16 @@ There is no critic, and the price of a nat is not a part of the reward but a ter
 loss. Two things follow. k3 estimates KL(pi || pi_ref), but it is differentiated with
 the pulls held still, and then its mean gradient is that of KL(pi_ref || pi): the policy
 pays for another divergence. And dividing by the deviation of a prompt's scores
-multiplies beta by it. So the fixed point of GRPO is not pi*.
+multiplies beta by it. So the fixed point of GRPO is not pi*: `oracle/groups.py` has it.
+
+Dr. GRPO and DAPO are settings of `GRPOConfig`:
+
+    Dr. GRPO   divide_by_deviation=False, over_tokens="constant"
+    DAPO       over_tokens="token_mean", clip_higher=0.28, dynamic_sampling=True
 
 Source: Shao et al. (2024), "DeepSeekMath", eqs. 3-4 and section 4.1.2, outcome
-supervision; Schulman (2020), "Approximating KL divergence", for k3.
+supervision; Schulman (2020), "Approximating KL divergence", for k3; Liu et al. (2025),
+"Understanding R1-Zero-like training", for Dr. GRPO; Yu et al. (2025), "DAPO".
 """
 
 from functools import partial
@@ -39,6 +45,7 @@ class GRPOBatch(NamedTuple):
 
     pulls: ScoredPulls
     advantages: Float[Array, "rows"]
+    weights: Float[Array, "rows"]  # of each completion in the loss; their mean is 1
 
 
 def train(
@@ -63,8 +70,12 @@ def update(
     pull_key, improve_key = jax.random.split(key)
     pulls, history = loop.pull_and_score(state.policy, pull_key, fixed, length, config)
     groups = pulls.scores.reshape(-1, config.pulls)
-    advantages = jax.vmap(group_standardized)(groups).ravel()
-    batch = GRPOBatch(pulls, advantages)
+    compare = group_standardized if config.divide_by_deviation else group_centred
+    advantages = jax.vmap(compare)(groups).ravel()
+    weights = jnp.ones_like(advantages)
+    if config.dynamic_sampling:
+        weights = jnp.repeat(informative_weights(groups), config.pulls)
+    batch = GRPOBatch(pulls, advantages, weights)
     batch_loss = partial(loss, fixed=fixed, config=config)
     return loop.descend(state, improve_key, batch, batch_loss, config, history)
 
@@ -74,22 +85,29 @@ def loss(
 ) -> tuple[Scalar, Scalar]:
     """Return GRPO's loss on a minibatch, and the mean ratio pi / pi_old of its tokens.
 
-    Source: Shao et al. (2024), eqs. 3-4.
+    Source: Shao et al. (2024), eqs. 3-4; Yu et al. (2025), eq. 8, for `clip_higher`.
     """
     pulls = batch.pulls
     log_probs = loop.written_log_probs(
         policy, pulls.which, pulls.completions, fixed, config
     )
     mask = completion_mask(pulls.completions)
-    weights = views.token_weights(mask, "sequence_mean")
+    weights = batch.weights[:, None] * completion_weights(mask, config.over_tokens)
     advantages = batch.advantages[:, None] * jnp.ones_like(log_probs)
-    surrogate_loss = objectives.clipped_surrogate_loss(
-        log_probs, pulls.log_probs, advantages, weights, config.clip
+    surrogate_loss = partial(
+        objectives.clipped_surrogate_loss, log_probs, pulls.log_probs, advantages
     )
+    if config.clip_higher is None:
+        policy_loss = surrogate_loss(weights, config.clip)
+    else:
+        # The upper end of the range acts where A > 0 only, the lower where A < 0 only.
+        is_better = advantages > 0
+        policy_loss = surrogate_loss(weights * is_better, config.clip_higher)
+        policy_loss += surrogate_loss(weights * ~is_better, config.clip)
     k3 = jnp.vectorize(objectives.kl_estimates)(log_probs, pulls.references).k3
     penalty = jnp.sum(weights * k3) / len(k3)
     ratios = jnp.exp(log_probs - pulls.log_probs)
-    return surrogate_loss + config.kl_weight * penalty, masked_mean(ratios, mask)
+    return policy_loss + config.kl_weight * penalty, masked_mean(ratios, mask)
 
 
 def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
@@ -101,3 +119,39 @@ def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
     """
     # A group of equal rewards teaches nothing: 0 / 1e-4, and not rounding errors / 0.
     return (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+
+
+def group_centred(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
+    """Return r - mean over the pulls of one prompt: the scores keep their unit.
+
+    The mean contains the pull itself, so that the expected gradient is (n - 1) / n of
+    that of RLOO. Source: Liu et al. (2025), section 3.2.
+    """
+    return rewards - rewards.mean()
+
+
+def completion_weights(
+    mask: Float[Array, "rows C"], over_tokens: str
+) -> Float[Array, "rows C"]:
+    """Return the weight of each token: those of `views.token_weights`, and a constant.
+
+    constant        1 / C, with the length limit C for every completion
+
+    Source: Liu et al. (2025), section 3.2, for the constant; Yu et al. (2025), section
+    3.3, for the mean over all tokens of a batch.
+    """
+    if over_tokens == "constant":
+        return mask / mask.shape[1]
+    return views.token_weights(mask, over_tokens)
+
+
+def informative_weights(groups: Float[Array, "k n"]) -> Float[Array, "k"]:
+    """Return weights of mean 1 of the prompts; 0 where all pulls have equal rewards.
+
+    Such a group has advantages of 0: it teaches nothing, and yet counts in the mean. If
+    no group is informative, all weights are 0. Yu et al. draw more prompts until the
+    batch is full; here the budget is fixed, and the other groups count for more.
+    Source: Yu et al. (2025), section 3.2.
+    """
+    is_informative = groups.max(1) > groups.min(1)
+    return is_informative / jnp.maximum(is_informative.mean(), 1 / len(groups))

@@ -8,13 +8,30 @@ from numpy.testing import assert_allclose
 
 from lm_bandit.alternatives import grpo
 from lm_bandit.alternatives.config import GRPOConfig
-from lm_bandit.alternatives.grpo import GRPOBatch, group_standardized
-from lm_bandit.alternatives.loop import ScoredPulls
+from lm_bandit.alternatives.grpo import (
+    GRPOBatch,
+    completion_weights,
+    group_centred,
+    group_standardized,
+    informative_weights,
+)
+from lm_bandit.alternatives.loop import ScoredPulls, TuningState
 from lm_bandit.generate import token_log_probs
+from lm_bandit.reward_table import RewardTable
 from tests.lm_bandit.alternatives.conftest import BETA, assert_same_step, descending
 
+DIALS = {
+    "GRPO": {},
+    "clip-higher": {"clip_higher": 0.6},
+    "token mean": {"over_tokens": "token_mean"},
+    "constant": {"over_tokens": "constant"},
+}
 
-def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(fixed, policy, model):
+
+@pytest.mark.parametrize("dials", DIALS.values(), ids=DIALS)
+def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(
+    fixed, policy, model, dials
+):
     """Both signs of the advantage, with ratios on both sides of the clip range."""
     rng = np.random.default_rng(0)
     completions = np.array([[2, 0, 0], [3, 4, 0], [1, 2, 5], [4, 0, 0]])
@@ -30,19 +47,26 @@ def test_the_loss_is_the_clipped_surrogate_and_k3_at_a_price(fixed, policy, mode
     pulls = ScoredPulls(
         *map(jnp.asarray, (which, completions, old, references, scores))
     )
-    config = GRPOConfig(kl_weight=BETA, clip=0.2)
-    batch = GRPOBatch(pulls, jnp.asarray(advantages))
+    config = GRPOConfig(kl_weight=BETA, clip=0.2, **dials)
+    shares = np.array([0.5, 2.0, 1.5, 0.0], np.float32)  # of the batch
+    batch = GRPOBatch(pulls, jnp.asarray(advantages), jnp.asarray(shares))
     loss, first_ratio = jax.jit(grpo.loss)(policy, batch, fixed, config)
 
     total, ratios = 0.0, []
+    upper = 1.0 + (config.clip_higher or 0.2)
+    divisors = {
+        "sequence_mean": lengths,
+        "token_mean": [2.5] * 4,
+        "constant": [3] * 4,  # the limit
+    }[config.over_tokens]
     for i, length in enumerate(lengths):
         for t in range(length):
             ratio = np.exp(now[i, t] - old[i, t])
-            clipped = np.clip(ratio, 0.8, 1.2)
+            clipped = np.clip(ratio, 0.8, upper)
             surrogate = min(ratio * advantages[i], clipped * advantages[i])
             d = references[i, t] - now[i, t]
             k3 = np.exp(d) - d - 1.0
-            total += (surrogate - BETA * k3) / length / 4
+            total += shares[i] * (surrogate - BETA * k3) / divisors[i] / 4
             ratios.append(ratio)
     assert_allclose(loss, -total, rtol=1e-4)
     assert_allclose(first_ratio, np.mean(ratios), rtol=1e-4)
@@ -89,3 +113,61 @@ def test_a_deviation_without_bias_makes_the_groups_advantages_a_little_smaller()
     theirs = (rewards - rewards.mean()) / (rewards.std(ddof=1) + 1e-4)
     ours = group_standardized(jnp.asarray(rewards, jnp.float32))
     assert_allclose(np.sqrt(3 / 4) * ours, theirs, rtol=1e-4)
+
+
+def test_without_the_deviation_a_groups_advantages_keep_the_unit_of_the_scores():
+    rewards = jnp.array([1.0, 2.0, 6.0])
+    assert_allclose(group_centred(rewards), [-2.0, -1.0, 3.0], rtol=1e-6)
+    assert_allclose(group_centred(10 * rewards), [-20.0, -10.0, 30.0], rtol=1e-6)
+
+
+def test_a_constant_divides_every_completion_by_the_length_limit():
+    mask = jnp.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
+    assert_allclose(completion_weights(mask, "constant"), mask / 4)
+    assert_allclose(completion_weights(mask, "token_mean"), mask / 2)
+    by_length = completion_weights(mask, "sequence_mean")
+    assert_allclose(by_length.sum(1), 1.0, rtol=1e-6)
+
+
+def test_dynamic_sampling_leaves_out_groups_that_agree_and_counts_the_batch_in_full():
+    groups = jnp.array([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.1, 0.1]])
+    weights = informative_weights(groups)
+    assert_allclose(weights, [2.5, 0.0, 0.0, 2.5, 0.0], rtol=1e-6)
+    assert_allclose(informative_weights(groups[1:3]), 0.0)
+    assert_allclose(informative_weights(groups[:1]), 1.0)
+
+
+def first_batch(fixed, monkeypatch, **dials):
+    """What `grpo.update` makes of its first pulls, before it descends."""
+    batches = []
+
+    def keep(state, key, batch, *rest):
+        batches.append(batch)
+        return state, rest[-1]
+
+    monkeypatch.setattr(grpo.loop, "descend", keep)
+    config = GRPOConfig(pulls=16, num_updates=1, **dials)
+    state = TuningState(fixed.reference, config.optimizer().init(fixed.reference))
+    grpo.update(state, jax.random.key(3), fixed, 3, config)
+    return batches[0]
+
+
+def test_the_dials_of_a_config_reach_the_batch(fixed, monkeypatch):
+    """A verifier that finds every answer to the second prompt equally good."""
+    equal = jnp.zeros((2, 31)).at[0].set(jnp.arange(31.0))
+    table = RewardTable(fixed.prompts, equal, jnp.asarray(5))
+    fixed = fixed._replace(reward_model=table)
+    settings = {"penalty": 0.0}
+    plain = first_batch(fixed, monkeypatch, **settings)
+    dials = {"divide_by_deviation": False, "dynamic_sampling": True}
+    batch = first_batch(fixed, monkeypatch, **settings, **dials)
+    assert_allclose(plain.weights, 1.0)
+    assert_allclose(batch.weights, [2.0] * 16 + [0.0] * 16)
+    scores = np.asarray(plain.pulls.scores).reshape(2, 16)
+    centred = scores - scores.mean(1, keepdims=True)
+    assert np.ptp(scores[0]) > 0
+    assert_allclose(
+        np.asarray(batch.advantages).reshape(2, 16), centred, rtol=1e-5, atol=1e-6
+    )
+    deviation = scores[0].std()
+    assert_allclose(plain.advantages[:16], centred[0] / deviation, rtol=1e-3)

@@ -1,0 +1,137 @@
+"""Groups of completions, exactly: how much a prompt counts, and where GRPO rests.
+
+    weight of a prompt    w_n(p)  =  E[ sd(q) ] / p (1 - p),     n q ~ Binomial(n, p)
+    GRPO's fixed point    pi(y)  =  b pi_ref(y) / ( c - r(y) ),    b = beta sd_pi(r)
+
+The first is for rewards of 0 and 1 that a program computes: n completions of a prompt
+are right with probability p each, and sd(q) = sqrt(q (1 - q)) is the deviation of their
+rewards. The expected update of the group is w times the gradient of p. The second is
+where the expected update of GRPO is 0, with large groups and a completion as one
+action:
+
+    ( r - E[r] ) / sd_pi(r)  =  beta ( 1 - pi_ref / pi )      for every completion
+
+At pi* instead, r - beta log(pi / pi_ref) is equal for all. Two things differ: beta is
+multiplied by the deviation of the rewards, and k3 in the loss has the gradient of
+KL(pi_ref || pi), so that the ratio pi / pi_ref falls like 1 / (c - r).
+
+Source: Shao et al. (2024), eqs. 3-4; Vojnovic & Yun (2025), "What is the alignment
+objective of GRPO?", for the fixed point; Liu et al. (2025), section 3.1, for the
+weight.
+Shapes: k prompts, Y = E + 1: completions that end, and one for all that are cut off.
+"""
+
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from lm_bandit.oracle.exact import LogProbs, Problem, merge_cut_off
+
+HALVINGS = 60  # of an interval; float64 has 53 binary digits
+
+
+class FixedPoint(NamedTuple):
+    """A policy that GRPO does not change in expectation."""
+
+    policy: LogProbs
+    kl_weights: Float[np.ndarray, "k"]  # b, the beta that each prompt has in effect
+
+
+def prompt_weight(
+    success: Float[np.ndarray, "*p"], size: int, divide_by_deviation: bool
+) -> Float[np.ndarray, "*p"]:
+    """Return w: the expected update of a group is w times the gradient of p.
+
+        E[ (1/n) sum_i A_i grad log pi(y_i) ]  =  w grad p,      r of 0 or 1
+
+    With A = r - mean it is (n - 1) / n for every prompt. With A = (r - mean) / sd it
+    depends on p, and tends to 1 / sqrt(p (1 - p)) for large groups. A sum over the
+    n + 1 numbers of right completions gives it exactly.
+
+    Source: Liu et al. (2025), section 3.1, who name it the difficulty bias.
+
+    Args:
+        success: p, the probability that a completion is right, strictly inside (0, 1).
+        size: n, the completions of a group.
+        divide_by_deviation: whether advantages are divided by it, as in GRPO.
+    """
+    right = np.arange(size + 1)
+    share = right / size
+    ways = np.array([comb(size, j) for j in right], float)
+    p = np.asarray(success, float)[..., None]
+    probs = ways * p**right * (1.0 - p) ** (size - right)
+    variance = share * (1.0 - share)
+    spread = np.sqrt(variance) if divide_by_deviation else variance
+    return np.sum(probs * spread, axis=-1) / (p * (1.0 - p))[..., 0]
+
+
+def grpo_fixed_point(problem: Problem, divide_by_deviation: bool = True) -> FixedPoint:
+    """Return the policy at which the expected update of GRPO is 0.
+
+    Without the division by the deviation, b is beta itself: that is the fixed point of
+    Dr. GRPO with the same penalty. Source: Vojnovic & Yun (2025).
+    """
+    if not divide_by_deviation:
+        kl_weights = np.full(len(problem.learned), problem.kl_weight)
+        return FixedPoint(reverse_kl_optimum(problem, kl_weights), kl_weights)
+    rewards, reference = _rewards(problem), _reference(problem)
+    below = rewards.max(1, keepdims=True) - rewards  # of the best completion
+    best = np.sum(reference * (below == 0), axis=1)  # probability
+    widest = 0.5 * problem.kl_weight * np.ptp(rewards, axis=1)  # sd <= range / 2
+    low, high = np.log(1e-12 * widest * best), np.log(widest)  # of c - max r
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        probs = reference / (np.exp(middle)[:, None] + below)
+        kl_weights = 1.0 / probs.sum(1)  # b, which makes the sum of the policy 1
+        probs *= kl_weights[:, None]
+        mean = np.sum(probs * below, axis=1, keepdims=True)
+        deviation = np.sqrt(np.sum(probs * (below - mean) ** 2, axis=1))
+        is_below = problem.kl_weight * deviation > kl_weights
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    return FixedPoint(reverse_kl_optimum(problem, kl_weights), kl_weights)
+
+
+def reverse_kl_optimum(
+    problem: Problem, kl_weights: Float[np.ndarray, "k"]
+) -> LogProbs:
+    """Return the policy that maximises E[r] - b KL(pi_ref || pi), prompt by prompt.
+
+        pi = b pi_ref / (c - r),     with c > max r so that the sum is 1
+
+    Source: Vojnovic & Yun (2025); Grill et al. (2020), section 3, for the same form.
+    """
+    log_ratios = np.log(_reverse_kl_ratios(problem, kl_weights))
+    reference = problem.reference
+    return LogProbs(
+        reference.ended + log_ratios[:, :-1], reference.cut_off + log_ratios[:, -1:]
+    )
+
+
+def _reverse_kl_ratios(
+    problem: Problem, kl_weights: Float[np.ndarray, "k"]
+) -> Float[np.ndarray, "k Y"]:
+    """Return pi / pi_ref = b / (c - r); c is found by halving, on a scale of logs."""
+    rewards, reference = _rewards(problem), _reference(problem)
+    below = rewards.max(1, keepdims=True) - rewards  # of the best completion
+    best = np.sum(reference * (below == 0), axis=1)  # probability
+    weights = np.asarray(kl_weights, float)
+    low, high = np.log(weights * best), np.log(weights)  # of c - max r
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        ratios = weights[:, None] / (np.exp(middle)[:, None] + below)
+        is_below = np.sum(reference * ratios, axis=1) > 1.0
+        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    return weights[:, None] / (np.exp(0.5 * (low + high))[:, None] + below)
+
+
+def _rewards(problem: Problem) -> Float[np.ndarray, "k Y"]:
+    """Return the learned rewards, and in the last column the penalty."""
+    penalties = np.full((len(problem.learned), 1), problem.penalty)
+    return np.hstack([problem.learned, penalties])
+
+
+def _reference(problem: Problem) -> Float[np.ndarray, "k Y"]:
+    """Return pi_ref, with one column for all completions that are cut off."""
+    return np.exp(np.hstack(merge_cut_off(problem.reference)))
