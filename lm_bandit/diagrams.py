@@ -8,6 +8,7 @@ a later step uses. Widths and heights are in units of the axes.
 Source: Ouyang et al. (2022), figure 2, for the three steps.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -37,8 +38,7 @@ def draw_three_steps(axes: Axes) -> Axes:
     titles = ("Step 1: SFT", "Step 2: reward model", "Step 3: PPO")
     for x, title in zip((2, 6, 10), titles, strict=True):
         axes.text(x, 7.1, title, ha="center", va="center", color=INK, weight="bold")
-    for x in (4, 8):
-        axes.axvline(x, color=FAINT, lw=1.2)
+    axes.vlines((4, 8), 0.6, 7.4, color=FAINT, lw=1.2)
 
     prompts = [_box(axes, x, 6.1, "prompts", DATA) for x in (2, 6, 10)]
     written = _box(axes, 2, 4.5, "people write\ndemonstrations", DATA)
@@ -46,7 +46,7 @@ def draw_three_steps(axes: Axes) -> Axes:
     policy = _box(axes, 10, 4.5, "the policy writes\ncompletions", MODEL)
     pretrained = _box(axes, 2, 2.9, "the pretrained model\nlearns from them", MODEL)
     compared = _box(axes, 6, 2.9, "people say which\none is better", DATA)
-    scored = _box(axes, 10, 2.9, "the reward model scores\nthem, less β × KL", MODEL)
+    scored = _box(axes, 10, 2.9, "the reward model scores\nthem, less β KL", MODEL)
     sft = _box(axes, 2, 1.2, "SFT model", RESULT)
     reward_model = _box(axes, 6, 1.2, "reward model", RESULT)
     tuned = _box(axes, 10, 1.2, "tuned model", RESULT)
@@ -57,7 +57,7 @@ def draw_three_steps(axes: Axes) -> Axes:
         (prompts[2], policy, scored, tuned),
     )
     for column in columns:
-        for above, below in zip(column, column[1:], strict=False):
+        for above, below in pairwise(column):
             _arrow(axes, _bottom(above), _top(below))
     # From one step to the next.
     _arrow(axes, _right(sft), _left(pairs), bend=-0.15)
