@@ -34,6 +34,7 @@ All steps together, and what a run leaves behind.
     pipeline.py      the three steps of RLHF in one run, and the exact result
     checkpoints.py   a model as a file, with GPT-2's own names
     plots.py         the pictures of a run
+    diagrams.py      the steps of RLHF as boxes and arrows
     report.py        the report of a run
 
 The other rooms, which may use all of the above.
