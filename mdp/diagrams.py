@@ -1,7 +1,7 @@
 """Diagrams of boxes and arrows, drawn by code. `Axes` in, `Axes` out.
 
-    draw_loop      the agent acts, the environment answers, and so on
-    box, arrow     the parts of every diagram, those of the upper floors too
+    draw_loop            the agent acts, the environment answers, and so on
+    box, arrow, route    the parts of every diagram, also of the upper floors
 
 White boxes are data, grey ones are fixed, a thick edge learns, and a dashed edge is a
 copy. Widths and heights are in units of the axes.
@@ -39,12 +39,9 @@ def draw_loop(axes: Axes) -> Axes:
     box(axes, 5, 3.3, "agent\n$\\pi(a\\,|\\,s)$", LEARNS, width=2.6)
     box(axes, 5, 0.7, "environment\n$p(s', r\\,|\\,s, a)$", FIXED, width=2.6)
     # The action goes down on the right; state and reward come back on the left.
-    _line(axes, (6.3, 3.3), (8.6, 3.3), (8.6, 0.7))
-    arrow(axes, (8.6, 0.7), (6.3, 0.7))
-    _line(axes, (3.7, 0.9), (1.8, 0.9), (1.8, 3.1))
-    arrow(axes, (1.8, 3.1), (3.7, 3.1))
-    _line(axes, (3.7, 0.5), (1.2, 0.5), (1.2, 3.5))
-    arrow(axes, (1.2, 3.5), (3.7, 3.5))
+    route(axes, [(6.3, 3.3), (8.6, 3.3), (8.6, 0.7), (6.3, 0.7)])
+    route(axes, [(3.7, 0.9), (1.8, 0.9), (1.8, 3.1), (3.7, 3.1)])
+    route(axes, [(3.7, 0.5), (1.2, 0.5), (1.2, 3.5), (3.7, 3.5)])
     text = {"color": INK, "va": "center", "fontsize": 10}
     axes.text(8.75, 2.0, "action $A_t$", **text)
     axes.text(1.95, 2.0, "reward $R_{t+1}$", **text)
@@ -91,7 +88,18 @@ def arrow(
     axes.annotate("", end, start, arrowprops=style, zorder=4)
 
 
-def _line(axes: Axes, *corners: tuple[float, float]) -> None:
-    """Draw a line through these corners."""
-    x, y = zip(*corners, strict=True)
-    axes.plot(x, y, color=INK, lw=1.3, zorder=1)
+def route(
+    axes: Axes,
+    corners: list[tuple[float, float]],
+    text: str = "",
+    at: tuple[float, float] = (0.0, 0.0),
+    dashed: bool = False,
+) -> None:
+    """Draw an arrow that turns at the corners, with a text centred at its own place."""
+    if corners:
+        dash = (0, (4, 2)) if dashed else "-"
+        x, y = zip(*corners[:-1], strict=True)
+        axes.plot(x, y, color=INK, lw=1.3, ls=dash, zorder=1)
+        arrow(axes, corners[-2], corners[-1], dashed=dashed)
+    if text:
+        axes.text(*at, text, ha="center", va="center", color=INK, fontsize=9)

@@ -19,6 +19,7 @@ import mdp
 from benchmarks import plots as benchmark_plots
 from benchmarks.alone import Measured
 from benchmarks.scaling import Point
+from lm_bandit import diagrams
 from lm_bandit import plots as run_plots
 from lm_bandit.alternatives import plots as method_plots
 from lm_bandit.alternatives.comparison import MethodComparison, Runs
@@ -141,6 +142,8 @@ def language_model_figures():
     best_of_n = [(n, value(np.log(n), 1.4 - 1.4 / n)) for n in (1, 2, 4, 8)]
     found = MethodComparison((0, 1), None, START, OPTIMUM, FRONTIER, best_of_n, runs)
     yield "methods", method_plots.comparison_figure(found)
+    wide = {"figsize": (10, 5.6), "layout": "constrained"}
+    yield "step three", diagrams.draw_step_three(plt.subplots(**wide)[1])
 
 
 def lines(slope, points=20):
