@@ -1,6 +1,6 @@
 """Steps 1 and 2 of RLHF, done once on this machine and then read.
 
-    ready = prepared(world, config)     # half a minute; the next time, half a second
+    ready = prepared(world, SMALL)     # half a minute; the next time, half a second
 
 Several notebooks begin with the same models. They are kept in a file of the user's
 cache, whose name is a digest of all that they depend on: the world, the settings, the
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lm_bandit import pipeline, ppo, reward_model, sft, transformer
-from lm_bandit.config import RunConfig
+from lm_bandit.config import LanguageConfig, RewardConfig, RunConfig, TransformerConfig
 from lm_bandit.pipeline import Prepared
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
@@ -28,6 +28,17 @@ from mdp.interface.files import versions_and_sources
 from mdp.interface.keeping import pack
 from mdp.interface.progress import Progress
 from mdp.interface.runs import Run, in_turn, settings_of
+
+# A smaller model and shorter training than by default: what the notebooks begin with.
+SMALL = RunConfig(
+    num_babble=4096,
+    num_demonstrations=2048,
+    num_comparisons=8192,
+    model=TransformerConfig(num_layers=1),
+    pretraining=LanguageConfig(num_updates=150),
+    sft=LanguageConfig(num_updates=100, step_size=2e-3),
+    reward=RewardConfig(num_updates=300, step_size=2e-3),
+)
 
 
 def prepared(world: World, config: RunConfig) -> Prepared:
