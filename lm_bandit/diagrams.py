@@ -9,7 +9,7 @@ Source: Ouyang et al. (2022), figure 2, for the three steps.
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
@@ -100,7 +100,8 @@ def _arrow(
 
     A positive bend goes to the right of somebody who walks from start to end.
     """
-    style = {"arrowstyle": "-|>", "color": INK, "lw": 1.3, "shrinkA": 1, "shrinkB": 1}
+    style: dict[str, Any] = {"arrowstyle": "-|>", "color": INK, "lw": 1.3}
+    style |= {"shrinkA": 1, "shrinkB": 1}
     style["connectionstyle"] = f"arc3,rad={bend}"
     axes.annotate("", end, start, arrowprops=style, zorder=4)
 
