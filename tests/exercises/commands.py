@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ DESCRIPTION = "The exercise book: write its functions; unit tests judge them."
 
 COMMANDS = {
     "list": "show the book, your progress and the next step (the default)",
+    "map": "show the map of the climb: chapters, exercises, and what to read",
     "start": "begin an exercise: write its file to workbook/",
     "check": "judge your file",
     "watch": "judge your file whenever you save it; Ctrl-C ends",
@@ -33,6 +33,8 @@ def main(args: Sequence[str] | None = None) -> int:
         parsed = _parse(sys.argv[1:] if args is None else list(args))
         if parsed.command == "list":
             return show_book()
+        if parsed.command == "map":
+            return show_map()
         exercise = find(parsed.exercise) if parsed.exercise else workbook.current()
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
@@ -55,7 +57,7 @@ def show_book() -> int:
     from rich.table import Table
 
     table = Table(title="The exercise book", box=None, title_justify="left")
-    for column in ("", "exercise", "", "notebook", "read"):
+    for column in ("", "exercise", "", "chapter", "level", "min"):
         table.add_column(column, no_wrap=column == "exercise")
     num_passed, part = 0, None
     for exercise in book().values():
@@ -66,10 +68,22 @@ def show_book() -> int:
         num_passed += passed
         begun = workbook.file_of(exercise).exists()
         mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
-        chapter, pages = exercise.notebook[:2], _in_short(exercise.source)
-        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, chapter, pages)
+        about = exercise.notebook[:2], str(exercise.difficulty), str(exercise.minutes)
+        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, *about)
     Console(highlight=False).print(table)
-    print(f"\n{num_passed} of {len(book())} passed.\n{next_step()}")
+    print("\nLevel: 1 (easy) to 5 (hard). `python -m tests map` says what to read.")
+    print(f"{num_passed} of {len(book())} passed.\n{next_step()}")
+    return 0
+
+
+def show_map() -> int:
+    """Show the map of the climb."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from tests.exercises.chapters import MAP
+
+    Console().print(Markdown(MAP.read_text(encoding="utf-8")))
     return 0
 
 
@@ -174,15 +188,6 @@ def next_step(after: Exercise | Diagnosis | None = None) -> str:
     return f"Next: `python -m tests {command} {following.id}` ({following.title})."
 
 
-def _in_short(source: str) -> str:
-    """The pages of Sutton & Barto; for a paper, its first author and year."""
-    if source.startswith("Sutton & Barto"):
-        pages = dict.fromkeys(re.findall(r"pages? (\d+)", source))
-        return f"S&B {', '.join(pages)}"
-    author, year = re.match(r"(\w+).*?\((\d+)\)", source).groups()
-    return f"{author} {year}"
-
-
 def _help(exercise: Exercise | Diagnosis) -> str:
     return f"Stuck? `python -m tests hint {exercise.id}`"
 
@@ -196,7 +201,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", parser_class=_Parser)
     for name, does in COMMANDS.items():
         command = commands.add_parser(name, help=does, description=does)
-        if name != "list":
+        if name not in ("list", "map"):
             say = "its id; by default the exercise that you are working on"
             command.add_argument("exercise", nargs="?", help=say)
         if name == "solution":

@@ -35,9 +35,12 @@ class Exercise(NamedTuple):
     equation: str
     source: str  # where to read about it: book or paper, and the place in it
     notebook: str
+    difficulty: int  # from 1 to 5
+    minutes: int  # that it usually takes
     hints: tuple[str, ...]  # each says more than the one before
     traps: tuple[Edit, ...]
     variants: tuple[Edit, ...]
+    needs: tuple[str, ...] = ()  # exercises that should be done before
     imports: str = ""  # of the new file; by default, what the reference uses
     fields: tuple[str, ...] = ()  # the fields of the result that are compared, or all
     compared: str = ""  # "module:name" of what is compared; by default, the result
@@ -90,9 +93,12 @@ class Diagnosis(NamedTuple):
     variants: tuple[Edit, ...]  # right functions, which a good test lets pass
     source: str
     notebook: str
+    difficulty: int  # from 1 to 5
+    minutes: int  # that it usually takes
     hints: tuple[str, ...]  # each says more than the one before
     imports: str  # of the learner's file
     solution: str  # a test that is good enough
+    needs: tuple[str, ...] = ()  # exercises that should be done before
     time_limit: float = 60.0  # seconds, for all repetitions of a test on one function
 
     floor = Exercise.floor
@@ -118,7 +124,8 @@ def diagnoses() -> dict[str, Diagnosis]:
     """The diagnoses by id."""
     faults = {table["id"]: Fault(**table) for table in _read("diagnoses", "faults")}
     common = {
-        n: _read("diagnoses", n) for n in ("source", "notebook", "run", "imports")
+        n: _read("diagnoses", n)
+        for n in ("source", "notebook", "difficulty", "minutes", "run", "imports")
     }
     return {
         table["id"]: Diagnosis(
