@@ -3,6 +3,7 @@
     run_figure             the learned and the gold reward of an exact run, by KL
     estimated_run_figure   the same of a run that was only sampled
     reward_kl, gold_kl     one of its panels each
+    optimum_figure         the optimum for one beta: on the frontier, and its words
     name_ends, name_points, few_ticks    names and ticks that do not overlap
 
 Colours, dashes and markers are those of `mdp/looks.py`.
@@ -20,7 +21,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 
 from lm_bandit.oracle.exact import Value
-from mdp.looks import BELOW, BLUE, GREEN, GREY, INK, ORANGE, dots, look
+from mdp.looks import BELOW, BLUE, GREEN, GREY, INK, INSIDE, ORANGE, dots, look
 
 KL_LABEL = r"KL$(\pi\,||\,\pi_{ref})$, nats per completion"
 LEARNED_LABEL = "learned reward (deviations of the reference)"
@@ -92,6 +93,43 @@ def gold_kl(axes: Axes, frontier: Values, path: Course, optimum: Value) -> Axes:
     axes.set(xlabel=KL_LABEL, ylabel=GOLD_LABEL, xlim=(0, None))
     _draw_path(axes, path, optimum, "gold")
     return axes
+
+
+def optimum_figure(
+    frontier: Values,
+    optimum: Value,
+    kl_weight: float,
+    words: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """Draw the optimum for one beta: its place on the frontier, and what it says.
+
+    Args:
+        frontier: the optimum for each of many values of beta.
+        optimum: the value of pi* for this beta.
+        kl_weight: beta, the slope of the frontier at the optimum.
+        words: probability as the first word under the reference, and under pi*.
+    """
+    figure, (left, right) = _two_panels()
+    kl, learned = _columns(frontier, "kl", "learned")
+    left.plot(kl, learned, color=INK, lw=2, label="exact frontier")
+    near = optimum.kl + 0.15 * kl.max() * np.array([-1.0, 1.0])
+    tangent = optimum.objective + kl_weight * near
+    left.plot(near, tangent, label=rf"slope $\beta$ = {kl_weight:g}", **look(GREEN))
+    place = optimum.kl, optimum.learned
+    left.plot(*place, "*", color=GREEN, ms=16, label=r"$\pi^*$")
+    margin = 0.08 * np.ptp(learned)
+    left.set(ylim=(learned.min() - margin, learned.max() + margin))
+    left.set(xlim=(-0.02 * kl.max(), kl.max()), xlabel=KL_LABEL, ylabel="mean reward")
+    left.legend(loc="lower right", **INSIDE)
+    rows, probs = range(len(words)), np.array(list(words.values()))
+    right.plot(probs[:, 0], rows, label=REFERENCE_LABEL, **dots(BLUE))
+    right.plot(probs[:, 1], rows, label=r"$\pi^*$", **dots(ORANGE))
+    right.set_yticks(rows, list(words))
+    right.grid(axis="y", alpha=0.4)
+    right.set(xlabel="probability as the first word", ylabel="first word")
+    right.set_xlim(-0.02, 1.02)
+    right.legend(loc="lower right", **INSIDE)
+    return figure
 
 
 def estimated_run_figure(

@@ -130,6 +130,8 @@ def language_model_figures():
     means = np.array([(v.kl, v.learned, v.gold) for _, v in PATH])
     updates = [update for update, _ in PATH]
     yield "samples", run_plots.estimated_run_figure(updates, means, 0.03 + 0 * means)
+    words = {"bad": (0.3, 0.01), "nice": (0.5, 0.3), "superb": (0.2, 0.69)}
+    yield "optimum", run_plots.optimum_figure(FRONTIER, OPTIMUM, 0.2, words)
     names = "PPO,RLOO,REINFORCE,GRPO,expert iteration,DPO,online DPO".split(",")
     pulled = (1536, 1700, 7680, 15360)
     runs = {}
@@ -353,3 +355,25 @@ def test_what_is_out_of_reach_is_shaded_to_the_edges():
     box = shade.get_datalim(ax.transData)
     assert (box.x0, box.x1) == ax.get_xlim()
     assert box.y1 >= ax.get_ylim()[1]
+
+
+@pytest.mark.parametrize("kl_weight", [0.2, 1.0])
+def test_the_optimum_of_a_beta_is_where_a_line_of_slope_beta_touches_the_frontier(
+    kl_weight,
+):
+    """1.7 (1 - exp(-0.8 kl)) has the slope beta at kl = log(1.36 / beta) / 0.8."""
+    kl = np.log(1.7 * 0.8 / kl_weight) / 0.8
+    learned = 1.7 * (1 - np.exp(-0.8 * kl))
+    best = Value(learned, learned, kl, learned - kl_weight * kl)
+    words = {"bad": (0.7, 0.1), "good": (0.3, 0.9)}
+    figure = run_plots.optimum_figure(FRONTIER, best, kl_weight, words)
+    left, right = figure.axes
+    _, tangent, star = left.lines
+    assert np.ravel(star.get_xydata()).tolist() == [kl, learned]
+    (slope,) = np.diff(tangent.get_ydata()) / np.diff(tangent.get_xdata())
+    assert abs(slope - kl_weight) < 1e-12
+    assert abs(np.interp(kl, *tangent.get_xydata().T) - learned) < 1e-12
+    assert [line.get_xdata().tolist() for line in right.lines] == [
+        [0.7, 0.3],
+        [0.1, 0.9],
+    ]
