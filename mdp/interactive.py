@@ -22,10 +22,13 @@ Range = tuple[float, float, float]  # lowest, first, highest
 
 
 def slide(
-    draw: Callable[..., Any], figsize: tuple[float, float] = (7.0, 3.6), **ranges: Range
+    draw: Callable[..., Any],
+    figsize: tuple[float, float] | None = (7.0, 3.6),
+    **ranges: Range,
 ) -> list[Any]:
     """Show draw(axes, **values) with a slider for each value, and return the sliders.
 
+    If `figsize` is None, draw(**values) makes its own figure.
     Without ipywidgets, or with STILL_PICTURES=1 in the environment, there are none, and
     the picture of the first values is shown.
     """
@@ -37,10 +40,12 @@ def slide(
             )
 
     def show(**values: float) -> None:
-        figure, axes = plt.subplots(figsize=figsize, layout="constrained")
-        draw(axes, **values)
+        if figsize is None:
+            draw(**values)
+        else:
+            draw(plt.subplots(figsize=figsize, layout="constrained")[1], **values)
         plt.show()
-        plt.close(figure)
+        plt.close("all")
 
     show(**{name: first for name, (_, first, _) in ranges.items()})
     if os.environ.get("STILL_PICTURES"):
