@@ -44,8 +44,8 @@ SMALL = RunConfig(
 def prepared(world: World, config: RunConfig) -> Prepared:
     """Return what `pipeline.prepare` returns, from the cache if it is there.
 
-    Programs that ask at the same time wait for the first of them. Where the user has no
-    home, nothing is kept.
+    Programs that ask at the same time wait for the first of them. Where nothing can be
+    written, nothing is kept, and what cannot be read is made anew.
     """
 
     def make() -> dict[str, Any]:
@@ -59,10 +59,16 @@ def prepared(world: World, config: RunConfig) -> Prepared:
 
     try:
         folder = cache_folder() / "prepared"
-    except ValueError:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError):
         return pipeline.prepare(world, config, Progress())
     with in_turn(folder):
-        found, _ = Run(folder / _digest(world, config)).kept("models", make)
+        own = folder / _digest(world, config)
+        try:
+            found, _ = Run(own).kept("models", make)
+        except ValueError:  # the file is damaged
+            shutil.rmtree(own, ignore_errors=True)
+            found, _ = Run(own).kept("models", make)
         _remove_old(folder)
     arrays = {name: map(jnp.asarray, found[name]) for name in ("base", "fixed")}
     base, fixed = jax.eval_shape(partial(_models, world, config))

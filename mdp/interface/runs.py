@@ -270,8 +270,7 @@ def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
 
 @contextmanager
 def in_turn(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made; wait while another program has it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Hold the lock of a folder; wait while another program has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         if fcntl is not None:

@@ -1,5 +1,6 @@
 """Models that are prepared once: what is read equals what was made."""
 
+import json
 from dataclasses import replace
 
 import jax
@@ -38,6 +39,13 @@ def test_what_is_read_is_bit_by_bit_what_was_made(tmp_path, monkeypatch):
         assert all(jax.tree.leaves(same))
         assert jax.random.uniform(found.key) == jax.random.uniform(made.key)
     assert not old.exists()
+    (file,) = old.parent.rglob("models.json")
+    whole = file.read_text()
+    file.write_text(whole[:-9])
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "prepare", lambda *_, **__: made)
+        assert prepared(world, SMALL).pretraining_loss == made.pretraining_loss
+    assert json.loads(file.read_text())["value"] == json.loads(whole)["value"]
     with pytest.raises(TypeError, match="NoneType"):  # other settings, other models
         prepared(world, replace(SMALL, seed=1))
 
