@@ -42,7 +42,7 @@ def draw_loop(axes: Axes) -> Axes:
     route(axes, [(6.3, 3.3), (8.6, 3.3), (8.6, 0.7), (6.3, 0.7)])
     route(axes, [(3.7, 0.9), (1.8, 0.9), (1.8, 3.1), (3.7, 3.1)])
     route(axes, [(3.7, 0.5), (1.2, 0.5), (1.2, 3.5), (3.7, 3.5)])
-    text = {"color": INK, "va": "center", "fontsize": 10}
+    text: dict[str, Any] = {"color": INK, "va": "center", "fontsize": 10}
     axes.text(8.75, 2.0, "action $A_t$", **text)
     axes.text(1.95, 2.0, "reward $R_{t+1}$", **text)
     axes.text(1.05, 2.0, "state\n$S_{t+1}$", ha="right", **text)
