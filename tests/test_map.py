@@ -45,6 +45,14 @@ def test_every_exercise_is_in_exactly_one_cell_of_its_chapter():
     assert Counter(cells) == Counter(wanted)
 
 
+@pytest.mark.parametrize("chapter", chapters.chapters(), ids=lambda path: path.stem)
+def test_the_saved_answers_are_open(chapter):
+    """A book that is handed out has no solutions in it, and no errors of the judge."""
+    said = chapters.printed_text(chapter)
+    open_ones = re.findall(r"^Still open: .* \(([\w-]+)\)$", said, re.MULTILINE)
+    assert Counter(open_ones) == Counter(chapters.checked_in(chapter))
+
+
 @pytest.mark.parametrize("exercise", book().values(), ids=book())
 def test_what_an_exercise_needs_stands_before_it(exercise):
     assert 1 <= exercise.difficulty <= 5

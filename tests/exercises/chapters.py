@@ -68,6 +68,12 @@ def checked_in(chapter: Path) -> list[str]:
     ]
 
 
+def printed_text(chapter: Path) -> str:
+    """All that the cells of a notebook printed when it was saved."""
+    outputs = [out for cell in _cells(chapter) for out in cell.get("outputs", [])]
+    return "".join("".join(output.get("text", "")) for output in outputs)
+
+
 @cache
 def _cells(chapter: Path) -> list[dict[str, Any]]:
     return json.loads(chapter.read_text(encoding="utf-8"))["cells"]
