@@ -11,7 +11,7 @@ is run to be saved has no sliders, which would be dead there: set STILL_PICTURES
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -32,12 +32,7 @@ def slide(
     Without ipywidgets, or with STILL_PICTURES=1 in the environment, there are none, and
     the picture of the first values is shown.
     """
-    for name, (lowest, first, highest) in ranges.items():
-        if not lowest <= first <= highest:
-            raise ValueError(
-                f"{name} must be (lowest, first, highest), got "
-                f"({lowest}, {first}, {highest})"
-            )
+    _require_order(ranges)
 
     def show(**values: float) -> None:
         if figsize is None:
@@ -73,3 +68,12 @@ def slide(
         slider.observe(redraw, "value")
     display(VBox([*sliders.values(), output]))
     return [*sliders.values()]
+
+
+def _require_order(ranges: Mapping[str, Range]) -> None:
+    for name, (lowest, first, highest) in ranges.items():
+        if not lowest <= first <= highest:
+            raise ValueError(
+                f"{name} must be (lowest, first, highest), got "
+                f"({lowest}, {first}, {highest})"
+            )
