@@ -4,9 +4,9 @@
     draw_three_steps       what each step of RLHF reads, and what it makes
     draw_step_three        PPO and its models: who writes, who scores, who learns
 
-White boxes are data, grey ones are models that do not change, and a thick edge is a
-model that learns or is the result of a step; a dashed edge is its copy. Dashed arrows
-are gradients.
+White boxes are data and people; grey ones are models at work, which in the third step
+do not change. A thick edge is a model that learns or is the result of a step; a dashed
+edge is its copy. Dashed arrows are gradients.
 
 Source: Ouyang et al. (2022), figure 2 and section 3.5.
 """
@@ -101,7 +101,7 @@ def draw_step_three(axes: Axes) -> Axes:
     route(axes, [(3.2, 6.12), (3.2, 4.38)], "copied for\neach batch", (2.3, 5.25))
     for y in (5.0, 2.8, 0.8):
         route(axes, [(4.45, 3.7), (5.2, 3.7), (5.2, y), (5.85, y)])
-    route(axes, [], "$x, y$", (5.55, 3.4))
+    axes.text(5.55, 3.4, "$x, y$", ha="center", va="center", color=INK, fontsize=9)
     route(axes, [(4.45, 4.1), (9.5, 4.1)], r"$\log\,\pi_{old}$", (7.1, 4.3))
     route(axes, [(4.8, 4.1), (4.8, 6.3), (9.5, 6.3)], r"$\log\,\pi_{old}$", (6.0, 6.1))
     reference = [(8.35, 5.0), (8.9, 5.0), (8.9, 4.3), (9.5, 4.3)]

@@ -4,7 +4,7 @@
 
 Several notebooks begin with the same models. They are kept in a file of the user's
 cache, whose name is a digest of all that they depend on: the world, the settings, the
-versions of the packages, and the sources of this project.
+versions of the packages, the sources of this project, and the flags of the compiler.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ from lm_bandit.config import LanguageConfig, RewardConfig, RunConfig, Transforme
 from lm_bandit.pipeline import Prepared
 from lm_bandit.transformer import Transformer
 from lm_bandit.world import World
+from mdp.interface import jobs
 from mdp.interface.compilation import cache_folder
 from mdp.interface.files import versions_and_sources
 from mdp.interface.keeping import pack
@@ -63,12 +64,14 @@ def prepared(world: World, config: RunConfig) -> Prepared:
     except (OSError, ValueError):
         return pipeline.prepare(world, config, Progress())
     with in_turn(folder):
-        own = folder / _digest(world, config)
+        run = Run(folder / _digest(world, config))
         try:
-            found, _ = Run(own).kept("models", make)
+            kept = run.found("models", ())
         except ValueError:  # the file is damaged
-            shutil.rmtree(own, ignore_errors=True)
-            found, _ = Run(own).kept("models", make)
+            kept = None
+        found = kept[0] if kept else make()
+        if not kept:
+            run.store("models", found, 0.0)
         _remove_old(folder)
     arrays = {name: map(jnp.asarray, found[name]) for name in ("base", "fixed")}
     base, fixed = jax.eval_shape(partial(_models, world, config))
@@ -90,10 +93,9 @@ def _models(world: World, config: RunConfig) -> tuple[Transformer, ppo.Fixed]:
 
 def _digest(world: World, config: RunConfig) -> str:
     """Return a digest of all that the models depend on, after that of the sources."""
-    versions = versions_and_sources()
-    settings = [pack(world), settings_of(config), versions]
+    settings = [pack(world), settings_of(config), jobs.settings()]
     digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
-    return f"{versions['sources']}-{digest[:16]}"
+    return f"{versions_and_sources()['sources']}-{digest[:16]}"
 
 
 def _remove_old(folder: Path) -> None:

@@ -75,12 +75,18 @@ def _words(
     rng: np.random.Generator, world: World, signs: Int[np.ndarray, "count"], care: float
 ) -> Int[np.ndarray, "count"]:
     """Draw one word for each sign asked for."""
-    likes = (signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
     careful = rng.random((len(signs), 1)) < care
-    weights = word_frequencies(world) * np.where(careful, likes, 1.0)
+    weights = word_frequencies(world) * np.where(careful, _likes(world, signs), 1.0)
     cumulative = np.cumsum(weights, axis=1)
     uniforms = rng.random((len(signs), 1)) * cumulative[:, -1:]
     return world.rated[(uniforms > cumulative).sum(1)]
+
+
+def _likes(
+    world: World, signs: Int[np.ndarray, "count"]
+) -> Float[np.ndarray, "count words"]:
+    """Return the share of the raters who gave each word the sign asked for."""
+    return (signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
 
 
 def demonstration_probs(
@@ -113,8 +119,7 @@ def demonstration_word_probs(
     who gave it the sign that the prompt asks for: a careful writer follows one of them.
     """
     frequencies = word_frequencies(world)
-    likes = (world.signs[:, None, None] * world.ratings[world.rated] > 0).mean(-1)
-    meant = frequencies * likes
+    meant = frequencies * _likes(world, world.signs)
     careful = meant / meant.sum(1, keepdims=True)
     return care * careful + (1.0 - care) * frequencies
 

@@ -96,10 +96,7 @@ def route(
     dashed: bool = False,
 ) -> None:
     """Draw an arrow that turns at the corners, with a text centred at its own place."""
-    if corners:
-        dash = (0, (4, 2)) if dashed else "-"
-        x, y = zip(*corners[:-1], strict=True)
-        axes.plot(x, y, color=INK, lw=1.3, ls=dash, zorder=1)
-        arrow(axes, corners[-2], corners[-1], dashed=dashed)
-    if text:
-        axes.text(*at, text, ha="center", va="center", color=INK, fontsize=9)
+    x, y = zip(*corners[:-1], strict=True)
+    axes.plot(x, y, color=INK, lw=1.3, ls=(0, (4, 2)) if dashed else "-", zorder=1)
+    arrow(axes, corners[-2], corners[-1], dashed=dashed)
+    axes.text(*at, text, ha="center", va="center", color=INK, fontsize=9)

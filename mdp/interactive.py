@@ -35,12 +35,14 @@ def slide(
     _require_order(ranges)
 
     def show(**values: float) -> None:
+        before = plt.get_fignums()
         if figsize is None:
             draw(**values)
         else:
             draw(plt.subplots(figsize=figsize, layout="constrained")[1], **values)
         plt.show()
-        plt.close("all")
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
 
     show(**{name: first for name, (_, first, _) in ranges.items()})
     if os.environ.get("STILL_PICTURES"):

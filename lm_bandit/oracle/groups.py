@@ -21,14 +21,16 @@ weight.
 Shapes: k prompts, Y = E + 1: completions that end, and one for all that are cut off.
 """
 
+from collections.abc import Callable
 from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lm_bandit.oracle.exact import LogProbs, Problem, merge_cut_off
 
+Logs = Float[np.ndarray, "k"]  # of c - max r, for each prompt
 HALVINGS = 60  # of an interval; float64 has 53 binary digits
 
 
@@ -81,15 +83,19 @@ def grpo_fixed_point(problem: Problem, divide_by_deviation: bool = True) -> Fixe
     best = np.sum(reference * (below == 0), axis=1)  # probability
     widest = 0.5 * problem.kl_weight * np.ptp(rewards, axis=1)  # sd <= range / 2
     low, high = np.log(1e-12 * widest * best), np.log(widest)  # of c - max r
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        probs = reference / (np.exp(middle)[:, None] + below)
-        kl_weights = 1.0 / probs.sum(1)  # b, which makes the sum of the policy 1
-        probs *= kl_weights[:, None]
+
+    def kl_weights_at(gap: Logs) -> Float[np.ndarray, "k"]:
+        """Return b, which makes the sum of the policy 1."""
+        return 1.0 / np.sum(reference / (np.exp(gap)[:, None] + below), axis=1)
+
+    def is_too_low(gap: Logs) -> Bool[np.ndarray, "k"]:
+        kl_weights = kl_weights_at(gap)
+        probs = kl_weights[:, None] * reference / (np.exp(gap)[:, None] + below)
         mean = np.sum(probs * below, axis=1, keepdims=True)
         deviation = np.sqrt(np.sum(probs * (below - mean) ** 2, axis=1))
-        is_below = problem.kl_weight * deviation > kl_weights
-        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+        return problem.kl_weight * deviation > kl_weights
+
+    kl_weights = kl_weights_at(_halve(low, high, is_too_low))
     return FixedPoint(reverse_kl_optimum(problem, kl_weights), kl_weights)
 
 
@@ -112,18 +118,31 @@ def reverse_kl_optimum(
 def _reverse_kl_ratios(
     problem: Problem, kl_weights: Float[np.ndarray, "k"]
 ) -> Float[np.ndarray, "k Y"]:
-    """Return pi / pi_ref = b / (c - r); c is found by halving, on a scale of logs."""
+    """Return pi / pi_ref = b / (c - r), with the c that makes the sum of pi 1."""
     rewards, reference = _rewards(problem), _reference(problem)
     below = rewards.max(1, keepdims=True) - rewards  # of the best completion
     best = np.sum(reference * (below == 0), axis=1)  # probability
     weights = np.asarray(kl_weights, float)
     low, high = np.log(weights * best), np.log(weights)  # of c - max r
+
+    def ratios_at(gap: Logs) -> Float[np.ndarray, "k Y"]:
+        return weights[:, None] / (np.exp(gap)[:, None] + below)
+
+    def is_too_low(gap: Logs) -> Bool[np.ndarray, "k"]:
+        return np.sum(reference * ratios_at(gap), axis=1) > 1.0
+
+    return ratios_at(_halve(low, high, is_too_low))
+
+
+def _halve(
+    low: Logs, high: Logs, is_too_low: Callable[[Logs], Bool[np.ndarray, "k"]]
+) -> Logs:
+    """Return, for each prompt, the number between low and high that is just enough."""
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        ratios = weights[:, None] / (np.exp(middle)[:, None] + below)
-        is_below = np.sum(reference * ratios, axis=1) > 1.0
-        low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-    return weights[:, None] / (np.exp(0.5 * (low + high))[:, None] + below)
+        below = is_too_low(middle)
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)
 
 
 def _rewards(problem: Problem) -> Float[np.ndarray, "k Y"]:

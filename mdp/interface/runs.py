@@ -271,30 +271,35 @@ def _refuse_or_go_on(run: Run, folder: Path, overwrite: bool) -> None:
 @contextmanager
 def in_turn(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; wait while another program has it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        if fcntl is not None:
+    with _opened(folder) as handle:
+        if handle is not None:
             with suppress(OSError):  # some network file systems have no locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; raise ValueError if another command has it."""
-    if fcntl is None:
+    with _opened(folder) as handle:
+        if handle is not None:
+            lock(
+                handle,
+                f"another command is at work in {folder}/: wait for its end, or try "
+                "another --out",
+            )
         yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """Open a folder for its lock, which ends with it; None where there are no locks."""
+    if fcntl is None:
+        yield None
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        lock(
-            handle,
-            f"another command is at work in {folder}/: wait for its end, or try "
-            "another --out",
-        )
-        yield
+        yield handle
     finally:
         os.close(handle)
 

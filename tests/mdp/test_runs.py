@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import pytest
 from mdp.interface import keeping, runs
 from mdp.interface.files import png_bytes, write_files
 from mdp.interface.progress import Progress, next_checkpoint
-from mdp.interface.runs import FollowedRun, Run, open_run, settings_of
+from mdp.interface.runs import FollowedRun, Run, in_turn, open_run, settings_of
 from policy_gradient import training
 
 NAMES = ("found.json", "found.png")
@@ -268,3 +269,21 @@ def test_a_signal_costs_one_line_and_its_own_exit_status(name):
         _, line = process.communicate(timeout=30)
     assert line == "Stopped; all is kept.\n"
     assert process.returncode == 128 + getattr(signal, name)
+
+
+def test_a_program_waits_until_another_has_left_a_folder(tmp_path):
+    pytest.importorskip("fcntl")
+    told = []
+
+    def follow():
+        with in_turn(tmp_path):
+            told.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with in_turn(tmp_path):
+            waiting = pool.submit(follow)
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            told.append("first")
+        waiting.result(timeout=30)
+    assert told == ["first", "second"]
