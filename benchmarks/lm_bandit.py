@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from benchmarks import lm_learning as learning
 from benchmarks import lm_peers as peers
-from benchmarks import trl_peers
+from benchmarks import torch_ppo, trl_peers
 from benchmarks.exams import Candidate, Exam
 from benchmarks.race import Contestant, Race
 from lm_bandit import bandit, ppo, reward_model, sft, transformer
@@ -62,6 +62,14 @@ def tasks() -> tuple[Race | Exam, ...]:
             Contestant("ours", our_ppo, _call),
             (Contestant("TRL", their_ppo, _call),),
             bar=4.0,
+            error=lambda iterations: abs(iterations - ITERATIONS),
+            amount=float,
+        ),
+        Race(
+            "PPO with a critic, against a loop by hand, an iteration",
+            Contestant("ours", our_ppo, _call),
+            (Contestant("torch, by hand", torch_ppo_by_hand, _call),),
+            bar=2.5,
             error=lambda iterations: abs(iterations - ITERATIONS),
             amount=float,
         ),
@@ -213,6 +221,13 @@ def their_ppo(size: TransformerConfig = SIZE):
 
     peers.take_fastest(run)
     return run
+
+
+def torch_ppo_by_hand(size: TransformerConfig = SIZE):
+    """Return a plain torch loop with the same texts, epochs and minibatches."""
+    prompts = np.repeat(texts()[: BATCH // PPO.pulls, :PROMPT], PPO.pulls, axis=0)
+    scores = trl_peers.random_reward_model(model(size))
+    return torch_ppo.training(model(size), scores, prompts, peers.NEW_TOKENS, PPO)
 
 
 def _fine_tuning(num_updates: int) -> Race:
