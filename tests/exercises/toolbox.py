@@ -164,6 +164,7 @@ def _fields(node: ast.stmt) -> list[ast.AnnAssign]:
     return [x for x in node.body if isinstance(x, ast.AnnAssign)] if is_class else []
 
 
+@cache
 def _find(module: str, name: str) -> Found | None:
     """The definition of a name in a module of the book, or where that imports it."""
     if not (_is_ours(module) and _path(module).exists()):

@@ -98,7 +98,8 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
         TRACED.get(raised["kind"], ""),
         f"Your function raises {raised['kind']}: {message[0]}",
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
-        _block(f"In {candidate.file},", "\n".join(lines)),
+        # A function that calls itself is on its way more than once.
+        _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
         _block("It was called with:", raised["inputs"]),
     ]
 
@@ -130,9 +131,9 @@ def still_open(exercise: Exercise) -> Verdict:
 
 
 def wrapped(text: str) -> str:
-    """Wrap sentences at 88 columns, and leave indented lines as they are."""
+    """Wrap sentences at 80 columns, and leave indented lines as they are."""
     return "\n".join(
-        line if line.startswith(" ") else textwrap.fill(line, 88)
+        line if line.startswith(" ") else textwrap.fill(line, 80)
         for line in text.splitlines()
     )
 
