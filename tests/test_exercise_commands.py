@@ -42,8 +42,8 @@ def test_from_start_to_the_solution(desk, capsys):
     assert "def discounted_returns(" in capsys.readouterr().out
     write(desk, RIGHT)
     assert run("check", "discounted-returns") == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "Next: `python -m tests start transitions-from-outcomes`" in said
+    said = capsys.readouterr().out
+    assert said.endswith("next: python -m tests start transitions-from-outcomes\n")
     assert run("solution", "discounted-returns") == 0
     assert run() == 0
     *_, progress, following = capsys.readouterr().out.splitlines()
@@ -172,6 +172,7 @@ def test_each_hint_says_more(desk, capsys):
     ("args", "message"),
     [
         (["chek"], "There is no command 'chek': did you mean check?"),
+        (["gae"], "There is no command 'gae': the commands are list, map, start"),
         (["check", "td-zreo"], "no exercise 'td-zreo': did you mean td-zero"),
         (["hint", "greedy"], " exercises: greedy-policy, epsilon-greedy"),
         (["check", "xyzzy"], "There is no exercise 'xyzzy'"),

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from tests.exercises import diagnosis, workbook
 from tests.exercises.check import check
-from tests.exercises.contents import show_book
+from tests.exercises.contents import next_step, show_book
 from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import TODO, Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
@@ -97,9 +97,9 @@ def run_start(exercise: Exercise | Diagnosis) -> int:
     """Write the learner's file, and say what to do with it."""
     path = _begin(exercise)
     print(wrapped(f"{exercise.title}: write your lines in {path}, then"))
-    print(f"    python -m tests check {exercise.id}     judges them")
-    print(f"    python -m tests watch {exercise.id}     judges them whenever you save")
-    print(f"    python -m tests hint {exercise.id}      helps if you are stuck")
+    print("    python -m tests check    judges them")
+    print("    python -m tests watch    judges them whenever you save")
+    print("    python -m tests hint     helps if you are stuck")
     print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
     return 0
 
@@ -221,17 +221,8 @@ def judged(
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
-    text = f"{verdict.text}\nCompare: `python -m tests solution {exercise.id}`."
-    return verdict._replace(text=text)
-
-
-def next_step(after: Exercise | Diagnosis | None = None) -> str:
-    """A sentence on the next open exercise."""
-    following = workbook.next_open(after)
-    if following is None:
-        return "You have passed the whole book."
-    command = "check" if workbook.file_of(following).exists() else "start"
-    return f"Next: `python -m tests {command} {following.id}` ({following.title})."
+    compare = f"Compare: `python -m tests solution {exercise.id}`."
+    return verdict._replace(text=f"{verdict.text}\n{compare}")
 
 
 def _help(exercise: Exercise | Diagnosis) -> str:
@@ -241,8 +232,10 @@ def _help(exercise: Exercise | Diagnosis) -> str:
 def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.0)
-        raise ValueError(f"There is no command {args[0]!r}: did you mean {near[0]}?")
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        listed = f"the commands are {', '.join(COMMANDS)}."
+        hint = f"did you mean {near[0]}?" if near else listed
+        raise ValueError(f"There is no command {args[0]!r}: {hint}")
     style = argparse.RawDescriptionHelpFormatter
     parser = _Parser("python -m tests", description=DESCRIPTION, formatter_class=style)
     commands = parser.add_subparsers(

@@ -46,12 +46,12 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
         yield from rows
         yield "", ""
     yield f"{len(passed)} of {len(book())} passed. {LEGEND}", ""
-    yield next_line(), ""
+    yield next_step(), ""
 
 
-def next_line() -> str:
-    """The command that comes next."""
-    following = workbook.next_open()
+def next_step(after: Exercise | Diagnosis | None = None) -> str:
+    """The command that comes next: on the next open exercise."""
+    following = workbook.next_open(after)
     if following is None:
         return "You have passed the whole book."
     command = "check" if workbook.file_of(following).exists() else "start"
