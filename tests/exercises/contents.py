@@ -42,7 +42,7 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
         done = f"{sum(e.id in passed for e in listed)} of {len(listed)} passed"
         rows = list(_rows(listed, passed, width))
         room = max(len(row) for row, _ in rows) - len(done) - 2
-        yield f"{PARTS[part]:<{room}}  {done}", "bold"
+        yield f"{_cut(PARTS[part], room):<{room}}  {done}", "bold"
         yield from rows
         yield "", ""
     yield f"{len(passed)} of {len(book())} passed. {LEGEND}", ""
