@@ -64,9 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return show_book()
         if parsed.command == "map":
             return show_map()
-        name = " ".join(parsed.exercise)
-        default = workbook.next_new if parsed.command == "start" else workbook.current
-        exercise = find(name) if name else default()
+        exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
         return globals()[f"run_{parsed.command}"](exercise)
@@ -225,6 +223,13 @@ def judged(
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
 
+def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
+    """The exercise that a command names, or the one that comes next."""
+    if parsed.exercise:
+        return find(parsed.exercise)
+    return workbook.next_new() if parsed.command == "start" else workbook.current()
+
+
 def _help(exercise: Exercise | Diagnosis) -> str:
     return f"Stuck? `python -m tests hint {exercise.id}`"
 
@@ -250,7 +255,9 @@ def _parse(args: list[str]) -> argparse.Namespace:
         if name == "solution":
             say = "show it although the exercise is still open"
             command.add_argument("--reveal", action="store_true", help=say)
-    return parser.parse_args(args or ["list"])
+    parsed = parser.parse_args(args or ["list"])
+    parsed.exercise = " ".join(getattr(parsed, "exercise", ()))
+    return parsed
 
 
 class _Parser(argparse.ArgumentParser):

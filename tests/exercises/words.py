@@ -9,6 +9,7 @@ its result is wrong            the sentence of the trap; the equation; the small
                                case that differs, with the expected and the own result
 """
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     sentence = f"Not yet. {different['message']}"
     return [
         exercise.traps[trap["number"]].says if trap else sentence,
-        _block("The equation:", exercise.equation),
+        _block("The equation:", _in_lines(exercise.equation)),
         _block(SMALLEST, different["inputs"]),
         _block("Expected:", different["expected"]),
         _block("Got:", different["got"]),
@@ -110,7 +111,7 @@ def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
     sentence = name.removeprefix("test_").replace("_", " ")
     return [
         f"Not yet. This unit test fails: {sentence}.",
-        _block("The equation:", exercise.equation),
+        _block("The equation:", _in_lines(exercise.equation)),
         _block("The test reports:", finding["message"].strip().split("\nassert ")[0]),
     ]
 
@@ -136,6 +137,17 @@ def wrapped(text: str) -> str:
         line if line.startswith(" ") else textwrap.fill(line, 80)
         for line in text.splitlines()
     )
+
+
+def _in_lines(equation: str) -> str:
+    """Break lines that are too long, where they have wide spaces if possible."""
+    lines = []
+    for line in equation.strip().splitlines():
+        wide = r"(?<=[,;:]) {3,}" if len(line) > 76 else "\n"
+        first, *conditions = re.split(wide, line)
+        for part in [first, *(f"    {condition}" for condition in conditions)]:
+            lines += textwrap.wrap(part, 76, subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 def _block(title: str, text: str) -> str:
