@@ -56,6 +56,7 @@ def as_bandit(tokens: Trajectory) -> Trajectory:
 
         log pi(y | x) = sum_t log pi(y_t | x, y_<t),      R = sum_t R_t
 
+    Every array has one row. The value is that of the prompt, and nothing follows.
     Source: Ahmadian et al. (2024), section 3.
     """
 

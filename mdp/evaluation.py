@@ -36,8 +36,7 @@ def evaluate(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S
 
         (I - gamma T_pi) v_pi = r_pi,   r_pi(s) = sum_a pi(a | s) r(s, a)
 
-    Beyond DENSE_STATES states the system is solved as a sparse one. Source: Sutton &
-    Barto (2018), section 4.1, with eq. 4.4.
+    Source: Sutton & Barto (2018), section 4.1, with eq. 4.4.
 
     Raises:
         ValueError: `policy` is not a policy; or gamma = 1 and from some state it never
@@ -52,6 +51,7 @@ def evaluate(mdp: MDP, policy: Float[np.ndarray, "S A"]) -> Float[np.ndarray, "S
             f"got one that never does from state {ends.argmin()}"
         )
     rewards = state_values(policy, mdp.expected_rewards)
+    # A large system has few entries that are not 0: it is solved as a sparse one.
     if mdp.num_states > DENSE_STATES:
         return _solve_sparse(mdp, policy, rewards)
     system = bellman_system(mdp, policy)

@@ -33,8 +33,8 @@ from mdp.model import MDP
 from mdp.sampling import Episode, episode_returns, sample_episode
 
 Policy = Float[np.ndarray, "S A"]
-Values = Float[np.ndarray, "S"]
-StepSizes = Float[np.ndarray, "T"]
+Values = Float[np.ndarray, "S"]  # v(s)
+StepSizes = Float[np.ndarray, "T"]  # alpha_t, for each step of an episode
 DEFAULT = PredictionConfig()
 
 

@@ -32,6 +32,8 @@ def generalized_advantages(
 ) -> Float[Array, "time"]:
     """GAE(lambda): the sum over k of (gamma lambda)^k delta_{t+k}, in one episode.
 
+        A_t = delta_t + gamma lambda A_{t+1},   0 after the last row of an episode
+
     Source: Schulman et al. (2016), eq. 16.
     """
 
@@ -50,11 +52,15 @@ def generalized_advantages(
 
 
 def reward_to_go(trajectory: Trajectory) -> Float[Array, "time"]:
-    """Returns G_t = R_{t+1} + gamma G_{t+1} within each episode.
+    """Return G_t, the discounted sum of the rewards that follow in the same episode.
 
-    They are GAE(1) of a critic whose values are all 0.
+        G_t = R_{t+1} + gamma G_{t+1},   0 after the last row of an episode
+
+    The trajectory may hold several episodes. An episode that was cut off adds nothing
+    for what would have followed.
     Source: Sutton & Barto (2018), eq. 3.9.
     """
+    # This is GAE(1) of a critic whose values are all 0.
     zeros = jnp.zeros_like(trajectory.rewards)
     return generalized_advantages(
         trajectory._replace(values=zeros, next_values=zeros), 1.0

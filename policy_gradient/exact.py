@@ -158,9 +158,10 @@ def softmax_gradient(
 ) -> Float[np.ndarray, "S A"]:
     """Gradient d(s) pi(a | s) A(s, a) of J by the preferences of a tabular softmax.
 
-    It is the theorem with the score of a softmax: 1 - pi(a | s) at (s, a) itself, and
-    -pi(b | s) at the other actions b (Sutton & Barto 2018, exercise 13.3). Source:
-    Agarwal et al. (2021), lemma C.1.
+    d(s) is the discounted number of visits of s, and A(s, a) = q(s, a) - v(s). This is
+    the policy gradient theorem with the score of a softmax: 1 - pi(a | s) at (s, a)
+    itself, and -pi(b | s) at the other actions b (Sutton & Barto 2018, exercise 13.3).
+    Source: Agarwal et al. (2021), lemma C.1.
     """
     ended = _only_reached(mdp, policy)
     values = evaluate(ended, policy)

@@ -134,11 +134,13 @@ def shuffled_minibatches(
 ) -> Int[Array, "steps samples"]:
     """Return the indices of each gradient step: each sample once an epoch, shuffled.
 
-    Each number below is random, except for its last digits, which are an index.
-    Sorting the numbers shuffles the indices, ten times faster than
-    `jax.random.permutation`.
+    The samples are numbered 0, ..., size - 1. A row is a minibatch, of
+    size / minibatches samples; the rows of the first epoch come first. Every epoch
+    has an order of its own.
     Source: Schulman et al. (2017), algorithm 1, "minibatch size M <= NT".
     """
+    # Each number is random, except for its last digits, which are an index. Sorting the
+    # numbers shuffles the indices, ten times faster than `jax.random.permutation`.
     digits = (size - 1).bit_length()
     # New numbers for every epoch: one shuffle for all repeats the same minibatches.
     numbers = jax.random.bits(key, (epochs, size)) >> digits << digits

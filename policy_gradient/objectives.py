@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
-Scalar = Float[Array, ""]
+Scalar = Float[Array, ""]  # one number
 
 
 class KLEstimates(NamedTuple):
@@ -55,7 +55,7 @@ def score_function_loss(
 
 
 def importance_ratio(log_prob: Scalar, old_log_prob: Scalar) -> Scalar:
-    """Pi(a|s) / pi_old(a|s): the factor by which the action became likelier.
+    """Return rho = pi(a|s) / pi_old(a|s), by which the action became likelier.
 
     Source: Sutton & Barto (2018), eq. 5.3, for one step.
     """
@@ -63,8 +63,10 @@ def importance_ratio(log_prob: Scalar, old_log_prob: Scalar) -> Scalar:
 
 
 def surrogate(log_prob: Scalar, old_log_prob: Scalar, advantage: Scalar) -> Scalar:
-    """Rho A: its mean over samples of pi_old is the expected advantage of pi.
+    """Return rho A; its mean over samples of pi_old is the expected advantage of pi.
 
+    rho = pi(a|s) / pi_old(a|s) is the importance ratio. The advantage A is data: no
+    gradient flows through it.
     Source: Schulman et al. (2015), eq. 14; Schulman et al. (2017), eq. 6.
     """
     return importance_ratio(log_prob, old_log_prob) * stop_gradient(advantage)
@@ -76,7 +78,8 @@ def clipped_surrogate(
     """Return min(rho A, clip(rho, 1 - eps, 1 + eps) A) with rho = pi / pi_old.
 
     The minimum is pessimistic: a ratio beyond the clip range gains nothing more, but a
-    ratio on the wrong side of 1 is still corrected, however far away it is.
+    ratio on the wrong side of 1 is still corrected, however far away it is. The
+    advantage is data: no gradient flows through it.
     Source: Schulman et al. (2017), eq. 7.
     """
     ratio = importance_ratio(log_prob, old_log_prob)
@@ -142,9 +145,8 @@ def kl_estimates(log_prob: Scalar, reference_log_prob: Scalar) -> KLEstimates:
 
     The mean of k1 is the KL. k3 adds exp(-d) - 1, whose mean is 0, and thereby makes
     every sample at least 0. If the samples come from pi_ref instead, KL(pi_ref || pi)
-    is estimated by k3 with the sign of d changed, exp(d) - 1 - d. Near d = 0 rounding
-    would swallow k3: `exp_above_tangent` keeps its digits. Source: Schulman (2020),
-    "Approximating KL divergence".
+    is estimated by k3 with the sign of d changed, exp(d) - 1 - d.
+    Source: Schulman (2020), "Approximating KL divergence".
     """
     difference = log_prob - reference_log_prob
     return KLEstimates(

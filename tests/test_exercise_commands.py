@@ -8,7 +8,7 @@ import pytest
 
 from mdp import exercises as bridge
 from tests.exercises import commands, sources, workbook
-from tests.exercises.manifest import find
+from tests.exercises.manifest import book, find
 from tests.test_exercises import RIGHT
 
 RETURNS = find("discounted-returns")
@@ -42,12 +42,100 @@ def test_from_start_to_the_solution(desk, capsys):
     assert "def discounted_returns(" in capsys.readouterr().out
     write(desk, RIGHT)
     assert run("check", "discounted-returns") == 0
-    assert "Next: `python -m tests start transitions-from-outcomes`" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    said = capsys.readouterr().out
+    assert said.endswith("next: python -m tests start transitions-from-outcomes\n")
     assert run("solution", "discounted-returns") == 0
     assert run() == 0
-    assert "1 of" in capsys.readouterr().out
+    *_, progress, following = capsys.readouterr().out.splitlines()
+    assert progress.startswith("1 of ")
+    assert following == "next: python -m tests start transitions-from-outcomes"
+
+
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_every_exercise_has_one_line_that_fits(width, desk, capsys, monkeypatch):
+    """In a pipe, as here, without colour; the floors are headings with the progress."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    workbook.note(RETURNS, passed=True)
+    workbook.start(find("sft-loss"))
+    assert run() == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {x[2:].split()[0]: x for x in lines[:-2] if x[:2] in ("  ", "x ", "- ")}
+    assert rows.keys() == book().keys()
+    assert max(map(len, lines[:-2])) <= width
+    assert rows[RETURNS.id].startswith("x ")
+    assert rows["sft-loss"].startswith("- ")
+    for name, row in rows.items():
+        exercise = book()[name]
+        assert row.split()[-2:] == [str(exercise.difficulty), str(exercise.minutes)]
+        whole = exercise.title in row
+        assert whole or width < 80 or "..." in row
+    headings = [line for line in lines if line.startswith("Floor ")]
+    assert len(headings) == 3
+    num_first = sum(exercise.floor == "mdp" for exercise in book().values())
+    assert headings[0].endswith(f"1 of {num_first} passed")
+    assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("gae", "generalized-advantages"),  # a word of its title
+        ("Luce", "plackett-luce"),
+        ("td zero", "td-zero"),
+        ("zero td", "td-zero"),
+        ("workbook_is_no_part.py", None),
+        ("discounted_returns.py", "discounted-returns"),
+        ("entropy", "entropy"),  # although other titles may have the word
+        ("ppo", None),  # several: those of the chapters on it
+        ("", None),
+    ],
+)
+def test_an_exercise_is_found_by_a_part_of_its_name(wanted, name):
+    if name:
+        assert find(wanted).id == name
+    else:
+        with pytest.raises(ValueError, match=r"There is no exercise|fits \d"):
+            find(wanted)
+
+
+def test_watch_goes_on_to_the_next_exercise_after_a_pass(desk, capsys, monkeypatch):
+    """Saving is simulated while it waits; the first file was not there before."""
+    found = []
+
+    def save_one_after_another(_seconds):
+        number = len(found)
+        found.append(capsys.readouterr().out)
+        if number == 0:
+            (desk / "discounted_returns.py").write_bytes(b"\xff\xfe")
+        elif number == 1:
+            (desk / "discounted_returns.py").unlink()
+        elif number == 2:
+            workbook.file_of(RETURNS).write_text(sources.new_file(RETURNS))
+            write(desk, RIGHT)
+        else:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands.time, "sleep", save_one_after_another)
+    assert run("watch", "discounted-returns") == 130
+    new, unreadable, gone, passed = found
+    assert "the new file" in new
+    assert "not a text file" in unreadable
+    assert gone == "", "an editor may move the file away and write a new one"
+    assert "Passed: The discounted return" in passed
+    assert "From a list of outcomes to a matrix: write your lines in" in passed
+    assert (desk / "transitions_from_outcomes.py").exists()
+
+
+@pytest.mark.parametrize("command", ["", *commands.COMMANDS])
+def test_the_help_of_every_command_fits_80_columns(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stop:
+        run(*command.split(), "--help")
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert f"usage: python -m tests {command}".strip() in shown
 
 
 def test_a_file_is_never_overwritten_and_a_reset_keeps_it(desk, capsys):
@@ -85,7 +173,9 @@ def test_each_hint_says_more(desk, capsys):
     ("args", "message"),
     [
         (["chek"], "There is no command 'chek': did you mean check?"),
-        (["check", "td-zer"], "no exercise 'td-zer': did you mean td-zero?"),
+        (["gae"], "There is no command 'gae': the commands are list, map, start"),
+        (["check", "td-zreo"], "no exercise 'td-zreo': did you mean td-zero"),
+        (["hint", "greedy"], " exercises: greedy-policy, epsilon-greedy"),
         (["check", "xyzzy"], "There is no exercise 'xyzzy'"),
         (["check", "td-zero"], "td-zero`."),
         (["start", "--quickly"], "unrecognized arguments: --quickly"),

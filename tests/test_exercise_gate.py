@@ -6,6 +6,8 @@ without a sentence. All candidates of an exercise are judged in one process, whi
 quick; the reference and the variants also in the way in which a learner's function is.
 """
 
+import ast
+import difflib
 import re
 
 import pytest
@@ -66,6 +68,54 @@ def test_reference_and_variants_pass_as_a_learners_function_does(exercise):
         found = judge(exercise, candidate, 0, time_limit=MOST_SECONDS, worker=WORKER)
         assert not went_wrong(found)
         assert not [f for f in found if f["what"] in WRONG], candidate.source
+
+
+MOST_TOLD = 0.5  # the share of a right solution that one hint may show
+TOKEN = re.compile(r"\w+|[^\w\s()\[\],.:;`]+")
+
+
+@each_exercise
+def test_no_hint_shows_more_than_half_of_a_right_solution(exercise):
+    """Also of a short one: then a hint says in words what is to be done."""
+    edits = [sources.edited(exercise, variant) for variant in exercise.variants]
+    for right in [sources.reference(exercise), *edits]:
+        for number, hint in enumerate(exercise.hints, 1):
+            share = told(hint, right)
+            assert share <= MOST_TOLD, f"hint {number} shows {share:.0%} of {right}"
+
+
+def told(hint, right):
+    """The share of a function's lines that stands in a hint, whatever the names are.
+
+    What counts are runs of at least three words or signs; brackets do not count.
+    """
+    tree = ast.parse(right.source)
+    function = next(n for n in tree.body if getattr(n, "name", "") == right.name)
+    lines = function.body[ast.get_docstring(function) is not None :]
+    named = {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            named.add(node.id)
+    named |= set(re.findall(r"(\w+) = ", hint))
+    texts = "\n".join(map(ast.unparse, lines)), hint
+    ours, theirs = (
+        ["_" if word in named else word for word in TOKEN.findall(text)]
+        for text in texts
+    )
+    runs = difflib.SequenceMatcher(None, ours, theirs, autojunk=False)
+    return sum(x.size for x in runs.get_matching_blocks() if x.size > 2) / len(ours)
+
+
+def test_a_whole_solution_in_a_hint_is_found():
+    """Also with other names, and in other words around it."""
+    exercise = exercises()["leave-one-out-baseline"]
+    right = sources.reference(exercise)
+    hint = (
+        "sums = jnp.sum(returns * mask, axis=1), rows = jnp.sum(mask, axis=1), and the "
+        "baseline is ((sums.sum() - sums) / (rows.sum() - rows))[:, None]."
+    )
+    assert told(hint, right) > 0.9
+    assert told("Take the mean of the other episodes.", right) == 0
 
 
 @each_exercise

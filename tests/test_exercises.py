@@ -3,6 +3,8 @@
 import subprocess
 import sys
 import textwrap
+import typing
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +65,36 @@ def add(reward, discount, following):
     )
     verdict = said_of(body, above=helper)
     assert verdict.state == "passed", verdict.text
+
+
+@pytest.mark.slow
+def test_a_new_file_shows_the_fields_of_every_type_of_its_function():
+    """They are compared with the types themselves, as Python sees them."""
+    num_fields = 0
+    for exercise in exercises().values():
+        if not exercise.is_method:
+            shown = sources.new_file(exercise)
+            function = getattr(import_module(exercise.module), exercise.name)
+            for kind in typing.get_type_hints(function).values():
+                for field in getattr(kind, "_fields", ()):
+                    assert f"\n#   {field}: " in shown, (exercise.id, field)
+                    num_fields += 1
+    assert num_fields > 100
+
+
+def test_a_new_file_explains_what_it_imports_and_tells_no_secret():
+    shown = sources.new_file(find("reward-to-go"))
+    assert 'values: Float[Array, "time"]  # v(O_t), by the critic' in shown
+    assert "GAE" not in shown
+    shown = sources.new_file(find("exact-evaluation"))
+    assert "sparse" not in shown
+    assert "DENSE_STATES" not in shown
+    assert "#   Return v(s) = sum_a pi(a | s) q(s, a)" in shown, "state_values"
+    shown = sources.new_file(find("transitions-from-outcomes"))
+    assert "#   num_states: int  # Number of states S" in shown
+    assert "#   transitions: " not in shown, "it is the one to be written"
+    shown = sources.new_file(find("completion-mask"))
+    assert "# END = 0  # the end-of-text token" in shown
 
 
 def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
@@ -134,7 +166,7 @@ def test_what_cannot_be_read_is_shown_with_its_line():
 def test_a_wrong_name_and_a_wrong_signature():
     text = said_of("return rewards", name="discounted_return").text
     assert "no function discounted_returns in workbook/mine.py" in text
-    assert "there is discounted_return" in text
+    assert "there is discounted_return." in " ".join(text.split())
     text = judged("def discounted_returns(rewards):\n    return rewards\n").text
     assert "takes (rewards), and should take (rewards, discounts)" in text
 

@@ -101,6 +101,8 @@ def dpo_loss(
     probability itself tells DPO as much of the reward as the other algorithms see,
     which the outcome of a draw would not.
 
+    `log_probs` are log pi(y|x) of the first and the second completion, and `reference`
+    holds log pi_ref(y|x) of both.
     Source: Rafailov et al. (2023), section 4, eqs. 5-7.
     """
     first, second = kl_weight * (log_probs - reference)

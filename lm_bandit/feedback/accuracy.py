@@ -54,10 +54,11 @@ def win_probabilities(
 
         P(first) = P(D > 0) + 1/2 P(D = 0),    D = sign(x) (sum over y - sum over y')
 
-    She draws one rating of each word and adds up the ratings of the words that a
-    completion uses, each word once. She prefers the larger sum, or the smaller one
-    where the prompt asks for complaint. Words that both completions use cancel. A coin
-    decides a tie.
+    `which` is the number of each pair's prompt x; `first` and `second` are the tokens
+    of its completions y and y'. She draws one rating of each word and adds up the
+    ratings of the words that a completion uses, each word once. She prefers the larger
+    sum, or the smaller one where the prompt asks for complaint. Words that both
+    completions use cancel. A coin decides a tie.
     """
     longest = 4 * 2 * world.completion_length  # no difference of ratings is larger
     size = 2 * longest + 2

@@ -36,8 +36,8 @@ class Problem(NamedTuple):
     """Everything that the value of a policy depends on."""
 
     reference: LogProbs  # pi_ref
-    gold: Float[np.ndarray, "k E"]
-    learned: Float[np.ndarray, "k E"]
+    gold: Float[np.ndarray, "k E"]  # what people think of each completion that ends
+    learned: Float[np.ndarray, "k E"]  # what the reward model thinks: r(x, y)
     kl_weight: float  # beta
     penalty: float  # instead of either score where a completion does not end
 

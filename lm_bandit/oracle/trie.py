@@ -49,10 +49,10 @@ Own = tuple[Float[Array, "#N H choices K"], Float[Array, "#N H choices K"]]
 
 
 class LogProbs(NamedTuple):
-    """log pi(y|x) of every completion y of every prompt x; float64."""
+    """Log-probability log pi(y|x) of each completion y of each prompt x; float64."""
 
     ended: Float[np.ndarray, "k E"]  # in the order of `ended_completions`
-    cut_off: Float[np.ndarray, "k M"]
+    cut_off: Float[np.ndarray, "k M"]  # of the completions that do not end
 
 
 def policy_log_probs(

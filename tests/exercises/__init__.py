@@ -3,6 +3,7 @@
 Read in this order:
 
     manifest.py   the exercises, as the TOML files beside this one list them
+    toolbox.py    what the names in a new file mean
     sources.py    stubs, traps and variants, made from the reference
     oracle.py     what tests compare with must not call the tested function
     splice.py     put a function in the place of the book's own
@@ -18,6 +19,7 @@ Read in this order:
     plots.py      the curves of a sick run and a healthy one
     diagnosis.py  check a named fault and the test that catches it
     workbook.py   the learner's files and progress
+    contents.py   the table of contents
     commands.py   python -m tests
     cell.py       answer a question from a notebook cell
     cases/        inputs on which answers are compared

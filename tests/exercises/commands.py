@@ -5,26 +5,55 @@ import difflib
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from tests.exercises import diagnosis, workbook
 from tests.exercises.check import check
-from tests.exercises.manifest import Diagnosis, Exercise, book, find
-from tests.exercises.sources import Candidate, new_file, solution
+from tests.exercises.contents import next_step, show_book
+from tests.exercises.manifest import Diagnosis, Exercise, find
+from tests.exercises.sources import TODO, Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
 
-DESCRIPTION = "The exercise book: write its functions; unit tests judge them."
+DESCRIPTION = """\
+The exercise book. You write functions of this project yourself, and its unit
+tests judge them. Your files are in the folder workbook/; nothing else changes.
+
+    python -m tests          see the exercises, and which one comes next
+    python -m tests start    get a file with an empty function, and fill it in
+    python -m tests check    have it judged, as often as you like
+    python -m tests hint     get a hint if you are stuck; there are three
+
+All of them take the name of an exercise, or a part of it: start gae.
+"""
 
 COMMANDS = {
-    "list": "show the book, your progress and the next step (the default)",
-    "map": "show the map of the climb: chapters, exercises, and what to read",
+    "list": "show all exercises, your progress, and what comes next (the default)",
+    "map": "show the chapters, their exercises, and what to read",
     "start": "begin an exercise: write its file to workbook/",
-    "check": "judge your file",
-    "watch": "judge your file whenever you save it; Ctrl-C ends",
-    "hint": "show a hint; each call shows one more",
+    "check": "judge your file, and say what is wrong",
+    "watch": "judge your file whenever you save it",
+    "hint": "show a hint, and one more at each call",
     "solution": "show the book's own lines, once you have passed",
-    "reset": "begin again; a copy of your file is kept",
+    "reset": "begin an exercise again, and keep a copy of your file",
 }
+MORE = {
+    "list": "A passed exercise is marked x, and one that you have begun is marked -.",
+    "map": "It is the file notebooks/README.md.",
+    "start": "The file has the function's signature and what it must return, the types "
+    "that it uses, and an empty body. A file that exists is never changed.",
+    "check": "Your function takes the place of the book's own, and its unit tests run. "
+    "If it is wrong you see the reason, and the smallest input that shows it.",
+    "watch": "If you pass, it goes on to the next open exercise and writes its file. "
+    "Ctrl-C ends it.",
+    "hint": "The first hint is a question, the second names the parts, and the third "
+    "says how they fit together. None of them is the whole solution.",
+    "solution": "Before you have passed, it shows nothing without --reveal.",
+    "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
+}
+NAME = "the id of an exercise, or words of its id or title, such as gae; without it, "
+DEFAULTS = {"start": "the next exercise that you have not begun"}
+DEFAULT = "the exercise whose file you saved last, or else the next one"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -35,7 +64,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return show_book()
         if parsed.command == "map":
             return show_map()
-        exercise = find(parsed.exercise) if parsed.exercise else workbook.current()
+        exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
         return globals()[f"run_{parsed.command}"](exercise)
@@ -51,31 +80,6 @@ def main(args: Sequence[str] | None = None) -> int:
     return 2
 
 
-def show_book() -> int:
-    """Show the table of contents, with the learner's progress."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="The exercise book", box=None, title_justify="left")
-    for column in ("", "exercise", "", "chapter", "level", "min"):
-        table.add_column(column, no_wrap=column == "exercise")
-    num_passed, part = 0, None
-    for exercise in book().values():
-        if part not in (None, (type(exercise), exercise.floor)):
-            table.add_section()
-        part = type(exercise), exercise.floor
-        passed = workbook.noted(exercise)["passed"]
-        num_passed += passed
-        begun = workbook.file_of(exercise).exists()
-        mark = "[green]passed[/]" if passed else "[yellow]begun[/]" if begun else "open"
-        about = exercise.notebook[:2], str(exercise.difficulty), str(exercise.minutes)
-        table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, *about)
-    Console(highlight=False).print(table)
-    print("\nLevel: 1 (easy) to 5 (hard). `python -m tests map` says what to read.")
-    print(f"{num_passed} of {len(book())} passed.\n{next_step()}")
-    return 0
-
-
 def show_map() -> int:
     """Show the map of the climb."""
     from rich.console import Console
@@ -89,14 +93,11 @@ def show_map() -> int:
 
 def run_start(exercise: Exercise | Diagnosis) -> int:
     """Write the learner's file, and say what to do with it."""
-    path = workbook.shown(workbook.start(exercise))
-    if isinstance(exercise, Diagnosis):
-        print("Training a healthy run and a sick one ...", flush=True)
-        print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
-    print(f"{exercise.title}: write your lines in {path}, then")
-    print(f"    python -m tests check {exercise.id}     judges them")
-    print(f"    python -m tests watch {exercise.id}     judges them whenever you save")
-    print(f"    python -m tests hint {exercise.id}      helps if you are stuck")
+    path = _begin(exercise)
+    print(wrapped(f"{exercise.title}: write your lines in {path}, then"))
+    print("    python -m tests check    judges them")
+    print("    python -m tests watch    judges them whenever you save")
+    print("    python -m tests hint     helps if you are stuck")
     print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
     return 0
 
@@ -105,29 +106,72 @@ def run_check(exercise: Exercise | Diagnosis) -> int:
     """Judge the learner's file."""
     verdict = judge_attempt(exercise)
     print(verdict.text)
+    if verdict.state == "passed":
+        print(next_step(exercise))
     return 0 if verdict.state == "passed" else 1
 
 
 def run_watch(exercise: Exercise | Diagnosis) -> int:
-    """Judge the learner's file whenever it is saved, until it passes."""
+    """Judge the learner's file whenever it is saved; after a pass, begin the next."""
+    following: Exercise | Diagnosis | None = exercise
+    while following is not None:
+        exercise = following
+        path = workbook.file_of(exercise)
+        is_new = not path.exists()
+        if is_new:
+            text = f"--- {exercise.title}: write your lines in the new file "
+            print(wrapped(text + f"{_begin(exercise)}; Ctrl-C ends."), flush=True)
+        _watch_until_passed(exercise, _saved(path) if is_new else 0)
+        following = workbook.next_open(exercise)
+        print()
+    print(next_step())
+    return 0
+
+
+def _watch_until_passed(exercise: Exercise | Diagnosis, seen: int) -> None:
+    """Judge the file after each save but the one at the time `seen`; end at a pass."""
     path = workbook.file_of(exercise)
-    workbook.attempt(exercise)
-    seen = None
     while True:
-        saved = path.stat().st_mtime_ns if path.exists() else seen
+        saved = _saved(path) or seen
         if saved != seen:
             seen = saved
             print(f"--- {workbook.shown(path)}, {time.strftime('%H:%M:%S')}")
-            if run_check(exercise) == 0:
-                return 0
+            try:
+                verdict = judge_attempt(exercise)
+            except ValueError as error:  # the next save may be a file that can be read
+                verdict = Verdict("failed", f"{error}")
+            print(verdict.text)
+            if verdict.state == "passed":
+                return
             print("--- Waiting for your next save; Ctrl-C ends.", flush=True)
         time.sleep(0.2)
+
+
+def _saved(path: Path) -> int:
+    """When a file was saved last; 0 if it is not there, as while an editor saves it."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _begin(exercise: Exercise | Diagnosis) -> str:
+    """Write the file of an exercise, and return its path as the learner would type it.
+
+    A diagnosis also gets its picture.
+    """
+    path = workbook.shown(workbook.start(exercise))
+    if isinstance(exercise, Diagnosis):
+        print("Training a healthy run and a sick one ...", flush=True)
+        print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
+    return path
 
 
 def run_hint(exercise: Exercise | Diagnosis) -> int:
     """Show the next hint, and those before it."""
     number = min(workbook.noted(exercise)["hints"] + 1, len(exercise.hints))
     workbook.note(exercise, hints=number)
+    print(f"{exercise.title} ({exercise.id})")
     for i, hint in enumerate(exercise.hints[:number], 1):
         print(wrapped(f"Hint {i} of {len(exercise.hints)}: {hint}"))
     if number < len(exercise.hints):
@@ -156,9 +200,9 @@ def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
 
 
 def judge_attempt(exercise: Exercise | Diagnosis) -> Verdict:
-    """Check the learner's file, remember a pass, and name the next step."""
+    """Check the learner's file, and remember a pass."""
     attempt = workbook.attempt(exercise)
-    if attempt.source == new_file(exercise):
+    if TODO in attempt.source and attempt.source == new_file(exercise):
         text = f"Still open: {attempt.file} has no lines of yours yet."
         return Verdict("open", f"{text} {_help(exercise)}")
     return judged(exercise, attempt, name=exercise.name)
@@ -167,7 +211,7 @@ def judge_attempt(exercise: Exercise | Diagnosis) -> Verdict:
 def judged(
     exercise: Exercise | Diagnosis, attempt: Candidate, name: str = ""
 ) -> Verdict:
-    """Check an attempt; in a notebook, which gives no `name`, the next cell follows."""
+    """Check an attempt; a notebook gives no `name` that the function must have."""
     if isinstance(exercise, Diagnosis):
         verdict = diagnosis.check(exercise, attempt)
     else:
@@ -175,17 +219,15 @@ def judged(
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
-    text = f"{verdict.text}\nCompare: `python -m tests solution {exercise.id}`."
-    return verdict._replace(text=f"{text}\n{next_step(exercise)}" if name else text)
+    compare = f"Compare: `python -m tests solution {exercise.id}`."
+    return verdict._replace(text=f"{verdict.text}\n{compare}")
 
 
-def next_step(after: Exercise | Diagnosis | None = None) -> str:
-    """A sentence on the next open exercise."""
-    following = workbook.next_open(after)
-    if following is None:
-        return "You have passed the whole book."
-    command = "check" if workbook.file_of(following).exists() else "start"
-    return f"Next: `python -m tests {command} {following.id}` ({following.title})."
+def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
+    """The exercise that a command names, or the one that comes next."""
+    if parsed.exercise:
+        return find(parsed.exercise)
+    return workbook.next_new() if parsed.command == "start" else workbook.current()
 
 
 def _help(exercise: Exercise | Diagnosis) -> str:
@@ -195,18 +237,27 @@ def _help(exercise: Exercise | Diagnosis) -> str:
 def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.0)
-        raise ValueError(f"There is no command {args[0]!r}: did you mean {near[0]}?")
-    parser = _Parser(prog="python -m tests", description=DESCRIPTION)
-    commands = parser.add_subparsers(dest="command", parser_class=_Parser)
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        listed = f"the commands are {', '.join(COMMANDS)}."
+        hint = f"did you mean {near[0]}?" if near else listed
+        raise ValueError(f"There is no command {args[0]!r}: {hint}")
+    style = argparse.RawDescriptionHelpFormatter
+    parser = _Parser("python -m tests", description=DESCRIPTION, formatter_class=style)
+    commands = parser.add_subparsers(
+        dest="command", parser_class=_Parser, metavar="COMMAND", title="commands"
+    )
     for name, does in COMMANDS.items():
-        command = commands.add_parser(name, help=does, description=does)
+        about = f"{does[0].upper()}{does[1:]}. {MORE[name]}"
+        command = commands.add_parser(name, help=does, description=about)
         if name not in ("list", "map"):
-            say = "its id; by default the exercise that you are working on"
-            command.add_argument("exercise", nargs="?", help=say)
+            say = NAME + DEFAULTS.get(name, DEFAULT)
+            command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
         if name == "solution":
-            command.add_argument("--reveal", action="store_true", help="even if open")
-    return parser.parse_args(args or ["list"])
+            say = "show it although the exercise is still open"
+            command.add_argument("--reveal", action="store_true", help=say)
+    parsed = parser.parse_args(args or ["list"])
+    parsed.exercise = " ".join(getattr(parsed, "exercise", ()))
+    return parsed
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
+MOST_NAMES = 5  # that a message lists
+SPACES = str.maketrans("-_", "  ")
 
 
 class Edit(NamedTuple):
@@ -152,13 +154,49 @@ def tables(floor: str) -> list[dict]:
 
 
 def find(name: str) -> Exercise | Diagnosis:
-    """The exercise with this id; a ValueError names the nearest one."""
-    wanted = name.strip().lower().replace("_", "-").removesuffix(".py")
+    """The exercise with this id, or the one whose id or title contains the text.
+
+    A ValueError lists the exercises if there are several, or names the nearest ones.
+    """
+    wanted = "-".join(name.lower().removesuffix(".py").translate(SPACES).split())
     if wanted in book():
         return book()[wanted]
-    near = difflib.get_close_matches(wanted, book(), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else "`python -m tests` lists them."
+    found = _search(wanted.replace("-", " "))
+    if len(found) == 1:
+        return book()[found[0]]
+    if found:
+        more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+        listed = ", ".join(found[:MOST_NAMES])
+        raise ValueError(f"{name!r} fits {len(found)} exercises: {listed}{more}.")
+    near = difflib.get_close_matches(wanted, book(), n=3, cutoff=0.6)
+    meant = f"did you mean {' or '.join(near)}?"
+    hint = meant if near else "`python -m tests` lists them."
     raise ValueError(f"There is no exercise {name!r}: {hint}")
+
+
+def _search(text: str) -> list[str]:
+    """The ids of exercises with a text in their names; else with each of its words.
+
+    If there are none, those of a chapter with the text in its name.
+    """
+    names, chapters = {}, {}
+    for each in book().values():
+        names[each.id] = f"{each.id} {each.title} {each.name}".lower()
+        chapters[each.id] = each.notebook
+    return (
+        _with_words(names, [text])
+        or _with_words(names, text.split())
+        or _with_words(chapters, [text])
+    )
+
+
+def _with_words(texts: dict[str, str], wanted: list[str]) -> list[str]:
+    """The keys of the texts in which some word begins with each of the wanted ones."""
+    return [
+        key
+        for key, text in texts.items()
+        if all(f" {word}" in f" {text.translate(SPACES)}" for word in wanted)
+    ]
 
 
 def _read(file: str, key: str) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
+from tests.exercises.toolbox import explained
 
 TODO = "raise NotImplementedError  # replace this line by yours"
 
@@ -62,6 +63,7 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
     if isinstance(exercise, Diagnosis):
         story = [textwrap.fill(x, 88) for x in exercise.story.strip().splitlines()]
         before, imports, begun = [*story, ""], exercise.imports, _begun_test(exercise)
+        names = explained(imports)
     else:
         header = _header(exercise)
         if exercise.is_method:
@@ -69,6 +71,8 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
             header = header.replace("(self)", f"(mdp: {owner})", 1)
         before, begun = [], ["", header.rstrip("\n")]
         imports = exercise.imports or _imports(exercise)
+        used = f"{reference_source(exercise)} {' '.join(exercise.hints)}"
+        names = explained(imports, used, header, exercise.module)
     lines = [
         f'"""{exercise.title}.',
         "",
@@ -78,6 +82,7 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
         '"""',
         "",
         imports.strip(),
+        *(["", names] if names else []),
         "",
         *begun,
     ]

@@ -9,6 +9,7 @@ its result is wrong            the sentence of the trap; the equation; the small
                                case that differs, with the expected and the own result
 """
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -72,7 +73,7 @@ def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     sentence = f"Not yet. {different['message']}"
     return [
         exercise.traps[trap["number"]].says if trap else sentence,
-        _block("The equation:", exercise.equation),
+        _block("The equation:", _in_lines(exercise.equation)),
         _block(SMALLEST, different["inputs"]),
         _block("Expected:", different["expected"]),
         _block("Got:", different["got"]),
@@ -98,7 +99,8 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
         TRACED.get(raised["kind"], ""),
         f"Your function raises {raised['kind']}: {message[0]}",
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
-        _block(f"In {candidate.file},", "\n".join(lines)),
+        # A function that calls itself is on its way more than once.
+        _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
         _block("It was called with:", raised["inputs"]),
     ]
 
@@ -109,7 +111,7 @@ def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
     sentence = name.removeprefix("test_").replace("_", " ")
     return [
         f"Not yet. This unit test fails: {sentence}.",
-        _block("The equation:", exercise.equation),
+        _block("The equation:", _in_lines(exercise.equation)),
         _block("The test reports:", finding["message"].strip().split("\nassert ")[0]),
     ]
 
@@ -130,11 +132,22 @@ def still_open(exercise: Exercise) -> Verdict:
 
 
 def wrapped(text: str) -> str:
-    """Wrap sentences at 88 columns, and leave indented lines as they are."""
+    """Wrap sentences at 80 columns, and leave indented lines as they are."""
     return "\n".join(
-        line if line.startswith(" ") else textwrap.fill(line, 88)
+        line if line.startswith(" ") else textwrap.fill(line, 80)
         for line in text.splitlines()
     )
+
+
+def _in_lines(equation: str) -> str:
+    """Break lines that are too long, where they have wide spaces if possible."""
+    lines = []
+    for line in equation.strip().splitlines():
+        wide = r"(?<=[,;:]) {3,}" if len(line) > 76 else "\n"
+        first, *conditions = re.split(wide, line)
+        for part in [first, *(f"    {condition}" for condition in conditions)]:
+            lines += textwrap.wrap(part, 76, subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 def _block(title: str, text: str) -> str:

@@ -30,8 +30,8 @@ def start(exercise: Exercise) -> Path:
     path = file_of(exercise)
     if path.exists():
         raise ValueError(
-            f"{shown(path)} exists already, and was not changed: "
-            f"`python -m tests reset {exercise.id}` begins again and keeps a copy."
+            f"{shown(path)} exists already, and was not changed. Judge it with "
+            f"`python -m tests check {exercise.id}`, or begin again with `reset`."
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
@@ -74,7 +74,7 @@ def attempt(exercise: Exercise) -> Candidate:
 
 def note(exercise: Exercise, **what: bool | int) -> None:
     """Remember something about an exercise."""
-    progress = _read()
+    progress = all_notes()
     progress.setdefault(exercise.id, {}).update(what)
     WORKBOOK.mkdir(exist_ok=True)
     path = WORKBOOK / "progress.json"
@@ -85,7 +85,7 @@ def note(exercise: Exercise, **what: bool | int) -> None:
 
 def noted(exercise: Exercise) -> dict:
     """The notes on an exercise: `passed`, and the number of `hints` that were read."""
-    return {"passed": False, "hints": 0} | _read().get(exercise.id, {})
+    return {"passed": False, "hints": 0} | all_notes().get(exercise.id, {})
 
 
 def current() -> Exercise:
@@ -100,6 +100,14 @@ def current() -> Exercise:
     return following
 
 
+def next_new() -> Exercise:
+    """The first exercise that has no file and is not passed, in reading order."""
+    for exercise in book().values():
+        if not file_of(exercise).exists() and not noted(exercise)["passed"]:
+            return exercise
+    raise ValueError("You have begun every exercise: name the one that you mean.")
+
+
 def next_open(after: Exercise | None = None) -> Exercise | None:
     """The first open exercise after the given one, in reading order."""
     whole = list(book().values())
@@ -108,7 +116,8 @@ def next_open(after: Exercise | None = None) -> Exercise | None:
     return next((e for e in order if not noted(e)["passed"]), None)
 
 
-def _read() -> dict:
+def all_notes() -> dict:
+    """The notes on all exercises, by their ids."""
     path = WORKBOOK / "progress.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
