@@ -266,7 +266,7 @@ def known(size: int = SIZE) -> dict[str, Known]:
             top_p,
         ),
         "truncated-weights": Known(
-            LossDials(truncation=1.2),
+            LossDials(truncation=1.05),
             None,
             "Another engine draws; weights of pi / engine are exact if not cut off.",
             other_engine,
