@@ -49,7 +49,7 @@ TERMS = 2  # at most, where no sum is exact
 WORTH = 0.01  # share of the update that a further term must explain
 DISTANCES = 0.1, 0.01, 0.001  # of a policy from the reference, in logits
 HORIZON = 1e5  # of the flow, in units of the step size
-REST = 1e-6  # the flow has ended where the update is smaller
+REST = 1e-5  # the flow has ended where the update is smaller
 CORNER = 1e-3  # a policy is at a corner if all but this is on one completion
 
 
