@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.policies import tabular_softmax
-from policy_gradient.trajectory import Trajectory
+from policy_gradient.trajectory import Batch, Trajectory
 
 
 def array(*numbers):
@@ -106,3 +107,37 @@ def rows_then_and_now(rng):
         "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
         "weights": array(happened),
     }
+
+
+def batch_of_rows(advantages, value_targets):
+    """A batch whose observations are the numbers of its rows; all else is equal."""
+    zeros = jnp.zeros(len(advantages))
+    rows, old = jnp.arange(len(advantages)), zeros + np.log(0.5)
+    return Batch(rows, rows, old, zeros, advantages, value_targets, zeros + 1.0)
+
+
+def params_of_rows(size):
+    """A log-probability and a value of its own for every row, and one more number."""
+    zeros = jnp.zeros(size)
+    return {"log_probs": zeros + np.log(0.5), "values": zeros, "other": jnp.array(1.0)}
+
+
+def loss_of_rows(clip, seen):
+    """PPO's loss of such rows; it adds the rows of each minibatch to `seen`.
+
+    A row moves its own numbers only, so that the order of the rows changes nothing.
+    """
+
+    def loss(params, batch):
+        seen.append(np.asarray(batch.observations))
+        log_ratios = params["log_probs"][batch.observations] - batch.log_probs
+        ratios = jnp.exp(log_ratios)
+        clipped = jnp.clip(ratios, 1.0 - clip, 1.0 + clip)
+        surrogates = jnp.minimum(ratios * batch.advantages, clipped * batch.advantages)
+        errors = params["values"][batch.observations] - batch.value_targets
+        value = jnp.mean(0.5 * errors**2 - surrogates)
+        kl, zero = jnp.mean(ratios - 1.0 - log_ratios), jnp.zeros(())
+        first_ratio = jnp.mean(ratios)
+        return value, Diagnostics(value, zero, kl, zero, zero, zero, first_ratio)
+
+    return loss
