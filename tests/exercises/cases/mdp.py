@@ -204,6 +204,11 @@ def what_was_learned(function, inputs):
     if world.available.sum(-1).max() == 1:
         names = ("action_values", "returns", "lengths", "snapshots")
         return parts | {name: np.array(getattr(learned, name)) for name in names}
+    parts["episodes"], parts["snapshots"] = map(
+        len, (learned.returns, learned.snapshots)
+    )
+    if not parts["episodes"] == parts["snapshots"] == config.num_episodes:
+        return parts
     known = 10  # episodes, after which each of the two ways has been taken
     worse = (np.array(learned.returns) == 5.0)[known:]
     chances = config.explorations[known:] / 2
@@ -211,7 +216,6 @@ def what_was_learned(function, inputs):
     usual = 5.0 * np.sqrt((chances * (1.0 - chances)).sum())
     before_the_fork = np.array(learned.snapshots)[known:, 0, 0]
     return parts | {
-        "episodes": len(learned.returns),
         "steps of an episode": sorted(set(np.array(learned.lengths).tolist())),
         "explores": "as often as epsilon says"
         if abs(beyond) < usual
