@@ -156,10 +156,15 @@ def q_learning(
 ) -> Learned:
     """Learn q* off-policy: the target assumes the best action, the learner explores.
 
-    Loop for each step of each episode:
-        Choose A from S, epsilon-greedily; take it, observe R, S'
-        q(S, A)  <-  q(S, A) + alpha [ R + gamma max_a q(S', a) - q(S, A) ]
-        S  <-  S'
+    Loop for each episode, with its epsilon out of `config.explorations`:
+        Draw a start state S: draw(rng, mdp.start)
+        Loop for each step, until an ending, and for `config.max_steps` at most:
+            Choose A from S, epsilon-greedily; take it, observe R, S'
+            q(S, A)  <-  q(S, A) + alpha [ R + gamma max_a q(S', a) - q(S, A) ]
+            S  <-  S'
+
+    A `Learner` holds the table q. It has a method for each line: `choose`, `take_step`,
+    `update`, and `end_episode` after every episode; `learned` returns the result.
 
     Source: Sutton & Barto (2018), section 6.5, eq. 6.8; Watkins (1989).
     """

@@ -77,7 +77,14 @@ def improve(
 ) -> Improvement:
     """Take gradient steps on shuffled minibatches, for some epochs.
 
-    Once the approximate KL exceeds `config.kl_limit`, no further step is taken.
+    Loop for each minibatch of each epoch (`shuffled_minibatches` has their rows):
+        g      <-  grad loss(theta, minibatch), which `optimizer.update` makes a step
+        theta  <-  theta + step, unless the loss's approx_kl exceeds config.kl_limit
+
+    Once the approximate KL exceeds the limit, no further step is taken. The diagnostics
+    are means over the steps, but for the first ratio, and for the explained variance,
+    which is that of the whole batch.
+
     Source: Schulman et al. (2017), algorithm 1.
 
     Args:

@@ -57,7 +57,21 @@ def update(
     optimizer: optax.GradientTransformation,
     config: Config,
 ) -> tuple[State, History]:
-    """Collect a batch, estimate its advantages, and lower the loss."""
+    """Collect a batch, estimate its advantages, and lower the loss.
+
+    Sample episodes by the present policy, with the key as it is: `collect`
+    Compare what each action earned with a baseline: `estimate`, which sets
+        A_t  =  gamma^t (G_t - b(S_t))
+    Take one step of the optimiser along the gradient of the loss:
+        theta  <-  theta + alpha grad mean sum_t A_t log pi(A_t | S_t)
+
+    `gradient_step` takes the step, and returns parameters, optimiser state and
+    diagnostics; `loss` needs `evaluator(policy, mdp.num_states)`, which evaluates
+    actions. The new state has no positions, (), and counts the steps that happened. The
+    history is of steps, `mean_of_finished(rollout.finished)`, and the diagnostics.
+
+    Source: Sutton & Barto (2018), the boxes on pp. 328 and 330.
+    """
     params, optimizer_state, steps, _ = state
     rollout = collect(params, key, mdp, policy, config)
     batch = estimate(rollout.trajectory, config)

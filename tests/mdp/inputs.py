@@ -62,6 +62,30 @@ def loop(reward, gamma):
     return mdp.from_arrays([[[1.0]]], [reward], gamma)
 
 
+def path(num_steps=3):
+    """Return a world without choice: one action a state, at different places.
+
+    Its last step ends in state 1, where no episode begins. All rewards are negative.
+    """
+    table = [[[], []] for _ in range(num_steps)]
+    for s, reward in enumerate([-4.0, -8.0, -2.0][:num_steps]):
+        last = s == num_steps - 1
+        table[s][s % 2] = [(1.0, 1 if last else s + 1, reward, last)]
+    return mdp.from_outcomes(table, 0.5, start=0)
+
+
+def fork(start=(1.0, 0.0)):
+    """Return a fork: 0 leads to 1, where one action ends with 10, the other with 20.
+
+    It ends in state 0, so that a target that looks past the end is wrong.
+    """
+    table = [
+        [[(1.0, 1, 0.0, False)]],
+        [[(1.0, 0, 10.0, True)], [(1.0, 0, 20.0, True)]],
+    ]
+    return mdp.from_outcomes(table, 0.5, start=start)
+
+
 def values(rng, world):
     """Return values of both signs; that of the terminal state is not 0."""
     numbers = rng.normal(0.0, 10.0, world.num_states)

@@ -68,18 +68,6 @@ def test_one_episode_of_each_algorithm_worked_by_hand():
         )
 
 
-def fork(start=(1.0, 0.0)):
-    """Return a fork: 0 leads to 1, where one action ends with 10, the other with 20.
-
-    It ends in state 0, so that a target that looks past the end is wrong.
-    """
-    table = [
-        [[(1.0, 1, 0.0, False)]],
-        [[(1.0, 0, 10.0, True)], [(1.0, 0, 20.0, True)]],
-    ]
-    return mdp.from_outcomes(table, 0.5, start=start)
-
-
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_before_a_fork_each_algorithm_has_its_own_target(algorithm):
     """Step size 1 and gamma 1/2: q(0) is half of the last target at the fork.
@@ -87,7 +75,7 @@ def test_before_a_fork_each_algorithm_has_its_own_target(algorithm):
     Once both ways are known, half of 10 or 20, of 10/4 + 3 * 20/4, or of 20.
     """
     config = mdp.ControlConfig(60, step_size=1.0, exploration=0.5, num_snapshots=60)
-    learned = algorithm(np.random.default_rng(0), fork(), config)
+    learned = algorithm(np.random.default_rng(0), inputs.fork(), config)
     ways = learned.returns[10:]  # half of the reward of the way taken
     assert set(ways) == {5.0, 10.0}
     expected, why = {
@@ -103,7 +91,7 @@ def test_before_a_fork_each_algorithm_has_its_own_target(algorithm):
 def test_monte_carlo_estimates_a_cut_off_by_the_mean_of_its_policy():
     """Episodes of one step: those that begin in 0 are cut off before the fork."""
     config = mdp.ControlConfig(60, max_steps=1, step_size=1.0, exploration=0.5)
-    rng, world = np.random.default_rng(0), fork(start=(0.5, 0.5))
+    rng, world = np.random.default_rng(0), inputs.fork(start=(0.5, 0.5))
     q = mdp.monte_carlo_control(rng, world, config).action_values
     assert q[0, 0] == 0.5 * (0.25 * 10 + 0.75 * 20), "sum_a pi(a | S_T) q(S_T, a)"
 
@@ -114,7 +102,7 @@ def test_the_step_size_shrinks_with_every_visit_of_a_pair(algorithm):
     config = mdp.ControlConfig(
         12, step_size=0.5, step_size_decay=1.0, exploration=1.0, max_steps=2
     )
-    learned = algorithm(np.random.default_rng(0), fork(), config)
+    learned = algorithm(np.random.default_rng(0), inputs.fork(), config)
     for action, reward in enumerate([10.0, 20.0]):
         visits = (learned.returns == 0.5 * reward).sum()
         assert visits > 2, "so that the schedule shows"
@@ -129,7 +117,10 @@ def test_exploration_falls_from_episode_to_episode(algorithm):
     """epsilon_k = 1 / k^30: the first way is drawn, and then repeated, as it pays."""
     config = mdp.ControlConfig(5, exploration=1.0, exploration_decay=30.0)
     returns = np.array(
-        [algorithm(np.random.default_rng(i), fork(), config).returns for i in range(8)]
+        [
+            algorithm(np.random.default_rng(i), inputs.fork(), config).returns
+            for i in range(8)
+        ]
     )
     assert set(returns[:, 0]) == {5.0, 10.0}
     assert_array_equal(returns, np.repeat(returns[:, :1], 5, axis=1))
@@ -156,6 +147,65 @@ def test_unavailable_actions_are_never_taken_or_learned(algorithm, dense):
     assert_array_equal(learned.action_values[~world.available], 0.0)
     assert_array_equal(learned.policy[~world.available], 0.0)
     assert learned.action_values[1:4][world.available[1:4]].max() < -5
+
+
+def test_q_learning_numbers_on_a_path_without_choice():
+    """Three episodes 0, 1, 2, the end; gamma and alpha are 1/2, and q = -3 at first.
+
+    The action that is not available has the value 0, above those of all others.
+    """
+    config = mdp.ControlConfig(
+        num_episodes=3, max_steps=6, step_size=0.5, initial_value=-3.0, num_snapshots=3
+    )
+    learned = mdp.q_learning(np.random.default_rng(0), inputs.path(), config)
+    first, second, third = -3.0, -3.0, -3.0
+    for q in learned.snapshots:
+        first += 0.5 * (-4.0 + 0.5 * second - first)
+        second += 0.5 * (-8.0 + 0.5 * third - second)
+        third += 0.5 * (-2.0 - third)
+        assert_allclose(q, [[first, 0.0], [0.0, second], [third, 0.0]])
+    assert_array_equal(learned.lengths, 3, "each episode begins in 0, and ends")
+    assert_array_equal(learned.returns, -4 - 0.5 * 8 - 0.25 * 2)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_q_learning_explores_as_often_as_epsilon_says(decay):
+    """A random action is the worse one in half of all cases; 5 standard errors."""
+    config = mdp.ControlConfig(
+        num_episodes=400,
+        max_steps=6,
+        step_size=1.0,
+        exploration=0.6,
+        exploration_decay=decay,
+        initial_value=30.0,
+    )
+    learned = mdp.q_learning(np.random.default_rng(0), inputs.fork(), config)
+    chances = 0.6 / np.arange(1, 401) ** decay / 2
+    worse = (learned.returns == 5.0)[10:].sum()
+    error = np.sqrt((chances * (1 - chances))[10:].sum())
+    assert abs(worse - chances[10:].sum()) < 5 * error, f"{worse} times"
+
+
+def test_q_learning_goes_most_of_the_way_to_the_exact_optimum(dense):
+    """From the value of the uniform policy; each q(s, a) comes near q*, too."""
+    world, rng = dense.mdp, np.random.default_rng(0)
+    config = mdp.ControlConfig(
+        num_episodes=1000,
+        max_steps=20,
+        step_size=1.0,
+        step_size_decay=0.7,
+        exploration=0.5,
+        initial_value=-1.0,
+    )
+    learned = mdp.q_learning(rng, world, config)
+    best = mdp.value_iteration(world)
+    worst = mdp.evaluate(world, mdp.uniform_policy(world))
+    way = world.start @ (best.values - worst)
+    gone = world.start @ (mdp.evaluate(world, learned.policy) - worst)
+    assert gone / way > 0.95, f"{gone / way:.0%} of the way to v*"
+    alive = dense.available & (np.arange(5) != dense.terminal)[:, None]
+    errors = np.abs(learned.action_values - best.action_values)[alive]
+    assert errors.max() < 0.5 * way, "q is too far from q*"
 
 
 def test_monte_carlo_control_averages_first_visits():

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.policies import tabular_softmax
-from policy_gradient.trajectory import Trajectory
+from policy_gradient.trajectory import Batch, Trajectory
 
 
 def array(*numbers):
@@ -106,3 +107,59 @@ def rows_then_and_now(rng):
         "advantages": array(rng.normal(0.5, 2.0, happened.shape)),
         "weights": array(happened),
     }
+
+
+def batch_of_rows(advantages, value_targets):
+    """A batch whose observations are the numbers of its rows; all else is equal."""
+    zeros = jnp.zeros(len(advantages))
+    rows, old = jnp.arange(len(advantages)), zeros + np.log(0.5)
+    return Batch(rows, rows, old, zeros, advantages, value_targets, zeros + 1.0)
+
+
+def params_of_rows(size):
+    """A log-probability and a value of its own for every row, and one more number."""
+    zeros = jnp.zeros(size)
+    return {"log_probs": zeros + np.log(0.5), "values": zeros, "other": jnp.array(1.0)}
+
+
+def loss_of_rows(clip, seen):
+    """PPO's loss of such rows; it adds the rows of each minibatch to `seen`.
+
+    A row moves its own numbers only, so that the order of the rows changes nothing. It
+    is reckoned by numpy, with a gradient of its own: step by step jax is slow.
+    """
+
+    def forward(params, batch):
+        rows = np.asarray(batch.observations)
+        seen.append(rows)
+        data = batch.log_probs, batch.advantages, batch.value_targets
+        old, advantages, targets = map(np.asarray, data)
+        log_ratios = np.asarray(params["log_probs"])[rows] - old
+        ratios = np.exp(log_ratios)
+        edges = 1.0 + clip * np.sign(advantages)
+        too_far = (ratios - edges) * advantages > 0
+        surrogates = np.where(too_far, edges, ratios) * advantages
+        errors = np.asarray(params["values"])[rows] - targets
+        gradient = {name: np.zeros(np.shape(x), "f") for name, x in params.items()}
+        slopes = np.where(too_far, 0.0, -ratios * advantages) / len(rows)
+        np.add.at(gradient["log_probs"], rows, slopes)
+        np.add.at(gradient["values"], rows, errors / len(rows))
+        kl = np.mean(ratios - 1.0 - log_ratios)
+        measured = np.mean(0.5 * errors**2 - surrogates), kl, np.mean(ratios)
+        return tuple(map(array, measured)), gradient
+
+    @jax.custom_vjp
+    def measure(params, batch):
+        return forward(params, batch)[0]
+
+    def backward(gradient, slopes):
+        return jax.tree.map(lambda x: array(x * slopes[0]), gradient), None
+
+    measure.defvjp(forward, backward)
+
+    def loss(params, batch):
+        value, kl, first_ratio = measure(params, batch)
+        zero = jnp.zeros(())
+        return value, Diagnostics(value, zero, kl, zero, zero, zero, first_ratio)
+
+    return loss

@@ -12,8 +12,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from policy_gradient import diagnostics, improvement, objectives, ppo
 from policy_gradient.config import ImproveConfig
 from policy_gradient.improvement import improve, shuffled_minibatches
-from policy_gradient.policies import Evaluation
+from policy_gradient.policies import Evaluation, tabular_softmax
 from policy_gradient.trajectory import Batch
+from tests.exercises.oracle import oracle
+from tests.policy_gradient import inputs
+from tests.policy_gradient.learning import shares_of_the_way
 
 
 def shuffle(key, size=24, epochs=2, minibatches=4):
@@ -110,6 +113,90 @@ def test_every_sample_is_used_once_in_every_epoch_and_in_another_order():
         moved = improved(jnp.zeros(()), scaled, linear, heavy, config, key)
         ends.append(moved.params)
     assert ends[0] != ends[1]
+
+
+def improved_rows(advantages, targets, optimizer, config, further_loss=None):
+    """The result of an update, run step by step, and the rows of each minibatch."""
+    seen, params = [], inputs.params_of_rows(len(advantages))
+    batch = inputs.batch_of_rows(inputs.array(advantages), inputs.array(targets))
+    loss = inputs.loss_of_rows(config.clip, seen)
+    key, state = jax.random.key(0), optimizer.init(params)
+    with jax.disable_jit():
+        arguments = params, state, key, batch, loss, optimizer, config, further_loss
+        return improve(*arguments), np.array(seen)
+
+
+@oracle
+def numbers_by_hand(advantages, targets, config, step_size):
+    """Log pi / pi_old and v of each row, which moves once in every epoch."""
+    log_ratios, values = np.zeros((2, len(advantages)))
+    for i, (advantage, target) in enumerate(zip(advantages, targets, strict=True)):
+        for _ in range(config.epochs):
+            ratio = np.exp(log_ratios[i])
+            edge = 1.0 + config.clip * np.sign(advantage)
+            beyond = (ratio - edge) * advantage > 0
+            share = step_size * config.minibatches / len(advantages)
+            log_ratios[i] += 0.0 if beyond else share * advantage * ratio
+            values[i] += share * (target - values[i])
+    return log_ratios, values
+
+
+def test_every_row_takes_a_step_of_its_own_in_every_epoch(rng):
+    """Each begins where the epoch before has left it, until the clip stops it."""
+    advantages, targets = rng.normal(0.0, 2.0, 8), rng.normal(1.0, 3.0, 8)
+    advantages[:2] = 3.0, -3.0
+    config = ImproveConfig(epochs=3, minibatches=2, clip=0.3)
+    optimizer = optax.sgd(optax.constant_schedule(0.5))
+    found, seen = improved_rows(advantages, targets, optimizer, config)
+    log_ratios, values = numbers_by_hand(advantages, targets, config, 0.5)
+    got = np.asarray(found.params["log_probs"]) - np.log(0.5)
+    assert_allclose(got, log_ratios, rtol=1e-4, atol=1e-5)
+    assert_allclose(found.params["values"], values, rtol=1e-4, atol=1e-5)
+    assert jax.tree.leaves(found.optimizer_state) == [6], "the optimiser took 6 steps"
+    orders = [tuple(epoch) for epoch in seen.reshape(3, 8)]
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(8))}
+    assert len({tuple(range(8)), *orders}) == 4, "every epoch has an order of its own"
+
+
+def test_the_mean_loss_and_the_first_ratio_are_measured():
+    """One row: v goes from 0 to 2, of 4, the ratio from 1 to beyond the clip of 1.2."""
+    config = ImproveConfig(epochs=2, minibatches=1)
+    found, _ = improved_rows([1.0], [4.0], optax.sgd(0.5), config)
+    losses = 0.5 * 4.0**2 - 1.0, 0.5 * 2.0**2 - 1.2
+    assert_allclose(found.diagnostics.loss, np.mean(losses), rtol=1e-5)
+    assert_allclose(found.diagnostics.first_ratio, 1.0, err_msg="not a mean")
+
+
+def test_rows_stop_at_the_kl_limit_and_the_further_loss_gets_new_keys():
+    """After the first step log rho is 0.4 and the KL 0.09: too much for another."""
+    config = ImproveConfig(epochs=5, minibatches=1, clip=9.0, kl_limit=0.05)
+    found, _ = improved_rows([2.0], [0.0], optax.sgd(0.2), config)
+    got = found.params["log_probs"][0] - np.log(0.5)
+    assert got == pytest.approx(0.4, rel=1e-4), "one step, and no other"
+
+    keys = []
+
+    def further_loss(params, batch, key):
+        keys.append(tuple(jax.random.key_data(key).tolist()))
+        return 0.5 * (params["other"] - 5.0) ** 2
+
+    config = ImproveConfig(epochs=2, minibatches=2)
+    found, _ = improved_rows([0.0] * 4, [0.0] * 4, optax.sgd(0.5), config, further_loss)
+    assert found.params["other"] == 5.0 - 4.0 / 2**4
+    assert len(set(keys)) == 4
+
+
+def test_ppo_with_these_steps_goes_most_of_the_way_to_the_exact_optimum(small):
+    config = ppo.Config(
+        num_updates=60, num_environments=16, num_steps=8, epochs=2, minibatches=2
+    )
+
+    def learn(key):
+        return ppo.train(key, small, config)[0]
+
+    keys = jax.vmap(jax.random.key)(jnp.arange(3))
+    shares = list(shares_of_the_way(learn, keys, small, tabular_softmax(small)))
+    assert min(shares) > 0.9, shares
 
 
 def test_the_entropy_bonus_flattens_the_policy():

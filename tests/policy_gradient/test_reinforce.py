@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from numpy.testing import assert_allclose
 
@@ -11,10 +12,14 @@ from policy_gradient.advantages import discounts_to_date
 from policy_gradient.config import ReinforceConfig
 from policy_gradient.policies import evaluator, tabular_softmax
 from policy_gradient.rollout import to_jax
-from tests.policy_gradient import inputs
+from policy_gradient.training import State
+from tests.exercises.oracle import oracle
+from tests.mdp import inputs as of_worlds
+from tests.policy_gradient import inputs, oracles
 from tests.policy_gradient.learning import shares_of_the_way
 
 EPISODES, BATCHES = 64, 400
+VALUE_WEIGHT = 0.4  # of the critic's error in the loss
 
 
 def sampled_gradients(small, params, baseline):
@@ -102,6 +107,54 @@ def test_a_baseline_changes_the_variance(small, random_params):
     assert near < off < far
     # Far off, the variance grows with the square of the offset.
     assert far / off == pytest.approx(25, rel=0.5)
+
+
+@oracle
+def ascent(world, params, rows, baseline):
+    """The gradients of a batch, in numpy, step by step: by preferences, by values."""
+    preferences, values = (np.asarray(x, float) for x in params)
+    by_preferences, by_values = np.zeros_like(preferences), np.zeros_like(values)
+    episodes = [jax.tree.map(lambda x, i=i: x[i], rows) for i in range(len(rows.mask))]
+    returns = np.array([oracles.rewards_to_go(episode) for episode in episodes])
+    mask = np.asarray(rows.mask)
+    mean = oracles.mean_return(returns, mask)
+    for i, t in zip(*np.nonzero(mask), strict=True):
+        s, a = int(rows.observations[i, t]), int(rows.actions[i, t])
+        gamma_to_t = np.prod(np.asarray(rows.discounts[i, :t], float))
+        above = returns[i, t] - (mean if baseline == "average" else values[s])
+        score = np.eye(len(preferences[s]))[a]
+        score = score - oracles.policy(preferences[s], world.available[s])
+        by_preferences[s] += gamma_to_t * above * score / len(mask)
+        if baseline == "value":
+            by_values[s] += VALUE_WEIGHT * (returns[i, t] - values[s]) / mask.sum()
+    return by_preferences, by_values
+
+
+@pytest.mark.parametrize(("baseline", "updates"), [("value", 1), ("average", 2)])
+def test_the_first_updates_are_those_that_numpy_works_out(baseline, updates):
+    """With momentum, so that the second step needs the state that the first one left.
+
+    theta  <-  theta + alpha m,   m  <-  grad J + 0.9 m
+    """
+    world, optimizer = of_worlds.small_world(), optax.sgd(0.1, momentum=0.9)
+    config = ReinforceConfig(
+        num_episodes=3, time_limit=3, baseline=baseline, value_weight=VALUE_WEIGHT
+    )
+    policy, params = inputs.tabular(world, 4)
+    params, table = jax.tree.map(inputs.array, params), to_jax(world)
+    state = State(params, optimizer.init(params), jnp.array(5), ())
+    momentum, steps, by_hand = [0.0, 0.0], 5, [np.asarray(x, float) for x in params]
+    for key in [jax.random.key(1), jax.random.key(2)][:updates]:
+        now = type(params)(*map(inputs.array, by_hand))
+        rows = reinforce.collect(now, key, table, policy, config).trajectory
+        gradients = ascent(world, by_hand, rows, baseline)
+        momentum = [g + 0.9 * m for g, m in zip(gradients, momentum, strict=True)]
+        by_hand = [x + 0.1 * m for x, m in zip(by_hand, momentum, strict=True)]
+        steps += int(rows.mask.sum())
+        state, history = reinforce.update(state, key, table, policy, optimizer, config)
+        for name, got, right in zip(params._fields, state.params, by_hand, strict=True):
+            assert_allclose(got, right, rtol=1e-4, atol=1e-5, err_msg=name)
+        assert state.steps == history.steps == steps
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,11 @@ The first of each exercise can be checked by hand; the last ones contain everyth
 a pair, the second entry is the largest difference between two right answers.
 """
 
+from functools import partial
+
 import numpy as np
 
+from mdp import ControlConfig, Learned
 from tests.exercises.cases import inputs_named
 from tests.mdp import inputs
 
@@ -169,3 +172,55 @@ def bandits_with_preferences(seed):
         actions = rng.integers(num_arms, size=num_runs)
         rewards = rng.normal(2.0, 3.0, num_runs)
         yield case(preferences, actions, rewards, rng.normal(2.0, 1.0, num_runs), 0.3)
+
+
+def worlds_to_learn_in(seed):
+    """In the first ones there is no choice and no chance, so all numbers are known."""
+    config = partial(
+        ControlConfig, num_episodes=1, max_steps=6, step_size=0.5, initial_value=2.0
+    )
+    case = inputs_named("seed mdp config")
+    path, loop = inputs.path(), inputs.loop(-1.0, 0.5)
+    yield case(seed, inputs.path(2), config(num_snapshots=1))
+    yield case(seed, loop, config(num_episodes=2, max_steps=2, num_snapshots=2))
+    yield case(seed, path, config(num_episodes=3, step_size_decay=1.0, num_snapshots=3))
+    # What is not available has a stored value of 0, above all the others.
+    worth_less = config(num_episodes=2, initial_value=-3.0, num_snapshots=2)
+    yield case(seed, path, worth_less)
+    # With an initial value above all others, both ways are tried at once.
+    fork = partial(config, num_episodes=200, step_size=1.0, initial_value=30.0)
+    for decay in (0.0, 0.5):
+        explores = fork(exploration=0.6, exploration_decay=decay, num_snapshots=200)
+        yield case(seed, inputs.fork(), explores)
+
+
+def what_was_learned(function, inputs):
+    """The numbers where nothing is left to chance, else what is true of all luck."""
+    seed, world, config = inputs.values()
+    learned = function(np.random.default_rng(seed), world, config)
+    parts = {"kind of result": type(learned).__name__}
+    if not isinstance(learned, Learned):
+        return parts
+    if world.available.sum(-1).max() == 1:
+        names = ("action_values", "returns", "lengths", "snapshots")
+        return parts | {name: np.array(getattr(learned, name)) for name in names}
+    parts["episodes"], parts["snapshots"] = map(
+        len, (learned.returns, learned.snapshots)
+    )
+    if not parts["episodes"] == parts["snapshots"] == config.num_episodes:
+        return parts
+    known = 10  # episodes, after which each of the two ways has been taken
+    worse = (np.array(learned.returns) == 5.0)[known:]
+    chances = config.explorations[known:] / 2
+    beyond = worse.sum() - chances.sum()
+    usual = 5.0 * np.sqrt((chances * (1.0 - chances)).sum())
+    before_the_fork = np.array(learned.snapshots)[known:, 0, 0]
+    return parts | {
+        "steps of an episode": sorted(set(np.array(learned.lengths).tolist())),
+        "explores": "as often as epsilon says"
+        if abs(beyond) < usual
+        else "too often"
+        if beyond > 0
+        else "too seldom",
+        "values of state 0 in later episodes": np.unique(before_the_fork),
+    }
