@@ -13,6 +13,7 @@ import textwrap
 from typing import NamedTuple
 
 from tests.exercises.manifest import Exercise
+from tests.exercises.same import NOT_RIGHT
 from tests.exercises.sources import Candidate
 
 SMALLEST = "The smallest case that shows it:"
@@ -69,7 +70,12 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
 def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     """The trap's sentence, the equation, and the smallest case that differs."""
     different, trap = by_kind["difference"], by_kind.get("trap")
+    pattern = by_kind.get("pattern") or by_kind.get("extent")
     sentence = f"Not yet. {different['message']}"
+    if pattern and different["message"].endswith(NOT_RIGHT):
+        sentence = f"Not yet. {pattern['message']}"
+    elif pattern:
+        sentence += f" {pattern['message']}"
     return [
         exercise.traps[trap["number"]].says if trap else sentence,
         _block("The equation:", exercise.equation),
