@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 import importlib
+import inspect
 import io
 import json
 import os
@@ -245,7 +246,8 @@ class Listener:
             return
         error = call.excinfo.value
         message = str(error) or type(error).__name__
-        self.judge.find("failed", test=item.nodeid, message=message)
+        doc = (inspect.getdoc(item.function) or "").partition("\n\n")[0]
+        self.judge.find("failed", test=item.nodeid, message=message, doc=doc)
         if not isinstance(error, AssertionError):
             self.judge.find_exception(error)
 
