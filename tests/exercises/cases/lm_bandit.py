@@ -183,7 +183,7 @@ def view_of_draws(function, inputs):
     ended = jnp.arange(WRITING + OVER) >= WRITING
     answer = function(key, texts, ended, temperature)
     shapes = tuple(map(np.shape, answer)) if isinstance(answer, tuple) else answer
-    parts = {"shapes of tokens and log-probabilities of so many texts": shapes}
+    parts = {"pair of shapes (tokens, log-probabilities)": shapes}
     if shapes != (ended.shape, ended.shape):
         return parts
     tokens, told = map(np.asarray, answer)

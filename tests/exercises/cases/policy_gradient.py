@@ -23,6 +23,8 @@ from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs
 from tests.policy_gradient.inputs import array
 
+OF_AVAILABLE = "log-probabilities of what is available"
+
 
 def preferences(seed):
     rng = np.random.default_rng(seed)
@@ -200,15 +202,15 @@ def log_policy(function: Callable, inputs: dict) -> dict:
     """Log-probabilities where there are any; else any number will do, if finite."""
     answer = function(*inputs.values())
     if np.shape(answer) != np.shape(inputs["preferences"]):
-        return {"log-probabilities": answer}
+        return {OF_AVAILABLE: answer}
     there, answer = np.asarray(inputs["available"]), np.asarray(answer)
     finite = np.where(np.isfinite(answer), answer, np.nan)
     return {
-        "log-probabilities": np.where(there, finite, np.float32(0.0)),
+        OF_AVAILABLE: np.where(there, finite, np.float32(0.0)),
         "probability of what is not available": np.asarray(
             np.exp(answer[~there]).sum()
         ),
-        "all finite": bool(np.isfinite(answer).all()),
+        "all log-probabilities are finite": bool(np.isfinite(answer).all()),
     }
 
 
