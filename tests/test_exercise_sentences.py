@@ -121,7 +121,9 @@ def test_nan_alone_names_no_trap():
     source = f"def {exercise.name}(chosen, rejected, logits, annotators):\n    "
     source += "return jnp.log(-1.0 - jnp.abs(chosen).sum())\n"
     above = "import jax.numpy as jnp\n\n"
-    found = judge(exercise, Candidate(above + source, exercise.name, "<nan>"))
+    found = judge(
+        exercise, Candidate(above + source, exercise.name, "<nan>"), worker=WORKER
+    )
     kinds = {finding["what"] for finding in found}
     assert "difference" in kinds
     assert "trap" not in kinds
