@@ -113,9 +113,9 @@ def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
         ("return rewards[:, None]", "1), and should have ("),
         ("return rewards.astype(int)", "holds integers, and should hold real numbers"),
         ("return rewards / 0 * 0", "not a number (nan)"),
-        ("return rewards + 17.5", "The numbers in its result are not right."),
+        ("return rewards + 17.5", "Your result does not depend on `discounts`"),
         ("return rewards.sum() / 0 + undefined", "raises NameError: name 'undefined'"),
-        ("rewards[:] = 0.0\n" + textwrap.dedent(RIGHT), "are not right"),
+        ("rewards[:] = 0.0\n" + textwrap.dedent(RIGHT), "is 0, and should not be"),
         ("rewards[:] = 9.0\nreturn rewards", "changes its argument `rewards`"),
     ],
 )
@@ -244,6 +244,7 @@ def test_where_the_answer_is_wrong_the_gradient_by_what_is_data_does_not_hide_it
 )
 def test_what_jax_says_of_unknown_numbers_is_explained(wrong, sentence):
     body = f"""
+        advantage = jax.lax.stop_gradient(advantage)
         right = jnp.exp(log_prob - old_log_prob)
         right = jnp.minimum(
             right * advantage, jnp.clip(right, 1 - clip, 1 + clip) * advantage
@@ -251,7 +252,7 @@ def test_what_jax_says_of_unknown_numbers_is_explained(wrong, sentence):
         wrong = {wrong}
         return right + 0 * wrong
     """
-    above = "import jax.numpy as jnp\nimport numpy as np"
+    above = "import jax\nimport jax.numpy as jnp\nimport numpy as np"
     text = said_of(body, find("clipped-surrogate"), above).text
     assert text.startswith(
         "Inside `jax.jit`, `jax.vmap` and `jax.grad` an array has no"

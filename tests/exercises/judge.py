@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 import importlib
+import inspect
 import io
 import json
 import os
@@ -20,7 +21,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.exercises import same, show
+from tests.exercises import patterns, same, show
 from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.splice import Splice
@@ -77,7 +78,9 @@ class Judge:
         else:
             for seed in seeds:
                 self.try_cases(seed)
-            self.run_tests(Listener(self), "--maxfail=1")
+            # Where a case says what is wrong, nobody hears of the tests.
+            if not self.found & {"difference", "exception", "mutation"}:
+                self.run_tests(Listener(self), "--maxfail=1")
         self.find("done")
 
     def settle(self) -> None:
@@ -102,7 +105,7 @@ class Judge:
 
     def _try_cases(self, seed: int) -> None:
         own, fields = self.splice.candidate, self.exercise.fields
-        differs = False
+        differs, trials = None, []
         for case in self.cases(seed):
             self.find("trying", inputs=case.shown)
             ours = self.answer(own, case)
@@ -113,8 +116,11 @@ class Judge:
                 self.find("mutation", argument=ours.changed, inputs=case.shown)
             expected = self.answer(reference(self.exercise), case).output
             message = same.difference(ours.output, expected, case.tolerance, fields)
+            trials.append(
+                patterns.Trial(case.inputs, ours.output, expected, case.tolerance)
+            )
             if message and not differs:
-                differs = True
+                differs = message
                 self.find(
                     "difference",
                     message=message,
@@ -125,6 +131,8 @@ class Judge:
                 )
         if differs:
             self.find_traps(seed)
+            if "trap" not in self.found and same.is_about_numbers(differs):
+                self.find_pattern(trials)
 
     def find_traps(self, seed: int) -> None:
         """Find the traps that give the candidate's answers, on all cases.
@@ -132,11 +140,27 @@ class Judge:
         Where the answers are wrong already, what was derived from them does not count.
         """
         own, cases = self.splice.candidate, self.cases(seed)
+        answers = (same.answer_in(self.answer(own, case).output) for case in cases)
+        if all(map(same.is_nan, answers)):
+            return  # nan has many causes
         right = self.agrees(own, reference(self.exercise), cases, same.answer_in)
         part = (lambda output: output) if right else same.answer_in
         for number, trap in enumerate(self.exercise.traps):
             if self.agrees(own, edited(self.exercise, trap), cases, part):
                 self.find("trap", number=number)
+
+    def find_pattern(self, trials: list[patterns.Trial]) -> None:
+        """Find a general sentence on the differences, where no trap fits."""
+        own, right = self.splice.candidate, reference(self.exercise)
+        pattern = patterns.find(
+            trials,
+            self.exercise.fields,
+            lambda inputs: self._answer(own, inputs).output,
+            lambda inputs: self._answer(right, inputs).output,
+        )
+        if pattern:
+            kind = "pattern" if pattern.is_cause else "extent"
+            self.find(kind, message=pattern.says)
 
     def agrees(
         self, own: Candidate, other: Candidate, cases: list[Case], part: Callable
@@ -222,7 +246,8 @@ class Listener:
             return
         error = call.excinfo.value
         message = str(error) or type(error).__name__
-        self.judge.find("failed", test=item.nodeid, message=message)
+        doc = (inspect.getdoc(item.function) or "").partition("\n\n")[0]
+        self.judge.find("failed", test=item.nodeid, message=message, doc=doc)
         if not isinstance(error, AssertionError):
             self.judge.find_exception(error)
 

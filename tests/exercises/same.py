@@ -11,6 +11,8 @@ import numpy as np
 COARSE = 1e-5
 KINDS = {"f": "real numbers", "i": "integers", "u": "integers", "b": "true or false"}
 
+NOT_RIGHT, NOT_A_NUMBER = "are not right.", "are not a number (nan)."
+
 
 def difference(
     got: Any, expected: Any, tolerance: float, fields: tuple[str, ...] = ()
@@ -24,13 +26,13 @@ def difference(
         return _difference_of_tuples(got, expected, tolerance, fields)
     if is_array(expected) and expected.ndim:
         if _type(got) != _type(expected):
-            return f"It returns a {_type(got)}, and should return a {_type(expected)}."
+            return f"It returns {_a(got)}, and should return {_a(expected)}."
     elif not np.isscalar(got) and np.shape(got) != ():
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
         ours, theirs = np.asarray(got), np.asarray(expected)
     except ValueError:
-        return f"It returns a {_type(got)} that is not an array of numbers."
+        return f"It returns {_a(got)} that is not an array of numbers."
     if ours.shape != theirs.shape:
         return f"Its result has shape {ours.shape}, and should have {theirs.shape}."
     if ours.dtype.kind not in "fiub":
@@ -39,19 +41,34 @@ def difference(
         kinds = [KINDS.get(a.dtype.kind, str(a.dtype)) for a in (ours, theirs)]
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
     if np.isnan(ours).any() and not np.isnan(theirs).any():
-        return "Some values in its result are not a number (nan)."
+        return f"Some values in its result {NOT_A_NUMBER}"
     coarse = theirs.dtype == np.float32
     least = COARSE if coarse else 1e-9
     if not np.allclose(ours, theirs, least, max(tolerance, least), equal_nan=True):
         if ours.dtype == np.float32 and not coarse:
             return "It computes in float32, which is too coarse here: use float64."
-        return "The numbers in its result are not right."
+        return f"The numbers in its result {NOT_RIGHT}"
     return None
+
+
+def is_about_numbers(message: str) -> bool:
+    """Say whether numbers were compared, or shapes, and not types."""
+    return message.endswith((NOT_RIGHT, NOT_A_NUMBER)) or "has shape" in message
 
 
 def is_same(got: Any, expected: Any) -> bool:
     """Say whether two results agree up to rounding: the sign of the same method."""
     return difference(got, expected, 1e-9) is None
+
+
+def is_nan(output: Any) -> bool:
+    """Say whether an answer holds no number at all."""
+    if isinstance(output, Mapping):
+        return all(map(is_nan, output.values()))
+    if isinstance(output, tuple):
+        return all(map(is_nan, output))
+    is_real = np.asarray(output).dtype.kind == "f"
+    return is_real and bool(np.isnan(np.asarray(output)).all())
 
 
 def answer_in(output: Any) -> Any:
@@ -78,6 +95,18 @@ def is_jax_array(value: Any) -> bool:
     return jax is not None and isinstance(value, jax.Array)
 
 
+def is_key(value: Any) -> bool:
+    """Say whether a value is a key of jax."""
+    return str(getattr(value, "dtype", "")).startswith("key")
+
+
+def called(part: Any) -> str:
+    """What a part of the answer is called in a sentence."""
+    if isinstance(part, int):
+        return f"result number {part + 1}"
+    return part if " " in part else f"`{part}`"
+
+
 def _is_untouched(value: Any, before: Any) -> bool:
     if is_jax_array(before) or isinstance(before, str) or is_dataclass(before):
         return True  # nobody can change it; our dataclasses are frozen
@@ -91,7 +120,7 @@ def _difference_of_tuples(
 ) -> str | None:
     names = getattr(expected, "_fields", range(len(expected)))
     if not isinstance(got, tuple) or len(got) != len(expected):
-        return f"It returns a {_type(got)}, and should return a {_type(expected)}."
+        return f"It returns {_a(got)}, and should return {_a(expected)}."
     for name, ours, theirs in zip(names, got, expected, strict=True):
         if fields and name not in fields:
             continue
@@ -112,15 +141,23 @@ def _difference_of_parts(
             if text:
                 return text if name == "answer" else _of(name, text)
         elif ours != theirs:
-            return f"Its `{name}`: {ours}, and should be {theirs}."
+            return _fact(name, ours, theirs)
     return None
 
 
-def _of(name: str, text: str) -> str:
+def _fact(name: str, ours: Any, theirs: Any) -> str:
+    """A sentence on a fact that was measured on the answers."""
+    if isinstance(theirs, bool):
+        return f"This should be {'so' if theirs else 'not so'}: {name}."
+    return f"The {name} is {ours}, and should be {theirs}."
+
+
+def _of(name: Any, text: str) -> str:
     """Turn a sentence on the result into one on a part of it."""
-    text = text.replace("It returns", f"Its `{name}` is")
-    text = text.replace("Its result", f"Its `{name}`")
-    return text.replace("in its result", f"in its `{name}`")
+    part = called(name)
+    text = text.replace("It returns", f"Its {part} is")
+    text = text.replace("Its result", f"Its {part}")
+    return text.replace("in its result", f"in its {part}")
 
 
 def _type(value: Any) -> str:
@@ -129,5 +166,10 @@ def _type(value: Any) -> str:
     return type(value).__name__
 
 
+def _a(value: Any) -> str:
+    kind = _type(value)
+    return f"{'an' if kind[0] in 'AEIOUaeio' else 'a'} {kind}"
+
+
 def _an_array(value: Any) -> str:
-    return f"a {_type(value)}" + (f" of shape {value.shape}" if is_array(value) else "")
+    return _a(value) + (f" of shape {value.shape}" if is_array(value) else "")

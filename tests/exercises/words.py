@@ -14,6 +14,7 @@ import textwrap
 from typing import NamedTuple
 
 from tests.exercises.manifest import Exercise
+from tests.exercises.same import NOT_RIGHT
 from tests.exercises.sources import Candidate
 
 SMALLEST = "The smallest case that shows it:"
@@ -29,6 +30,18 @@ TRACED = {
     "ConcretizationTypeError": UNKNOWN + "`float`, `int` and numpy arrays cannot hold "
     "it: keep it as a jax array.",
 }
+# What numpy says of arrays that differ, and what the learner hears; see _of_numpy.
+NUMPY_SAYS = {
+    r"Mismatched elements: (\d+) / (\d+)": "{} of {} numbers are wrong.",
+    r"(\[.*?\]): (.*) \(ACTUAL\), (.*) \(DESIRED\)": "At {} there is {}, and there "
+    "should be {}.",
+    r"Max absolute difference among violations: (.*)": "The largest difference is {}.",
+    r"(nan|inf) location": "Some numbers are {} that should not be, or the other way "
+    "round.",
+    r"shapes (\(.*?\)), (\(.*?\)) mismatch": "A shape is {}, and should be {}.",
+}
+MOST_LETTERS = 160
+CANNOT_USE = "What calls your function cannot use what it returns. It raises"
 
 
 class Verdict(NamedTuple):
@@ -70,7 +83,12 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
 def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
     """The trap's sentence, the equation, and the smallest case that differs."""
     different, trap = by_kind["difference"], by_kind.get("trap")
+    pattern = by_kind.get("pattern") or by_kind.get("extent")
     sentence = f"Not yet. {different['message']}"
+    if pattern and different["message"].endswith(NOT_RIGHT):
+        sentence = f"Not yet. {pattern['message']}"
+    elif pattern:
+        sentence += f" {pattern['message']}"
     return [
         exercise.traps[trap["number"]].says if trap else sentence,
         _block("The equation:", _in_lines(exercise.equation)),
@@ -95,9 +113,10 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
     message = raised["message"].splitlines() or [""]  # jax adds lines about itself
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
+    who = "Your function raises" if lines or raised["inputs"] else CANNOT_USE
     return [
         TRACED.get(raised["kind"], ""),
-        f"Your function raises {raised['kind']}: {message[0]}",
+        f"{who} {raised['kind']}: {message[0]}",
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
@@ -111,9 +130,52 @@ def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
     sentence = name.removeprefix("test_").replace("_", " ")
     return [
         f"Not yet. This unit test fails: {sentence}.",
+        " ".join(finding["doc"].split()),
         _block("The equation:", _in_lines(exercise.equation)),
-        _block("The test reports:", finding["message"].strip().split("\nassert ")[0]),
+        _block("The test reports:", reported(finding["message"])),
     ]
+
+
+def reported(message: str) -> str:
+    """What a failed assertion says, in words: the smallest difference, and no dump."""
+    lines = [line.strip() for line in message.strip().splitlines()]
+    if lines[0].startswith(("Not equal to tolerance", "Arrays are not")):
+        said = [_of_numpy(lines, *pair) for pair in NUMPY_SAYS.items()]
+        own = lines[1] if lines[1] and not lines[1].startswith("(") else ""
+        return "\n".join(filter(None, [own, *said]))
+    own, _, condition = message.strip().partition("\nassert ")
+    if own.startswith("assert "):
+        own, condition = "", own.removeprefix("assert ")
+    shown = " ".join(condition.partition("\n")[0].split())
+    if len(shown) > MOST_LETTERS:
+        shown = f"{shown[:MOST_LETTERS]} ..."
+    if own == "AssertionError":
+        return ""
+    return own or f"This should hold, and does not: {shown}"
+
+
+def _of_numpy(lines: list[str], pattern: str, says: str) -> str:
+    """One thing that numpy says of arrays; of several numbers, the nearest two."""
+    found = [match.groups() for line in lines if (match := re.search(pattern, line))]
+    if not found:
+        return ""
+    nearest = min(found, key=lambda words: _distance(*words[-2:]))
+    return says.format(*map(_short, nearest))
+
+
+def _distance(*words: str) -> float:
+    try:
+        one, other = map(float, words)
+    except ValueError:  # truths, shapes, or one number alone
+        return 0.0
+    return abs(one - other)
+
+
+def _short(number: str) -> str:
+    try:
+        return f"{float(number):.6g}"
+    except ValueError:
+        return number
 
 
 def own_line(candidate: Candidate, number: int, text: str) -> str:

@@ -45,10 +45,15 @@ def model(seed, num_layers=1, d_model=4, vocabulary_size=5, context=5):
 
 
 def predictions(rng, num_texts=3, length=5, num_tokens=4):
-    """Prompts of one or two tokens, completions of different lengths, and padding."""
+    """Prompts of one or two tokens, completions of different lengths, and padding.
+
+    The first text has no prompt: it is learned from its first token, which nothing
+    predicts.
+    """
     weights = np.zeros((num_texts, length))
     for row, end in zip(weights, rng.permutation(length - 2)[:num_texts], strict=True):
         row[rng.integers(1, 3) : 3 + end] = 1.0
+    weights[0, :2] = 1.0
     log_probs = np.log(rng.dirichlet(np.ones(num_tokens), (num_texts, length - 1)))
     return {
         "log_probs": array(np.maximum(log_probs, -9.0)),

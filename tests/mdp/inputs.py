@@ -86,6 +86,20 @@ def fork(start=(1.0, 0.0)):
     return mdp.from_outcomes(table, 0.5, start=start)
 
 
+def ladder():
+    """Return a world in which the best policy is two improvements away.
+
+    The first action stays, at a cost, and is the worst of every state. The second one
+    climbs to the prize. The third one ends; for state 0 that looks good at first.
+    """
+    table = [
+        [[(1.0, s, -1.0, False)], [(1.0, s + 1, 0.0, False)], [(1.0, s, end, True)]]
+        for s, end in enumerate((1.0, -3.0))
+    ]
+    table += [[[(1.0, 2, -1.0, False)], [(1.0, 2, 8.0, True)], [(1.0, 2, -3.0, True)]]]
+    return mdp.from_outcomes(table, 0.5)
+
+
 def values(rng, world):
     """Return values of both signs; that of the terminal state is not 0."""
     numbers = rng.normal(0.0, 10.0, world.num_states)

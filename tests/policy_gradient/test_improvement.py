@@ -40,6 +40,17 @@ def test_every_epoch_is_shuffled_anew():
     assert len({frozenset(row) for row in rows}) == 8, "the same samples together again"
 
 
+def test_the_order_of_an_epoch_tells_nothing_about_the_next_one():
+    """Of 600 samples: one permutation that is only rolled on would keep its steps."""
+    first, *later = shuffle(4, 600, 3, 5).reshape(3, 600)
+    for order in (first, *(np.argsort(first)[other] for other in later)):
+        steps = np.bincount(np.diff(order) % 600, minlength=600)
+        assert steps.max() <= 12, "by chance each step between neighbours comes once"
+        # By chance a fifth of a minibatch, 24, were together before, +- 4.4.
+        together = [np.bincount(batch // 120).max() for batch in order.reshape(5, 120)]
+        assert max(together) < 60, "the samples of a minibatch stay together"
+
+
 def test_a_shuffle_depends_on_its_key_alone():
     assert_array_equal(shuffle(2), shuffle(2))
     assert (shuffle(2) != shuffle(3)).any()

@@ -100,7 +100,7 @@ def test_the_slope_of_the_surrogate_is_the_ratio_times_the_advantage(rng):
 
 # Of several ratios clipped_at once: callers map it, compile it and differentiate it.
 clipped_and_slopes = jax.jit(
-    jax.vmap(jax.value_and_grad(objectives.clipped_surrogate), (0, 0, 0, None))
+    jax.vmap(jax.value_and_grad(objectives.clipped_surrogate, (0, 2)), (0, 0, 0, None))
 )
 
 
@@ -118,7 +118,7 @@ def clipped_at(ratios, old, advantage, clip):
 @pytest.mark.parametrize("advantage", [2.0, -3.0])
 def test_the_clipped_surrogate_is_flat_beyond_the_clip_the_right_way(rng, advantage):
     clip = float(rng.uniform(0.1, 0.3))
-    values, slopes = clipped_at(RATIOS, -rng.uniform(0.5, 3.0), advantage, clip)
+    values, (slopes, _) = clipped_at(RATIOS, -rng.uniform(0.5, 3.0), advantage, clip)
     if advantage > 0:
         reach, is_flat = np.minimum(RATIOS, 1 + clip), 1 + clip < RATIOS
     else:
@@ -132,8 +132,15 @@ def test_the_clipped_surrogate_is_flat_beyond_the_clip_the_right_way(rng, advant
 def test_the_clipped_surrogate_at_the_old_policy_has_the_policy_gradient(rng):
     """There the ratio is 1, and the slope by log pi is the advantage."""
     advantage = float(rng.normal(0.0, 3.0))
-    _, slopes = clipped_at(np.ones(5), -1.0, advantage, 0.2)
+    _, (slopes, _) = clipped_at(np.ones(5), -1.0, advantage, 0.2)
     assert_allclose(slopes, advantage, rtol=1e-5)
+
+
+@pytest.mark.parametrize("advantage", [2.0, -3.0])
+def test_the_clipped_surrogate_treats_the_advantage_as_data(advantage):
+    """Within the clip range and beyond it: the slope by the advantage is 0."""
+    _, (_, slopes) = clipped_at(RATIOS, -1.0, advantage, 0.2)
+    assert_allclose(slopes, 0.0)
 
 
 CLIP = 0.2

@@ -129,6 +129,8 @@ def answers_of_a_crowd(seed):
     case = inputs_named("chosen rejected logits annotators")
     logits, annotators = array([1.5, -1.0]), jnp.array([1, 1])
     yield case(array([2.0, 0.0]), array([1.0, 3.0]), logits, annotators)
+    # Such logits would be probabilities, too, and are not.
+    yield case(array([2.0, 1.0]), array([0.0, 0.0]), array([0.8, 0.5]), annotators)
     chosen, rejected = rng.normal(0.0, 1.5, (2, 4))
     logits, annotators = array([2.0, -0.5, 0.5, -3.0]), jnp.array([3, 0, 1, 0])
     yield case(array(chosen), array(rejected), logits, annotators)

@@ -10,6 +10,7 @@ answer, or parts that are derived from it, each with a name.
 
 import contextlib
 import io
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -37,6 +38,8 @@ from tests.policy_gradient.inputs import (
     loss_of_rows,
     params_of_rows,
 )
+
+OF_AVAILABLE = "log-probabilities of what is available"
 
 
 def preferences(seed):
@@ -187,8 +190,8 @@ def batches_of_advantages(seed):
 
 def shuffles(seed):
     case = inputs_named("key size epochs minibatches")
-    for epochs, minibatches in ((2, 4), (3, 2)):
-        yield case(jax.random.key(seed), 24, epochs, minibatches)
+    for size, epochs, minibatches in ((24, 2, 4), (24, 3, 2), (600, 3, 5)):
+        yield case(jax.random.key(seed), size, epochs, minibatches)
 
 
 def rows_to_improve_on(_):
@@ -254,43 +257,79 @@ def log_policy(function: Callable, inputs: dict) -> dict:
     """Log-probabilities where there are any; else any number will do, if finite."""
     answer = function(*inputs.values())
     if np.shape(answer) != np.shape(inputs["preferences"]):
-        return {"log-probabilities": answer}
+        return {OF_AVAILABLE: answer}
     there, answer = np.asarray(inputs["available"]), np.asarray(answer)
     finite = np.where(np.isfinite(answer), answer, np.nan)
     return {
-        "log-probabilities": np.where(there, finite, np.float32(0.0)),
+        OF_AVAILABLE: np.where(there, finite, np.float32(0.0)),
         "probability of what is not available": np.asarray(
             np.exp(answer[~there]).sum()
         ),
-        "all finite": bool(np.isfinite(answer).all()),
+        "all log-probabilities are finite": bool(np.isfinite(answer).all()),
     }
 
 
 def shuffle_properties(function: Callable, inputs: dict) -> dict:
     """What every good shuffle has in common; the numbers are up to chance."""
     key, size, epochs, minibatches = inputs.values()
-    answer = function(key, size, epochs, minibatches)
-    steps = (epochs * minibatches, size // minibatches)
-    if np.shape(answer) != steps:
-        return {"shape of the answer": np.shape(answer)}
-    rows = np.asarray(answer).reshape(epochs, size)
-    again, other = (
+    answer, again, other = (
         np.asarray(function(a_key, size, epochs, minibatches))
-        for a_key in (key, jax.random.key(99))
+        for a_key in (key, key, jax.random.key(99))
     )
-    in_order = (rows == np.arange(size)).all(1)
-    return {
-        "shape of the answer": steps,
-        "whole numbers": bool(rows.dtype.kind == "i"),
-        "every sample once an epoch": bool((np.sort(rows) == np.arange(size)).all()),
-        "every sample as often as any other": bool(
-            len(set(np.bincount(rows.reshape(-1), minlength=size))) == 1
+    parts = {"shape of the answer": answer.shape}
+    if answer.shape != (epochs * minibatches, size // minibatches):
+        return parts
+    parts["the indices are whole numbers"] = answer.dtype.kind == "i"
+    rows = answer.reshape(epochs, size)
+    _, counts = np.unique(rows, return_counts=True)
+    parts |= {
+        "every sample comes once an epoch": bool(
+            (np.sort(rows) == np.arange(size)).all()
         ),
-        "epochs left as they were": int(in_order.sum()),
-        "different orders": len({tuple(row) for row in rows}),
-        "the same key, the same order": bool((again == np.asarray(answer)).all()),
-        "another key, another order": bool((other != np.asarray(answer)).any()),
+        "every sample comes as often as any other": len(set(counts)) == 1,
     }
+    if all(parts[name] for name in list(parts)[1:3]):
+        parts |= _mixture(rows.astype(int), minibatches)
+    return parts | {
+        "the same key gives the same order": bool((again == answer).all()),
+        "another key gives another order": bool((other != answer).any()),
+    }
+
+
+def _mixture(rows: np.ndarray, minibatches: int) -> dict:
+    """How well the rows are mixed, which are orders of the samples."""
+    epochs, size = rows.shape
+    # Each order as seen from the batch, and from every epoch before it.
+    orders = [np.arange(size), *rows]
+    pairs = itertools.combinations(range(epochs + 1), 2)
+    moves = [np.argsort(orders[i])[orders[j]] for i, j in pairs]
+    return {
+        "number of epochs left as they were": int((rows == orders[0]).all(1).sum()),
+        "number of different orders": len({tuple(row) for row in rows}),
+        "no epoch is the batch, or another epoch, only moved along, turned round or "
+        "read in equal steps": not any(map(_has_a_pattern, moves)),
+        "other samples are together in every epoch": not any(
+            _stay_together(move, minibatches) for move in moves
+        ),
+    }
+
+
+def _has_a_pattern(order: np.ndarray) -> bool:
+    """Whether one distance between neighbours comes too often: by chance it is once."""
+    steps = np.diff(order) % len(order)
+    return bool(np.bincount(steps).max() > 12)
+
+
+def _stay_together(order: np.ndarray, minibatches: int) -> bool:
+    """Whether the samples of a minibatch met before, by Pearson's chi-squared test."""
+    size = len(order) // minibatches
+    before, after = order // size, np.arange(len(order)) // size
+    met = np.zeros((minibatches, minibatches))
+    np.add.at(met, (before, after), 1)
+    expected = size / minibatches
+    degrees = (minibatches - 1) ** 2
+    statistic = ((met - expected) ** 2 / expected).sum()
+    return bool(statistic > degrees + 8 * np.sqrt(2 * degrees) + 10)
 
 
 def updates_of_a_table(function: Callable, inputs: dict) -> dict:

@@ -1,0 +1,101 @@
+"""Say how wrong answers are related to the right ones, where no trap fits.
+
+A sentence is said only if it is true in every case that differs. The sentences are
+general: nothing here knows of any exercise. The most telling one is said.
+
+    shapes      the right numbers in another shape
+    relations   minus the right number, a factor, a term, another order
+    as_if       the right answers to changed inputs: something is left out
+    senses      an input that the answer does not depend on
+    places      only the first, only where the mask is 0; too large, too small
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.exercises import same
+from tests.exercises.patterns import as_if, places, relations, senses, shapes
+from tests.exercises.patterns.pairs import Pair, Trial, is_numeric, pair
+
+__all__ = ["Finding", "Trial", "find"]
+
+
+class Finding(NamedTuple):
+    """A sentence, and whether it says more than in which direction things differ."""
+
+    says: str
+    is_cause: bool
+
+
+def find(
+    trials: Sequence[Trial],
+    fields: tuple[str, ...],
+    own_answer: Callable[[dict[str, Any]], Any],
+    right_answer: Callable[[dict[str, Any]], Any],
+) -> Finding | None:
+    """The most telling sentence that is true of all trials; None if there is none."""
+    with np.errstate(all="ignore"):
+        name, parts = _first_part_that_differs(trials, fields)
+        if not all(is_numeric(t.got) and is_numeric(t.expected) for t in parts):
+            return None
+        whole = _called(name)
+        if any(np.shape(t.got) != np.shape(t.expected) for t in parts):
+            return _finding(shapes.find(parts), whole)
+        pairs: list[Pair] = [pair(t) for t in parts if np.size(t.expected)]
+        text = (
+            relations.find(pairs)
+            or as_if.find(trials, right_answer)
+            or senses.find(trials, own_answer, right_answer)
+            or places.find(pairs)
+        )
+        return _finding(text, whole) or _finding(places.extent(pairs), whole, False)
+
+
+def _first_part_that_differs(
+    trials: Sequence[Trial], fields: tuple[str, ...]
+) -> tuple[Any, list[Trial]]:
+    """The name of a part of the answers, and the trials with that part alone."""
+    for name in _names_of_parts(trials[-1].expected, fields):
+        parts = [
+            t._replace(got=_part(t.got, name), expected=_part(t.expected, name))
+            for t in trials
+        ]
+        if any(same.difference(*t[1:]) for t in parts):
+            return name, parts
+    return None, list(trials)
+
+
+def _finding(text: str | None, whole: str, is_cause: bool = True) -> Finding | None:
+    if not text:
+        return None
+    says = text.format(whole=whole)
+    return Finding(says[0].upper() + says[1:], is_cause)
+
+
+def _names_of_parts(expected: Any, fields: tuple[str, ...]) -> list[Any]:
+    """The names of what is compared; None is the whole."""
+    if isinstance(expected, Mapping):
+        return [n for n, x in expected.items() if n == "answer" or same.is_array(x)]
+    if isinstance(expected, tuple):
+        names = getattr(expected, "_fields", range(len(expected)))
+        return [name for name in names if not fields or name in fields]
+    return [None]
+
+
+def _part(output: Any, name: Any) -> Any:
+    if name is None:
+        return output
+    if isinstance(output, Mapping):
+        return output.get(name)
+    if isinstance(name, int):
+        return output[name] if isinstance(output, tuple) else None
+    return getattr(output, name, None)
+
+
+def _called(name: Any) -> str:
+    """What a part is called in a sentence."""
+    if name in (None, "answer"):
+        return "your result"
+    return f"your {same.called(name)}"
