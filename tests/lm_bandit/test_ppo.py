@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import log_softmax
 
-from lm_bandit import bandit, ppo, reward_model, sft
+from lm_bandit import bandit, diagnostics, ppo, reward_model, sft
 from lm_bandit.config import RLHFConfig
 from lm_bandit.generate import token_log_probs
 from lm_bandit.oracle import exact, trie
@@ -62,7 +62,19 @@ def test_a_batch_is_what_a_loop_over_its_tokens_makes_of_it(fixed, policy, dials
 
 
 pull = jax.jit(partial(bandit.pull, count=8, length=3))
-estimate = jax.jit(ppo.estimate)
+
+
+@jax.jit
+def estimate(params, pulls, fixed, kl_weight, config):
+    """The batch of an update, and the history, before anything is improved."""
+    scored = ppo.score_pulls(params.critic, pulls, fixed, config)
+    trajectories = ppo.reward_pulls(pulls, scored, kl_weight, config)
+    history = diagnostics.measure_pulls(
+        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+    )
+    return ppo.compare_pulls(pulls.completions, trajectories, config), history
+
+
 read = jax.jit(jax.vmap(hidden_states, (None, 0)))
 
 
@@ -205,7 +217,7 @@ def gradient(fixed, policy, everything):
     @jax.jit
     def flat_gradient(policy, fixed, pulls, weights, config):
         params, beta = ActorCritic(policy, critic=None), jnp.array(config.kl_weight)
-        batch, _ = ppo.estimate(params, pulls, fixed, beta, config)
+        batch, _ = estimate(params, pulls, fixed, beta, config)
         batch = batch._replace(weights=batch.weights * weights.reshape(-1, 1))
         loss = partial(ppo.loss, batch=batch, prompts=fixed.prompts, config=config)
         gradients = jax.grad(lambda params: loss(params)[0])(params)
@@ -275,13 +287,13 @@ def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem)
     def step(key):
         pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
         params = ActorCritic(policy, critic=None)
-        batch, _ = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
+        batch, _ = estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
         loss = partial(ppo.loss, prompts=fixed.prompts, config=CONFIG)
         state = optimizer.init(params)
-        moved, _, diagnostics = improve(
+        moved, _, measured = improve(
             params, state, key, batch, loss, optimizer, once
         )
-        return jax.tree.map(jnp.subtract, moved, params), diagnostics.first_ratio
+        return jax.tree.map(jnp.subtract, moved, params), measured.first_ratio
 
     keys = jax.random.split(jax.random.key(2), 400)
     steps, ratios = jax.jit(lambda keys: jax.lax.map(step, keys))(keys)
