@@ -10,7 +10,15 @@ from lm_bandit.oracle.exact import LogProbs, Problem
 from policy_gradient.trajectory import Trajectory
 from tests.policy_gradient.inputs import array, mask
 
-__all__ = ["array", "attention", "bigram_loss", "completions", "mask", "model", "policy"]
+__all__ = [
+    "array",
+    "attention",
+    "bigram_loss",
+    "completions",
+    "mask",
+    "model",
+    "policy",
+]
 __all__ += ["predictions", "problem", "token_view"]
 
 

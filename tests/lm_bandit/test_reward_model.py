@@ -182,7 +182,7 @@ def test_the_first_step_turns_the_head_and_normalizing_sets_its_scale(rng):
     """From a head of zeros the trunk has no gradient; Adam's first step has a length.
 
     So r = h . sign(g) for the mean difference g of the batch's hidden states, up to the
-    scale and level that normalizing sets. The answers are coins: g depends on the batch.
+    scale and level that normalizing sets. The answers are coins: g is of the batch.
     """
     reference, pairs = inputs.model(0), words_compared(rng)
     coins = rng.random((40, 1)) < 0.5

@@ -132,9 +132,7 @@ def test_sft_ends_at_the_shares_of_the_demonstrations_and_leaves_the_prompts_alo
     texts = sft.as_demonstrations(prompts, written)
     config = LanguageConfig(num_updates=400, batch_size=16, step_size=0.2)
     start = jnp.zeros((5, 5))
-    table, _ = sft.minimise(
-        jax.random.key(3), start, texts, inputs.bigram_loss, config
-    )
+    table, _ = sft.minimise(jax.random.key(3), start, texts, inputs.bigram_loss, config)
     probs = np.asarray(jax.nn.softmax(table))
     assert_allclose(table[1], 0.0, err_msg="4 follows 1 in the prompts only")
     assert_allclose(probs[4, [2, 3]], [3 / 4, 1 / 4], atol=0.08)

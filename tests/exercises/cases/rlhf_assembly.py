@@ -4,6 +4,8 @@ Everything is tiny: a language model that is a table of bigrams, a transformer o
 block, three updates. A view drives the function as its training loop does.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,11 +13,11 @@ import optax
 
 from lm_bandit import reward_model, sft
 from lm_bandit.config import RewardConfig, RLHFConfig
-from lm_bandit.ppo import ActorCritic, Fixed, State
-from lm_bandit.reward_model import Comparisons, RewardModel
+from lm_bandit.ppo import Fixed
+from lm_bandit.reward_model import Comparisons
 from lm_bandit.reward_table import RewardTable
 from lm_bandit.sft import Descent
-from tests.lm_bandit import inputs
+from tests.lm_bandit import assembly, inputs
 
 
 def texts_to_imitate(seed):
@@ -78,53 +80,55 @@ def scores_and_accuracy(function, inputs_):
 
 
 def iterations(seed):
-    """One with a baseline of the other completions; one with every part in use."""
-    plain = {"view": "completion", "baseline": "leave_one_out", "temperature": 1.0}
-    yield {"seed": seed} | plain | {"whiten": False, "kl_target": 0.0}, 1e-4
-    whole = {"view": "token", "baseline": "value", "temperature": 1.5}
-    yield {"seed": seed} | whole | {"whiten": True, "kl_target": 2.0}, 1e-4
+    """One with every part in use; to trace another one would take seconds."""
+    case = {"view": "token", "baseline": "value", "temperature": 1.5}
+    yield case | {"normalize_advantages": True, "kl_target": 2.0}, 1e-4
 
 
 def one_iteration(function, inputs_):
-    """The policy, the optimizer, beta and the measurements after one iteration."""
-    seed, view, baseline, temperature, whiten, kl_target = inputs_.values()
+    """The measurements, the policy, the critic and the optimizer after an iteration."""
     config = RLHFConfig(
-        num_updates=4,
-        pulls=4,
-        epochs=2,
-        kl_weight=0.3,
-        penalty=-2.0,
-        step_size=0.05,
-        warm_up=0.0,
-        view=view,
-        baseline=baseline,
-        temperature=temperature,
-        normalize_advantages=whiten,
-        kl_target=kl_target or None,
+        num_updates=4, pulls=4, epochs=2, kl_weight=0.3, penalty=-2.0, warm_up=0.0
     )
-    policy, reference, trunk = (inputs.model(3 * seed + i) for i in range(3))
-    rng = np.random.default_rng(seed)
-    prompts = jnp.array([[1, 4], [4, 1]])
-    # Of the 1 + 4 + 16 completions that end.
-    scores = jnp.asarray(rng.normal(0.0, 2.0, (2, 21)), float)
-    fixed = Fixed(prompts, reference, RewardTable(prompts, scores, jnp.array(4)))
-    head = jnp.asarray(rng.normal(0.0, 1.0, 4), float)
-    critic = RewardModel(trunk, head, jnp.array(0.5)) if baseline == "value" else None
-    params, optimizer = ActorCritic(policy, critic), config.optimizer()
-    # Beta has adapted before, and the optimizer has taken steps.
-    used = jax.tree.map(lambda x: x + x.dtype.type(1), optimizer.init(params))
-    state = State(params, used, jnp.array(0.4))
-    key = jax.random.key(seed)
-    state, history = function(state, key, fixed, 3, optimizer, config)
+    config = replace(config, step_size=0.05, **inputs_)
+    start = assembly.iteration(0, config, config.optimizer())
+    state, history = assembly.run(start, function)
+    params, optimizer_state, kl_weight = state
+    numbers = jax.tree.leaves(optimizer_state)
     return {
         "KL of the pulls": history.kl,
         "their score": history.score,
-        "first ratio": history.improvement.first_ratio,
-        "loss": history.improvement.loss,
-        "beta of the next iteration": state.kl_weight,
-        "head weights of the policy": state.params.policy.wte,
-        "head of the critic": getattr(state.params.critic, "head", jnp.zeros(4)),
-        "numbers of the optimizer": jnp.stack(
-            [jnp.sum(x**2.0) for x in jax.tree.leaves(state.optimizer_state)]
-        ),
+        "ratio before the first gradient step": history.improvement.first_ratio,
+        "mean loss": history.improvement.loss,
+        "explained variance of the targets": history.improvement.explained_variance,
+        "beta of the next iteration": kl_weight,
+        "output layer of the policy": params.policy.wte,
+        "head of the critic": params.critic.head,
+        "steps of the optimizer so far": max(int(x) for x in numbers if not x.ndim),
+        "sum of its squares": sum(jnp.sum(x**2.0) for x in numbers),
+    }
+
+
+def before_training(seed):
+    """A reward model whose trunk is not the reference's; and a table of rewards."""
+    reference, trunk = inputs.model(2 * seed), inputs.model(2 * seed + 1)
+    rng = np.random.default_rng(seed)
+    head, bias = inputs.array(rng.normal(size=4)), inputs.array(rng.normal())
+    prompts = jnp.array([[1, 4], [4, 1]])
+    scorer = reward_model.RewardModel(trunk, head, bias)
+    table = RewardTable(prompts, jnp.zeros((2, 21)), jnp.array(4))
+    for reward in (scorer, table):
+        yield {"fixed": Fixed(prompts, reference, reward, ())}
+
+
+def numbers_of_the_critic(function, inputs_):
+    """All numbers of the first critic, or the kind of what stands in its place."""
+    critic = function(*inputs_.values())
+    if not isinstance(critic, reward_model.RewardModel):
+        return {"kind of critic": type(critic).__name__}
+    return {
+        "kind of critic": "RewardModel",
+        "its head": critic.head,
+        "its bias": critic.bias,
+        "the embeddings of its trunk": critic.trunk.wte,
     }
