@@ -215,7 +215,7 @@ def learn_from_comparisons(
                 f"which end and differ, got {len(pairs.prompts)}: try a larger "
                 "--num-comparisons, or more --sft.num-updates"
             )
-        scorer, accuracy = reward_model.learn_reward(
+        scorer, accuracy = reward_model.learn_from_pairs(
             train_key, reference, pairs, config.reward, report
         )
         reward_model.require_spread(scorer)

@@ -170,7 +170,7 @@ def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
 
 
-def learn_reward(
+def learn_from_pairs(
     key: Key[Array, ""],
     reference: Transformer,
     pairs: Comparisons,

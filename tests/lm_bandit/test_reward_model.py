@@ -190,7 +190,7 @@ def test_the_first_step_turns_the_head_and_normalizing_sets_its_scale(rng):
     pairs = reward_model.Comparisons(pairs.prompts, *sides)
     config = RewardConfig(num_updates=1, batch_size=8, step_size=0.1)
     key = jax.random.key(int(rng.integers(100)))
-    model, _ = reward_model.learn_reward(key, reference, pairs, config)
+    model, _ = reward_model.learn_from_pairs(key, reference, pairs, config)
     seen = jax.tree.map(lambda x: x[4:], pairs)
     texts = [np.hstack([seen.prompts, side]) for side in (seen.chosen, seen.rejected)]
     ends = (np.stack(texts)[..., 2:] == 0).argmax(-1) + 2
@@ -210,7 +210,7 @@ def test_the_accuracy_is_that_of_pairs_that_were_not_learned_from(rng):
     mixed = jax.tree.map(lambda a, b: np.concatenate([a[:4], b[4:]]), swapped, pairs)
     config = RewardConfig(num_updates=20, batch_size=16, step_size=0.1)
     reference, key = inputs.model(0), jax.random.key(0)
-    model, accuracy = reward_model.learn_reward(key, reference, mixed, config)
+    model, accuracy = reward_model.learn_from_pairs(key, reference, mixed, config)
     assert accuracy == 0.0
     assert reward_model.pair_accuracy(model, jax.tree.map(lambda x: x[4:], mixed)) > 0.9
     moved = np.abs(model.trunk.wte - reference.wte).max()
