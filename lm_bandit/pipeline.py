@@ -209,21 +209,17 @@ def learn_from_comparisons(
         pairs = collect_comparisons(
             pull_key, rng, world, reference, config.num_comparisons, people
         )
-        held_out = len(pairs.prompts) // 10
-        if not held_out:
+        if len(pairs.prompts) < 10:
             raise ValueError(
                 "the reward model must learn from at least 10 pairs of completions, "
                 f"which end and differ, got {len(pairs.prompts)}: try a larger "
                 "--num-comparisons, or more --sft.num-updates"
             )
-        seen = jax.tree.map(lambda x: x[held_out:], pairs)
-        unseen = jax.tree.map(lambda x: x[:held_out], pairs)
-        scorer, _ = reward_model.train(
-            train_key, reward_model.init(reference), seen, config.reward, report
+        scorer, accuracy = reward_model.learn_from_pairs(
+            train_key, reference, pairs, config.reward, report
         )
-        scorer = reward_model.normalize(scorer, seen)
         reward_model.require_spread(scorer)
-        return scorer, reward_model.pair_accuracy(scorer, unseen)
+        return scorer, accuracy
 
 
 def rehearse(

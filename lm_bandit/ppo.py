@@ -137,22 +137,41 @@ def update(
     optimizer: optax.GradientTransformation,
     config: RLHFConfig,
 ) -> tuple[State, History]:
-    """One iteration of PPO: pull, estimate, improve."""
+    """One iteration of RLHF: pull, score, reward, compare, improve.
+
+        y  ~  pi_old(.|x)                               pull
+        r(x, y), log pi_ref(y|x), and the critic's v    score_pulls
+        R  =  r - beta log(pi_old / pi_ref)             reward_pulls
+        A  =  R - baseline                              compare_pulls
+        pi_old -> pi, by gradient steps on `loss`       improve
+
+    The key is split in two: the first pulls, the second improves. `measure_pulls` makes
+    the history, to which the improvement's diagnostics are added. Where a KL target is
+    given, beta is adapted for the *next* iteration.
+    Source: Ziegler et al. (2019), section 2.2; Schulman et al. (2017), algorithm 1.
+    """
     params, optimizer_state, kl_weight = state
     pull_key, improve_key = jax.random.split(key)
     pulls = pull(
         params.policy, pull_key, fixed.prompts, config.pulls, length, config.temperature
     )
-    batch, history = estimate(params, pulls, fixed, kl_weight, config)
+    scored = score_pulls(params.critic, pulls, fixed, config)
+    trajectories = reward_pulls(pulls, scored, kl_weight, config)
+    batch = compare_pulls(pulls.completions, trajectories, config)
+    history = diagnostics.measure_pulls(
+        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+    )
+    batch_loss = partial(loss, prompts=fixed.prompts, config=config)
+    further_loss = pretraining_loss(fixed.texts, config)
     improved = improve(
         params,
         optimizer_state,
         improve_key,
         batch,
-        partial(loss, prompts=fixed.prompts, config=config),
+        batch_loss,
         optimizer,
         config,
-        pretraining_loss(fixed.texts, config),
+        further_loss,
     )
     if config.kl_target is not None:
         kl_weight = rewards.adapted_kl_weight(
@@ -160,26 +179,6 @@ def update(
         )
     state = State(improved.params, improved.optimizer_state, kl_weight)
     return state, history._replace(improvement=improved.diagnostics)
-
-
-def estimate(
-    params: ActorCritic,
-    pulls: Pulls,
-    fixed: Fixed,
-    kl_weight: Scalar,
-    config: RLHFConfig,
-) -> tuple[Batch, History]:
-    """Score the pulls, compute their rewards, and compare these with the baseline.
-
-    Source: Ziegler et al. (2019), eq. 2; Schulman et al. (2017), algorithm 1.
-    """
-    scored = score_pulls(params.critic, pulls, fixed, config)
-    trajectories = reward_pulls(pulls, scored, kl_weight, config)
-    batch = compare_pulls(pulls.completions, trajectories, config)
-    history = diagnostics.measure_pulls(
-        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
-    )
-    return batch, history
 
 
 def score_pulls(

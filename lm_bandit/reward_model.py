@@ -170,6 +170,31 @@ def loss(model: RewardModel, batch: Comparisons) -> tuple[Scalar, RewardMetrics]
     return value, RewardMetrics(value, jnp.mean(chosen > rejected))
 
 
+def learn_from_pairs(
+    key: Key[Array, ""],
+    reference: Transformer,
+    pairs: Comparisons,
+    config: RewardConfig,
+    report: Callable[[int, PyTree], None] | None = None,
+) -> tuple[RewardModel, float]:
+    """Return a normalised reward model, and its accuracy on held-out pairs.
+
+        the first n // 10 pairs are held out; the others are seen
+        r  <-  the reference's trunk, with a head of zeros          (init)
+        r  <-  minimise the pairwise loss on the pairs seen         (train)
+        r  <-  scores of mean 0 and deviation 1 on these pairs      (normalize)
+        accuracy  <-  share of held-out pairs that r orders right   (pair_accuracy)
+
+    Source: Stiennon et al. (2020), section 3.4; Ziegler et al. (2019), section 2.1.
+    """
+    num_held_out = len(pairs.prompts) // 10
+    held_out = jax.tree.map(lambda x: x[:num_held_out], pairs)
+    seen = jax.tree.map(lambda x: x[num_held_out:], pairs)
+    model, _ = train(key, init(reference), seen, config, report)
+    model = normalize(model, seen)
+    return model, pair_accuracy(model, held_out)
+
+
 def train(
     key: Key[Array, ""],
     model: Model,

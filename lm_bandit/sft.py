@@ -39,6 +39,13 @@ class Texts(NamedTuple):
     weights: Float[Array, "n T"]  # 1 on tokens to be learned, 0 on prompts and padding
 
 
+class Descent(NamedTuple):
+    """A model on its way down a loss, between two gradient steps."""
+
+    model: PyTree
+    optimizer_state: optax.OptState
+
+
 def as_texts(tokens: Int[np.ndarray, "n T"]) -> Texts:
     """Return whole texts, to be learned up to and including their end."""
     return Texts(jnp.asarray(tokens), completion_mask(jnp.asarray(tokens)))
@@ -156,18 +163,17 @@ def minimise(
         report: called with the updates done and the metrics of the last of them; with
             it, `BrokenRun` is raised where a number is not finite.
     """
-    start = _optimizer(config).init(model)
-    state = (model, start, jax.tree.map(jnp.asarray, data))
-    (model, _, _), metrics = training.loop(
+    start = Descent(model, _optimizer(config).init(model))
+    (descent, _), metrics = training.loop(
         key,
-        state,
+        (start, jax.tree.map(jnp.asarray, data)),
         _updates(loss, config),
         config.num_updates,
         report,
         _require_finite,
         next_checkpoint(report),
     )
-    return model, metrics
+    return descent.model, metrics
 
 
 @training.shared
@@ -177,16 +183,42 @@ def _updates(
     """Return the gradient steps as one program."""
     optimizer = _optimizer(config)
 
-    def update(state: PyTree, key: Key[Array, ""]) -> tuple[PyTree, PyTree]:
-        model, optimizer_state, data = state
-        num_rows = len(jax.tree.leaves(data)[0])
-        rows = jax.random.randint(key, (config.batch_size,), 0, num_rows)
-        batch = split(jax.tree.map(lambda x: x[rows], data))
-        gradient, metrics = jax.grad(loss, has_aux=True)(model, batch)
-        updates, optimizer_state = optimizer.update(gradient, optimizer_state)
-        return (optax.apply_updates(model, updates), optimizer_state, data), metrics
+    def advance(
+        carry: tuple[Descent, PyTree], key: Key[Array, ""]
+    ) -> tuple[tuple[Descent, PyTree], PyTree]:
+        descent, data = carry
+        descent, metrics = descend_once(
+            descent, key, data, loss, optimizer, config.batch_size
+        )
+        return (descent, data), metrics
 
-    return training.scanned(update)
+    return training.scanned(advance)
+
+
+def descend_once(
+    descent: Descent,
+    key: Key[Array, ""],
+    data: PyTree,
+    loss: Callable[[Model, PyTree], tuple[Scalar, PyTree]],
+    optimizer: optax.GradientTransformation,
+    batch_size: int,
+) -> tuple[Descent, PyTree]:
+    """Take one gradient step on a random batch; return the state and the metrics.
+
+        batch  ~  rows of the data, with replacement
+        theta  <-  theta + the optimizer's step for grad loss(theta, batch)
+
+    Row numbers are `jax.random.randint(key, (batch_size,), 0, n)`. Each leaf of the
+    data has n rows; for SFT the data are `Texts`, whose weights are 0 on prompts.
+    `loss` returns the loss and the metrics of a batch, before the step.
+    Source: Kingma & Ba (2015), algorithm 1.
+    """
+    num_rows = len(jax.tree.leaves(data)[0])
+    rows = jax.random.randint(key, (batch_size,), 0, num_rows)
+    batch = split(jax.tree.map(lambda x: x[rows], data))
+    gradient, metrics = jax.grad(loss, has_aux=True)(descent.model, batch)
+    step, optimizer_state = optimizer.update(gradient, descent.optimizer_state)
+    return Descent(optax.apply_updates(descent.model, step), optimizer_state), metrics
 
 
 def _optimizer(config: AdamConfig) -> optax.GradientTransformation:
@@ -200,11 +232,11 @@ def _require_finite(done: int, before: PyTree, after: PyTree, metrics: PyTree) -
     rows = [np.reshape(x, (len(x), -1)) for x in jax.tree.leaves(metrics)]
     sound = np.all(np.isfinite(np.concatenate(rows, axis=1)), axis=1, keepdims=True)
     # A gradient step that breaks the model shows in the loss of the next one.
-    sound[-1] &= all(np.isfinite(x).all() for x in jax.tree.leaves(after[0]))
+    sound[-1] &= all(np.isfinite(x).all() for x in jax.tree.leaves(after[0].model))
     if not sound.all():
         update = done - len(sound) + int(sound.argmin()) + 1
         message = "expected finite numbers, got nan or inf: try a smaller step size"
-        raise training.BrokenRun(update, message, before[0])
+        raise training.BrokenRun(update, message, before[0].model)
 
 
 def loss_and_metric(params: Transformer, texts: Texts) -> tuple[Scalar, Scalar]:

@@ -32,6 +32,8 @@ class GRPOConfig(TuningConfig):
     clip_higher: float | None = None
     # Divide a group's advantages by the deviation of its scores; Dr. GRPO does not.
     divide_by_deviation: bool = True
+    # Compare a completion with the mean of the others of its group only, as RLOO does.
+    leave_out_own: bool = False
     # Weight of a token in the loss: 1 / the length of its completion (sequence_mean,
     # GRPO), 1 / the mean length in the batch (token_mean, DAPO), or 1 / the length
     # limit (constant, Dr. GRPO).

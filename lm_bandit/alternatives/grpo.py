@@ -36,7 +36,7 @@ from lm_bandit.diagnostics import History
 from lm_bandit.generate import completion_mask
 from lm_bandit.ppo import Fixed
 from lm_bandit.transformer import Transformer
-from policy_gradient import objectives
+from policy_gradient import baselines, objectives
 from policy_gradient.trajectory import masked_mean
 
 
@@ -70,7 +70,11 @@ def update(
     pull_key, improve_key = jax.random.split(key)
     pulls, history = loop.pull_and_score(state.policy, pull_key, fixed, length, config)
     groups = pulls.scores.reshape(-1, config.pulls)
-    compare = group_standardized if config.divide_by_deviation else group_centred
+    compare = partial(
+        group_advantages,
+        divide_by_deviation=config.divide_by_deviation,
+        leave_out_own=config.leave_out_own,
+    )
     advantages = jax.vmap(compare)(groups).ravel()
     weights = jnp.ones_like(advantages)
     if config.dynamic_sampling:
@@ -110,24 +114,30 @@ def loss(
     return policy_loss + config.kl_weight * penalty, masked_mean(ratios, mask)
 
 
-def group_standardized(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
-    """Return (r - mean) / (std + 1e-4) over the pulls of one prompt.
+def group_advantages(
+    rewards: Float[Array, "n"],
+    divide_by_deviation: bool = True,
+    leave_out_own: bool = False,
+) -> Float[Array, "n"]:
+    """Return how much better each of n pulls is than the others of its prompt.
 
-    The deviation divides by n, which the paper leaves open. TRL and verl divide by
-    n - 1, so that their advantages are sqrt((n - 1) / n) of these: 0.87 for groups of
-    4. TRL also adds 1e-4, verl 1e-6. Source: Shao et al. (2024), section 4.1.2.
+        divide_by_deviation    (r - mean) / (std + 1e-4)    GRPO
+        else                    r - mean                    Dr. GRPO, in the unit of r
+        leave_out_own          the mean is that of the n - 1 other pulls (RLOO)
+
+    A mean that contains the pull itself makes the expected gradient (n - 1) / n of that
+    of RLOO. The deviation is that of all n, and divides by n, which the paper leaves
+    open. TRL and verl divide by n - 1, so that their advantages are sqrt((n - 1) / n)
+    of these: 0.87 for groups of 4. TRL also adds 1e-4, verl 1e-6.
+    Source: Shao et al. (2024), section 4.1.2; Liu et al. (2025), section 3.2.
     """
+    expected = rewards.mean()
+    if leave_out_own:
+        expected = baselines.leave_one_out_mean(rewards)
+    if not divide_by_deviation:
+        return rewards - expected
     # A group of equal rewards teaches nothing: 0 / 1e-4, and not rounding errors / 0.
-    return (rewards - rewards.mean()) / (rewards.std() + 1e-4)
-
-
-def group_centred(rewards: Float[Array, "n"]) -> Float[Array, "n"]:
-    """Return r - mean over the pulls of one prompt: the scores keep their unit.
-
-    The mean contains the pull itself, so that the expected gradient is (n - 1) / n of
-    that of RLOO. Source: Liu et al. (2025), section 3.2.
-    """
-    return rewards - rewards.mean()
+    return (rewards - expected) / (rewards.std() + 1e-4)
 
 
 def completion_weights(

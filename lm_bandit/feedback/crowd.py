@@ -233,15 +233,11 @@ def chosen_edit(
 ) -> Scalar:
     """Return the loss of critiques, as a choice of one edit among all possible edits.
 
-        P(e) = exp(r(x, e)) / sum over all edits, and no edit, of exp(r(x, e'))
-
     Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice".
     """
-    # If nothing is criticised, the original itself was chosen, and counts once.
-    original = jnp.where(batch.okay, -jnp.inf, scores[:, 1])
-    others = jnp.where(batch.possible, scores[:, 2:], -jnp.inf)
-    options = jnp.concatenate([scores[:, :1], original[:, None], others], axis=1)
-    return -jnp.mean(jax.nn.log_softmax(options)[:, 0])
+    return likelihoods.critique_loss(
+        scores, jnp.asarray(batch.okay), jnp.asarray(batch.possible)
+    )
 
 
 def reliability_by_gold(

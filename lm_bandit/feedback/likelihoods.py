@@ -10,6 +10,7 @@ it agrees with the reward. A loss is the mean of - log P(answer | scores).
                                                                         Plackett & Luce
     score        s = offset + scale r + noise, or  P(s <= k) = sigmoid(cut_k - r)
     label        P(okay) = sigmoid(r)
+    critique     P(edit) = exp(r_edit) / sum over all edits, and no edit, of exp(r)
 
 `reward_model.py` has the plain loss of comparisons, and that with ties. Comparisons and
 rankings fix r up to a constant per prompt. Scores and labels fix the constant too, but
@@ -122,3 +123,24 @@ def label_loss(rewards: Float[Array, "n"], okay: Bool[Array, "n"]) -> Scalar:
     Source: Cox (1958), the logistic model of a binary answer.
     """
     return -jnp.mean(jax.nn.log_sigmoid(jnp.where(okay, rewards, -rewards)))
+
+
+def critique_loss(
+    scores: Float[Array, "n K"], okay: Bool[Array, "n"], possible: Bool[Array, "n J"]
+) -> Scalar:
+    """Return the loss of critiques, each a choice of one edit among all possible ones.
+
+        - log P(e),    P(e) = exp(r(x, e)) / sum over e' of exp(r(x, e'))
+
+    The columns of `scores`, K = 2 + J, are: the text as the critique wants it; the
+    original; and J other edits, of which only the `possible` ones exist. To leave the
+    text as it is, is a choice, too: the original is among the e'. Where nothing is
+    criticised (`okay`), it is what was chosen, and column 1 repeats column 0.
+
+    Source: Jeon, Milli & Dragan (2020), "Reward-rational (implicit) choice".
+    """
+    # If nothing is criticised, the original itself was chosen, and counts once.
+    original = jnp.where(okay, -jnp.inf, scores[:, 1])
+    others = jnp.where(possible, scores[:, 2:], -jnp.inf)
+    options = jnp.concatenate([scores[:, :1], original[:, None], others], axis=1)
+    return -jnp.mean(jax.nn.log_softmax(options)[:, 0])

@@ -64,7 +64,9 @@ def posed(key, params, prompts):
     fixed = ppo.Fixed(prompts, params, scorer)
     pulls = bandit.pull(params, key, prompts, PULLS, C)
     both = ppo.ActorCritic(params, scorer)
-    batch, _ = ppo.estimate(both, pulls, fixed, jnp.array(0.1), lm_bandit.PPO)
+    scored = ppo.score_pulls(scorer, pulls, fixed, lm_bandit.PPO)
+    rewarded = ppo.reward_pulls(pulls, scored, jnp.array(0.1), lm_bandit.PPO)
+    batch = ppo.compare_pulls(pulls.completions, rewarded, lm_bandit.PPO)
     return both, fixed, pulls, jax.tree.map(lambda x: x[:PROMPTS], batch)
 
 

@@ -4,13 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lm_bandit import transformer
+from lm_bandit import sft, transformer
 from lm_bandit.config import TransformerConfig
 from lm_bandit.oracle.exact import LogProbs, Problem
 from policy_gradient.trajectory import Trajectory
 from tests.policy_gradient.inputs import array, mask
 
-__all__ = ["array", "attention", "completions", "mask", "model", "policy"]
+__all__ = [
+    "array",
+    "attention",
+    "bigram_loss",
+    "completions",
+    "mask",
+    "model",
+    "policy",
+]
 __all__ += ["predictions", "problem", "token_view"]
 
 
@@ -60,6 +68,16 @@ def predictions(rng, num_texts=3, length=5, num_tokens=4):
         "tokens": jnp.asarray(rng.integers(num_tokens, size=(num_texts, length))),
         "weights": array(weights),
     }
+
+
+def bigram_loss(table, texts):
+    """SFT's loss, twice, of a model that sees one token: table[token] are its logits.
+
+    It is a language model, and small enough for pencil and paper.
+    """
+    log_probs = jax.nn.log_softmax(table)[texts.tokens[:, :-1]]
+    loss = sft.cross_entropy(log_probs, texts.tokens, texts.weights)
+    return loss, loss
 
 
 def policy(rng, num_prompts=2, num_ended=4, num_cut_off=2):

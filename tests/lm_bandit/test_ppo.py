@@ -11,16 +11,23 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.special import log_softmax
 
-from lm_bandit import bandit, ppo, reward_model, sft
+from lm_bandit import bandit, diagnostics, ppo, reward_model, rewards, sft
 from lm_bandit.config import RLHFConfig
-from lm_bandit.generate import token_log_probs
+from lm_bandit.generate import (
+    completion_log_prob,
+    completion_mask,
+    has_ended,
+    token_log_probs,
+)
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.gradient import objective_and_gradient
 from lm_bandit.ppo import ActorCritic
+from lm_bandit.reward_table import look_up
 from lm_bandit.transformer import hidden_states
 from policy_gradient.config import ImproveConfig
 from policy_gradient.improvement import improve
 from policy_gradient.trajectory import Batch
+from tests.lm_bandit import assembly, inputs
 
 BETA, PENALTY = 0.3, -2.5
 CONFIG = RLHFConfig(pulls=8, kl_weight=0.4, penalty=-2.0)
@@ -62,7 +69,19 @@ def test_a_batch_is_what_a_loop_over_its_tokens_makes_of_it(fixed, policy, dials
 
 
 pull = jax.jit(partial(bandit.pull, count=8, length=3))
-estimate = jax.jit(ppo.estimate)
+
+
+@jax.jit
+def estimate(params, pulls, fixed, kl_weight, config):
+    """The batch of an update, and the history, before anything is improved."""
+    scored = ppo.score_pulls(params.critic, pulls, fixed, config)
+    trajectories = ppo.reward_pulls(pulls, scored, kl_weight, config)
+    history = diagnostics.measure_pulls(
+        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+    )
+    return ppo.compare_pulls(pulls.completions, trajectories, config), history
+
+
 read = jax.jit(jax.vmap(hidden_states, (None, 0)))
 
 
@@ -205,7 +224,7 @@ def gradient(fixed, policy, everything):
     @jax.jit
     def flat_gradient(policy, fixed, pulls, weights, config):
         params, beta = ActorCritic(policy, critic=None), jnp.array(config.kl_weight)
-        batch, _ = ppo.estimate(params, pulls, fixed, beta, config)
+        batch, _ = estimate(params, pulls, fixed, beta, config)
         batch = batch._replace(weights=batch.weights * weights.reshape(-1, 1))
         loss = partial(ppo.loss, batch=batch, prompts=fixed.prompts, config=config)
         gradients = jax.grad(lambda params: loss(params)[0])(params)
@@ -275,13 +294,11 @@ def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem)
     def step(key):
         pulls = bandit.pull(policy, key, fixed.prompts, CONFIG.pulls, 3)
         params = ActorCritic(policy, critic=None)
-        batch, _ = ppo.estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
+        batch, _ = estimate(params, pulls, fixed, jnp.array(0.4), CONFIG)
         loss = partial(ppo.loss, prompts=fixed.prompts, config=CONFIG)
         state = optimizer.init(params)
-        moved, _, diagnostics = improve(
-            params, state, key, batch, loss, optimizer, once
-        )
-        return jax.tree.map(jnp.subtract, moved, params), diagnostics.first_ratio
+        moved, _, measured = improve(params, state, key, batch, loss, optimizer, once)
+        return jax.tree.map(jnp.subtract, moved, params), measured.first_ratio
 
     keys = jax.random.split(jax.random.key(2), 400)
     steps, ratios = jax.jit(lambda keys: jax.lax.map(step, keys))(keys)
@@ -296,6 +313,81 @@ def test_the_first_step_follows_the_exact_gradient(tiny, fixed, policy, problem)
     assert np.abs(z_scores).max() < 5.5
     # And the sum of the errors is small beside the gradient itself.
     assert np.linalg.norm(error) < 0.5 * np.linalg.norm(truth)
+
+
+def test_the_first_critic_knows_what_the_reward_model_knows_and_a_table_is_no_model():
+    config = RLHFConfig(baseline="value")
+    _, _, fixed, *_ = assembly.iteration(0, config, optax.sgd(0.1))
+    head, bias = jnp.arange(1.0, 5.0), jnp.array(-0.5)
+    learned = reward_model.RewardModel(inputs.model(7), head, bias)
+    critic = ppo.first_critic(fixed._replace(reward_model=learned))
+    for got, expected in zip(*map(jax.tree.leaves, (critic, learned)), strict=True):
+        assert_allclose(got, expected)
+    critic = ppo.first_critic(fixed)  # of a table of rewards
+    assert_allclose(critic.head, 0.0)
+    assert_allclose(critic.bias, 0.0)
+    assert_allclose(critic.trunk.wte, fixed.reference.wte)
+
+
+@pytest.mark.slow
+def test_an_iteration_follows_the_advantages_of_its_own_pulls():
+    """One step of gradient ascent on mean A log pi(y|x), at the pulls' temperature.
+
+    A is R less the mean R of the prompt's other pulls, with the beta of the state.
+    """
+    config = RLHFConfig(pulls=4, epochs=1, minibatches=1, kl_weight=0.3, penalty=-2.0)
+    config = replace(config, temperature=1.5)
+    start = assembly.iteration(1, config, optax.sgd(0.1))
+    policy, fixed = start.state.params.policy, start.fixed
+    state, history = assembly.run(start)
+
+    pull_key, _ = jax.random.split(start.key)
+    pulls = bandit.pull_all(policy, pull_key, fixed.prompts, 4, 3, 1.5)
+
+    @jax.jit
+    def log_prob(params):
+        return completion_log_prob(params, pulls.prompts, pulls.completions, 1.5)
+
+    log_ratios = log_prob(policy) - log_prob(fixed.reference)
+    scores = look_up(fixed.reward_model, pulls.prompts, pulls.completions)
+    ended = has_ended(pulls.completions)
+    earned = np.asarray(jnp.where(ended, scores, -2.0) - 0.4 * log_ratios)
+    others = (earned.sum(1, keepdims=True) - earned) / 3
+    weighted = jax.jit(jax.grad(lambda p: jnp.mean((earned - others) * log_prob(p))))
+    ascent = weighted(policy)
+    expected = policy.wte + 0.1 * ascent.wte
+    assert_allclose(state.params.policy.wte, expected, atol=1e-5)
+    assert_allclose(history.kl, log_ratios.mean(), rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_an_iteration_keeps_the_optimizer_the_critics_unit_and_the_next_beta():
+    """Also: the ratio moves away from 1, as the old log-probabilities stay."""
+    config = RLHFConfig(pulls=4, epochs=2, view="token", baseline="value")
+    config = replace(config, trace_decay=1.0, normalize_advantages=True, kl_target=2.0)
+    start = assembly.iteration(0, config, optax.adam(0.05))
+    params, before, _ = start.state
+    state, history = assembly.run(start)
+
+    steps, steps_before = (
+        optax.tree.get(x, "count") for x in (state.optimizer_state, before)
+    )
+    assert steps == steps_before + 4
+    assert history.improvement.approx_kl > 1e-4
+    expected = rewards.adapted_kl_weight(jnp.array(0.4), history.kl, 2.0, 0.1)
+    assert_allclose(state.kl_weight, expected, rtol=1e-6)
+
+    pull_key, _ = jax.random.split(start.key)
+    pulls = bandit.pull_all(params.policy, pull_key, start.fixed.prompts, 4, 3)
+    scored = jax.jit(ppo.score_pulls)(params.critic, pulls, start.fixed, config)
+    costs = np.asarray(0.4 * (pulls.log_probs - scored.references), float)
+    to_go = (
+        np.asarray(scored.scores)[..., None] - costs[..., ::-1].cumsum(-1)[..., ::-1]
+    )
+    counts = np.asarray(completion_mask(pulls.completions)) > 0
+    errors = (to_go - np.asarray(scored.values))[counts]
+    share = 1 - errors.var() / to_go[counts].var()
+    assert_allclose(history.improvement.explained_variance, share, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from lm_bandit import reward_model
 from lm_bandit.config import RewardConfig
 from lm_bandit.transformer import hidden_states
+from tests.lm_bandit import inputs
 from tests.lm_bandit.inputs import array
 
 score = jax.jit(reward_model.score)
@@ -166,3 +167,51 @@ def test_the_spread_between_prompts_is_in_the_mean_and_not_in_the_deviation(rng)
 def test_a_side_that_is_always_better_adds_to_the_deviation():
     mean, deviation = moments(array([5.0, 1.0]), array([3.0, -1.0]))
     assert_allclose([mean, deviation], [2.0, np.sqrt(2.0)], rtol=1e-5)
+
+
+def words_compared(rng, winner=2, loser=3):
+    """Forty pairs of short texts; the one with the better word wins."""
+    prompts = np.array([[1, 4], [4, 1]])[rng.integers(2, size=40)]
+    sides = np.zeros((2, 40, 3), int)
+    sides[:, :, 0] = rng.integers(1, 5, (2, 40))
+    sides[0, :, 1], sides[1, :, 1] = winner, loser
+    return reward_model.Comparisons(prompts, *sides)
+
+
+def test_the_first_step_turns_the_head_and_normalizing_sets_its_scale(rng):
+    """From a head of zeros the trunk has no gradient; Adam's first step has a length.
+
+    So r = h . sign(g) for the mean difference g of the batch's hidden states, up to the
+    scale and level that normalizing sets. The answers are coins: g is of the batch.
+    """
+    reference, pairs = inputs.model(0), words_compared(rng)
+    coins = rng.random((40, 1)) < 0.5
+    sides = (np.where(coins, a, b) for a, b in (pairs[1:3], pairs[2:0:-1]))
+    pairs = reward_model.Comparisons(pairs.prompts, *sides)
+    config = RewardConfig(num_updates=1, batch_size=8, step_size=0.1)
+    key = jax.random.key(int(rng.integers(100)))
+    model, _ = reward_model.learn_from_pairs(key, reference, pairs, config)
+    seen = jax.tree.map(lambda x: x[4:], pairs)
+    texts = [np.hstack([seen.prompts, side]) for side in (seen.chosen, seen.rejected)]
+    ends = (np.stack(texts)[..., 2:] == 0).argmax(-1) + 2
+    hidden = np.asarray(jax.jit(hidden_states)(reference, np.concatenate(texts)))
+    read = hidden[np.arange(72), ends.ravel()].reshape(2, 36, -1).astype(float)
+    rows = np.asarray(jax.random.randint(jax.random.fold_in(key, 0), (8,), 0, 36))
+    scores = read @ np.sign((read[0, rows] - read[1, rows]).mean(0))
+    deviation = np.sqrt(np.mean((scores[0] - scores[1]) ** 2) / 2)
+    expected = (scores - scores.mean()) / deviation
+    assert_allclose(reward_model.score_pairs(model, seen), expected, atol=1e-3)
+
+
+def test_the_accuracy_is_that_of_pairs_that_were_not_learned_from(rng):
+    """Their sides are swapped: who learned the others gets all of these wrong."""
+    pairs = words_compared(rng)
+    swapped = words_compared(rng, winner=3, loser=2)
+    mixed = jax.tree.map(lambda a, b: np.concatenate([a[:4], b[4:]]), swapped, pairs)
+    config = RewardConfig(num_updates=20, batch_size=16, step_size=0.1)
+    reference, key = inputs.model(0), jax.random.key(0)
+    model, accuracy = reward_model.learn_from_pairs(key, reference, mixed, config)
+    assert accuracy == 0.0
+    assert reward_model.pair_accuracy(model, jax.tree.map(lambda x: x[4:], mixed)) > 0.9
+    moved = np.abs(model.trunk.wte - reference.wte).max()
+    assert moved > 0.1, "the trunk learns, too"

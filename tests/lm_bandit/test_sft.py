@@ -125,6 +125,21 @@ def test_training_is_adam_on_batches_drawn_with_the_key_of_each_update():
     assert_allclose(learned, expected, rtol=1e-4)
 
 
+def test_sft_ends_at_the_shares_of_the_demonstrations_and_leaves_the_prompts_alone():
+    """The closed form of the bigram's optimum: how often each token follows another."""
+    prompts = np.array([[1, 4]] * 4)
+    written = np.array([[2, 0, 0], [2, 3, 0], [2, 3, 0], [3, 3, 0]])
+    texts = sft.as_demonstrations(prompts, written)
+    config = LanguageConfig(num_updates=400, batch_size=16, step_size=0.2)
+    start = jnp.zeros((5, 5))
+    table, _ = sft.minimise(jax.random.key(3), start, texts, inputs.bigram_loss, config)
+    probs = np.asarray(jax.nn.softmax(table))
+    assert_allclose(table[1], 0.0, err_msg="4 follows 1 in the prompts only")
+    assert_allclose(probs[4, [2, 3]], [3 / 4, 1 / 4], atol=0.08)
+    assert_allclose(probs[2, [0, 3]], [1 / 3, 2 / 3], atol=0.08)
+    assert_allclose(probs[3, [0, 3]], [3 / 4, 1 / 4], atol=0.08)
+
+
 def test_a_config_refuses_what_cannot_be():
     with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
         LanguageConfig(batch_size=0)

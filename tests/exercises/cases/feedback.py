@@ -69,6 +69,20 @@ def labels(seed):
     yield {"rewards": array(FAR), "okay": jnp.array([True, True, False])}
 
 
+def choices_of_edits(seed):
+    """One of each kind alone, and then together; column 1 is the original."""
+    rng = np.random.default_rng(seed)
+    case = inputs_named("scores okay possible")
+    nothing, one = jnp.array([[False]]), jnp.array([[True]])
+    yield case(array([[2.0, 1.0, 0.5]]), jnp.array([False]), nothing)
+    yield case(array([[2.0, 1.0, 0.5]]), jnp.array([False]), one)
+    yield case(array([[2.0, 2.0, 0.5]]), jnp.array([True]), one)
+    scores, okay = rng.normal(0.0, 1.5, (4, 5)), np.array([False, True, False, True])
+    scores[okay, 1] = scores[okay, 0]
+    possible = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]], bool)
+    yield case(array(scores), jnp.array(okay), jnp.array(possible))
+
+
 def pairs_of_prompts(seed):
     """Two scores for each prompt; the means of the prompts differ a lot."""
     rng = np.random.default_rng(seed)

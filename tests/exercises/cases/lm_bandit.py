@@ -131,6 +131,17 @@ def returns_of_prompts(seed):
             yield {"returns": array(returns), "baseline": baseline, "constant": 0.5}
 
 
+def groups_of_rewards(seed):
+    rng = np.random.default_rng(seed)
+    case = inputs_named("rewards divide_by_deviation leave_out_own")
+    # Of 0.01 and -0.01 the deviation is small enough for the 1e-4 to matter.
+    small = [0.01, -0.01]
+    for rewards in ([4.0, 0.0], [-4.0] * 3, small, rng.normal(1.0, 3.0, 4)):
+        for divide in (False, True):
+            for leave_out in (False, True):
+                yield case(array(rewards), divide, leave_out)
+
+
 def numbers_to_scale(seed):
     rng = np.random.default_rng(seed)
     case = inputs_named("x mask scaling")

@@ -11,8 +11,7 @@ from lm_bandit.alternatives.config import GRPOConfig
 from lm_bandit.alternatives.grpo import (
     GRPOBatch,
     completion_weights,
-    group_centred,
-    group_standardized,
+    group_advantages,
     informative_weights,
 )
 from lm_bandit.alternatives.loop import ScoredPulls, TuningState
@@ -101,24 +100,40 @@ def test_an_update_follows_advantages_within_the_prompt(fixed, short_run, facts)
 
 
 def test_a_group_of_equal_rewards_teaches_nothing():
-    assert_allclose(group_standardized(jnp.full(8, -4.0)), 0.0)
+    assert_allclose(group_advantages(jnp.full(8, -4.0)), 0.0)
     rewards = jnp.array([1.0, 2.0, 6.0])
     expected = np.array([-2.0, -1.0, 3.0]) / np.sqrt(14 / 3)
-    assert_allclose(group_standardized(rewards), expected, rtol=1e-4)
+    assert_allclose(group_advantages(rewards), expected, rtol=1e-4)
 
 
 def test_a_deviation_without_bias_makes_the_groups_advantages_a_little_smaller():
     """That of TRL and verl divides by n - 1."""
     rewards = np.array([1.0, 2.0, 6.0, 6.5])
     theirs = (rewards - rewards.mean()) / (rewards.std(ddof=1) + 1e-4)
-    ours = group_standardized(jnp.asarray(rewards, jnp.float32))
+    ours = group_advantages(jnp.asarray(rewards, jnp.float32))
     assert_allclose(np.sqrt(3 / 4) * ours, theirs, rtol=1e-4)
 
 
 def test_without_the_deviation_a_groups_advantages_keep_the_unit_of_the_scores():
     rewards = jnp.array([1.0, 2.0, 6.0])
-    assert_allclose(group_centred(rewards), [-2.0, -1.0, 3.0], rtol=1e-6)
-    assert_allclose(group_centred(10 * rewards), [-20.0, -10.0, 30.0], rtol=1e-6)
+    assert_allclose(group_advantages(rewards, False), [-2.0, -1.0, 3.0], rtol=1e-6)
+    assert_allclose(
+        group_advantages(10 * rewards, False), [-20.0, -10.0, 30.0], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("leave_out_own", [False, True])
+def test_a_group_advantage_is_a_distance_from_the_mean_in_deviations(leave_out_own):
+    """Written out, one pull after another."""
+    rewards = [3.0, -1.0, 0.5, 2.0, 2.0]
+    mean = sum(rewards) / 5
+    deviation = (sum((r - mean) ** 2 for r in rewards) / 5) ** 0.5
+    for divide, unit in ((False, 1.0), (True, deviation + 1e-4)):
+        got = group_advantages(jnp.array(rewards), divide, leave_out_own)
+        for i, reward in enumerate(rewards):
+            others = rewards[:i] + rewards[i + 1 :]
+            expected = sum(others) / 4 if leave_out_own else mean
+            assert_allclose(got[i], (reward - expected) / unit, rtol=1e-5)
 
 
 def test_a_constant_divides_every_completion_by_the_length_limit():

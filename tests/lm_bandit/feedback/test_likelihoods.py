@@ -16,6 +16,7 @@ plackett_luce_loss = jax.jit(jax.value_and_grad(likelihoods.plackett_luce_loss))
 score_loss = jax.jit(jax.value_and_grad(likelihoods.score_loss, (0, 2, 3)))
 ordinal_loss = jax.jit(jax.value_and_grad(likelihoods.ordinal_loss))
 label_loss = jax.jit(jax.value_and_grad(likelihoods.label_loss))
+critique_loss = jax.jit(jax.value_and_grad(likelihoods.critique_loss))
 
 
 def sigmoid(x):
@@ -165,3 +166,29 @@ def test_the_label_loss_is_finite_however_wrong_the_rewards_are():
     loss, slopes = label_loss(array([-200.0, 200.0]), jnp.array([True, False]))
     assert_allclose(loss, 200.0, rtol=1e-5)
     assert_allclose(slopes, [-0.5, 0.5], rtol=1e-5)
+
+
+def test_a_critique_chooses_one_of_the_edits_that_exist_or_none(rng):
+    """The options of each answer are listed by hand: the first of them was chosen."""
+    scores = rng.normal(0.0, 1.5, (3, 4))
+    scores[1, 1] = scores[1, 0]  # nothing is criticised: the original
+    okay = np.array([False, True, False])
+    possible = np.array([[True, False], [True, True], [False, False]])
+    options = ([0, 1, 2], [0, 2, 3], [0, 1])
+    expected, slopes = 0.0, np.zeros((3, 4))
+    for i, columns in enumerate(options):
+        probs = np.exp(scores[i, columns])
+        probs /= probs.sum()
+        expected -= np.log(probs[0]) / 3
+        slopes[i, columns] = probs / 3
+        slopes[i, 0] -= 1 / 3
+    loss, got = critique_loss(array(scores), jnp.array(okay), jnp.array(possible))
+    assert_allclose(loss, expected, rtol=1e-4)
+    assert_allclose(got, slopes, atol=1e-5)
+
+
+def test_the_critique_loss_is_finite_however_wrong_the_scores_are():
+    scores, none = array([[-200.0, 200.0, 0.0]]), jnp.array([[False]])
+    loss, slopes = critique_loss(scores, jnp.array([False]), none)
+    assert_allclose(loss, 400.0, rtol=1e-5)
+    assert_allclose(slopes, [[-1.0, 1.0, 0.0]], atol=1e-6)
