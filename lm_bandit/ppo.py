@@ -177,7 +177,13 @@ def estimate(
     trajectories = reward_pulls(pulls, scored, kl_weight, config)
     batch = compare_pulls(pulls.completions, trajectories, config)
     history = diagnostics.measure_pulls(
-        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+        params.policy,
+        fixed.reward_model,
+        pulls,
+        scored,
+        trajectories.rewards.sum(-1),
+        kl_weight,
+        config.temperature,
     )
     return batch, history
 
