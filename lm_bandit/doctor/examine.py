@@ -1,7 +1,9 @@
 """The command `python -m lm_bandit doctor`: read the folder of a run, ask the rules.
 
-report.json     the settings of the run
-history.csv     a line of numbers for each update of PPO
+    report.json     the settings of the run
+    history.csv     a line of numbers for each update of PPO
+
+Anything but a finished run costs one line.
 """
 
 from pathlib import Path

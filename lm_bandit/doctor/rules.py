@@ -130,27 +130,33 @@ def constant_reward(curves: Curves, settings: Settings) -> str:
     )
 
 
-def score_is_read_twice(curves: Curves, sign: int) -> str:
-    """Return what each token adds to the score, where it has this sign."""
-    gap, bonus = curves["score_gap"].max(), float(np.median(curves["length_bonus"]))
-    if gap < ROUNDING or sign * bonus < BONUS:
+def pay_for_length(curves: Curves, sign: int) -> str:
+    """Return what each token adds to the score, where it has this sign.
+
+    It must be the same in all updates, but for those whose texts are equally long.
+    """
+    gap, bonuses = curves["score_gap"].max(), curves["length_bonus"]
+    bonuses = bonuses[np.abs(bonuses) > BONUS]
+    if gap < ROUNDING or not bonuses.size or sign * bonuses.mean() < 0:
+        return ""
+    if np.ptp(bonuses) > 0.1 * np.abs(bonuses.mean()):
         return ""
     first, last = curves["length"][[0, -1]]
     return (
         f"The scores differ from the reward model's own by up to {gap:.2g}: each token "
-        f"more changes them by {bonus:+.2f}. The mean length goes from {first:.2f} to "
-        f"{last:.2f} tokens."
+        f"more changes them by {bonuses.mean():+.2f}. The mean length goes from "
+        f"{first:.2f} to {last:.2f} tokens."
     )
 
 
 def length_bias(curves: Curves, settings: Settings) -> str:
     """Return how much a longer text is paid above the reward model's score."""
-    return score_is_read_twice(curves, 1)
+    return pay_for_length(curves, 1)
 
 
 def padding_pays(curves: Curves, settings: Settings) -> str:
     """Return how much a shorter text is paid above the reward model's score."""
-    return score_is_read_twice(curves, -1)
+    return pay_for_length(curves, -1)
 
 
 def other_score(curves: Curves, settings: Settings) -> str:
@@ -165,9 +171,7 @@ def whitened_rewards(curves: Curves, settings: Settings) -> str:
     """Return the mean reward, where it is 0 and the objective is not."""
     reward, objective = curves["reward"], curves["objective"]
     asked = settings["reward_scaling"] == "whiten"
-    if asked or np.abs(reward).max() > ROUNDING > np.abs(objective).max():
-        return ""
-    if np.abs(reward).max() > ROUNDING:
+    if asked or np.abs(reward).max() > ROUNDING or np.abs(objective).max() < ROUNDING:
         return ""
     return (
         "The rewards of every batch have mean 0, whereas score - beta KL is "
@@ -260,8 +264,8 @@ def roughness(curves: Curves) -> float:
 
     Second differences remove the trend; those of independent numbers have variance 6.
     """
-    second = np.diff(curves["score"], 2)
-    return float(np.sqrt(np.mean((second / curves["score_error"][1:-1]) ** 2) / 6.0))
+    second, error = np.diff(curves["score"], 2), curves["score_error"][1:-1]
+    return float(np.sqrt(np.mean((second / np.maximum(error, 1e-9)) ** 2) / 6.0))
 
 
 def key_used_twice(curves: Curves, settings: Settings) -> str:

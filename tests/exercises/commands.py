@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tests.exercises import diagnosis, workbook
+from tests.exercises import diagnosis, sick_runs, workbook
 from tests.exercises.check import check
 from tests.exercises.manifest import Diagnosis, Exercise, book, find
 from tests.exercises.sources import Candidate, new_file, solution
@@ -35,7 +35,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return show_book()
         if parsed.command == "map":
             return show_map()
-        exercise = find(parsed.exercise) if parsed.exercise else workbook.current()
+        exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
         return globals()[f"run_{parsed.command}"](exercise)
@@ -72,6 +72,7 @@ def show_book() -> int:
         table.add_row(mark, f"[bold]{exercise.id}[/]", exercise.title, *about)
     Console(highlight=False).print(table)
     print("\nLevel: 1 (easy) to 5 (hard). `python -m tests map` says what to read.")
+    print(f"Sick runs without end: `python -m tests start {sick_runs.NAME} --seed 1`.")
     print(f"{num_passed} of {len(book())} passed.\n{next_step()}")
     return 0
 
@@ -92,7 +93,11 @@ def run_start(exercise: Exercise | Diagnosis) -> int:
     path = workbook.shown(workbook.start(exercise))
     if isinstance(exercise, Diagnosis):
         print("Training a healthy run and a sick one ...", flush=True)
-        print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
+        picture = workbook.picture(exercise)
+        print(f"Their curves are in {workbook.shown(picture)}.")
+        samples = picture.with_suffix(".txt")
+        if samples.exists():
+            print(f"\n{samples.read_text(encoding='utf-8')}")
     print(f"{exercise.title}: write your lines in {path}, then")
     print(f"    python -m tests check {exercise.id}     judges them")
     print(f"    python -m tests watch {exercise.id}     judges them whenever you save")
@@ -188,6 +193,24 @@ def next_step(after: Exercise | Diagnosis | None = None) -> str:
     return f"Next: `python -m tests {command} {following.id}` ({following.title})."
 
 
+def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
+    """The exercise that a command names; a sick run is named by its seed, too."""
+    name = (parsed.exercise or "").strip().lower().replace("_", "-")
+    if name != sick_runs.NAME:
+        if parsed.seed is not None:
+            raise ValueError(f"--seed is for {sick_runs.NAME}, got {name or 'no id'}")
+        return find(name) if name else workbook.current()
+    if parsed.seed is not None:
+        return sick_runs.sick_run(parsed.seed)
+    begun = workbook.begun_sick_runs()
+    if parsed.command == "start":
+        taken = [run.arguments[-1] for run in begun]
+        return sick_runs.sick_run(next(n for n in range(10**6) if n not in taken))
+    if not begun:
+        raise ValueError(f"No sick run is begun: `python -m tests start {name}`.")
+    return begun[-1]
+
+
 def _help(exercise: Exercise | Diagnosis) -> str:
     return f"Stuck? `python -m tests hint {exercise.id}`"
 
@@ -204,6 +227,8 @@ def _parse(args: list[str]) -> argparse.Namespace:
         if name not in ("list", "map"):
             say = "its id; by default the exercise that you are working on"
             command.add_argument("exercise", nargs="?", help=say)
+            say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
+            command.add_argument("--seed", type=int, help=say)
         if name == "solution":
             command.add_argument("--reveal", action="store_true", help="even if open")
     return parser.parse_args(args or ["list"])
