@@ -27,9 +27,9 @@ RUN = (
 )
 PICTURE = (
     "The picture shows a healthy run and the sick one. Both begin with the same "
-    "models, settings and random key. So they write the same texts in the first update, unless "
-    "the fault is in the random numbers themselves. Texts of both policies after the "
-    "last update are in a .txt file beside the picture."
+    "models, settings and random key. So they write the same texts in the first "
+    "update, unless the fault is in the random numbers themselves. Texts of both "
+    "policies after the last update are in a .txt file beside the picture."
 )
 # The sound ways to run PPO, by name: in words, and the settings that differ.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
