@@ -186,6 +186,8 @@ def judged(
 
 def next_step(after: Exercise | Diagnosis | None = None) -> str:
     """A sentence on the next open exercise."""
+    if isinstance(after, Diagnosis) and after.id not in book():
+        return f"Next: `python -m tests start {sick_runs.NAME}` makes another sick run."
     following = workbook.next_open(after)
     if following is None:
         return "You have passed the whole book."

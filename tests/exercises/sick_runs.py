@@ -58,6 +58,11 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
         "divided by their deviation (reward_scaling = scale).",
         {"view": "token", "baseline": "value", "reward_scaling": "scale"},
     ),
+    "adaptive": (
+        "A completion is one action, compared with the mean of its prompt; six epochs "
+        "an update, and beta follows a KL of 1 nat.",
+        {"baseline": "average", "epochs": 6, "kl_target": 1.0, "kl_gain": 0.5},
+    ),
     "cool": (
         "A completion is one action. The temperature is 0.8.",
         {"temperature": 0.8},

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lm_bandit import ppo, rewards
 from lm_bandit.config import RLHFConfig
+from lm_bandit.diagnostics import named_curves
 from lm_bandit.doctor import RULES, diagnose
 
 NUM_UPDATES = 40
@@ -101,3 +103,29 @@ def test_every_place_that_a_rule_names_exists():
             texts = [file.read_text() for file in files if file.exists()]
             found = any(f"def {name}(" in text for text in texts)
             assert found or (module, name) == ("batch", "log_probs"), rule.look
+
+
+@pytest.mark.slow
+def test_a_trained_run_is_healthy_and_one_with_the_wrong_sign_is_not(
+    fixed, monkeypatch
+):
+    import jax
+
+    def history(config):
+        _, found = ppo.train(jax.random.key(1), fixed, 3, config)
+        return named_curves(found)
+
+    config = RLHFConfig(num_updates=30, pulls=32, epochs=1, kl_weight=0.4)
+    assert diagnose(history(config), vars(config)) is None
+    sound = rewards.token_rewards
+    monkeypatch.setattr(
+        rewards,
+        "token_rewards",
+        lambda score, log_ratios, mask, kl_weight, at_end: sound(
+            score, log_ratios, mask, -kl_weight, at_end
+        ),
+    )
+    config = RLHFConfig(num_updates=31, pulls=32, epochs=1, kl_weight=0.4)
+    finding = diagnose(history(config), vars(config))
+    assert finding is not None
+    assert finding.fault == "kl-sign"
