@@ -33,8 +33,8 @@ Settings = Mapping[str, Any]
 ROUNDING = 1e-3
 # A reward for each token, in deviations of the reward: 0 but for rounding.
 BONUS = 0.01
-# A sound update moves the policy by a few hundredths of a nat.
-RESTLESS = 0.3
+# A sound update moves the policy by some hundredths of a nat; 0.2 is seen once a run.
+RESTLESS = 0.4
 # The objective of sound runs falls by less than so many standard errors.
 FALL = 4.0
 # From batch to batch the score varies by its standard error, and hardly less.
@@ -233,18 +233,6 @@ def old_log_probs_recomputed(curves: Curves, settings: Settings) -> str:
     )
 
 
-def min_max_swapped(curves: Curves, settings: Settings) -> str:
-    """Return the approximate KL of the updates, where they are large."""
-    moved = float(np.quantile(curves["approx_kl"], 0.75))
-    if moved < RESTLESS:
-        return ""
-    outside = curves["clip_fraction"].max()
-    return (
-        f"In a quarter of the updates approx_kl is above {moved:.2g} nats; up to "
-        f"{outside:.0%} of the ratios are outside the clip range."
-    )
-
-
 def ratio_upside_down(curves: Curves, settings: Settings) -> str:
     """Return the objective at the start and at the end, where it falls."""
     objective, error = curves["objective"], curves["score_error"]
@@ -256,6 +244,19 @@ def ratio_upside_down(curves: Curves, settings: Settings) -> str:
     return (
         f"The objective falls, from {first:.2f} to {last:.2f}, and with it the score, "
         f"from {curves['score'][0]:.2f} to {curves['score'][-1]:.2f}."
+    )
+
+
+def min_max_swapped(curves: Curves, settings: Settings) -> str:
+    """Return how far an update moves the policy, where that is far."""
+    moved = curves["approx_kl"]
+    if moved.max() < RESTLESS:
+        return ""
+    return (
+        f"Update {int(moved.argmax()) + 1} moves the policy by {moved.max():.2g} nats "
+        f"(approx_kl; in the middle of all updates it is {np.median(moved):.2g}), and "
+        f"up to {curves['clip_fraction'].max():.0%} of the ratios are outside the clip "
+        "range."
     )
 
 
@@ -367,17 +368,17 @@ RULES = (
         "policy_gradient.ppo.loss: batch.log_probs belong to the policy that wrote",
     ),
     Rule(
+        "ratio-upside-down",
+        ratio_upside_down,
+        "Good texts become rarer: the ratio is upside down, or a loss is raised.",
+        "policy_gradient.objectives.importance_ratio, and the sign of the loss",
+    ),
+    Rule(
         "min-max-swapped",
         min_max_swapped,
         "Nothing keeps the policy near the one that wrote the batch: the clip does not "
         "act, or the steps are far too large.",
         "policy_gradient.objectives.clipped_surrogate; step_size and epochs",
-    ),
-    Rule(
-        "ratio-upside-down",
-        ratio_upside_down,
-        "Good texts become rarer: the ratio is upside down, or a loss is raised.",
-        "policy_gradient.objectives.importance_ratio, and the sign of the loss",
     ),
     Rule(
         "key-used-twice",
