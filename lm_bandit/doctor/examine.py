@@ -19,6 +19,7 @@ REPORT, HISTORY = "report.json", "history.csv"
 # The settings that the rules read.
 READ: dict[str, type | tuple[type, ...]] = {
     "temperature": (int, float),
+    "view": str,
     "reward_scaling": str,
     "epochs": int,
     "minibatches": int,

@@ -48,7 +48,7 @@ def sick_history(fault):
     sound = sound_history()
     some, zeros = np.full(NUM_UPDATES, 0.3), np.zeros(NUM_UPDATES)
     constant = zeros - 4.0
-    backwards = {name: sound[name][::-1] for name in ("score", "objective", "reward")}
+    falling = -4.0 * (sound["score"] - 0.07 * sound["kl"])
     changed = {
         "not-finite": {"loss": np.where(np.arange(NUM_UPDATES) == 7, np.nan, 0.0)},
         "reward-at-pad": {"padding_gap": some},
@@ -64,7 +64,7 @@ def sick_history(fault):
         "reference-moves": {"kl": zeros, "reward": sound["objective"]},
         "old-log-probs-recomputed": {"approx_kl": zeros, "clip_fraction": zeros},
         "min-max-swapped": {"approx_kl": 2.0 * some},
-        "ratio-upside-down": backwards,
+        "ratio-upside-down": dict.fromkeys(("objective", "reward"), falling),
         "key-used-twice": {"score": 1.5 * np.linspace(0.0, 1.0, NUM_UPDATES)},
     }[fault]
     sick = sound | changed
