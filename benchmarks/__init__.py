@@ -5,6 +5,7 @@
     python -m benchmarks lm_bandit --json lm_bandit.json
     python -m benchmarks scaling --figure scaling.png
     python -m benchmarks gpu --json gpu.json
+    python -m benchmarks doctor --json doctor.json
 
     race.py              rounds in turn, each contestant in its own process
     exams.py             exact results of learning, over several seeds
@@ -24,6 +25,7 @@
     scaling.py           time and memory as states, environments, models, ... grow
     plots.py             the figure of it
     gpu.py               everything on one card, beside torch, in 8 minutes
+    doctor.py            how often the doctor names the fault of a sick run
     numbers.py           the numbers in the README and the guide, with their spread
 
 The peers come with the extra `[benchmarks]`.

@@ -1,6 +1,7 @@
 """The command line: `python -m benchmarks policy_gradient [--json FILE]`.
 
-`python -m benchmarks scaling` and `gpu` have options of their own: see their --help.
+`python -m benchmarks scaling`, `gpu` and `doctor` have options of their own: see their
+--help.
 """
 
 import argparse
@@ -9,7 +10,16 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import exams, gpu, lm_bandit, mdp, policy_gradient, race, scaling
+from benchmarks import (
+    doctor,
+    exams,
+    gpu,
+    lm_bandit,
+    mdp,
+    policy_gradient,
+    race,
+    scaling,
+)
 from benchmarks.exams import Exam, Marks, hold_exam
 from benchmarks.race import Race, Result, run_race
 
@@ -18,7 +28,7 @@ SUITES = {
     "policy_gradient": policy_gradient.tasks,
     "lm_bandit": lm_bandit.tasks,
 }
-OWN_OPTIONS = {"scaling": scaling.main, "gpu": gpu.main}
+OWN_OPTIONS = {"scaling": scaling.main, "gpu": gpu.main, "doctor": doctor.main}
 
 
 def main() -> None:

@@ -43,6 +43,7 @@ The other rooms, which may use all of the above.
     alternatives/    GRPO, expert iteration, DPO and KTO beside PPO
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
+    doctor/          the fault that the history of a run shows, by simple rules
     real_text/       the same on film reviews that people rated, or on your own texts
     ask.py           completions of a saved model, of any of these
     commands.py      what the commands of the command line do

@@ -5,6 +5,7 @@
     python -m lm_bandit compare [--methods ppo mine.py:train] [--out FOLDER]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out FOLDER]
     python -m lm_bandit examine [grpo | mine.py:my_loss] [--out FOLDER]
+    python -m lm_bandit doctor runs/pocket-0
     python -m lm_bandit label [--out FOLDER]
     python -m lm_bandit --data movie-reviews
     python -m lm_bandit --corpus FILE.txt [--preferences FILE.jsonl]
@@ -26,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
@@ -207,12 +208,31 @@ class LabelCommand(RunConfig):
         commands.label_pairs(self, self.out, self.train, self.overwrite)
 
 
+@dataclass(frozen=True)
+class DoctorCommand(CheckedConfig):
+    """Read the history of a finished run, and name the fault that it shows.
+
+    The doctor says what it saw, with the numbers, what that means and where to look; or
+    that the history looks healthy. Chapter 12 explains its rules.
+    """
+
+    # Folder of a finished run, such as runs/pocket-0.
+    folder: Positional[Annotated[Path, arg(metavar="RUN")]]
+
+    def run(self) -> None:
+        """Read the history, ask every rule, and show what it found."""
+        from lm_bandit.doctor.examine import show_finding
+
+        show_finding(self.folder)
+
+
 COMMANDS = {
     "ask": AskCommand,
     "compare": CompareCommand,
     "examine": ExamineCommand,
     "label": LabelCommand,
     "lab": Lab,
+    "doctor": DoctorCommand,
 }
 
 

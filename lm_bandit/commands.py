@@ -72,7 +72,7 @@ def rlhf(
                 picture = report.run_picture(measured, config.ppo.kl_weight)
                 found |= {"feedback": feedback, "seconds": progress.seconds}
                 found |= {"compiling_seconds": progress.compiling}
-                run.write(report.run_files(found, picture, learned.models, world))
+                run.write(report.run_files(found, picture, learned, world))
     show(found, folder, console)
 
 
@@ -149,7 +149,7 @@ def show(found: dict[str, Any], folder: Path, console: Terminal) -> None:
         )
     console.print(
         f"{sum(found['seconds'].values()):.0f} s in all. Written to {folder}/: "
-        "report.json, reward_kl.png and a checkpoint of each model"
+        "report.json, history.csv, reward_kl.png and a checkpoint of each model"
     )
 
 

@@ -36,6 +36,7 @@ from lm_bandit.transformer import Transformer
 from lm_bandit.world import END
 from policy_gradient.diagnostics import Diagnostics
 from policy_gradient.training import BrokenRun
+from policy_gradient.trajectory import masked_mean
 
 # Log-probabilities in float32, added up over a completion, agree to this many nats.
 TOLERANCE = 1e-3
@@ -47,16 +48,28 @@ class History(NamedTuple):
     """Numbers of each update, means over the completions of its batch."""
 
     score: Float[Array, "..."]  # learned reward, penalties included
+    score_error: Float[Array, "..."]  # standard error of `score`
     kl: Float[Array, "..."]  # k1: KL(pi || pi_ref), in nats per completion
     kl_error: Float[Array, "..."]  # standard error of `kl`
     objective: Float[Array, "..."]  # score - beta KL
+    reward: Float[Array, "..."]  # that the policy learned from: the objective, scaled
     ended: Float[Array, "..."]  # share of completions that end within the limit
     length: Float[Array, "..."]  # tokens, the end of text included
     distinct: Float[Array, "..."]  # share of the batch that is not a repetition
     sampler_gap: Float[Array, "..."]  # largest |sampled - scored| log-probability: 0
     padding_gap: Float[Array, "..."]  # largest change when the padding is changed: 0
+    value_gap: Float[Array, "..."]  # between critic's values of one prompt: 0
+    score_gap: Float[Array, "..."]  # largest |score - reward model's reading|: 0
+    length_bonus: Float[Array, "..."]  # of (score - reading), for each token: 0
     kl_weight: Float[Array, "..."]  # beta, in this update
     improvement: Diagnostics  # entropy, ratio, clip fraction, gradient norm ...
+
+
+def named_curves(history: History) -> dict[str, Float[np.ndarray, "..."]]:
+    """Return every curve of a history by its name, those of `improvement` included."""
+    curves = history._asdict()
+    curves |= curves.pop("improvement")._asdict()
+    return {name: np.asarray(curve) for name, curve in curves.items()}
 
 
 def measure_pulls(
@@ -64,10 +77,11 @@ def measure_pulls(
     scorer: Reward,
     pulls: Pulls,
     scored: Scored,
+    earned: Float[Array, "k n"],
     kl_weight: Scalar,
     temperature: float | Scalar,
 ) -> History:
-    """Return the numbers of a batch.
+    """Return the numbers of a batch, in which each completion `earned` its reward.
 
     `improvement` is 0: it is known only after the gradient steps.
     Source: Schulman (2020) for k1, the estimate of the KL.
@@ -75,17 +89,20 @@ def measure_pulls(
     completions = pulls.completions
     # On the padding both log-probabilities are 0.
     k1 = jnp.sum(pulls.log_probs - scored.references, axis=-1)
-    sampler_gap, padding_gap = _gaps(policy, scorer, pulls, temperature)
+    gaps = _gaps(policy, scorer, pulls, scored.scores, temperature)
+    before_first_token = scored.values[..., 0]
     return History(
         score=scored.scores.mean(),
+        score_error=scored.scores.std() / k1.size**0.5,
         kl=k1.mean(),
         kl_error=k1.std() / k1.size**0.5,
         objective=jnp.mean(scored.scores - kl_weight * k1),
+        reward=earned.mean(),
         ended=has_ended(completions).mean(),
         length=completion_mask(completions).sum(-1).mean(),
         distinct=share_distinct(completions),
-        sampler_gap=sampler_gap,
-        padding_gap=padding_gap,
+        value_gap=jnp.ptp(before_first_token, axis=1).max(),
+        **gaps._asdict(),
         kl_weight=kl_weight,
         improvement=Diagnostics(*[jnp.zeros(())] * len(Diagnostics._fields)),
     )
@@ -105,21 +122,42 @@ def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:
     return (1 + jnp.sum(in_order[1:] != in_order[:-1])) / codes.size
 
 
+class Gaps(NamedTuple):
+    """Numbers that are 0 in a sound run, of one completion of each prompt."""
+
+    sampler_gap: Scalar
+    padding_gap: Scalar
+    score_gap: Scalar
+    length_bonus: Scalar
+
+
 def _gaps(
-    policy: Transformer, scorer: Reward, pulls: Pulls, temperature: float | Scalar
-) -> tuple[Scalar, Scalar]:
-    """Return the largest |sampled - scored|, and the largest effect of the padding."""
+    policy: Transformer,
+    scorer: Reward,
+    pulls: Pulls,
+    scored: Float[Array, "k n"],
+    temperature: float | Scalar,
+) -> Gaps:
+    """Read one completion of each prompt once more, with other padding, too."""
     prompts, completions, sampled = (x[:, 0] for x in pulls)
-    changed = jnp.where(completion_mask(completions) > 0, completions, END + 1)
+    mask = completion_mask(completions)
+    changed = jnp.where(mask > 0, completions, END + 1)
     both = jnp.stack([completions, changed])
     prompts = jnp.broadcast_to(prompts, (2, *prompts.shape))
     log_probs = token_log_probs(policy, prompts, both, temperature)
     scores = score_texts(scorer, prompts, both)
     effect = jnp.abs(log_probs[1] - log_probs[0]).max(-1)
     effect += jnp.abs(scores[1] - scores[0])
-    padded = has_ended(completions)  # one that was cut off has neither end nor score
-    padding_gap = jnp.max(jnp.where(padded, effect, 0.0))
-    return jnp.abs(log_probs[0] - sampled).max(), padding_gap
+    ended = has_ended(completions)  # one that was cut off has neither end nor score
+    more = jnp.where(ended, scored[:, 0] - scores[0], 0.0)
+    lengths = mask.sum(-1)
+    longer = (lengths - masked_mean(lengths, ended.astype(float))) * ended
+    return Gaps(
+        sampler_gap=jnp.abs(log_probs[0] - sampled).max(),
+        padding_gap=jnp.max(jnp.where(ended, effect, 0.0)),
+        score_gap=jnp.abs(more).max(),
+        length_bonus=jnp.sum(longer * more) / jnp.maximum(jnp.sum(longer**2), 1e-6),
+    )
 
 
 def require_sound(

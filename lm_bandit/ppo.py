@@ -158,8 +158,15 @@ def update(
     scored = score_pulls(params.critic, pulls, fixed, config)
     trajectories = reward_pulls(pulls, scored, kl_weight, config)
     batch = compare_pulls(pulls.completions, trajectories, config)
+    earned = trajectories.rewards.sum(-1)
     history = diagnostics.measure_pulls(
-        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+        params.policy,
+        fixed.reward_model,
+        pulls,
+        scored,
+        earned,
+        kl_weight,
+        config.temperature,
     )
     batch_loss = partial(loss, prompts=fixed.prompts, config=config)
     further_loss = pretraining_loss(fixed.texts, config)

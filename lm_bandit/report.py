@@ -1,6 +1,7 @@
 """The results of a run: a report, one picture, the models, tables for the terminal.
 
     report.json          everything that was measured, and the config
+    history.csv          a line of numbers for each update of PPO, see `History`
     reward_kl.png        PPO's path in the plane of KL and reward
     NAME.safetensors     a checkpoint of each model, for `python -m lm_bandit ask`
 
@@ -22,11 +23,20 @@ from rich.console import Group
 from lm_bandit import bandit
 from lm_bandit.checkpoints import LAST_GOOD, save_checkpoint
 from lm_bandit.config import RunConfig
+from lm_bandit.diagnostics import History, named_curves
 from lm_bandit.oracle.estimates import Estimate
 from lm_bandit.oracle.exact import Value
 from lm_bandit.pipeline import Estimates, Learned, TrainedModels, Truth
 from lm_bandit.world import World, babble_entropy
-from mdp.interface.files import Content, json_text, machine, plain, png_bytes, versions
+from mdp.interface.files import (
+    Content,
+    csv_text,
+    json_text,
+    machine,
+    plain,
+    png_bytes,
+    versions,
+)
 from mdp.interface.tables import STANDARD_ERROR, explained_table
 
 if TYPE_CHECKING:
@@ -52,7 +62,7 @@ OPTIMUM = (
 )
 # Those of a run; the last is there only after a run that broke.
 FILES = (
-    *("report.json", "reward_kl.png"),
+    *("report.json", "history.csv", "reward_kl.png"),
     *(f"{name}.safetensors" for name in TrainedModels._fields),
     LAST_GOOD,
 )
@@ -118,20 +128,27 @@ def sample_texts(
 def run_files(
     report: dict[str, Any],
     picture: "Figure",
-    models: TrainedModels,
+    learned: Learned,
     world: World,
 ) -> dict[str, Content]:
-    """Return the report, its picture and a checkpoint of each model, by their names."""
+    """Return the report, the history, the picture and the models, by their names."""
     description = checkpoint_description(world, report["world"], report["seed"])
     files: dict[str, Content] = {
         f"{name}.safetensors": partial(
             save_checkpoint, params=model, description={**description, "model": name}
         )
-        for name, model in models._asdict().items()
+        for name, model in learned.models._asdict().items()
     }
+    files["history.csv"] = csv_text(history_rows(learned.history))
     files["reward_kl.png"] = png_bytes(picture)
     files["report.json"] = json_text(report)
     return files
+
+
+def history_rows(history: History) -> list[list[Any]]:
+    """Return the names of all curves of a history, and a row for each update."""
+    curves = named_curves(history)
+    return [list(curves), *np.array(list(curves.values())).T.tolist()]
 
 
 def checkpoint_description(world: World, name: str, seed: int) -> dict[str, Any]:

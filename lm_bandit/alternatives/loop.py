@@ -126,7 +126,13 @@ def pull_and_score(
     scored = score_pulls(None, pulls, fixed, config)
     kl_weight = jnp.asarray(config.kl_weight, float)
     history = diagnostics.measure_pulls(
-        writer, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+        writer,
+        fixed.reward_model,
+        pulls,
+        scored,
+        scored.scores,
+        kl_weight,
+        config.temperature,
     )
     rows = ScoredPulls(
         which=jnp.repeat(jnp.arange(len(fixed.prompts)), config.pulls),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tests.exercises import diagnosis, workbook
+from tests.exercises import diagnosis, sick_runs, workbook
 from tests.exercises.check import check
 from tests.exercises.contents import next_step, show_book
 from tests.exercises.manifest import Diagnosis, Exercise, find
@@ -163,7 +163,11 @@ def _begin(exercise: Exercise | Diagnosis) -> str:
     path = workbook.shown(workbook.start(exercise))
     if isinstance(exercise, Diagnosis):
         print("Training a healthy run and a sick one ...", flush=True)
-        print(f"Their curves are in {workbook.shown(workbook.picture(exercise))}.")
+        picture = workbook.picture(exercise)
+        print(f"Their curves are in {workbook.shown(picture)}.")
+        samples = picture.with_suffix(".txt")
+        if samples.exists():
+            print(f"\n{samples.read_text(encoding='utf-8')}")
     return path
 
 
@@ -224,10 +228,24 @@ def judged(
 
 
 def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
-    """The exercise that a command names, or the one that comes next."""
-    if parsed.exercise:
-        return find(parsed.exercise)
-    return workbook.next_new() if parsed.command == "start" else workbook.current()
+    """The exercise that a command names; a sick run is named by its seed, too."""
+    name = (parsed.exercise or "").strip().lower().replace("_", "-")
+    if name != sick_runs.NAME:
+        if parsed.seed is not None:
+            raise ValueError(f"--seed is for {sick_runs.NAME}, got {name or 'no id'}")
+        if name:
+            return find(name)
+        is_start = parsed.command == "start"
+        return workbook.next_new() if is_start else workbook.current()
+    if parsed.seed is not None:
+        return sick_runs.sick_run(parsed.seed)
+    begun = workbook.begun_sick_runs()
+    if parsed.command == "start":
+        taken = [run.arguments[-1] for run in begun]
+        return sick_runs.sick_run(next(n for n in range(10**6) if n not in taken))
+    if not begun:
+        raise ValueError(f"No sick run is begun: `python -m tests start {name}`.")
+    return begun[-1]
 
 
 def _help(exercise: Exercise | Diagnosis) -> str:
@@ -252,6 +270,8 @@ def _parse(args: list[str]) -> argparse.Namespace:
         if name not in ("list", "map"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
+            say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
+            command.add_argument("--seed", type=int, help=say)
         if name == "solution":
             say = "show it although the exercise is still open"
             command.add_argument("--reveal", action="store_true", help=say)

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 
-from tests.exercises import workbook
+from tests.exercises import sick_runs, workbook
 from tests.exercises.manifest import Diagnosis, Exercise, book
 
 PARTS = {
@@ -45,12 +45,15 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
         yield f"{_cut(PARTS[part], room):<{room}}  {done}", "bold"
         yield from rows
         yield "", ""
+    yield f"Sick runs without end: python -m tests start {sick_runs.NAME} --seed 1", ""
     yield f"{len(passed)} of {len(book())} passed. {LEGEND}", ""
     yield next_step(), ""
 
 
 def next_step(after: Exercise | Diagnosis | None = None) -> str:
     """The command that comes next: on the next open exercise."""
+    if isinstance(after, Diagnosis) and after.id not in book():
+        return f"next: python -m tests start {sick_runs.NAME}"
     following = workbook.next_open(after)
     if following is None:
         return "You have passed the whole book."

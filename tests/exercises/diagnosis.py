@@ -15,6 +15,7 @@ from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
 from tests.exercises.words import Verdict, failed, wrapped
 
+TRAINING = 600.0  # seconds, for a slow and busy machine that has no models yet
 # These look at the text of a function, and not at what it does.
 SNOOPS = {"inspect", "dis", "linecache", "ast", "tokenize", "tests"}
 SNOOPED = {"getsource", "__code__", "__wrapped__", "open", "read_text", "read_bytes"}
@@ -63,21 +64,30 @@ def fault_in(tree: ast.Module) -> str:
 
 
 def draw(diagnosis: Diagnosis, path: Path) -> None:
-    """Draw the curves of two trainings: with the book's own function, and the fault."""
+    """Draw the curves of two trainings: with the book's own function, and the fault.
+
+    Samples, where a training has some, go to a text file beside the picture.
+    """
     from tests.exercises import plots
 
     pair = reference(diagnosis), edited(diagnosis, diagnosis.trap)
-    with ThreadPoolExecutor() as pool:
+    # The healthy run first, where both need models: they are made by sound code.
+    with ThreadPoolExecutor(1 if diagnosis.arguments else 2) as pool:
         healthy, sick = pool.map(lambda one: curves(diagnosis, one), pair)
     path.parent.mkdir(exist_ok=True)
+    samples = healthy.pop("samples", []), sick.pop("samples", [])
     plots.figure(diagnosis.title, healthy, sick).savefig(path, dpi=110)
+    if any(samples):
+        parts = zip(("the healthy run", "the sick run"), samples, strict=True)
+        text = "\n\n".join("\n".join([f"{name} writes", *x]) for name, x in parts)
+        path.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
 
 
 def curves(
     diagnosis: Diagnosis, candidate: Candidate, worker: Worker | None = None
 ) -> dict[str, list[float]]:
     """The curves of a training with this candidate in the function's place."""
-    found = judge(diagnosis, candidate, worker=worker)
+    found = judge(diagnosis, candidate, time_limit=TRAINING, worker=worker)
     for finding in found:
         if finding["what"] == "curves":
             return finding["curves"]

@@ -31,7 +31,8 @@ def run(judge: Judge, test: str, scratch: Path) -> None:
         _try(judge, file)
         judge.find("called", times=judge.splice.watched.calls)
     else:
-        judge.find("curves", curves=named(judge.exercise.run)())
+        train, arguments = named(judge.exercise.run), judge.exercise.arguments
+        judge.find("curves", curves=train(*arguments))
     judge.find("done")
 
 

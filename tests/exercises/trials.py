@@ -75,7 +75,7 @@ def complaint(diagnosis: Diagnosis, attempt: Candidate, worker: Worker) -> list[
     right = outcome(reference(diagnosis))
     if right.trouble:
         return [right.trouble, right.line]
-    if not right.calls:
+    if not right.calls and right.end != "error":
         return reason(NO_CALL, Outcome())
     if right.end in ON_RIGHT:
         return reason(ON_RIGHT[right.end], right)

@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+from tests.exercises import sick_runs
 from tests.exercises.diagnosis import draw
 from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book
 from tests.exercises.sources import Candidate, new_file
@@ -91,6 +92,7 @@ def noted(exercise: Exercise) -> dict:
 def current() -> Exercise:
     """The open exercise whose file was saved last, else the next open one."""
     begun = [e for e in book().values() if file_of(e).exists()]
+    begun += begun_sick_runs()
     begun = [e for e in begun if not noted(e)["passed"]]
     if begun:
         return max(begun, key=lambda e: file_of(e).stat().st_mtime)
@@ -106,6 +108,14 @@ def next_new() -> Exercise:
         if not file_of(exercise).exists() and not noted(exercise)["passed"]:
             return exercise
     raise ValueError("You have begun every exercise: name the one that you mean.")
+
+
+def begun_sick_runs() -> list[Diagnosis]:
+    """The sick runs of RLHF that have a file, in the order in which they were saved."""
+    names = (path.stem.replace("_", "-") for path in WORKBOOK.glob("*_seed_*.py"))
+    seeds = (sick_runs.seed_in(name) for name in names)
+    runs = [sick_runs.sick_run(seed) for seed in seeds if seed is not None]
+    return sorted(runs, key=lambda run: file_of(run).stat().st_mtime)
 
 
 def next_open(after: Exercise | None = None) -> Exercise | None:

@@ -35,6 +35,7 @@ COMMANDS = (
     (language, "ask none praise --count 2 --temperature 1 --seed 0"),
     (language, "compare --ratings none.csv --seeds 2 --first-seed 0 --ppo.pulls 8"),
     (language, "lab --seeds 2 none"),
+    (language, "doctor none"),
     (language, "label --ratings none.csv --seed 0 --out labels"),
     (language, "--corpus none.txt --preferences none.jsonl --seed 0 --held-out 0.1"),
 )

@@ -16,10 +16,13 @@ from lm_bandit import __main__ as command_line
 from lm_bandit import ask, commands, pipeline
 from lm_bandit import world as text
 from lm_bandit.checkpoints import load_checkpoint
-from lm_bandit.diagnostics import BrokenRun
+from lm_bandit.diagnostics import BrokenRun, History
+from lm_bandit.doctor.examine import read_history
 from mdp.interface.files import write_files
+from policy_gradient.diagnostics import Diagnostics
 from tests.lm_bandit.small_run import few_words
 
+EMPTY = Diagnostics(*[np.zeros(1)] * len(Diagnostics._fields))
 README = Path(__file__).parents[2] / "README.md"
 
 SHORT = (
@@ -59,6 +62,7 @@ def test_a_run_leaves_a_report_and_a_picture(short_run):
     models = ("base", "policy", "reference", "reward_model")
     assert {file.name for file in folder.iterdir()} == {
         "report.json",
+        "history.csv",
         "reward_kl.png",
         *(f"{name}.safetensors" for name in models),
     }
@@ -77,6 +81,18 @@ def test_a_run_leaves_a_report_and_a_picture(short_run):
     assert set(report["seconds"]) == stages
     assert all(seconds > 0 for seconds in report["seconds"].values())
     assert "jax" in report["versions"]
+
+
+def test_a_run_leaves_a_history_that_the_doctor_reads(short_run, capsys):
+    folder, report = short_run
+    curves = read_history(folder / "history.csv")
+    assert {len(curve) for curve in curves.values()} == {5}
+    beta = report["config"]["ppo"]["kl_weight"]
+    objective = curves["score"] - beta * curves["kl"]
+    np.testing.assert_allclose(curves["objective"], objective, atol=1e-5)
+    np.testing.assert_allclose(curves["reward"], objective, atol=1e-5)
+    assert run("doctor", folder) == 0
+    assert "of 5 updates looks healthy" in capsys.readouterr().out
 
 
 def test_the_share_is_what_it_says(short_run):
@@ -199,7 +215,9 @@ def test_a_failed_write_leaves_nothing_behind(short_run, tmp_path, model):
     _, report = short_run
     (tmp_path / "report.json").mkdir()  # cannot be replaced by a file
     world, models = text.pocket_world(), pipeline.TrainedModels(*[model] * 3, model)
-    run_files = commands.report.run_files(report, Figure(), models, world)
+    nothing = History(*[np.zeros(1)] * (len(History._fields) - 1), improvement=EMPTY)
+    learned = pipeline.Learned(models, model, nothing, 0.0, 0.0)
+    run_files = commands.report.run_files(report, Figure(), learned, world)
     with pytest.raises(OSError, match=r"report\.json"):
         write_files(tmp_path, run_files)
     # Each file is whole, and nothing else is left.

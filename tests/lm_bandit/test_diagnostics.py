@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose
 from lm_bandit import bandit, diagnostics, generate, ppo
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import TOLERANCE, BrokenRun, History
-from lm_bandit.generate import token_log_probs
+from lm_bandit.generate import completion_mask, token_log_probs
+from lm_bandit.reward_table import score_texts
 from policy_gradient.diagnostics import Diagnostics
 
 
@@ -33,7 +34,13 @@ def gaps(fixed, policy, temperature):
         pulls = bandit.Pulls(prompts, completions, log_probs)
         scored = bandit.Scored(log_probs, jnp.zeros((2, 1)), log_probs)
         measured = diagnostics.measure_pulls(
-            policy, fixed.reward_model, pulls, scored, jnp.array(0.1), temperature
+            policy,
+            fixed.reward_model,
+            pulls,
+            scored,
+            scored.scores,
+            jnp.array(0.1),
+            temperature,
         )
         return measured.sampler_gap, measured.padding_gap
 
@@ -52,6 +59,33 @@ def test_padding_that_counts_shows_in_the_padding_gap(fixed, policy, monkeypatch
     monkeypatch.setattr(generate, "at_last_token", lambda x, completion: x[..., -1])
     sampler_gap, padding_gap = gaps(fixed, policy, 1.0)
     assert sampler_gap < TOLERANCE < padding_gap
+
+
+def test_a_score_and_a_value_that_are_not_the_models_own_show(fixed, policy):
+    """A bonus of 0.3 for each token, and a value that depends on the completion."""
+    completions = jnp.array([[[2, 0, 0], [3, 0, 0]], [[3, 4, 0], [2, 2, 2]]])
+    prompts = jnp.broadcast_to(fixed.prompts[:, None], (2, 2, 2))
+
+    @jax.jit
+    def measure(policy, fixed, bonus, values):
+        log_probs = token_log_probs(policy, prompts, completions)
+        pulls = bandit.Pulls(prompts, completions, log_probs)
+        scores = score_texts(fixed.reward_model, prompts, completions)
+        scores += bonus * completion_mask(completions).sum(-1)
+        scored = bandit.Scored(log_probs, scores, values)
+        return diagnostics.measure_pulls(
+            policy, fixed.reward_model, pulls, scored, scores, jnp.array(0.1), 1.0
+        )
+
+    values = jnp.ones((2, 2, 3))
+    sound = measure(policy, fixed, jnp.array(0.0), values)
+    assert_allclose(
+        [sound.score_gap, sound.length_bonus, sound.value_gap], 0, atol=1e-5
+    )
+    sick = measure(policy, fixed, jnp.array(0.3), values.at[1, 0, 0].add(0.5))
+    assert_allclose(sick.length_bonus, 0.3, rtol=1e-4)
+    assert_allclose(sick.score_gap, 0.9, rtol=1e-4)
+    assert_allclose(sick.value_gap, 0.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,15 @@ def estimate(params, pulls, fixed, kl_weight, config):
     """The batch of an update, and the history, before anything is improved."""
     scored = ppo.score_pulls(params.critic, pulls, fixed, config)
     trajectories = ppo.reward_pulls(pulls, scored, kl_weight, config)
+    earned = trajectories.rewards.sum(-1)
     history = diagnostics.measure_pulls(
-        params.policy, fixed.reward_model, pulls, scored, kl_weight, config.temperature
+        params.policy,
+        fixed.reward_model,
+        pulls,
+        scored,
+        earned,
+        kl_weight,
+        config.temperature,
     )
     return ppo.compare_pulls(pulls.completions, trajectories, config), history
 
