@@ -1,14 +1,16 @@
 """Diagrams of boxes and arrows, drawn by code. `Axes` in, `Axes` out.
 
     draw_loop            the agent acts, the environment answers, and so on
+    draw_actor_critic    one step of actor and critic, with its numbers
     box, arrow, route    the parts of every diagram, also of the upper floors
 
 White boxes are data, grey ones are fixed, a thick edge learns, and a dashed edge is a
 copy. Widths and heights are in units of the axes.
 
-Source: Sutton & Barto (2018), figure 3.1, for the loop.
+Source: Sutton & Barto (2018), figure 3.1, for the loop, and p. 332 for the step.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -29,6 +31,21 @@ class Box(NamedTuple):
     height: float
 
 
+class ActorCriticStep(NamedTuple):
+    """One action of an episode, and what actor and critic learn from it."""
+
+    state: str  # names, as they are to be shown
+    action: str
+    next_state: str
+    reward: float
+    discount: float
+    value: float  # v(S) before the step, and after it
+    new_value: float
+    next_value: float  # v(S')
+    probability: float  # pi(A|S) before the step, and after it
+    new_probability: float
+
+
 def draw_loop(axes: Axes) -> Axes:
     """Draw the loop of agent and environment.
 
@@ -46,6 +63,51 @@ def draw_loop(axes: Axes) -> Axes:
     axes.text(8.75, 2.0, "action $A_t$", **text)
     axes.text(1.95, 2.0, "reward $R_{t+1}$", **text)
     axes.text(1.05, 2.0, "state\n$S_{t+1}$", ha="right", **text)
+    return axes
+
+
+def draw_actor_critic(axes: Axes, step: ActorCriticStep) -> Axes:
+    """Draw one step of actor and critic: the TD error teaches both.
+
+        delta = R + gamma v(S') - v(S)
+
+    Source: Sutton & Barto (2018), p. 332, one-step actor-critic.
+    """
+    axes.set(xlim=(0, 12.4), ylim=(0, 4.9))
+    axes.set_axis_off()
+    seen = f"state $S$: {step.state}\n$v(S)$ = {step.value:.2f}"
+    acted = f"actor: {step.action}\n$\\pi(A|S)$ = {step.probability:.2f}"
+    came = f"next $S'$: {step.next_state}\n$v(S')$ = {step.next_value:.2f}"
+    earned = f"environment\nreward $R$ = {step.reward:g}"
+    boxes = [
+        box(axes, 1.7, 4.2, seen),
+        box(axes, 4.8, 4.2, acted, FIXED, 2.3),
+        box(axes, 7.5, 4.2, earned, FIXED, 2.2),
+        box(axes, 10.7, 4.2, came),
+    ]
+    for left, right in pairwise(boxes):
+        arrow(
+            axes,
+            (left.x + left.width / 2, left.y),
+            (right.x - right.width / 2, right.y),
+        )
+    delta = step.reward + step.discount * step.next_value - step.value
+    terms = f"{step.reward:g} + {step.discount:g} · {step.next_value:.2f}"
+    formula = r"TD error $\delta = R + \gamma\, v(S') - v(S)$"
+    box(axes, 6.2, 2.4, f"{formula}\n{terms} - {step.value:.2f} = {delta:.2f}", width=5)
+    route(axes, [(1.7, 3.72), (1.7, 2.4), (3.7, 2.4)])
+    route(axes, [(7.5, 3.72), (7.5, 2.88)])
+    route(axes, [(10.7, 3.72), (10.7, 2.4), (8.7, 2.4)])
+    critic = r"critic: $v(S) \leftarrow v(S) + \alpha\, \delta$"
+    values = f"{step.value:.2f} becomes {step.new_value:.2f}"
+    box(axes, 3.2, 0.6, f"{critic}\n{values}", LEARNS, 4.4)
+    actor = (
+        r"actor: $\theta \leftarrow \theta + \alpha\, \delta\, \nabla \log\,\pi(A|S)$"
+    )
+    chances = f"{step.probability:.2f} becomes {step.new_probability:.2f}"
+    box(axes, 9.2, 0.6, f"{actor}\n{chances}", LEARNS, 4.8)
+    for x in (4.4, 8.0):
+        route(axes, [(x, 1.92), (x, 1.08)], dashed=True)
     return axes
 
 
