@@ -24,14 +24,9 @@ import jax.numpy as jnp
 from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
-from lm_bandit.alternatives.grpo import (
-    completion_weights,
-    group_centred,
-    group_standardized,
-)
+from lm_bandit.alternatives.grpo import completion_weights, group_advantages
 from lm_bandit.oracle.losses import SIZE, Sampler, Update, by_jax
 from lm_bandit.oracle.tiny import FIFTEEN, TinyBandit
-from policy_gradient.baselines import leave_one_out_mean
 from policy_gradient.objectives import KLEstimates, clipped_surrogate_loss, kl_estimates
 
 Group = Float[Array, "G T"]
@@ -126,14 +121,13 @@ def estimated_kl(
 
 def compared(rewards: Float[Array, "G"], baseline: str) -> Float[Array, "G"]:
     """Return the advantages of a group."""
-    match baseline:
-        case "others":
-            return rewards - leave_one_out_mean(rewards)
-        case "group":
-            return group_centred(rewards)
-        case "standardized":
-            return group_standardized(rewards)
-    return rewards
+    if baseline == "none":
+        return rewards
+    return group_advantages(
+        rewards,
+        divide_by_deviation=baseline == "standardized",
+        leave_out_own=baseline == "others",
+    )
 
 
 def top_k(logits: Float[Array, "N V"]) -> Float[Array, "N V"]:
