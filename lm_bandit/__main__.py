@@ -32,7 +32,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from lm_bandit.alternatives.config import METHODS, CompareConfig
 from lm_bandit.config import RunConfig
 from lm_bandit.lab.command import Lab
-from lm_bandit.oracle.examine import ExamineCommand
+from lm_bandit.losses.command import ExamineCommand
 from lm_bandit.real_text.config import RealTextRun
 from lm_bandit.world import WORD_RATINGS
 from mdp.checks import CheckedConfig

@@ -7,10 +7,6 @@
     gradient.py   the exact gradient of J
     groups.py     groups of completions: the weight of a prompt; GRPO's fixed point
     text_mdp.py   text generation as a finite MDP, for the solvers of `mdp`
-    tiny.py       a bandit so small that groups of completions are enumerated, too
-    losses.py     what a loss maximises: its expected update, exactly
-    known_losses.py, own_loss.py, examine.py, plots.py
-                  the losses of the literature, or one of yours; the command; pictures
     estimates.py  the same values from samples, for worlds too large to enumerate
 
     log_probs = trie.policy_log_probs(params, world)

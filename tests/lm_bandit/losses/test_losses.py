@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from lm_bandit.__main__ import main
-from lm_bandit.oracle import examine, losses, own_loss
-from lm_bandit.oracle.known_losses import BETA, known, top_k, top_p
-from lm_bandit.oracle.losses import Update, by_jax
-from lm_bandit.oracle.tiny import FIFTEEN, THREE
+from lm_bandit.losses import command, expected, own_loss
+from lm_bandit.losses.expected import Update, by_jax
+from lm_bandit.losses.known import BETA, KNOWN, top_k, top_p
+from lm_bandit.losses.tiny import FIFTEEN, THREE
 from mdp.interface.files import read_json
 
-KNOWN = known(2)
-SUMS = [name for name, each in KNOWN.items() if each.terms]
-OTHERS = [name for name, each in KNOWN.items() if not each.terms]
+SUMS = [name for name, each in KNOWN.items() if each.climbs]
+OTHERS = [name for name, each in KNOWN.items() if not each.climbs]
 
 
 @pytest.fixture(autouse=True)
@@ -35,22 +34,22 @@ def test_the_bandits_hold_all_completions():
 
 @pytest.mark.parametrize("name", SUMS)
 def test_a_known_loss_climbs_what_its_derivation_says(name):
-    """The derivations are in known_losses.py; weights are equal at all points."""
+    """The derivations are in known.py; weights are equal at all points."""
     update, points = KNOWN[name].update(2), FIFTEEN.points()
     updates = np.concatenate([update(point) for point in points])
-    gradients = losses.known_gradients(FIFTEEN, points)
-    terms, rest = losses.explain(updates, gradients)
+    gradients = expected.known_gradients(FIFTEEN, points)
+    terms, rest = expected.explain(updates, gradients)
     assert rest < 1e-9
-    assert terms == pytest.approx(KNOWN[name].terms, abs=1e-9)
+    assert terms == pytest.approx(KNOWN[name].terms(2), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_other_losses_climb_no_sum_and_are_no_gradient(name):
     update, points = KNOWN[name].update(2), FIFTEEN.points()
     updates = np.concatenate([update(point) for point in points])
-    _, rest = losses.explain(updates, losses.known_gradients(FIFTEEN, points))
+    _, rest = expected.explain(updates, expected.known_gradients(FIFTEEN, points))
     assert rest > 1e-3
-    assert max(losses.curl(update.jacobian(point)) for point in points) > 1e-3
+    assert max(expected.curl(update.jacobian(point)) for point in points) > 1e-3
 
 
 def test_the_update_is_the_mean_over_groups_one_by_one():
@@ -96,18 +95,18 @@ def test_the_variance_is_that_of_sampled_groups():
 
 def test_the_leash_of_k3_in_the_reward_vanishes_near_the_reference():
     """Of completions: grad KL(pi || ref) - grad KL(ref || pi) is of second order."""
-    strength = losses.leash_strength(
+    strength = expected.leash_strength(
         KNOWN["k3-of-completions-in-reward"].update(2), BETA, (0.1, 0.01, 0.001)
     )
     assert 0.0 < abs(strength[0]) < 0.1
     assert strength[1] / strength[0] == pytest.approx(0.1, rel=0.1)
     assert strength[2] / strength[1] == pytest.approx(0.1, rel=0.1)
-    right = losses.leash_strength(KNOWN["k1-in-reward"].update(2), BETA)
+    right = expected.leash_strength(KNOWN["k1-in-reward"].update(2), BETA)
     assert right == pytest.approx([1, 1, 1], abs=1e-6)
 
 
 def test_following_the_right_loss_ends_at_the_optimum():
-    end = losses.follow(KNOWN["rloo"].update(2), FIFTEEN.points()[0], BETA)
+    end = expected.follow(KNOWN["rloo"].update(2), FIFTEEN.points()[0], BETA)
     assert end.at_rest
     assert end.share == pytest.approx(1.0, abs=1e-4)
     point = FIFTEEN.points()[0]
@@ -118,7 +117,7 @@ def test_following_the_right_loss_ends_at_the_optimum():
 
 def test_without_a_leash_the_policy_ends_on_one_completion():
     point = FIFTEEN.points()[0]
-    end = losses.follow(KNOWN["leave-one-out"].update(2), point, BETA)
+    end = expected.follow(KNOWN["leave-one-out"].update(2), point, BETA)
     assert not end.at_rest
     assert end.policy.max() > 0.99
 
@@ -183,17 +182,17 @@ def test_a_wrong_loss_is_refused_in_one_line(tmp_path, body, message):
 def test_the_verdict_names_it(name, sentence):
     update, points = KNOWN[name].update(2), FIFTEEN.points()
     updates = np.concatenate([update(point) for point in points])
-    terms, rest = losses.explain(updates, losses.known_gradients(FIFTEEN, points))
-    found = losses.Examination(
+    terms, rest = expected.explain(updates, expected.known_gradients(FIFTEEN, points))
+    found = expected.Examination(
         terms=terms,
         unexplained=rest,
-        curl=losses.curl(update.jacobian(points[0])),
+        curl=expected.curl(update.jacobian(points[0])),
         cosines=np.ones(1),
         groups_needed=1.0,
         leash=[],
-        end=losses.End(np.ones(1), 1.0, 0.0, 1.0, True),
+        end=expected.End(np.ones(1), 1.0, 0.0, 1.0, True),
     )
-    assert sentence in examine.verdict(name, found)
+    assert sentence in command.verdict(name, found)
 
 
 @pytest.mark.slow  # it follows the update to its end

@@ -61,35 +61,35 @@ class ExamineCommand(CheckedConfig):
 
 def _run(command: ExamineCommand) -> None:
     """Do what the command says."""
-    from lm_bandit.oracle import losses, own_loss
-    from lm_bandit.oracle.known_losses import known
+    from lm_bandit.losses import expected, own_loss
+    from lm_bandit.losses.known import KNOWN
     from mdp.interface.command_line import Terminal, name_files
-    from mdp.interface.files import json_text, png_bytes, write_files
+    from mdp.interface.files import Content, json_text, png_bytes, write_files
 
-    console, variants = Terminal(), known(command.group)
+    console = Terminal()
     if not command.name:
-        console.print(_list(variants))
+        console.print(_list(KNOWN))
         return
     if command.name == ALL:
-        chosen = {name: each.update(command.group) for name, each in variants.items()}
-    elif command.name in variants:
-        chosen = {command.name: variants[command.name].update(command.group)}
+        chosen = {name: each.update(command.group) for name, each in KNOWN.items()}
+    elif command.name in KNOWN:
+        chosen = {command.name: KNOWN[command.name].update(command.group)}
     elif ":" in command.name:
         chosen = dict([own_loss.own_update(command.name, command.group)])
     else:
         raise ValueError(
-            f"LOSS must be one of {', '.join(variants)}, or file.py:function, "
+            f"LOSS must be one of {', '.join(KNOWN)}, or file.py:function, "
             f"got {command.name}"
         )
     for name, update in chosen.items():
-        found = losses.examine(update, command.kl_weight)
+        found = expected.examine_loss(update, command.kl_weight)
         console.print(_answers(name, found, command.kl_weight), "")
         if command.out:
-            from lm_bandit.oracle import plots
+            from lm_bandit.losses import plots
 
             figure = plots.loss_figure(update, command.kl_weight, verdict(name, found))
             report = report_of(name, found, command)
-            files = {
+            files: dict[str, Content] = {
                 f"{name}.json": json_text(report),
                 f"{name}.png": png_bytes(figure),
             }
@@ -156,7 +156,7 @@ def _comment(terms: dict[str, float]) -> str:
 
 def report_of(name: str, found: Any, command: ExamineCommand) -> dict[str, Any]:
     """Return everything about a loss as plain values."""
-    from lm_bandit.oracle.tiny import FIFTEEN
+    from lm_bandit.losses.tiny import FIFTEEN
 
     end = found.end
     return {
@@ -178,7 +178,7 @@ def _answers(name: str, found: Any, kl_weight: float) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    from lm_bandit.oracle.losses import DISTANCES
+    from lm_bandit.losses.expected import DISTANCES
     from mdp.interface.tables import explained_table
 
     leash = ", ".join(f"{strength:.2g}" for strength in found.leash)
@@ -199,7 +199,7 @@ def _end(end: Any) -> str:
     """Return where following the update ends, as text."""
     if end.at_rest:
         return f"{end.share:.1%}, at rest"
-    from lm_bandit.oracle.tiny import FIFTEEN
+    from lm_bandit.losses.tiny import FIFTEEN
 
     likeliest = FIFTEEN.names[int(end.policy.argmax())]
     if end.policy.max() > 0.99:

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lm_bandit.oracle.losses import Update, follow
-from lm_bandit.oracle.tiny import THREE, Point
+from lm_bandit.losses.expected import Update, follow
+from lm_bandit.losses.tiny import THREE, Point
 from mdp.looks import BLUE, GREEN, INK, INSIDE, ORANGE, dots
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])

@@ -6,7 +6,7 @@ from two facts, with log pi differentiated and everything else held still:
     E[ c(y) sum_t grad log pi_t ]  =  grad E[c]      if c does not depend on theta
     E[ c sum_t grad log pi_t ]     =  0              if c does not depend on y
 
-`known` says for each what follows; the tests compare it with the enumeration.
+`KNOWN` says for each what follows; the tests compare it with the enumeration.
 
 Source: Schulman (2020), "Approximating KL divergence", for k1, k2 and k3; Shao et al.
 (2024), eqs. 3-4; Ahmadian et al. (2024), section 3; Yu et al. (2025), section 3.3; Liu
@@ -25,8 +25,8 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 
 from lm_bandit.alternatives.grpo import completion_weights, group_advantages
-from lm_bandit.oracle.losses import SIZE, Sampler, Update, by_jax
-from lm_bandit.oracle.tiny import FIFTEEN, TinyBandit
+from lm_bandit.losses.expected import SIZE, Sampler, Update, by_jax
+from lm_bandit.losses.tiny import FIFTEEN, TinyBandit
 from policy_gradient.objectives import KLEstimates, clipped_surrogate_loss, kl_estimates
 
 Group = Float[Array, "G T"]
@@ -36,7 +36,7 @@ NEVER = -1e9  # logit of a token that is never drawn
 
 @dataclass(frozen=True)
 class LossDials:
-    """What published losses of a group differ in."""
+    """Settings in which published losses of a group differ."""
 
     # What a reward is compared with: nothing, the mean of the others, the group's mean
     # with the completion itself, or that mean in units of the group's deviation.
@@ -63,10 +63,19 @@ class Known(NamedTuple):
     """A published variant, and what it climbs."""
 
     dials: LossDials
-    terms: dict[str, float] | None  # weights of its terms; None if it is no such sum
+    climbs: dict[str, float] | None  # weights of its terms; None if it is no such sum
     why: str  # the derivation, in a sentence
     sampler: Sampler = jax.nn.log_softmax
     old_is_policy: bool = True
+
+    def terms(self, size: int) -> dict[str, float] | None:
+        """Return the weight of each term for groups of `size` completions.
+
+        r - mean of all G is (G - 1) / G of r - mean of the others.
+        """
+        if self.climbs is None or self.dials.baseline != "group":
+            return self.climbs
+        return {**self.climbs, "E[r]": self.climbs["E[r]"] * (size - 1) / size}
 
     def update(self, size: int = SIZE, bandit: TinyBandit = FIFTEEN) -> Update:
         """Return the expected update of this variant, with groups of `size`."""
@@ -154,141 +163,139 @@ def other_engine(logits: Float[Array, "N V"]) -> Float[Array, "N V"]:
     return jax.nn.log_softmax(logits + 0.3 * noise)
 
 
-def known(size: int = SIZE) -> dict[str, Known]:
-    """Return the published variants by name, for groups of `size` completions."""
-    share, length = (size - 1) / size, FIFTEEN.tokens.shape[1]
-    leash = "KL(pi || ref)"
-    back = "KL(ref || pi)"
-    still = ", prefixes still"
-    return {
-        "sum": Known(
-            LossDials(baseline="none"),
-            {"E[r]": 1.0},
-            "E[r grad log pi] = grad E[r]: rewards do not depend on theta.",
-        ),
-        "leave-one-out": Known(
-            LossDials(),
-            {"E[r]": 1.0},
-            "The mean of the others does not depend on y: E[mean grad log pi] = 0.",
-        ),
-        "group-mean": Known(
-            LossDials(baseline="group"),
-            {"E[r]": share},
-            "r - mean of all G is (G - 1) / G of r - mean of the others.",
-        ),
-        "deviation": Known(
-            LossDials(baseline="standardized"),
-            None,
-            "1 / sd of the group depends on the completion itself.",
-        ),
-        "sequence-mean": Known(
-            LossDials(over_tokens="sequence_mean"),
-            {"E[(r - mean) / length], mean still": 1.0},
-            "c = (r - mean of the others) / length: short completions count for more.",
-        ),
-        "token-mean": Known(
-            LossDials(over_tokens="token_mean"),
-            None,
-            "The number of tokens in the group depends on every completion.",
-        ),
-        "constant-length": Known(
-            LossDials(over_tokens="constant"),
-            {"E[r]": 1.0 / length},
-            "A constant changes the step size only.",
-        ),
-        "clipped": Known(
-            LossDials(clip=0.2),
-            {"E[r]": 1.0},
-            "At the policy that wrote the data every ratio is 1: nothing is clipped.",
-        ),
-        "k1-in-reward": Known(
-            LossDials(kl="k1"),
-            {"E[r]": 1.0, leash: -BETA},
-            "E[k1 grad log pi] = grad KL(pi || ref), since E[grad k1] = 0.",
-        ),
-        "k2-in-reward": Known(
-            LossDials(kl="k2"),
-            {"E[r]": 1.0, "E[k2 of tokens]": -BETA, leash + still: BETA},
-            "E[k2 grad log pi] = grad E[k2] - E[grad k2]: k2 is held still.",
-        ),
-        "k3-in-reward": Known(
-            LossDials(kl="k3"),
-            {"E[r]": 1.0, leash: -BETA, back + still: BETA},
-            "k3 = k1 + (ratio - 1), and the second part pulls the other way: near the "
-            "reference both are equal, and nothing is left.",
-        ),
-        "k1-in-loss": Known(
-            LossDials(kl="k1", kl_in="loss"),
-            {"E[r]": 1.0},
-            "E[grad k1] = E[grad log pi] = 0: there is no leash at all.",
-        ),
-        "k2-in-loss": Known(
-            LossDials(kl="k2", kl_in="loss"),
-            {"E[r]": 1.0, leash + still: -BETA},
-            "E[grad k2] = E[k1 grad log pi], token by token.",
-        ),
-        "k3-in-loss": Known(
-            LossDials(kl="k3", kl_in="loss"),
-            {"E[r]": 1.0, back + still: -BETA},
-            "E[grad k3] = -E[(pi_ref / pi) grad log pi], token by token.",
-        ),
-        "k2-of-completions-in-loss": Known(
-            LossDials(kl="k2", kl_in="loss", kl_of="completion"),
-            {"E[r]": 1.0, leash: -BETA},
-            "E[grad k2] = E[k1 grad log pi] = grad KL(pi || ref).",
-        ),
-        "k3-of-completions-in-loss": Known(
-            LossDials(kl="k3", kl_in="loss", kl_of="completion"),
-            {"E[r]": 1.0, back: -BETA},
-            "E[grad k3] = -sum of pi_ref grad log pi = grad KL(ref || pi).",
-        ),
-        "k3-of-completions-in-reward": Known(
-            LossDials(kl="k3", kl_of="completion"),
-            {"E[r]": 1.0, leash: -BETA, back: BETA},
-            "E[k3 grad log pi] = grad KL(pi || ref) - grad KL(ref || pi).",
-        ),
-        "top-k": Known(
-            LossDials(),
-            None,
-            "Drawn from the two likeliest tokens, and scored with all three.",
-            top_k,
-        ),
-        "top-p": Known(
-            LossDials(),
-            None,
-            "Drawn from the likeliest tokens, 80% together, and scored with all three.",
-            top_p,
-        ),
-        "truncated-weights": Known(
-            LossDials(truncation=1.05),
-            None,
-            "Another engine draws; weights of pi / engine are exact if not cut off.",
-            other_engine,
-            old_is_policy=False,
-        ),
-        "grpo": Known(
-            LossDials("standardized", "sequence_mean", "k3", "loss", clip=0.2),
-            None,
-            "The deviation and the length of each completion.",
-        ),
-        "dr-grpo": Known(
-            LossDials("group", "constant", "k3", "loss", clip=0.2),
-            {"E[r]": share / length, back + still: -BETA / length},
-            "As k3-in-loss; the group's mean multiplies beta by G / (G - 1).",
-        ),
-        "dapo": Known(
-            LossDials("standardized", "token_mean", clip=0.2),
-            None,
-            "The deviation and the number of tokens in the group.",
-        ),
-        "rloo": Known(
-            LossDials(kl="k1", kl_of="completion"),
-            {"E[r]": 1.0, leash: -BETA},
-            "As k1-in-reward.",
-        ),
-        "ppo": Known(
-            LossDials(kl="k1", clip=0.13),
-            {"E[r]": 1.0, leash: -BETA},
-            "As k1-in-reward; the clip acts from the second gradient step on.",
-        ),
-    }
+LENGTH = FIFTEEN.tokens.shape[1]
+LEASH, BACK, STILL = "KL(pi || ref)", "KL(ref || pi)", ", prefixes still"
+
+# Published variants, and the algorithms that are made of them.
+KNOWN = {
+    "sum": Known(
+        LossDials(baseline="none"),
+        {"E[r]": 1.0},
+        "E[r grad log pi] = grad E[r]: rewards do not depend on theta.",
+    ),
+    "leave-one-out": Known(
+        LossDials(),
+        {"E[r]": 1.0},
+        "The mean of the others does not depend on y: E[mean grad log pi] = 0.",
+    ),
+    "group-mean": Known(
+        LossDials(baseline="group"),
+        {"E[r]": 1.0},
+        "r - mean of all G is (G - 1) / G of r - mean of the others.",
+    ),
+    "deviation": Known(
+        LossDials(baseline="standardized"),
+        None,
+        "1 / sd of the group depends on the completion itself.",
+    ),
+    "sequence-mean": Known(
+        LossDials(over_tokens="sequence_mean"),
+        {"E[(r - mean) / length], mean still": 1.0},
+        "c = (r - mean of the others) / length: short completions count for more.",
+    ),
+    "token-mean": Known(
+        LossDials(over_tokens="token_mean"),
+        None,
+        "The number of tokens in the group depends on every completion.",
+    ),
+    "constant-length": Known(
+        LossDials(over_tokens="constant"),
+        {"E[r]": 1.0 / LENGTH},
+        "A constant changes the step size only.",
+    ),
+    "clipped": Known(
+        LossDials(clip=0.2),
+        {"E[r]": 1.0},
+        "At the policy that wrote the data every ratio is 1: nothing is clipped.",
+    ),
+    "k1-in-reward": Known(
+        LossDials(kl="k1"),
+        {"E[r]": 1.0, LEASH: -BETA},
+        "E[k1 grad log pi] = grad KL(pi || ref), since E[grad k1] = 0.",
+    ),
+    "k2-in-reward": Known(
+        LossDials(kl="k2"),
+        {"E[r]": 1.0, "E[k2 of tokens]": -BETA, LEASH + STILL: BETA},
+        "E[k2 grad log pi] = grad E[k2] - E[grad k2]: k2 is held still.",
+    ),
+    "k3-in-reward": Known(
+        LossDials(kl="k3"),
+        {"E[r]": 1.0, LEASH: -BETA, BACK + STILL: BETA},
+        "k3 = k1 + (ratio - 1), and the second part pulls the other way: near the "
+        "reference both are equal, and nothing is left.",
+    ),
+    "k1-in-loss": Known(
+        LossDials(kl="k1", kl_in="loss"),
+        {"E[r]": 1.0},
+        "E[grad k1] = E[grad log pi] = 0: there is no leash at all.",
+    ),
+    "k2-in-loss": Known(
+        LossDials(kl="k2", kl_in="loss"),
+        {"E[r]": 1.0, LEASH + STILL: -BETA},
+        "E[grad k2] = E[k1 grad log pi], token by token.",
+    ),
+    "k3-in-loss": Known(
+        LossDials(kl="k3", kl_in="loss"),
+        {"E[r]": 1.0, BACK + STILL: -BETA},
+        "E[grad k3] = -E[(pi_ref / pi) grad log pi], token by token.",
+    ),
+    "k2-of-completions-in-loss": Known(
+        LossDials(kl="k2", kl_in="loss", kl_of="completion"),
+        {"E[r]": 1.0, LEASH: -BETA},
+        "E[grad k2] = E[k1 grad log pi] = grad KL(pi || ref).",
+    ),
+    "k3-of-completions-in-loss": Known(
+        LossDials(kl="k3", kl_in="loss", kl_of="completion"),
+        {"E[r]": 1.0, BACK: -BETA},
+        "E[grad k3] = -sum of pi_ref grad log pi = grad KL(ref || pi).",
+    ),
+    "k3-of-completions-in-reward": Known(
+        LossDials(kl="k3", kl_of="completion"),
+        {"E[r]": 1.0, LEASH: -BETA, BACK: BETA},
+        "E[k3 grad log pi] = grad KL(pi || ref) - grad KL(ref || pi).",
+    ),
+    "top-k": Known(
+        LossDials(),
+        None,
+        "Drawn from the two likeliest tokens, and scored with all three.",
+        top_k,
+    ),
+    "top-p": Known(
+        LossDials(),
+        None,
+        "Drawn from the likeliest tokens, 80% together, and scored with all three.",
+        top_p,
+    ),
+    "truncated-weights": Known(
+        LossDials(truncation=1.05),
+        None,
+        "Another engine draws; weights of pi / engine are exact if not cut off.",
+        other_engine,
+        old_is_policy=False,
+    ),
+    "grpo": Known(
+        LossDials("standardized", "sequence_mean", "k3", "loss", clip=0.2),
+        None,
+        "The deviation and the length of each completion.",
+    ),
+    "dr-grpo": Known(
+        LossDials("group", "constant", "k3", "loss", clip=0.2),
+        {"E[r]": 1.0 / LENGTH, BACK + STILL: -BETA / LENGTH},
+        "As k3-in-loss; the group's mean multiplies beta by G / (G - 1).",
+    ),
+    "dapo": Known(
+        LossDials("standardized", "token_mean", clip=0.2),
+        None,
+        "The deviation and the number of tokens in the group.",
+    ),
+    "rloo": Known(
+        LossDials(kl="k1", kl_of="completion"),
+        {"E[r]": 1.0, LEASH: -BETA},
+        "As k1-in-reward.",
+    ),
+    "ppo": Known(
+        LossDials(kl="k1", clip=0.13),
+        {"E[r]": 1.0, LEASH: -BETA},
+        "As k1-in-reward; the clip acts from the second gradient step on.",
+    ),
+}

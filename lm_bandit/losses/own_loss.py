@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from lm_bandit.oracle.losses import Slopes, Update, by_jax
-from lm_bandit.oracle.tiny import FIFTEEN
+from lm_bandit.losses.expected import Slopes, Update, by_jax
+from lm_bandit.losses.tiny import FIFTEEN
 from policy_gradient.comparison.own_code import call_own, own_function
 
 STEP = 1e-6  # of a log-probability, for differences

@@ -31,7 +31,7 @@ from jax.lax import stop_gradient
 from jaxtyping import Array, Float
 from scipy.integrate import solve_ivp
 
-from lm_bandit.oracle.tiny import FIFTEEN, Point, TinyBandit
+from lm_bandit.losses.tiny import FIFTEEN, Point, TinyBandit
 
 GroupLoss = Callable[..., Float[Array, ""]]
 # From groups of log-probabilities [n, G, T] of the policy, the old policy and the
@@ -73,7 +73,7 @@ class Examination(NamedTuple):
 
 
 class End(NamedTuple):
-    """Where the expected update leads to from the reference, at the first point."""
+    """The end of the way from the reference along the update, at the first point."""
 
     policy: Float[np.ndarray, "Y"]
     objective: float  # J there
@@ -175,7 +175,7 @@ class Groups(NamedTuple):
     probs: Float[Array, "n"]
 
 
-def examine(
+def examine_loss(
     update: Update, kl_weight: float, points: list[Point] | None = None
 ) -> Examination:
     """Return what the expected update of a loss is, and where it ends.
@@ -285,19 +285,19 @@ def follow(update: Update, point: Point, kl_weight: float) -> End:
     def at(logits: Vector | Float[Array, "N V"]) -> Point:
         return point._replace(logits=jnp.asarray(logits).reshape(shape))
 
-    def ended(_: float, logits: Vector) -> float:
+    def left(_: float, logits: Vector) -> float:
         """Return a number that falls below 0 at rest, and at a corner."""
         here = at(logits)
         corner = 1.0 - CORNER - float(probabilities(here.logits).max())
-        return min(np.linalg.norm(update(here)) - REST, corner)
+        return min(float(np.linalg.norm(update(here))) - REST, corner)
 
-    ended.terminal = True
+    setattr(left, "terminal", True)  # noqa: B010 -- as solve_ivp asks for it
     flow = solve_ivp(
         lambda _, logits: update(at(logits)),
         (0.0, HORIZON),
         np.asarray(point.reference).ravel(),
         method="LSODA",
-        events=ended,
+        events=left,
         rtol=1e-5,
         atol=1e-8,
     )
