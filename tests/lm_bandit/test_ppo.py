@@ -336,6 +336,20 @@ def test_the_first_critic_knows_what_the_reward_model_knows_and_a_table_is_no_mo
     assert_allclose(critic.trunk.wte, fixed.reference.wte)
 
 
+@jax.jit
+def log_probs_of(params, pulls):
+    return completion_log_prob(params, pulls.prompts, pulls.completions, 1.5)
+
+
+@jax.jit
+@jax.grad
+def weighted_ascent(params, pulls, advantages):
+    return jnp.mean(advantages * log_probs_of(params, pulls))
+
+
+score_pulls = jax.jit(ppo.score_pulls)
+
+
 @pytest.mark.slow
 def test_an_iteration_follows_the_advantages_of_its_own_pulls():
     """One step of gradient ascent on mean A log pi(y|x), at the pulls' temperature.
@@ -351,18 +365,12 @@ def test_an_iteration_follows_the_advantages_of_its_own_pulls():
     pull_key, _ = jax.random.split(start.key)
     pulls = bandit.pull_all(policy, pull_key, fixed.prompts, 4, 3, 1.5)
 
-    @jax.jit
-    def log_prob(params):
-        return completion_log_prob(params, pulls.prompts, pulls.completions, 1.5)
-
-    log_ratios = log_prob(policy) - log_prob(fixed.reference)
+    log_ratios = log_probs_of(policy, pulls) - log_probs_of(fixed.reference, pulls)
     scores = look_up(fixed.reward_model, pulls.prompts, pulls.completions)
     ended = has_ended(pulls.completions)
     earned = np.asarray(jnp.where(ended, scores, -2.0) - 0.4 * log_ratios)
     others = (earned.sum(1, keepdims=True) - earned) / 3
-    weighted = jax.jit(jax.grad(lambda p: jnp.mean((earned - others) * log_prob(p))))
-    ascent = weighted(policy)
-    expected = policy.wte + 0.1 * ascent.wte
+    expected = policy.wte + 0.1 * weighted_ascent(policy, pulls, earned - others).wte
     assert_allclose(state.params.policy.wte, expected, atol=1e-5)
     assert_allclose(history.kl, log_ratios.mean(), rtol=1e-4)
 
@@ -370,8 +378,14 @@ def test_an_iteration_follows_the_advantages_of_its_own_pulls():
 @pytest.mark.slow
 def test_an_iteration_keeps_the_optimizer_the_critics_unit_and_the_next_beta():
     """Also: the ratio moves away from 1, as the old log-probabilities stay."""
-    config = RLHFConfig(pulls=4, epochs=2, view="token", baseline="value")
-    config = replace(config, trace_decay=1.0, normalize_advantages=True, kl_target=2.0)
+    config = RLHFConfig(pulls=4, epochs=2, minibatches=1, view="token")
+    config = replace(
+        config,
+        baseline="value",
+        trace_decay=1.0,
+        normalize_advantages=True,
+        kl_target=2.0,
+    )
     start = assembly.iteration(0, config, optax.adam(0.05))
     params, before, _ = start.state
     state, history = assembly.run(start)
@@ -379,14 +393,14 @@ def test_an_iteration_keeps_the_optimizer_the_critics_unit_and_the_next_beta():
     steps, steps_before = (
         optax.tree.get(x, "count") for x in (state.optimizer_state, before)
     )
-    assert steps == steps_before + 4
-    assert history.improvement.approx_kl > 1e-4
+    assert steps == steps_before + 2
+    assert history.improvement.approx_kl > 5e-6
     expected = rewards.adapted_kl_weight(jnp.array(0.4), history.kl, 2.0, 0.1)
     assert_allclose(state.kl_weight, expected, rtol=1e-6)
 
     pull_key, _ = jax.random.split(start.key)
     pulls = bandit.pull_all(params.policy, pull_key, start.fixed.prompts, 4, 3)
-    scored = jax.jit(ppo.score_pulls)(params.critic, pulls, start.fixed, config)
+    scored = score_pulls(params.critic, pulls, start.fixed, config)
     costs = np.asarray(0.4 * (pulls.log_probs - scored.references), float)
     to_go = (
         np.asarray(scored.scores)[..., None] - costs[..., ::-1].cumsum(-1)[..., ::-1]

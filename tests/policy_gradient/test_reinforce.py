@@ -16,6 +16,7 @@ from policy_gradient.training import State
 from tests.exercises.oracle import oracle
 from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs, oracles
+from tests.policy_gradient.episodes import remembered_episodes
 from tests.policy_gradient.learning import shares_of_the_way
 
 EPISODES, BATCHES = 64, 400
@@ -146,12 +147,16 @@ def test_the_first_updates_are_those_that_numpy_works_out(baseline, updates):
     momentum, steps, by_hand = [0.0, 0.0], 5, [np.asarray(x, float) for x in params]
     for key in [jax.random.key(1), jax.random.key(2)][:updates]:
         now = type(params)(*map(inputs.array, by_hand))
-        rows = reinforce.collect(now, key, table, policy, config).trajectory
+        with remembered_episodes():
+            rows = reinforce.collect(now, key, table, policy, config).trajectory
         gradients = ascent(world, by_hand, rows, baseline)
         momentum = [g + 0.9 * m for g, m in zip(gradients, momentum, strict=True)]
         by_hand = [x + 0.1 * m for x, m in zip(by_hand, momentum, strict=True)]
         steps += int(rows.mask.sum())
-        state, history = reinforce.update(state, key, table, policy, optimizer, config)
+        with remembered_episodes():
+            state, history = reinforce.update(
+                state, key, table, policy, optimizer, config
+            )
         for name, got, right in zip(params._fields, state.params, by_hand, strict=True):
             assert_allclose(got, right, rtol=1e-4, atol=1e-5, err_msg=name)
         assert state.steps == history.steps == steps

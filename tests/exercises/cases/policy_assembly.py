@@ -8,21 +8,20 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from policy_gradient import reinforce
 from policy_gradient.config import ImproveConfig, ReinforceConfig
 from policy_gradient.improvement import Improvement
 from policy_gradient.policies import TabularParams, tabular_softmax
-from policy_gradient.rollout import Rollout, to_jax, whole_episodes
+from policy_gradient.rollout import to_jax
 from policy_gradient.training import State
 from tests.exercises.cases import inputs_named
 from tests.mdp import inputs as of_worlds
+from tests.policy_gradient.episodes import remembered_episodes
 from tests.policy_gradient.inputs import (
     array,
     batch_of_rows,
@@ -80,7 +79,7 @@ def updates_of_a_table(function: Callable, inputs: dict) -> dict:
     parts: dict[str, Any] = {}
     for number, seed in enumerate(seeds, start=1):
         key, after = jax.random.key(seed), f"after update {number}"
-        with mock.patch.object(reinforce, "whole_episodes", _sampled):
+        with remembered_episodes():
             answer = function(state, key, table, policy, optimizer, config)
         if not (isinstance(answer, tuple) and isinstance(answer[0], State)):
             return {"kind of the first result": type(answer).__name__}
@@ -94,18 +93,6 @@ def updates_of_a_table(function: Callable, inputs: dict) -> dict:
             f"memory of the optimiser {after}": optax.tree.norm(state.optimizer_state),
         }
     return parts
-
-
-def _sampled(tables, key, mdp, num_episodes, time_limit):
-    """The episodes of a policy, remembered: many candidates ask for the same ones."""
-    numbers = jax.tree.leaves((tables, mdp, jax.random.key_data(key)))
-    place = num_episodes, time_limit, *(np.asarray(x).tobytes() for x in numbers)
-    if place not in _SAMPLED:
-        _SAMPLED[place] = whole_episodes(tables, key, mdp, num_episodes, time_limit)
-    return _SAMPLED[place]
-
-
-_SAMPLED: dict[tuple, Rollout] = {}
 
 
 def steps_on_rows(function: Callable, inputs: dict) -> dict:

@@ -88,9 +88,9 @@ def iterations(seed):
 def one_iteration(function, inputs_):
     """The measurements, the policy, the critic and the optimizer after an iteration."""
     config = RLHFConfig(
-        num_updates=4, pulls=4, epochs=2, kl_weight=0.3, penalty=-2.0, warm_up=0.0
+        num_updates=4, pulls=4, epochs=2, minibatches=1, kl_weight=0.3, penalty=-2.0
     )
-    config = replace(config, step_size=0.05, **inputs_)
+    config = replace(config, warm_up=0.0, step_size=0.05, **inputs_)
     start = assembly.iteration(0, config, config.optimizer())
     state, history = assembly.run(start, function)
     params, optimizer_state, kl_weight = state
