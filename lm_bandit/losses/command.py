@@ -83,7 +83,7 @@ def _run(command: ExamineCommand) -> None:
         )
     for name, update in chosen.items():
         found = expected.examine_loss(update, command.kl_weight)
-        console.print(_answers(name, found, command.kl_weight), "")
+        console.print(_answers(name, found), "")
         if command.out:
             from lm_bandit.losses import plots
 
@@ -148,9 +148,9 @@ def _comment(terms: dict[str, float]) -> str:
     elif back < 0:
         said = "the divergence is the other way round"
     else:
-        said = "that is J, with the right divergence"
+        said = "that is J, with the right divergence" if not still else "nearly J"
     if still:
-        said += ", and no token pays for where it leads to"
+        said += ", but no token pays for where it leads to"
     return said
 
 
@@ -173,7 +173,7 @@ def report_of(name: str, found: Any, command: ExamineCommand) -> dict[str, Any]:
     }
 
 
-def _answers(name: str, found: Any, kl_weight: float) -> Any:
+def _answers(name: str, found: Any) -> Any:
     """Return the verdict and a table of its numbers."""
     from rich.console import Group
     from rich.text import Text
@@ -188,8 +188,8 @@ def _answers(name: str, found: Any, kl_weight: float) -> Any:
         ("curl: 0 for a gradient, at most 1", f"{found.curl:.2g}"),
         ("cosine to grad J, at the worst of 6 points", f"{found.cosines.min():.3f}"),
         ("groups for a standard error of a tenth", f"{found.groups_needed:.0f}"),
-        (f"strength of the leash at {near} from the reference", leash),
-        (f"share of the way to J* where it ends, beta {kl_weight:g}", _end(found.end)),
+        (f"leash at {near} from pi_ref; right: 1", leash),
+        ("share of the way to J* at its end", _end(found.end)),
     )
     table = explained_table("", {"exactly": "", "number": ""}, rows, texts=("number",))
     return Group(Text(verdict(name, found)), table)

@@ -20,6 +20,7 @@ Shapes: G completions in a group, T tokens; D = N V logits; M points.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import product
 from typing import NamedTuple
@@ -50,6 +51,7 @@ WORTH = 0.01  # share of the update that a further term must explain
 DISTANCES = 0.1, 0.01, 0.001  # of a policy from the reference, in logits
 HORIZON = 1e5  # of the flow, in units of the step size
 REST = 1e-5  # the flow has ended where the update is smaller
+MOST = 3000  # evaluations of the update: one that jumps has a flow without end
 CORNER = 1e-3  # a policy is at a corner if all but this is on one completion
 
 
@@ -167,6 +169,10 @@ class Update:
         return Groups(back(weights)[0], slopes, probs)
 
 
+class _WithoutEnd(Exception):
+    """Raised to stop following an update."""
+
+
 class Groups(NamedTuple):
     """The expected update, and the groups that it is the mean of."""
 
@@ -279,11 +285,27 @@ def leash_strength(
 
 def follow(update: Update, point: Point, kl_weight: float) -> End:
     """Follow the expected update from the reference on, until it ends."""
-    bandit, shape = update.bandit, point.reference.shape
-    probabilities = jax.jit(bandit.probabilities)
+    bandit = update.bandit
+    start = point._replace(logits=point.reference)
+    end = _last(update, start)
+    policy = np.asarray(bandit.probabilities(end.logits))
+    still = np.linalg.norm(update(end)) < 2 * REST
+    return End(
+        policy=policy,
+        objective=float(bandit.objective(end, kl_weight)),
+        reference=float(bandit.objective(start, kl_weight)),
+        optimum=float(bandit.optimal_objective(point, kl_weight)),
+        at_rest=bool(still and policy.max() < 1.0 - CORNER),
+    )
 
-    def at(logits: Vector | Float[Array, "N V"]) -> Point:
-        return point._replace(logits=jnp.asarray(logits).reshape(shape))
+
+def _last(update: Update, start: Point) -> Point:
+    """Return the last point of the flow: at rest, at a corner, or after MOST steps."""
+    probabilities = jax.jit(update.bandit.probabilities)
+    seen = [np.asarray(start.logits).ravel()]
+
+    def at(logits: Vector) -> Point:
+        return start._replace(logits=jnp.asarray(logits).reshape(start.logits.shape))
 
     def left(_: float, logits: Vector) -> float:
         """Return a number that falls below 0 at rest, and at a corner."""
@@ -291,26 +313,18 @@ def follow(update: Update, point: Point, kl_weight: float) -> End:
         corner = 1.0 - CORNER - float(probabilities(here.logits).max())
         return min(float(np.linalg.norm(update(here))) - REST, corner)
 
+    def move(_: float, logits: Vector) -> Vector:
+        seen.append(logits)
+        if len(seen) > MOST:
+            raise _WithoutEnd
+        return update(at(logits))
+
     setattr(left, "terminal", True)  # noqa: B010 -- as solve_ivp asks for it
-    flow = solve_ivp(
-        lambda _, logits: update(at(logits)),
-        (0.0, HORIZON),
-        np.asarray(point.reference).ravel(),
-        method="LSODA",
-        events=left,
-        rtol=1e-5,
-        atol=1e-8,
-    )
-    end = at(flow.y[:, -1])
-    policy = np.asarray(probabilities(end.logits))
-    still = np.linalg.norm(update(end)) < 2 * REST
-    return End(
-        policy=policy,
-        objective=float(bandit.objective(end, kl_weight)),
-        reference=float(bandit.objective(at(point.reference), kl_weight)),
-        optimum=float(bandit.optimal_objective(point, kl_weight)),
-        at_rest=bool(still and policy.max() < 1.0 - CORNER),
-    )
+    ends = {"events": left, "rtol": 1e-5, "atol": 1e-8}
+    with suppress(_WithoutEnd):
+        way = solve_ivp(move, (0.0, HORIZON), seen[0], "LSODA", **ends)
+        seen.append(way.y[:, -1])
+    return at(seen[-1])
 
 
 @cache

@@ -122,6 +122,14 @@ def test_without_a_leash_the_policy_ends_on_one_completion():
     assert end.policy.max() > 0.99
 
 
+def test_an_update_that_jumps_is_followed_for_a_while_only(monkeypatch):
+    """The set of the two likeliest tokens changes at once, and the flow never rests."""
+    monkeypatch.setattr(expected, "MOST", 100)
+    end = expected.follow(KNOWN["top-k"].update(2), FIFTEEN.points()[0], BETA)
+    assert not end.at_rest
+    assert end.policy.sum() == pytest.approx(1.0)
+
+
 def test_samplers_leave_tokens_out():
     logits = jnp.log(jnp.array([[0.5, 0.35, 0.15], [0.9, 0.06, 0.04]]))
     np.testing.assert_allclose(
