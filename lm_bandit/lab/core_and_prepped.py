@@ -13,8 +13,8 @@ The first is the loss of next-token prediction, and it is lowest at pi_0. Each s
 from the core raises the gold reward and raises this loss, because the language at large
 holds what nobody wants to read. Diversity goes another way. The choice of words narrows
 from the start. But raters like long answers better, and there are more of them, so the
-completions are at first more diverse than the SFT model's. If beta is small, one answer
-is left. A pretraining term in the loss (PPO-ptx in Ouyang et al. 2022) restores some of
+completions are at first more diverse than the SFT model's, and much less where beta is
+small. A pretraining term in the loss (PPO-ptx in Ouyang et al. 2022) restores some of
 the likelihood.
 
 The core here is the world's own Markov chain (`world.language`), restricted to texts
