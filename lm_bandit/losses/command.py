@@ -18,7 +18,9 @@ from mdp.checks import CheckedConfig
 from mdp.interface.configs import require_positive
 
 ALL = "all"
-TURNS = 1e-6  # a Jacobian that is less antisymmetric is symmetric up to rounding
+# A Jacobian that is less antisymmetric is symmetric, up to the error of differences:
+# about 1e-5 for a loss in numpy, which is differentiated twice in this way.
+TURNS = 1e-4
 
 
 @dataclass(frozen=True)

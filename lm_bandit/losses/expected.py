@@ -46,6 +46,7 @@ Gradients = dict[str, Float[np.ndarray, "MD"]]  # by the names of `climbs`
 SIZE = 3  # completions of a group
 STEP = 1e-5  # of a logit, for differences
 EXACT = 1e-6  # a sum of known gradients, up to rounding
+NOTHING = 1e-9  # an update that is smaller is 0, up to rounding
 TERMS = 2  # at most, where no sum is exact
 WORTH = 0.01  # share of the update that a further term must explain
 DISTANCES = 0.1, 0.01, 0.001  # of a policy from the reference, in logits
@@ -60,9 +61,7 @@ class Examination(NamedTuple):
 
     terms: dict[str, float]  # weight of each known gradient in the update
     unexplained: float  # |update - terms| / |update| over all points
-    curl: (
-        float  # |A| / |J| with A the antisymmetric part of the Jacobian J; the largest
-    )
+    curl: float  # the largest at any point; see `curl`
     cosines: Float[np.ndarray, "M"]  # of the angle between the update and grad J
     groups_needed: float  # for a standard error of a tenth of the update; the median
     leash: list[float]  # see `leash_strength`
@@ -224,7 +223,7 @@ def explain(
     nothing. Where no sum is exact, the few terms that explain most are returned.
     """
     size = np.linalg.norm(target)
-    if size == 0.0:
+    if size < NOTHING:
         return {}, 0.0
     names = list(gradients)
     weights, rest = _fit(gradients, names, target)

@@ -122,6 +122,15 @@ def test_without_a_leash_the_policy_ends_on_one_completion():
     assert end.policy.max() > 0.99
 
 
+def test_a_loss_that_moves_nothing_on_average_is_told_so():
+    """k1 alone: E[grad log pi] = 0, and what is left is rounding."""
+    update = Update(by_jax(lambda log_probs, *others: log_probs.sum()), size=2)
+    points = FIFTEEN.points()
+    updates = np.concatenate([update(point) for point in points])
+    gradients = expected.known_gradients(FIFTEEN, points)
+    assert expected.explain(updates, gradients) == ({}, 0.0)
+
+
 def test_an_update_that_jumps_is_followed_for_a_while_only(monkeypatch):
     """The set of the two likeliest tokens changes at once, and the flow never rests."""
     monkeypatch.setattr(expected, "MOST", 100)
@@ -154,6 +163,7 @@ def test_a_loss_in_numpy_has_the_update_of_the_same_loss_in_jax(tmp_path):
     same = Update(by_jax(rewards_times_log_probs), size=2)
     point = FIFTEEN.points()[0]
     np.testing.assert_allclose(update(point), same(point), atol=1e-7)
+    assert expected.curl(update.jacobian(point)) < command.TURNS, "it is a gradient"
 
 
 @pytest.mark.parametrize(
