@@ -41,8 +41,8 @@ class ExamineCommand(CheckedConfig):
     name: Positional[Annotated[str, arg(metavar="[LOSS]")]] = ""
     # Completions in a group, 2 to 4; time grows like 15 to this power.
     group: int = 3
-    # beta of J = E[r] - beta KL(pi || pi_ref), which the loss is compared with; the
-    # known losses have 0.1.
+    # beta of the known losses, and of J = E[r] - beta KL(pi || pi_ref), which each
+    # loss is compared with.
     kl_weight: float = 0.1
     # Folder for NAME.json and NAME.png; without it nothing is written.
     out: Path | None = None
@@ -72,10 +72,11 @@ def _run(command: ExamineCommand) -> None:
     if not command.name:
         console.print(_list(KNOWN))
         return
-    if command.name == ALL:
-        chosen = {name: each.update(command.group) for name, each in KNOWN.items()}
-    elif command.name in KNOWN:
-        chosen = {command.name: KNOWN[command.name].update(command.group)}
+    if command.name in (ALL, *KNOWN):
+        names = KNOWN if command.name == ALL else (command.name,)
+        chosen = {
+            name: KNOWN[name].update(command.group, command.kl_weight) for name in names
+        }
     elif ":" in command.name:
         chosen = dict([own_loss.own_update(command.name, command.group)])
     else:

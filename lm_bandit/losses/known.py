@@ -15,7 +15,7 @@ estimators" (2025), arXiv 2512.21852.
 Shapes: G completions in a group, T tokens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -77,9 +77,12 @@ class Known(NamedTuple):
             return self.climbs
         return {**self.climbs, "E[r]": self.climbs["E[r]"] * (size - 1) / size}
 
-    def update(self, size: int = SIZE, bandit: TinyBandit = FIFTEEN) -> Update:
-        """Return the expected update of this variant, with groups of `size`."""
-        slopes = by_jax(partial(group_loss, dials=self.dials))
+    def update(
+        self, size: int = SIZE, kl_weight: float = BETA, bandit: TinyBandit = FIFTEEN
+    ) -> Update:
+        """Return the expected update, with groups of `size` and this beta."""
+        dials = replace(self.dials, kl_weight=kl_weight)
+        slopes = by_jax(partial(group_loss, dials=dials))
         return Update(slopes, self.sampler, size, self.old_is_policy, bandit)
 
 

@@ -43,6 +43,13 @@ def test_a_known_loss_climbs_what_its_derivation_says(name):
     assert terms == pytest.approx(KNOWN[name].terms(2), abs=1e-9)
 
 
+def test_beta_of_a_known_loss_is_the_one_that_is_asked_for():
+    updates = KNOWN["k1-in-reward"].update(2, kl_weight=0.3)(FIFTEEN.points()[0])
+    gradients = expected.known_gradients(FIFTEEN, FIFTEEN.points()[:1])
+    wanted = gradients["E[r]"] - 0.3 * gradients["KL(pi || ref)"]
+    np.testing.assert_allclose(updates, wanted, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_other_losses_climb_no_sum_and_are_no_gradient(name):
     update, points = KNOWN[name].update(2), FIFTEEN.points()
@@ -55,7 +62,7 @@ def test_the_other_losses_climb_no_sum_and_are_no_gradient(name):
 def test_the_update_is_the_mean_over_groups_one_by_one():
     """The groups of two of the small bandit, written out in a loop."""
     point = THREE.points()[0]
-    update = KNOWN["k3-in-loss"].update(2, THREE)
+    update = KNOWN["k3-in-loss"].update(2, bandit=THREE)
     policy = np.asarray(THREE.token_log_probs(point.logits))
     reference = np.asarray(THREE.token_log_probs(point.reference))
 
@@ -79,7 +86,7 @@ def test_the_update_is_the_mean_over_groups_one_by_one():
 
 def test_the_variance_is_that_of_sampled_groups():
     """Mean and variance of 1,000 groups that are drawn: within 5 standard errors."""
-    point, update = THREE.points()[0], KNOWN["leave-one-out"].update(2, THREE)
+    point, update = THREE.points()[0], KNOWN["leave-one-out"].update(2, bandit=THREE)
     probs = np.asarray(THREE.probabilities(point.logits))
     draws = np.random.default_rng(0).choice(3, size=(1000, 2), p=probs)
     score = np.asarray(jax.jacfwd(THREE.token_log_probs)(point.logits))
