@@ -27,7 +27,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree, Scalar
 
 from lm_bandit.bandit import Pulls, Scored
 from lm_bandit.generate import completion_mask, has_ended, token_log_probs
@@ -62,6 +62,7 @@ class History(NamedTuple):
     score_gap: Float[Array, "..."]  # largest |score - reward model's reading|: 0
     length_bonus: Float[Array, "..."]  # of (score - reading), for each token: 0
     kl_weight: Float[Array, "..."]  # beta, in this update
+    fingerprint: Float[Array, "..."]  # of the random key: another one in each update
     improvement: Diagnostics  # entropy, ratio, clip fraction, gradient norm ...
 
 
@@ -83,7 +84,7 @@ def measure_pulls(
 ) -> History:
     """Return the numbers of a batch, in which each completion `earned` its reward.
 
-    `improvement` is 0: it is known only after the gradient steps.
+    `improvement` and `fingerprint` are 0: they are known only after the update.
     Source: Schulman (2020) for k1, the estimate of the KL.
     """
     completions = pulls.completions
@@ -104,8 +105,14 @@ def measure_pulls(
         value_gap=jnp.ptp(before_first_token, axis=1).max(),
         **gaps._asdict(),
         kl_weight=kl_weight,
+        fingerprint=jnp.zeros(()),
         improvement=Diagnostics(*[jnp.zeros(())] * len(Diagnostics._fields)),
     )
+
+
+def key_fingerprint(key: Key[Array, ""]) -> Scalar:
+    """Return a number from 0 to 1 that tells one random key from another."""
+    return jax.random.key_data(key)[-1].astype(float) / 2.0**32
 
 
 def share_distinct(completions: Int[Array, "k n C"]) -> Scalar:

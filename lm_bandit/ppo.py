@@ -124,6 +124,7 @@ def _updates(length: int, config: RLHFConfig) -> training.Program:
     ) -> tuple[tuple[State, Fixed], tuple[Transformer, History]]:
         state, fixed = carry
         state, history = update(state, key, fixed, length, optimizer, config)
+        history = history._replace(fingerprint=diagnostics.key_fingerprint(key))
         return (state, fixed), (state.params.policy, history)
 
     return training.scanned(advance)

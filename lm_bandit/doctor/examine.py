@@ -29,6 +29,7 @@ CURVES = (
     *("score", "score_error", "kl", "objective", "reward", "length", "kl_weight"),
     *("sampler_gap", "padding_gap", "value_gap", "score_gap", "length_bonus"),
     *("loss", "approx_kl", "clip_fraction", "gradient_norm", "first_ratio"),
+    "fingerprint",
 )
 
 

@@ -8,9 +8,10 @@ speaks is the diagnosis: what breaks an identity comes first, because it also di
 the numbers that later rules look at.
 
     identities   log pi while writing = log pi of reading; nothing after the end counts;
-                 reward = score - beta KL. They hold in every sound run, up to rounding.
-    curves       the objective does not fall; an update is a small step; batches differ
-                 by as much as their standard error says. They hold in all usual runs.
+                 reward = score - beta KL; each update has a random key of its own.
+                 They hold in every sound run, up to rounding.
+    curves       the objective does not fall; an update is a small step. They hold in
+                 all usual runs.
 
 A healthy history proves little: a reward that people do not want, or too few updates,
 leave no trace in it.
@@ -39,8 +40,6 @@ RESTLESS, RESTLESS_TOKEN = 0.4, 0.2
 # The objective of sound runs does not fall at all; where the ratio is upside down, it
 # falls by more than eighty standard errors.
 FALL = 20.0
-# From batch to batch the score varies by its standard error, and hardly less.
-VARIES = 0.35
 FEWEST = 5  # updates, for rules about the course of a run
 
 
@@ -263,25 +262,14 @@ def min_max_swapped(curves: Curves, settings: Settings) -> str:
     )
 
 
-def roughness(curves: Curves) -> float:
-    """Return how much the score varies from update to update, in standard errors.
-
-    Second differences remove the trend; those of independent numbers have variance 6.
-    """
-    second, error = np.diff(curves["score"], 2), curves["score_error"][1:-1]
-    return float(np.sqrt(np.mean((second / np.maximum(error, 1e-9)) ** 2) / 6.0))
-
-
 def key_used_twice(curves: Curves, settings: Settings) -> str:
-    """Return how little the scores of batches differ, where it is too little."""
-    if len(curves["score"]) < 4 * FEWEST:
-        return ""
-    rough = roughness(curves)
-    if rough > VARIES:
+    """Return how many random keys the updates had, where most had an old one."""
+    updates, keys = len(curves["fingerprint"]), len(np.unique(curves["fingerprint"]))
+    if 2 * keys > updates:
         return ""
     return (
-        "From one update to the next the mean score varies by chance; it should by "
-        f"about its standard error, and varies by {rough:.2f} of it."
+        f"The {updates} updates drew their random numbers with {keys} different keys "
+        "(fingerprint); each should have a key of its own."
     )
 
 
@@ -371,6 +359,13 @@ RULES = (
         "policy_gradient.ppo.loss: batch.log_probs belong to the policy that wrote",
     ),
     Rule(
+        "key-used-twice",
+        key_used_twice,
+        "Updates draw with the same random key, so that their batches are nearly the "
+        "same: the policy learns from few texts.",
+        "policy_gradient.training.scanned: a new key for every update",
+    ),
+    Rule(
         "ratio-upside-down",
         ratio_upside_down,
         "Good texts become rarer: the ratio is upside down, or a loss is raised.",
@@ -382,11 +377,5 @@ RULES = (
         "Nothing keeps the policy near the one that wrote the batch: the clip does not "
         "act, or the steps are far too large.",
         "policy_gradient.objectives.clipped_surrogate; step_size and epochs",
-    ),
-    Rule(
-        "key-used-twice",
-        key_used_twice,
-        "The batches are nearly the same: every update draws with the same random key.",
-        "policy_gradient.training.scanned: a new key for every update",
     ),
 )

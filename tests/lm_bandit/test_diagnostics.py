@@ -143,3 +143,10 @@ def test_a_sampled_kl_must_be_the_exact_one_within_its_standard_errors():
     for wrong in (0.57, 0.43, np.nan):
         with pytest.raises(BrokenRun, match="update 2: the sampled KL must be"):
             diagnostics.require_exact_kl(1, history, wrong)
+
+
+def test_keys_have_different_fingerprints_from_0_to_1():
+    keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(3), i))(jnp.arange(200))
+    marks = np.asarray(jax.vmap(diagnostics.key_fingerprint)(keys))
+    assert len(np.unique(marks)) == 200
+    assert 0.0 <= marks.min() < 0.1 < 0.9 < marks.max() <= 1.0

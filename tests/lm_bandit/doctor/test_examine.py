@@ -42,7 +42,7 @@ def change(text, old, new):
         ("history.csv", lambda text: "", "expected a column score, got none"),
         ("history.csv", lambda text: change(text, "kl_weight", "beta"), "kl_weight"),
         ("history.csv", lambda text: text.splitlines()[0], "a line for each update"),
-        ("history.csv", lambda text: text[:-30], "line 41: expected 17 numbers"),
+        ("history.csv", lambda text: text[:-30], "line 41: expected 18 numbers"),
         ("history.csv", lambda text: change(text, "0.07", "much"), "line 2: expected"),
     ],
 )
