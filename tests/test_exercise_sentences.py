@@ -143,16 +143,54 @@ HELD_OUT = [
         "    indices = jnp.stack([jnp.roll(indices[0], e) for e in range(epochs)])\n"
         "    return indices.reshape",
     ),
+    # Three words of each side, one with the best ratings and one with the worst.
+    ("win-probability", "longest + 1]", "longest - 1]"),
 ]
 
 
-@pytest.mark.parametrize(("name", "piece", "other"), HELD_OUT)
-def test_what_once_passed_though_it_is_wrong_fails(name, piece, other):
+def verdict_on_a_change(name, piece, other):
+    """The verdict on the book's own function with a piece replaced."""
     exercise = find(name)
     source = reference_source(exercise)
     assert source.count(piece) == 1
     wrong = Candidate(source.replace(piece, other), exercise.name, "<held out>")
-    assert check(exercise, wrong, worker=WORKER).state == "failed"
+    return check(exercise, wrong, worker=WORKER)
+
+
+@pytest.mark.parametrize(("name", "piece", "other"), HELD_OUT)
+def test_what_once_passed_though_it_is_wrong_fails(name, piece, other):
+    verdict = verdict_on_a_change(name, piece, other)
+    assert verdict.state == "failed"
+    assert "check itself" not in verdict.text
+
+
+STRANGE = [
+    # Changed inputs, on which the search for sentences tries it, make it raise.
+    ("kl-optimum", "ended - log_z", "ended", "in its `ended` are not right."),
+    ("sarsa-target", "reward + discount", "[1.0, [2.0]], reward + discount", "a tuple"),
+    (
+        "bayes-accuracy",
+        "float(np.mean(",
+        "[[1.0], [2.0, 3.0]] or float(np.mean(",
+        "It returns a list, and should return a single number.",
+    ),
+    ("entropy", "return -jnp", "return 1.0, [2.0, 3.0], -jnp", "returns a tuple"),
+]
+
+
+@pytest.mark.parametrize(("name", "piece", "other", "sentence"), STRANGE)
+def test_no_answer_breaks_the_check(name, piece, other, sentence):
+    verdict = verdict_on_a_change(name, piece, other)
+    assert verdict.state == "failed"
+    assert sentence in " ".join(verdict.text.split())
+
+
+def test_an_exception_in_a_unit_test_names_the_test():
+    """The cases of `ties-and-smoothing` are not compiled; one of its tests is."""
+    change = "    if tied[0]:\n        pass\n    targets ="
+    text = verdict_on_a_change("ties-and-smoothing", "    targets =", change).text
+    assert "It was called in this unit test: a tie is half a win" in text
+    assert "Inside `jax.jit`" in text
 
 
 NUMPY = """

@@ -47,7 +47,7 @@ def _shown(value: Any) -> str:
         )
         return text if "\n" not in text else "\n" + textwrap.indent(text, "    ")
     value = value.item() if isinstance(value, np.ndarray | np.generic) else value
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    text = f"{value + 0.0:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
 
 

@@ -66,7 +66,8 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     if "exception" in by_kind:
         if by_kind["exception"]["kind"] == "NotImplementedError":
             return still_open(exercise)
-        return failed(*_exception(candidate, by_kind["exception"]))
+        test = by_kind.get("failed")
+        return failed(*_exception(candidate, by_kind["exception"], test))
     if "mutation" in by_kind:
         changed = by_kind["mutation"]
         return failed(_mutation(changed), _block(SMALLEST, changed["inputs"]))
@@ -108,8 +109,9 @@ def _mutation(finding: dict) -> str:
     )
 
 
-def _exception(candidate: Candidate, raised: dict) -> list[str]:
+def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[str]:
     """The kind of the exception, its message, and the learner's own lines."""
+    in_a_test = test and not raised["inputs"]
     message = raised["message"].splitlines() or [""]  # jax adds lines about itself
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
@@ -121,19 +123,24 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
         _block("It was called with:", raised["inputs"]),
+        f"It was called in this unit test: {_sentence(test)}." if in_a_test else "",
     ]
 
 
 def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
     """A unit test that fails although the results agree in all cases."""
-    name = finding["test"].split("::")[-1].split("[")[0]
-    sentence = name.removeprefix("test_").replace("_", " ")
     return [
-        f"Not yet. This unit test fails: {sentence}.",
+        f"Not yet. This unit test fails: {_sentence(finding)}.",
         " ".join(finding["doc"].split()),
         _block("The equation:", _in_lines(exercise.equation)),
         _block("The test reports:", reported(finding["message"])),
     ]
+
+
+def _sentence(finding: dict) -> str:
+    """The name of a unit test, which is a sentence."""
+    name = finding["test"].split("::")[-1].split("[")[0]
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def reported(message: str) -> str:
