@@ -106,6 +106,28 @@ def test_what_is_not_true_of_all_cases_is_not_said():
     assert "times" not in said(wrong)
 
 
+def test_of_two_mistakes_the_smallest_case_may_show_one():
+    """Always in the wrong order; and from the second case on, too large as well."""
+
+    def wrong(**x):
+        return weighted(**x)[::-1] + (len(x["values"]) > 2) * np.sin(x["values"])
+
+    expected = "In the smallest case, your result has the right numbers in the wrong"
+    assert said(wrong).startswith(f"{expected} order: it is reversed along axis 0")
+
+
+def test_the_sentence_is_about_the_part_that_differs_in_the_smallest_case():
+    """The first part is wrong in the last case, and the second one in the first."""
+    right = [{"one": np.ones(2), "other": np.array([2.0, 3.0])} for _ in range(2)]
+    wrong = [
+        right[0] | {"other": np.array([-2.0, -3.0])},
+        right[1] | {"one": -right[1]["one"]},
+    ]
+    trials = [patterns.Trial({}, w, r, 1e-9) for w, r in zip(wrong, right, strict=True)]
+    found = patterns.find(trials, (), lambda _: wrong[0], lambda _: right[0])
+    assert found.says.startswith("Wherever your `other` is wrong, it is minus")
+
+
 def test_a_single_wrong_number_has_no_factor_of_its_own():
     def wrong(**x):
         answer = weighted(**x)
@@ -183,6 +205,15 @@ def test_no_answer_breaks_the_check(name, piece, other, sentence):
     verdict = verdict_on_a_change(name, piece, other)
     assert verdict.state == "failed"
     assert sentence in " ".join(verdict.text.split())
+
+
+def test_the_length_of_an_episode_is_not_that_of_its_tuple():
+    text = verdict_on_a_change(
+        "td-zero",
+        "zip(step_sizes, zip(*episode, strict=True), strict=True)",
+        "zip(step_sizes, range(len(episode)), strict=True)",
+    ).text
+    assert "len(episode) is the number of its fields." in " ".join(text.split())
 
 
 def test_an_exception_in_a_unit_test_names_the_test():

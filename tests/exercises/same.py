@@ -26,7 +26,9 @@ def difference(
         return _difference_of_tuples(got, expected, tolerance, fields)
     if is_array(expected) and expected.ndim:
         if _type(got) != _type(expected):
-            return f"It returns {_a(got)}, and should return {_a(expected)}."
+            makes = "jnp.array" if is_jax_array(expected) else "np.array"
+            how = f": {makes} makes one of it" if isinstance(got, list) else ""
+            return f"It returns {_a(got)}, and should return {_a(expected)}{how}."
     elif not np.isscalar(got) and shape_of(got) != ():
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
@@ -159,7 +161,7 @@ def _fact(name: str, ours: Any, theirs: Any) -> str:
     """A sentence on a fact that was measured on the answers."""
     if isinstance(theirs, bool):
         return f"This should be {'so' if theirs else 'not so'}: {name}."
-    return f"The {name} is {ours}, and should be {theirs}."
+    return f"This should be {theirs}, and is {ours}: {name}."
 
 
 def _of(name: Any, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.exercises.patterns.pairs import is_numeric
 from tests.exercises.same import is_jax_array, is_key
 
 MOST_LINES = 24
@@ -41,7 +42,10 @@ def _shown(value: Any) -> str:
             *high, low = sys.modules["jax"].random.key_data(value).tolist()
             return "a key" if any(high) else f"jax.random.key({low})"
         value = np.asarray(value)
+    if isinstance(value, list) and is_numeric(value):
+        return f"a list: {_shown(np.asarray(value))}"
     if isinstance(value, np.ndarray) and value.ndim:
+        value = value + 0.0 if value.dtype.kind == "f" else value  # -0 becomes 0
         text = np.array2string(
             value, precision=5, suppress_small=True, separator=", ", threshold=60
         )

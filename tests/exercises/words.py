@@ -62,7 +62,7 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
             text = "The exercises need pytest: `pip install -e '.[test]'`."
         return failed(text)
     if "difference" in by_kind:
-        return failed(*_wrong(exercise, by_kind))
+        return failed(*_wrong(exercise, candidate, by_kind))
     if "exception" in by_kind:
         if by_kind["exception"]["kind"] == "NotImplementedError":
             return still_open(exercise)
@@ -81,7 +81,9 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     return Verdict("passed", f"Passed: {exercise.title}.")
 
 
-def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
+def _wrong(
+    exercise: Exercise, candidate: Candidate, by_kind: dict[str, dict]
+) -> list[str]:
     """The trap's sentence, the equation, and the smallest case that differs."""
     different, trap = by_kind["difference"], by_kind.get("trap")
     pattern = by_kind.get("pattern") or by_kind.get("extent")
@@ -98,6 +100,7 @@ def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
         _block("Got:", different["got"]),
         _mutation(by_kind["mutation"]) if "mutation" in by_kind else "",
         _block("Your function printed:", different["printed"]),
+        _counted_fields(candidate, different["inputs"]),
     ]
 
 
@@ -107,6 +110,17 @@ def _mutation(finding: dict) -> str:
         f"Your function changes its argument `{finding['argument']}`. The caller may "
         "still need it: work on a copy."
     )
+
+
+def _counted_fields(candidate: Candidate, inputs: str) -> str:
+    """A sentence on `len` of an episode, which does not count its steps."""
+    for name in re.findall(r"^(\w+) = an? (?:episode|trajectory) of", inputs, re.M):
+        if f"len({name})" in candidate.source:
+            return (
+                f"len({name}) is the number of its fields. Its number of steps is "
+                f"len({name}.rewards)."
+            )
+    return ""
 
 
 def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[str]:
@@ -122,6 +136,7 @@ def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[st
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
+        _counted_fields(candidate, raised["inputs"]),
         _block("It was called with:", raised["inputs"]),
         f"It was called in this unit test: {_sentence(test)}." if in_a_test else "",
     ]
