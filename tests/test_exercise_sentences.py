@@ -207,6 +207,13 @@ def test_no_answer_breaks_the_check(name, piece, other, sentence):
     assert sentence in " ".join(verdict.text.split())
 
 
+def test_a_gradient_of_the_entropy_along_no_policy_does_not_count():
+    """Log-probabilities are not free: who divides by their sum again is right."""
+    change = "jax.nn.softmax(log_probs)"
+    verdict = verdict_on_a_change("entropy", "jnp.exp(log_probs)", f"{change}")
+    assert verdict.state == "passed"
+
+
 def test_the_length_of_an_episode_is_not_that_of_its_tuple():
     text = verdict_on_a_change(
         "td-zero",

@@ -218,7 +218,9 @@ def still_open(exercise: Exercise) -> Verdict:
 def wrapped(text: str) -> str:
     """Wrap sentences at 80 columns, and leave indented lines as they are."""
     return "\n".join(
-        line if line.startswith(" ") else textwrap.fill(line, 80)
+        line
+        if line.startswith(" ")
+        else textwrap.fill(line, 80, break_on_hyphens=False)
         for line in text.splitlines()
     )
 

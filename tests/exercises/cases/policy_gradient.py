@@ -188,9 +188,13 @@ def uncompiled(function: Callable, inputs: dict) -> Any:
         return function(*inputs.values())
 
 
-def answer_and_gradient(function: Callable, inputs: dict) -> dict:
-    """The answer, and its gradient by the first array: by what learns."""
-    return with_gradients(function, inputs, 1)
+def answer_and_gradient_by_preferences(function: Callable, inputs: dict) -> dict:
+    """The answer, and its gradient by preferences: log-probabilities are not free."""
+
+    def of_preferences(preferences: jax.Array) -> Any:
+        return function(jax.nn.log_softmax(preferences))
+
+    return with_gradients(of_preferences, {"preferences": inputs["log_probs"]}, 1)
 
 
 def answer_and_gradients(function: Callable, inputs: dict) -> dict:

@@ -43,9 +43,11 @@ def three_steps_of_sft(function, inputs_):
         descent, loss = function(
             descent, key, texts, inputs.bigram_loss, optimizer, batch_size
         )
-        descent = Descent(*descent)
+        if not isinstance(descent, Descent):
+            return {"kind of the first result": type(descent).__name__}
         losses.append(loss)
     return {
+        "kind of the first result": "Descent",
         "losses before the three steps": np.array(losses, np.float32),
         "model after the three steps": descent.model,
     }
