@@ -106,6 +106,28 @@ def test_what_is_not_true_of_all_cases_is_not_said():
     assert "times" not in said(wrong)
 
 
+def test_of_two_mistakes_the_smallest_case_may_show_one():
+    """Always in the wrong order; and from the second case on, too large as well."""
+
+    def wrong(**x):
+        return weighted(**x)[::-1] + (len(x["values"]) > 2) * np.sin(x["values"])
+
+    expected = "In the smallest case, your result has the right numbers in the wrong"
+    assert said(wrong).startswith(f"{expected} order: it is reversed along axis 0")
+
+
+def test_the_sentence_is_about_the_part_that_differs_in_the_smallest_case():
+    """The first part is wrong in the last case, and the second one in the first."""
+    right = [{"one": np.ones(2), "other": np.array([2.0, 3.0])} for _ in range(2)]
+    wrong = [
+        right[0] | {"other": np.array([-2.0, -3.0])},
+        right[1] | {"one": -right[1]["one"]},
+    ]
+    trials = [patterns.Trial({}, w, r, 1e-9) for w, r in zip(wrong, right, strict=True)]
+    found = patterns.find(trials, (), lambda _: wrong[0], lambda _: right[0])
+    assert found.says.startswith("Wherever your `other` is wrong, it is minus")
+
+
 def test_a_single_wrong_number_has_no_factor_of_its_own():
     def wrong(**x):
         answer = weighted(**x)
@@ -143,16 +165,70 @@ HELD_OUT = [
         "    indices = jnp.stack([jnp.roll(indices[0], e) for e in range(epochs)])\n"
         "    return indices.reshape",
     ),
+    # Three words of each side, one with the best ratings and one with the worst.
+    ("win-probability", "longest + 1]", "longest - 1]"),
 ]
 
 
-@pytest.mark.parametrize(("name", "piece", "other"), HELD_OUT)
-def test_what_once_passed_though_it_is_wrong_fails(name, piece, other):
+def verdict_on_a_change(name, piece, other):
+    """The verdict on the book's own function with a piece replaced."""
     exercise = find(name)
     source = reference_source(exercise)
     assert source.count(piece) == 1
     wrong = Candidate(source.replace(piece, other), exercise.name, "<held out>")
-    assert check(exercise, wrong, worker=WORKER).state == "failed"
+    return check(exercise, wrong, worker=WORKER)
+
+
+@pytest.mark.parametrize(("name", "piece", "other"), HELD_OUT)
+def test_what_once_passed_though_it_is_wrong_fails(name, piece, other):
+    verdict = verdict_on_a_change(name, piece, other)
+    assert verdict.state == "failed"
+    assert "check itself" not in verdict.text
+
+
+STRANGE = [
+    # Changed inputs, on which the search for sentences tries it, make it raise.
+    ("kl-optimum", "ended - log_z", "ended", "in its `ended` are not right."),
+    ("sarsa-target", "reward + discount", "[1.0, [2.0]], reward + discount", "a tuple"),
+    (
+        "bayes-accuracy",
+        "float(np.mean(",
+        "[[1.0], [2.0, 3.0]] or float(np.mean(",
+        "It returns a list, and should return a single number.",
+    ),
+    ("entropy", "return -jnp", "return 1.0, [2.0, 3.0], -jnp", "returns a tuple"),
+]
+
+
+@pytest.mark.parametrize(("name", "piece", "other", "sentence"), STRANGE)
+def test_no_answer_breaks_the_check(name, piece, other, sentence):
+    verdict = verdict_on_a_change(name, piece, other)
+    assert verdict.state == "failed"
+    assert sentence in " ".join(verdict.text.split())
+
+
+def test_a_gradient_of_the_entropy_along_no_policy_does_not_count():
+    """Log-probabilities are not free: who divides by their sum again is right."""
+    change = "jax.nn.softmax(log_probs)"
+    verdict = verdict_on_a_change("entropy", "jnp.exp(log_probs)", f"{change}")
+    assert verdict.state == "passed"
+
+
+def test_the_length_of_an_episode_is_not_that_of_its_tuple():
+    text = verdict_on_a_change(
+        "td-zero",
+        "zip(step_sizes, zip(*episode, strict=True), strict=True)",
+        "zip(step_sizes, range(len(episode)), strict=True)",
+    ).text
+    assert "len(episode) is the number of its fields." in " ".join(text.split())
+
+
+def test_an_exception_in_a_unit_test_names_the_test():
+    """The cases of `ties-and-smoothing` are not compiled; one of its tests is."""
+    change = "    if tied[0]:\n        pass\n    targets ="
+    text = verdict_on_a_change("ties-and-smoothing", "    targets =", change).text
+    assert "It was called in this unit test: a tie is half a win" in text
+    assert "Inside `jax.jit`" in text
 
 
 NUMPY = """

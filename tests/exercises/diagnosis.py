@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.exercises.check import Worker, judge
-from tests.exercises.manifest import Diagnosis
+from tests.exercises.manifest import SPACES, Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
@@ -51,7 +51,9 @@ def check(
     if complaints := complaint_about(diagnosis, attempt, worker or Worker()):
         return failed(right, *complaints)
     text = f"Passed: {diagnosis.title}\n\n{right}\n\n"
-    return Verdict("passed", text + "Your test catches it, and no right function.")
+    return Verdict(
+        "passed", text + "Your test catches it, and passes on every right one."
+    )
 
 
 def fault_in(tree: ast.Module) -> str:
@@ -59,7 +61,7 @@ def fault_in(tree: ast.Module) -> str:
     for line in tree.body:
         match line:
             case ast.Assign([ast.Name("fault")], ast.Constant(str(named))):
-                return named.strip().lower().replace("_", "-")
+                return "-".join(named.lower().translate(SPACES).split())
     return ""
 
 

@@ -155,12 +155,19 @@ class Judge:
         pattern = patterns.find(
             trials,
             self.exercise.fields,
-            lambda inputs: self._answer(own, inputs).output,
-            lambda inputs: self._answer(right, inputs).output,
+            lambda inputs: self._output(own, inputs),
+            lambda inputs: self._output(right, inputs),
         )
         if pattern:
             kind = "pattern" if pattern.is_cause else "extent"
             self.find(kind, message=pattern.says)
+
+    def _output(self, candidate: Candidate, inputs: dict[str, Any]) -> Any:
+        """What it returns for changed inputs, which may make no sense to it."""
+        answer = self._answer(candidate, inputs)
+        if answer.error:
+            raise answer.error
+        return answer.output
 
     def agrees(
         self, own: Candidate, other: Candidate, cases: list[Case], part: Callable

@@ -26,8 +26,10 @@ def difference(
         return _difference_of_tuples(got, expected, tolerance, fields)
     if is_array(expected) and expected.ndim:
         if _type(got) != _type(expected):
-            return f"It returns {_a(got)}, and should return {_a(expected)}."
-    elif not np.isscalar(got) and np.shape(got) != ():
+            makes = "jnp.array" if is_jax_array(expected) else "np.array"
+            how = f": {makes} makes one of it" if isinstance(got, list) else ""
+            return f"It returns {_a(got)}, and should return {_a(expected)}{how}."
+    elif not np.isscalar(got) and shape_of(got) != ():
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
         ours, theirs = np.asarray(got), np.asarray(expected)
@@ -36,7 +38,7 @@ def difference(
     if ours.shape != theirs.shape:
         return f"Its result has shape {ours.shape}, and should have {theirs.shape}."
     if ours.dtype.kind not in "fiub":
-        return f"It returns {_type(got)}, and should return {KINDS['f']}."
+        return f"It returns {_a(got)}, and should return {KINDS['f']}."
     if ours.dtype.kind != theirs.dtype.kind:
         kinds = [KINDS.get(a.dtype.kind, str(a.dtype)) for a in (ours, theirs)]
         return f"Its result holds {kinds[0]}, and should hold {kinds[1]}."
@@ -67,6 +69,8 @@ def is_nan(output: Any) -> bool:
         return all(map(is_nan, output.values()))
     if isinstance(output, tuple):
         return all(map(is_nan, output))
+    if shape_of(output) is None:
+        return False
     is_real = np.asarray(output).dtype.kind == "f"
     return is_real and bool(np.isnan(np.asarray(output)).all())
 
@@ -93,6 +97,14 @@ def is_jax_array(value: Any) -> bool:
     """Say whether a value is an array of jax, without importing jax."""
     jax = sys.modules.get("jax")
     return jax is not None and isinstance(value, jax.Array)
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of an answer; None if it is a list of rows of several lengths."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def is_key(value: Any) -> bool:
@@ -149,7 +161,7 @@ def _fact(name: str, ours: Any, theirs: Any) -> str:
     """A sentence on a fact that was measured on the answers."""
     if isinstance(theirs, bool):
         return f"This should be {'so' if theirs else 'not so'}: {name}."
-    return f"The {name} is {ours}, and should be {theirs}."
+    return f"This should be {theirs}, and is {ours}: {name}."
 
 
 def _of(name: Any, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.exercises.patterns.pairs import is_numeric
 from tests.exercises.same import is_jax_array, is_key
 
 MOST_LINES = 24
@@ -41,13 +42,16 @@ def _shown(value: Any) -> str:
             *high, low = sys.modules["jax"].random.key_data(value).tolist()
             return "a key" if any(high) else f"jax.random.key({low})"
         value = np.asarray(value)
+    if isinstance(value, list) and is_numeric(value):
+        return f"a list: {_shown(np.asarray(value))}"
     if isinstance(value, np.ndarray) and value.ndim:
+        value = value + 0.0 if value.dtype.kind == "f" else value  # -0 becomes 0
         text = np.array2string(
             value, precision=5, suppress_small=True, separator=", ", threshold=60
         )
         return text if "\n" not in text else "\n" + textwrap.indent(text, "    ")
     value = value.item() if isinstance(value, np.ndarray | np.generic) else value
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    text = f"{value + 0.0:.6g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 200 else text[:197] + "..."
 
 

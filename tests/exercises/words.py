@@ -62,11 +62,12 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
             text = "The exercises need pytest: `pip install -e '.[test]'`."
         return failed(text)
     if "difference" in by_kind:
-        return failed(*_wrong(exercise, by_kind))
+        return failed(*_wrong(exercise, candidate, by_kind))
     if "exception" in by_kind:
         if by_kind["exception"]["kind"] == "NotImplementedError":
             return still_open(exercise)
-        return failed(*_exception(candidate, by_kind["exception"]))
+        test = by_kind.get("failed")
+        return failed(*_exception(candidate, by_kind["exception"], test))
     if "mutation" in by_kind:
         changed = by_kind["mutation"]
         return failed(_mutation(changed), _block(SMALLEST, changed["inputs"]))
@@ -80,7 +81,9 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     return Verdict("passed", f"Passed: {exercise.title}.")
 
 
-def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
+def _wrong(
+    exercise: Exercise, candidate: Candidate, by_kind: dict[str, dict]
+) -> list[str]:
     """The trap's sentence, the equation, and the smallest case that differs."""
     different, trap = by_kind["difference"], by_kind.get("trap")
     pattern = by_kind.get("pattern") or by_kind.get("extent")
@@ -97,6 +100,7 @@ def _wrong(exercise: Exercise, by_kind: dict[str, dict]) -> list[str]:
         _block("Got:", different["got"]),
         _mutation(by_kind["mutation"]) if "mutation" in by_kind else "",
         _block("Your function printed:", different["printed"]),
+        _counted_fields(candidate, different["inputs"]),
     ]
 
 
@@ -108,8 +112,20 @@ def _mutation(finding: dict) -> str:
     )
 
 
-def _exception(candidate: Candidate, raised: dict) -> list[str]:
+def _counted_fields(candidate: Candidate, inputs: str) -> str:
+    """A sentence on `len` of an episode, which does not count its steps."""
+    for name in re.findall(r"^(\w+) = an? (?:episode|trajectory) of", inputs, re.M):
+        if f"len({name})" in candidate.source:
+            return (
+                f"len({name}) is the number of its fields. Its number of steps is "
+                f"len({name}.rewards)."
+            )
+    return ""
+
+
+def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[str]:
     """The kind of the exception, its message, and the learner's own lines."""
+    in_a_test = test and not raised["inputs"]
     message = raised["message"].splitlines() or [""]  # jax adds lines about itself
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
@@ -120,20 +136,26 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
+        _counted_fields(candidate, raised["inputs"]),
         _block("It was called with:", raised["inputs"]),
+        f"It was called in this unit test: {_sentence(test)}." if in_a_test else "",
     ]
 
 
 def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
     """A unit test that fails although the results agree in all cases."""
-    name = finding["test"].split("::")[-1].split("[")[0]
-    sentence = name.removeprefix("test_").replace("_", " ")
     return [
-        f"Not yet. This unit test fails: {sentence}.",
+        f"Not yet. This unit test fails: {_sentence(finding)}.",
         " ".join(finding["doc"].split()),
         _block("The equation:", _in_lines(exercise.equation)),
         _block("The test reports:", reported(finding["message"])),
     ]
+
+
+def _sentence(finding: dict) -> str:
+    """The name of a unit test, which is a sentence."""
+    name = finding["test"].split("::")[-1].split("[")[0]
+    return name.removeprefix("test_").replace("_", " ")
 
 
 def reported(message: str) -> str:
@@ -196,7 +218,9 @@ def still_open(exercise: Exercise) -> Verdict:
 def wrapped(text: str) -> str:
     """Wrap sentences at 80 columns, and leave indented lines as they are."""
     return "\n".join(
-        line if line.startswith(" ") else textwrap.fill(line, 80)
+        line
+        if line.startswith(" ")
+        else textwrap.fill(line, 80, break_on_hyphens=False)
         for line in text.splitlines()
     )
 

@@ -138,7 +138,9 @@ def test_the_ucb_bonus_grows_with_time_and_shrinks_with_pulls(rng, t, confidence
         if counts[run, arm]:
             bonus = confidence * np.sqrt(np.log(t) / counts[run, arm])
             expected = estimates[run, arm] + bonus
-        assert scores[run, arm] == pytest.approx(expected)
+        where = f"with t = {t}, c = {confidence}, N(a) = {counts[run, arm]}"
+        found = f"it is {scores[run, arm]:.6g}, and should be {expected:.6g}"
+        assert scores[run, arm] == pytest.approx(expected), f"{where}: {found}"
 
 
 def test_ucb_scores_of_one_run_alone():

@@ -16,7 +16,8 @@ def test_the_return_is_the_discounted_sum_of_the_rewards_that_follow(rng, length
     for t in range(length):
         expected = oracles.discounted_sum(rewards, discounts, t)
         assert returns[t] == pytest.approx(expected, rel=1e-10, abs=1e-10)
-    assert returns.shape == (length,)
+    shape = f"of {length} steps there are {length} returns, not shape {returns.shape}"
+    assert returns.shape == (length,), shape
     assert returns.dtype == float
 
 

@@ -118,6 +118,12 @@ def worlds_and_pairs(seed):
     first[:, :2], second[:, :2] = rng.integers(1, 4, (2, 8, 2))
     which = rng.integers(2, size=8)
     yield {"world": larger, "which": which, "first": first, "second": second}
+    # The largest difference that three words of each side can make, for certain.
+    words = ("<end>", "fine", "good", "best", "dull", "bad", "worst")
+    extreme = np.array([0.0, 4.0, 4.0, 4.0, -4.0, -4.0, -4.0])[:, None]
+    world, first = World(words, prompts, signs, extreme, 3), np.array([[1, 2, 3]])
+    place = np.array([0])
+    yield {"world": world, "which": place, "first": first, "second": first + 3}
 
 
 def chances(seed):

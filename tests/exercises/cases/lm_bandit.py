@@ -11,6 +11,7 @@ import numpy as np
 
 from lm_bandit.oracle.exact import LogProbs, Problem
 from tests.exercises.cases import inputs_named
+from tests.exercises.same import shape_of
 from tests.lm_bandit import inputs
 from tests.lm_bandit.inputs import array
 
@@ -193,7 +194,7 @@ def view_of_draws(function, inputs):
     texts = jnp.broadcast_to(logits, (WRITING + OVER, num_tokens))
     ended = jnp.arange(WRITING + OVER) >= WRITING
     answer = function(key, texts, ended, temperature)
-    shapes = tuple(map(np.shape, answer)) if isinstance(answer, tuple) else answer
+    shapes = tuple(map(shape_of, answer)) if isinstance(answer, tuple) else answer
     parts = {"pair of shapes (tokens, log-probabilities)": shapes}
     if shapes != (ended.shape, ended.shape):
         return parts

@@ -220,7 +220,7 @@ def what_was_learned(function, inputs):
     before_the_fork = np.array(learned.snapshots)[known:, 0, 0]
     return parts | {
         "steps of an episode": sorted(set(np.array(learned.lengths).tolist())),
-        "explores": "as often as epsilon says"
+        "exploration": "as often as epsilon says"
         if abs(beyond) < usual
         else "too often"
         if beyond > 0

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.exercises.cases import inputs_named
+from tests.exercises.same import shape_of
 from tests.mdp import inputs as of_worlds
 from tests.policy_gradient import inputs
 from tests.policy_gradient.inputs import (
@@ -187,9 +188,13 @@ def uncompiled(function: Callable, inputs: dict) -> Any:
         return function(*inputs.values())
 
 
-def answer_and_gradient(function: Callable, inputs: dict) -> dict:
-    """The answer, and its gradient by the first array: by what learns."""
-    return with_gradients(function, inputs, 1)
+def answer_and_gradient_by_preferences(function: Callable, inputs: dict) -> dict:
+    """The answer, and its gradient by preferences: log-probabilities are not free."""
+
+    def of_preferences(preferences: jax.Array) -> Any:
+        return function(jax.nn.log_softmax(preferences))
+
+    return with_gradients(of_preferences, {"preferences": inputs["log_probs"]}, 1)
 
 
 def answer_and_gradients(function: Callable, inputs: dict) -> dict:
@@ -203,7 +208,7 @@ def answer_and_gradients(function: Callable, inputs: dict) -> dict:
 def log_policy(function: Callable, inputs: dict) -> dict:
     """Log-probabilities where there are any; else any number will do, if finite."""
     answer = function(*inputs.values())
-    if np.shape(answer) != np.shape(inputs["preferences"]):
+    if shape_of(answer) != np.shape(inputs["preferences"]):
         return {OF_AVAILABLE: answer}
     there, answer = np.asarray(inputs["available"]), np.asarray(answer)
     finite = np.where(np.isfinite(answer), answer, np.nan)
@@ -282,7 +287,7 @@ def _stay_together(order: np.ndarray, minibatches: int) -> bool:
 def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
     """The answer, and its gradients by so many arrays, but not by what is old."""
     parts = {"answer": function(*inputs.values())}
-    if np.shape(parts["answer"]) != ():
+    if shape_of(parts["answer"]) != ():
         return parts
     arrays = [name for name, value in inputs.items() if isinstance(value, jax.Array)]
     names = [name for name in arrays if not name.startswith("old_")][:most]

@@ -43,9 +43,11 @@ def three_steps_of_sft(function, inputs_):
         descent, loss = function(
             descent, key, texts, inputs.bigram_loss, optimizer, batch_size
         )
-        descent = Descent(*descent)
+        if not isinstance(descent, Descent):
+            return {"kind of the first result": type(descent).__name__}
         losses.append(loss)
     return {
+        "kind of the first result": "Descent",
         "losses before the three steps": np.array(losses, np.float32),
         "model after the three steps": descent.model,
     }
@@ -97,15 +99,18 @@ def one_iteration(function, inputs_):
     numbers = jax.tree.leaves(optimizer_state)
     return {
         "KL of the pulls": history.kl,
-        "their score": history.score,
+        "score of the pulls": history.score,
+        "objective of the pulls": history.objective,
         "ratio before the first gradient step": history.improvement.first_ratio,
         "mean loss": history.improvement.loss,
         "explained variance of the targets": history.improvement.explained_variance,
         "beta of the next iteration": kl_weight,
         "output layer of the policy": params.policy.wte,
         "head of the critic": params.critic.head,
-        "steps of the optimizer so far": max(int(x) for x in numbers if not x.ndim),
-        "sum of its squares": sum(jnp.sum(x**2.0) for x in numbers),
+        "number of the optimizer's steps": max(int(x) for x in numbers if not x.ndim),
+        "sum of squares of the optimizer's numbers": sum(
+            jnp.sum(x**2.0) for x in numbers
+        ),
     }
 
 
@@ -128,7 +133,7 @@ def numbers_of_the_critic(function, inputs_):
         return {"kind of critic": type(critic).__name__}
     return {
         "kind of critic": "RewardModel",
-        "its head": critic.head,
-        "its bias": critic.bias,
-        "the embeddings of its trunk": critic.trunk.wte,
+        "head of the critic": critic.head,
+        "bias of the critic": critic.bias,
+        "embeddings of the critic's trunk": critic.trunk.wte,
     }

@@ -8,6 +8,8 @@ general: nothing here knows of any exercise. The most telling one is said.
     as_if       the right answers to changed inputs: something is left out
     senses      an input that the answer does not depend on
     places      only the first, only where the mask is 0; too large, too small
+
+Where nothing is true of all, an order or a sign in the smallest case is said.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +19,7 @@ import numpy as np
 
 from tests.exercises import same
 from tests.exercises.patterns import as_if, places, relations, senses, shapes
-from tests.exercises.patterns.pairs import Pair, Trial, is_numeric, pair
+from tests.exercises.patterns.pairs import Pair, Trial, is_numeric, num_distinct, pair
 
 __all__ = ["Finding", "Trial", "find"]
 
@@ -49,22 +51,38 @@ def find(
             or as_if.find(trials, right_answer)
             or senses.find(trials, own_answer, right_answer)
             or places.find(pairs)
+            or _of_the_smallest(pairs)
         )
         return _finding(text, whole) or _finding(places.extent(pairs), whole, False)
+
+
+def _of_the_smallest(pairs: list[Pair]) -> str | None:
+    """A sentence on the smallest case alone: of two mistakes it may show but one."""
+    smallest = next((p for p in pairs if p.wrong.any()), None)
+    if smallest is None or num_distinct([smallest]) < 2:
+        return None
+    text = relations.order([smallest]) or relations.fixed([smallest])
+    return text and f"In the smallest case, {text[0].lower()}{text[1:]}"
 
 
 def _first_part_that_differs(
     trials: Sequence[Trial], fields: tuple[str, ...]
 ) -> tuple[Any, list[Trial]]:
-    """The name of a part of the answers, and the trials with that part alone."""
-    for name in _names_of_parts(trials[-1].expected, fields):
-        parts = [
-            t._replace(got=_part(t.got, name), expected=_part(t.expected, name))
-            for t in trials
-        ]
-        if any(same.difference(*t[1:]) for t in parts):
-            return name, parts
+    """The first part that differs in the smallest case, and all trials of it alone."""
+    for trial in trials:
+        for name in _names_of_parts(trial.expected, fields):
+            if same.difference(*_only(trial, name)[1:]):
+                return name, [
+                    _only(t, name)
+                    for t in trials
+                    if name in _names_of_parts(t.expected, fields)
+                ]
     return None, list(trials)
+
+
+def _only(trial: Trial, name: Any) -> Trial:
+    got, expected = _part(trial.got, name), _part(trial.expected, name)
+    return trial._replace(got=got, expected=expected)
 
 
 def _finding(text: str | None, whole: str, is_cause: bool = True) -> Finding | None:
