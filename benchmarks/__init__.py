@@ -20,6 +20,7 @@
     lm_learning.py       the result of PPO on the pocket world
     lm_peers.py          Hugging Face's GPT-2 with our weights
     trl_peers.py         TRL's PPO with our models
+    torch_grpo_loss.py   TRL's loss of GRPO, for `python -m lm_bandit examine`
     alone.py             one measurement in a process of its own, with a time limit
     costs.py             one iteration on paper: operations, bytes, messages
     scaling.py           time and memory as states, environments, models, ... grow

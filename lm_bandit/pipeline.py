@@ -33,6 +33,7 @@ from lm_bandit.feedback import annotators
 from lm_bandit.feedback.annotators import People
 from lm_bandit.oracle import estimates, exact, trie
 from lm_bandit.oracle.estimates import EstimatedValue
+from lm_bandit.oracle.interval import OptimumInterval, optimum_interval
 from lm_bandit.oracle.problem import Solution, solve
 from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.reward_table import Reward, RewardFunction
@@ -100,6 +101,7 @@ class Estimates(NamedTuple):
     values: dict[str, EstimatedValue]  # of base, reference and ppo
     path: list[tuple[int, EstimatedValue]]  # (update, value) along PPO
     completions: int  # samples of each policy
+    optimum: OptimumInterval  # J*, and the share of the way
 
 
 def train_models(
@@ -345,34 +347,35 @@ def measure_by_sampling(
     config: RunConfig,
     progress: Progress | None = None,
 ) -> Estimates:
-    """Estimate the value of each model from SAMPLES completions of each prompt.
+    """Estimate the value of each model from SAMPLES completions of each prompt, and J*.
 
     All policies get the same key: one that does not move keeps its samples.
     """
     progress = progress or Progress()
     updates, models = evaluated_updates(config.ppo), learned.models
+    scorer, policies = models.reward_model, (models.reference, models.policy)
     key = jax.random.fold_in(jax.random.key(config.seed), world.num_prompts)
+    draw_key = jax.random.fold_in(key, 1)
+    asked, length = world.prompts, world.completion_length
 
     def estimated(params: Transformer) -> EstimatedValue:
         return estimates.estimate_value(
-            params,
-            key,
-            models.reference,
-            models.reward_model,
-            world,
-            SAMPLES,
-            config.ppo,
+            params, key, models.reference, scorer, world, SAMPLES, config.ppo
         )
 
-    with progress.stage("estimates", len(updates) + 1) as report:
+    with progress.stage("estimates", len(updates) + 2) as report:
         values = {"base": estimated(models.base)}
         report(1)
         path = []
         for n in updates:
             path.append((n, estimated(_policy_after(n, learned))))
             report(1 + len(path))
+        optimum = optimum_interval(
+            policies, draw_key, scorer, asked, length, SAMPLES, config.ppo
+        )
+        report(2 + len(path))
     values |= {"reference": path[0][1], "ppo": path[-1][1]}
-    return Estimates(values, path, SAMPLES * world.num_prompts)
+    return Estimates(values, path, SAMPLES * world.num_prompts, optimum)
 
 
 def evaluated_updates(config: RLHFConfig) -> list[int]:

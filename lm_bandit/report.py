@@ -91,6 +91,7 @@ def run_report(
     path = [{"update": n, **plain(value)} for n, value in found.path]
     if isinstance(found, Estimates):
         estimates = {"completions": found.completions, **plain(found.values)}
+        estimates["optimum"] = plain(found.optimum)
         return report | {"estimates": estimates | {"path": path}}
     ended, cut_off = found.problem.reference
     return {
@@ -200,9 +201,31 @@ def estimates_table(report: dict[str, Any]) -> Group:
     columns = value_columns(report["config"]["ppo"]) | {
         "entropy (nats)": "how varied the completions are: 0 if there is only one"
     }
-    notes = (STANDARD_ERROR, "No exact optimum is known: the world is too large.")
+    notes = (STANDARD_ERROR, way_note(sampled["optimum"]))
     policies = {title: POLICIES[title] for title, *_ in rows}
     return explained_table(title, columns, rows, policies, notes)
+
+
+def way_note(found: Mapping[str, Any]) -> str:
+    """Return what an `OptimumInterval`, as plain values, says of the optimum."""
+    said = (
+        f"J of the optimum is from {found['low']:.3f} to {found['high']:.3f}: PPO has "
+        f"gone at least {max(found['share_low'], 0):.1%} and at most "
+        f"{found['share_high']:.1%} of the way from SFT's J (intervals of 95%)."
+    )
+    unknown = found["prompts"] - found["known"]
+    if unknown:
+        said += (
+            f" For {unknown} of {found['prompts']} prompts a single sample decides, so "
+            "that only bounds are used: what PPO reaches, and the most that the reward "
+            f"model can give, {found['ceiling']:.2f}."
+        )
+    if found["known"]:
+        said += (
+            f" For {found['known']} of {found['prompts']} prompts it is assumed that "
+            "the samples missed no rare completion of a high reward."
+        )
+    return said
 
 
 def value_columns(ppo: Mapping[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@
     groups.py     groups of completions: the weight of a prompt; GRPO's fixed point
     text_mdp.py   text generation as a finite MDP, for the solvers of `mdp`
     estimates.py  the same values from samples, for worlds too large to enumerate
+    interval.py   an interval for J* there, and for how far a policy has come
 
     log_probs = trie.policy_log_probs(params, world)
     problem = exact.Problem(log_probs, gold, learned, kl_weight=0.07, penalty=-4.0)

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int
 
 from lm_bandit import bandit, reward_model
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
+from lm_bandit.oracle.interval import optimum_interval
 from lm_bandit.real_text import judges
 from lm_bandit.real_text.config import RealTextConfig
 from lm_bandit.real_text.material import Material, Sentences
@@ -31,6 +32,7 @@ from lm_bandit.real_text.steps import TextModels
 from lm_bandit.real_text.tokens import decode_tokens
 from lm_bandit.reward_model import Comparisons, RewardModel
 from lm_bandit.transformer import Transformer
+from mdp.interface.files import plain
 
 ROWS = 128  # that are read at once
 APART = 1.0  # difference of two mean ratings that is hardly due to chance
@@ -105,7 +107,7 @@ def held_out_accuracy(
 def reward_gains(
     prompts: Int[np.ndarray, "k P"], models: TextModels, config: RealTextConfig
 ) -> dict[str, Any]:
-    """The scores before and after PPO by both reward models, and the KL."""
+    """The scores before and after PPO by both reward models, the KL, and J*."""
     results: dict[str, Any] = {
         name: completion_statistics(getattr(models, name), prompts, models, config)
         for name in ("reference", "policy")
@@ -119,6 +121,18 @@ def reward_gains(
             "overall": gain / before["overall"],
             "error": error / before["within"],
         }
+    names = "reference", "policy", "reward_model"
+    reference, policy, scorer = (getattr(models, name) for name in names)
+    found = optimum_interval(
+        (reference, policy),
+        jax.random.fold_in(jax.random.key(config.seed), 2),
+        scorer,
+        prompts,
+        config.completion_length,
+        config.samples,
+        config.ppo,
+    )
+    results["optimum"] = plain(found)
     return results
 
 

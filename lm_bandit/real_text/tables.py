@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Group
 
-from lm_bandit.report import samples_table
+from lm_bandit.report import samples_table, way_note
 from mdp.interface.tables import STANDARD_ERROR, Row, explained_table
 
 TITLES = {"base": "pretrained", "reference": "SFT", "policy": "PPO"}
@@ -121,5 +121,7 @@ def _rewards(rewards: dict[str, Any]) -> Group:
         "for one prompt",
         "gain overall": "the same; 1 is their deviation over all prompts together",
     }
-    title, notes = "Scores before and after PPO", (STANDARD_ERROR, JUDGE)
+    title, notes = "Scores before and after PPO", [STANDARD_ERROR, JUDGE]
+    for key, results in rewards.items():
+        notes.append(f"With {prompts[key]} prompts: {way_note(results['optimum'])}")
     return explained_table(title, columns, rows[:-1], words, notes, ("policy",))

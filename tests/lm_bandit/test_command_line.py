@@ -109,7 +109,7 @@ def test_the_share_is_what_it_says(short_run):
 
 
 @pytest.mark.slow
-def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
+def test_a_wide_run_names_its_estimates_and_bounds_the_optimum(
     short_run, run_on_four_words, tmp_path, capsys
 ):
     """The same seed gives the same models, so the exact values are the oracle."""
@@ -129,6 +129,11 @@ def test_a_wide_run_names_its_estimates_and_claims_no_optimum(
             mean, error = found[policy][estimate or name].values()
             assert abs(mean - exact[policy][name]) <= 4 * error + 1e-6
     assert [row["update"] for row in found["path"]] == [0, 4, 5]
+    assert "PPO has gone at least" in " ".join(message.split())
+    within = found["optimum"]
+    error = within["optimum"]["standard_error"]
+    assert within["low"] - 2 * error < exact["optimum"]["objective"]
+    assert exact["optimum"]["objective"] < within["high"] + 2 * error
     assert (tmp_path / "reward_kl.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -14,6 +14,8 @@ from tests.shown import lines_at
 VALUE = {"gold": -4.579, "learned": -2.91, "kl": 2.57, "objective": -3.197}
 BEST = VALUE | {"objective": 1.294}
 ESTIMATE = {"mean": -4.5678, "standard_error": 0.0123}
+INTERVAL = {"low": 1.395, "high": 1.4778, "ceiling": 3.2411}
+INTERVAL |= {"known": 4, "prompts": 8, "share_low": 0.92372, "share_high": 0.97861}
 PPO = {"kl_weight": 0.07, "penalty": -4.0}
 LONG = "a film that is as much about its makers as about its people and that moves us"
 SAMPLES = [
@@ -31,7 +33,8 @@ def run_estimates():
     fields = ("gold", "learned", "kl_k1", "objective", "entropy")
     value = dict.fromkeys(fields, ESTIMATE)
     sampled = dict.fromkeys(("base", "reference", "ppo"), value)
-    found = {"estimates": {"completions": 16384, **sampled}, "config": {"ppo": PPO}}
+    found = {"completions": 16384, "optimum": INTERVAL, **sampled}
+    found = {"estimates": found, "config": {"ppo": PPO}}
     return report.estimates_table(found)
 
 
@@ -58,6 +61,7 @@ def real_text(accuracy):
     policy |= {name: {"mean": -10.123} for name in scorers}
     results = {"reference": policy, "policy": policy}
     results |= {f"gain_by_{name}": gain for name in scorers}
+    results["optimum"] = INTERVAL
     models = ("base", "reference", "policy")
     perplexity = {name: {"per_token": 61.2, "per_word": 301.5} for name in models}
     return report_tables(

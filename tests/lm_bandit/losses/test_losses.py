@@ -177,7 +177,7 @@ def test_a_loss_in_numpy_has_the_update_of_the_same_loss_in_jax(tmp_path):
     ("body", "message"),
     [
         ("return log_probs.sum(1)", r"one number, got an array of shape \(3,\)"),
-        ("return np.nan * log_probs.sum()", "must be finite"),
+        ("return np.nan * log_probs.sum()", "must return a finite number"),
         ("log_probs[0] = 0\n    return float(log_probs.sum())", "must not change"),
         ("return undefined", "NameError"),
         ("return None", "one number"),
