@@ -23,9 +23,9 @@ EXTRAS = {
 }
 MISSING = {name for name in EXTRAS if importlib.util.find_spec(name) is None}
 
+GATE = "tests/test_exercise_gate.py"
 # What takes longest, longest first: it starts first, so that no worker is left alone
 # with it at the end.
-GATE = "tests/test_exercise_gate.py"
 LONGEST = (
     "notebooks/09",
     "notebooks/01",
