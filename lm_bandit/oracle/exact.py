@@ -51,7 +51,7 @@ def policy_value(problem: Problem, policy: LogProbs) -> Value:
     penalties = problem.penalty * probs.cut_off.sum(-1)
     gold = np.mean(np.sum(probs.ended * problem.gold, axis=-1) + penalties)
     learned = np.mean(np.sum(probs.ended * problem.learned, axis=-1) + penalties)
-    divergence = kl(policy, problem.reference)
+    divergence = _kl(probs, policy, problem.reference)
     objective = learned - problem.kl_weight * divergence
     return Value(float(gold), float(learned), divergence, float(objective))
 
@@ -64,8 +64,7 @@ def kl(policy: LogProbs, other: LogProbs) -> float:
     lost.
     Source: Kullback & Leibler (1951), eq. 2.4.
     """
-    pairs = zip(policy, other, strict=True)
-    return float(np.mean(sum(np.sum(np.exp(p) * (p - q), axis=-1) for p, q in pairs)))
+    return _kl(LogProbs(*map(np.exp, policy)), policy, other)
 
 
 def entropy(policy: LogProbs) -> float:
@@ -168,6 +167,12 @@ def merge_cut_off(policy: LogProbs) -> LogProbs:
     The optimum scales them all alike, so that its value stays the same.
     """
     return policy._replace(cut_off=_log_sum_exp(policy.cut_off)[:, None])
+
+
+def _kl(probs: LogProbs, policy: LogProbs, other: LogProbs) -> float:
+    """Return KL(policy || other), given the policy's probabilities, too."""
+    parts = zip(probs, policy, other, strict=True)
+    return float(np.mean(sum(np.sum(x * (p - q), axis=-1) for x, p, q in parts)))
 
 
 def _log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:

@@ -29,7 +29,10 @@ PARTS = {  # of an iteration, each a program: the next iteration finds them
         (diagnostics.measure_pulls, ()),
     )
 }
-TEXTS_LOSS = jax.jit(sft.loss)
+INSIDE = tuple(  # what the parts call of other modules
+    (module, name, jax.jit(getattr(module, name)))
+    for module, name in ((sft, "loss"), (optax, "apply_updates"), (optax.tree, "norm"))
+)
 
 
 class Iteration(NamedTuple):
@@ -60,7 +63,9 @@ def iteration(seed, config, optimizer):
     if config.baseline == "value":
         critic = RewardModel(trunk, inputs.array(rng.normal(size=4)), jnp.array(0.5))
     params = ActorCritic(policy, critic)
-    used = jax.tree.map(lambda x: x + x.dtype.type(1), optimizer.init(params))
+    used = jax.tree.map(
+        lambda x: jnp.asarray(np.asarray(x) + x.dtype.type(1)), optimizer.init(params)
+    )
     state = State(params, used, jnp.array(0.4))
     return Iteration(state, jax.random.key(seed), fixed, LENGTH, optimizer, config)
 
@@ -81,14 +86,17 @@ def run(start, update=None):
                 if space.get(name) is old
             }
             stack.enter_context(mock.patch.dict(space, known))
-        stack.enter_context(mock.patch.object(sft, "loss", TEXTS_LOSS))
+        for place in INSIDE:
+            stack.enter_context(mock.patch.object(*place))
         stack.enter_context(mock.patch.object(jax.lax, "scan", scan))
         return update(*start)
 
 
 def compiled(optimizer):
-    """Return an optimizer whose update is one program."""
-    return optimizer._replace(update=jax.jit(optimizer.update))
+    """Return an optimizer whose start and whose update are one program each."""
+    return optimizer._replace(
+        init=jax.jit(optimizer.init), update=jax.jit(optimizer.update)
+    )
 
 
 def scan(step, carry, xs, reverse=False):
