@@ -51,7 +51,7 @@ def policy_value(problem: Problem, policy: LogProbs) -> Value:
     penalties = problem.penalty * probs.cut_off.sum(-1)
     gold = np.mean(np.sum(probs.ended * problem.gold, axis=-1) + penalties)
     learned = np.mean(np.sum(probs.ended * problem.learned, axis=-1) + penalties)
-    divergence = _kl(probs, policy, problem.reference)
+    divergence = kl(policy, problem.reference)
     objective = learned - problem.kl_weight * divergence
     return Value(float(gold), float(learned), divergence, float(objective))
 
@@ -64,7 +64,8 @@ def kl(policy: LogProbs, other: LogProbs) -> float:
     lost.
     Source: Kullback & Leibler (1951), eq. 2.4.
     """
-    return _kl(LogProbs(*map(np.exp, policy)), policy, other)
+    pairs = zip(policy, other, strict=True)
+    return float(np.mean(sum(np.sum(np.exp(p) * (p - q), axis=-1) for p, q in pairs)))
 
 
 def entropy(policy: LogProbs) -> float:
@@ -167,12 +168,6 @@ def merge_cut_off(policy: LogProbs) -> LogProbs:
     The optimum scales them all alike, so that its value stays the same.
     """
     return policy._replace(cut_off=_log_sum_exp(policy.cut_off)[:, None])
-
-
-def _kl(probs: LogProbs, policy: LogProbs, other: LogProbs) -> float:
-    """Return KL(policy || other), given the policy's probabilities, too."""
-    parts = zip(probs, policy, other, strict=True)
-    return float(np.mean(sum(np.sum(x * (p - q), axis=-1) for x, p, q in parts)))
 
 
 def _log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
