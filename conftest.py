@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,13 @@ EXTRAS = {
 }
 MISSING = {name for name in EXTRAS if importlib.util.find_spec(name) is None}
 
+GATE = "tests/test_exercise_gate.py"
 # What takes longest, longest first: it starts first, so that no worker is left alone
 # with it at the end.
 LONGEST = (
     "notebooks/09",
     "notebooks/01",
-    "tests/test_exercise_gate.py",
+    GATE,
     "tests/lm_bandit/real_text",
     "notebooks",
     "tests/test_diagnosis_gate.py",
@@ -83,6 +85,23 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     # The order below is the order in which the files start.
     option.loadscopereorder = False
     option.nbmake = True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a worker all tests of a file, but of the gate all those of an exercise.
+
+    A file shares what it has compiled. The gate takes longest of all, and each of its
+    exercises has programs of its own.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrExercise(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return f"{file} {test.partition('[')[2]}" if file == GATE else file
+
+    return ByFileOrExercise(config, log) if config.option.dist == "loadfile" else None
 
 
 def pytest_report_header() -> list[str]:

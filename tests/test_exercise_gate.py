@@ -121,6 +121,7 @@ def test_a_whole_solution_in_a_hint_is_found():
 @each_exercise
 def test_the_manifest_says_all_that_a_learner_needs(exercise):
     assert len(exercise.hints) == 3
+    assert exercise.hints[0].endswith("?"), "the first hint leads, and does not tell"
     assert len(exercise.traps) >= 4
     assert len(exercise.variants) >= 1
     assert all(trap.says.endswith((".", ")")) for trap in exercise.traps)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.exercises import check, oracle, same, show, sources
+from tests.exercises import check, kept, oracle, same, show, sources
 from tests.exercises.cases import policy_gradient as cases
 from tests.exercises.check import Worker
 from tests.exercises.manifest import FLOORS, ROOT, exercises, find
@@ -312,3 +312,19 @@ def test_a_view_gives_the_gradient_by_what_learns_and_by_what_is_data():
     parts = cases.answer_and_gradients(loss, inputs)
     assert list(parts) == ["answer", "gradient by new", "gradient by data"]
     assert [float(part) for part in parts.values()] == [210.0, 105.0, 0.0]
+
+
+def test_answers_of_the_book_are_kept_until_something_they_depend_on_changes(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    answers = {("def f(): ...", 0, 1): {"answer": np.arange(3.0)}}
+    assert kept.read("gae") == {}
+    kept.write("gae", answers)
+    assert kept.read("gae").keys() == answers.keys()
+    monkeypatch.setenv("XLA_FLAGS", "--other")
+    assert kept.read("gae") == {}
+    kept.write("gae", {})
+    (file,) = tmp_path.rglob("*.pickle")
+    file.write_bytes(b"damaged")
+    assert kept.read("gae") == {}

@@ -218,6 +218,16 @@ def logistic(scores: Float[Array, "n 1"], crowd: Crowd, batch: Labels) -> Scalar
     return likelihoods.label_loss(scores[:, 0] + offsets, jnp.asarray(batch.okay))
 
 
+def corrected(scores: Float[Array, "n 2"], crowd: Crowd, batch: Corrections) -> Scalar:
+    """Return the loss of corrections, as comparisons of what was changed.
+
+    Source: Casper et al. (2023), section 3.1; Bradley & Terry (1952).
+    """
+    edited, original = scores.T
+    differs = jnp.asarray(batch.edited != batch.originals).any(-1)
+    return likelihoods.correction_loss(edited, original, differs)
+
+
 def edit_and_label(
     scores: Float[Array, "n K"], crowd: Crowd, batch: ParsedCritiques
 ) -> Scalar:

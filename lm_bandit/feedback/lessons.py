@@ -77,7 +77,7 @@ KINDS = (
     Kind("score, as a number", 1, annotators.rate, crowd.interval),
     Kind("score, as a word", 1, annotators.rate, crowd.ordinal),
     Kind("label", 1, annotators.label, crowd.logistic),
-    Kind("correction", 1, annotators.correct, crowd.bradley_terry),
+    Kind("correction", 1, annotators.correct, crowd.corrected),
     Kind("critique, as edit and label", 1, annotators.criticise, crowd.edit_and_label),
     Kind("critique, as a choice", 1, annotators.criticise, crowd.chosen_edit),
 )

@@ -10,6 +10,7 @@ it agrees with the reward. A loss is the mean of - log P(answer | scores).
                                                                         Plackett & Luce
     score        s = offset + scale r + noise, or  P(s <= k) = sigmoid(cut_k - r)
     label        P(okay) = sigmoid(r)
+    correction   P(edited before original) = sigmoid(r_edited - r_original)
     critique     P(edit) = exp(r_edit) / sum over all edits, and no edit, of exp(r)
 
 `reward_model.py` has the plain loss of comparisons, and that with ties. Comparisons and
@@ -123,6 +124,23 @@ def label_loss(rewards: Float[Array, "n"], okay: Bool[Array, "n"]) -> Scalar:
     Source: Cox (1958), the logistic model of a binary answer.
     """
     return -jnp.mean(jax.nn.log_sigmoid(jnp.where(okay, rewards, -rewards)))
+
+
+def correction_loss(
+    edited: Float[Array, "n"], original: Float[Array, "n"], changed: Bool[Array, "n"]
+) -> Scalar:
+    """Return the loss of corrections, each of which says that its edit is better.
+
+        - 1/n sum over changed texts of log sigmoid(r(x, edited) - r(x, original))
+
+    A text that was left as it is compares nothing: its loss is 0, and not log 2. It is
+    an answer, too, so that the sum is divided by n: the fewer texts were changed, the
+    less was said.
+
+    Source: Casper et al. (2023), section 3.1, on corrections; Bradley & Terry (1952).
+    """
+    surprises = -jax.nn.log_sigmoid(edited - original)
+    return jnp.mean(jnp.where(changed, surprises, 0.0))
 
 
 def critique_loss(

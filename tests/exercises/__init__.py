@@ -9,6 +9,7 @@ Read in this order:
     splice.py     put a function in the place of the book's own
     same.py       compare two results
     show.py       values, worlds and episodes as text
+    kept.py       answers of the book's own functions, from one check to the next
     judge.py      try a candidate: first on cases, then with the unit tests
     batch.py      judge all candidates of an exercise, for the gate
     trial.py      try a learner's test on one candidate, or train with it

@@ -9,7 +9,7 @@ import optax
 import pytest
 from numpy.testing import assert_allclose
 
-from lm_bandit import bandit, ppo, rewards
+from lm_bandit import bandit, ppo, rewards, sft
 from lm_bandit.config import RLHFConfig
 from lm_bandit.generate import completion_log_prob, completion_mask, has_ended
 from lm_bandit.reward_table import look_up
@@ -34,10 +34,11 @@ score_pulls = jax.jit(ppo.score_pulls)
 def test_an_iteration_follows_the_advantages_of_its_own_pulls():
     """One step of gradient ascent on mean A log pi(y|x), at the pulls' temperature.
 
-    A is R less the mean R of the prompt's other pulls, with the beta of the state.
+    A is R less the mean R of the prompt's other pulls, with the beta of the state. The
+    loss on the pretraining texts, which are all equal, has its share of the gradient.
     """
     config = RLHFConfig(pulls=4, epochs=1, minibatches=1, kl_weight=0.3, penalty=-2.0)
-    config = replace(config, temperature=1.5)
+    config = replace(config, temperature=1.5, pretraining_weight=0.7)
     start = assembly.iteration(1, config, optax.sgd(0.1))
     policy, fixed = start.state.params.policy, start.fixed
     state, history = assembly.run(start)
@@ -50,7 +51,9 @@ def test_an_iteration_follows_the_advantages_of_its_own_pulls():
     ended = has_ended(pulls.completions)
     earned = np.asarray(jnp.where(ended, scores, -2.0) - 0.4 * log_ratios)
     others = (earned.sum(1, keepdims=True) - earned) / 3
-    expected = policy.wte + 0.1 * weighted_ascent(policy, pulls, earned - others).wte
+    ascent = weighted_ascent(policy, pulls, earned - others).wte
+    ascent -= 0.7 * jax.jit(jax.grad(sft.loss))(policy, fixed.texts).wte
+    expected = policy.wte + 0.1 * ascent
     assert_allclose(state.params.policy.wte, expected, atol=1e-5)
     assert_allclose(history.kl, log_ratios.mean(), rtol=1e-4)
 

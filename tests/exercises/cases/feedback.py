@@ -69,6 +69,20 @@ def labels(seed):
     yield {"rewards": array(FAR), "okay": jnp.array([True, True, False])}
 
 
+def edits_and_originals(seed):
+    """One that was changed, one that was not, and then both kinds together."""
+    rng = np.random.default_rng(seed)
+    case = inputs_named("edited original changed")
+    yield case(array([2.0]), array([1.0]), jnp.array([True]))
+    yield case(array([1.5]), array([1.5]), jnp.array([False]))
+    edited, original = rng.normal(0.0, 1.5, (2, 6))
+    changed = rng.permutation([True, True, True, False, False, True])
+    original[~changed] = edited[~changed]
+    yield case(array(edited), array(original), jnp.array(changed))
+    # The scores contradict the first correction.
+    yield case(array([-FAR[2], 0.5]), array([FAR[2], 0.5]), jnp.array([True, False]))
+
+
 def choices_of_edits(seed):
     """One of each kind alone, and then together; column 1 is the original."""
     rng = np.random.default_rng(seed)
@@ -199,6 +213,16 @@ def judged_completions(seed):
     log_ratios, okay = rng.normal(0.0, 3.0, 5), [True, False, True, False, False]
     kl, kl_weight = rng.uniform(0.5, 2.0), rng.uniform(0.1, 0.4)
     yield case(array(log_ratios), jnp.array(okay), array(kl), kl_weight)
+
+
+def loss_and_its_gradient(function, inputs):
+    """A loss, and its gradient by the log-probabilities of the policy."""
+    return with_gradients(function, inputs, 1)
+
+
+def loss_and_gradients_by_scores(function, inputs):
+    """A loss, and its gradients by the scores of both sides."""
+    return with_gradients(function, inputs, 2)
 
 
 def loss_and_gradients(function, inputs):

@@ -4,6 +4,7 @@ Everything is tiny: a language model that is a table of bigrams, a transformer o
 block, three updates. A view drives the function as its training loop does.
 """
 
+import functools
 from dataclasses import replace
 
 import jax
@@ -84,6 +85,7 @@ def scores_and_accuracy(function, inputs_):
 def iterations(seed):
     """One with every part in use; to trace another one would take seconds."""
     case = {"view": "token", "baseline": "value", "temperature": 1.5}
+    case["pretraining_weight"] = 0.5
     yield case | {"normalize_advantages": True, "kl_target": 2.0}, 1e-4
 
 
@@ -93,7 +95,7 @@ def one_iteration(function, inputs_):
         num_updates=4, pulls=4, epochs=2, minibatches=1, kl_weight=0.3, penalty=-2.0
     )
     config = replace(config, warm_up=0.0, step_size=0.05, **inputs_)
-    start = assembly.iteration(0, config, config.optimizer())
+    start = assembly.iteration(0, config, _optimizer(config))
     state, history = assembly.run(start, function)
     params, optimizer_state, kl_weight = state
     numbers = jax.tree.leaves(optimizer_state)
@@ -108,10 +110,16 @@ def one_iteration(function, inputs_):
         "output layer of the policy": params.policy.wte,
         "head of the critic": params.critic.head,
         "number of the optimizer's steps": max(int(x) for x in numbers if not x.ndim),
-        "sum of squares of the optimizer's numbers": sum(
-            jnp.sum(x**2.0) for x in numbers
+        "sum of squares of the optimizer's numbers": np.float32(
+            sum(np.sum(np.square(x)) for x in numbers)
         ),
     }
+
+
+@functools.cache
+def _optimizer(config):
+    """The optimizer of a config; its update is one program."""
+    return assembly.compiled(config.optimizer())
 
 
 def before_training(seed):

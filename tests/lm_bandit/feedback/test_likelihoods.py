@@ -15,6 +15,7 @@ ranking_loss = jax.jit(jax.value_and_grad(likelihoods.ranking_loss))
 plackett_luce_loss = jax.jit(jax.value_and_grad(likelihoods.plackett_luce_loss))
 score_loss = jax.jit(jax.value_and_grad(likelihoods.score_loss, (0, 2, 3)))
 ordinal_loss = jax.jit(jax.value_and_grad(likelihoods.ordinal_loss))
+correction_loss = jax.jit(jax.value_and_grad(likelihoods.correction_loss, (0, 1)))
 label_loss = jax.jit(jax.value_and_grad(likelihoods.label_loss))
 critique_loss = jax.jit(jax.value_and_grad(likelihoods.critique_loss))
 
@@ -166,6 +167,19 @@ def test_the_label_loss_is_finite_however_wrong_the_rewards_are():
     loss, slopes = label_loss(array([-200.0, 200.0]), jnp.array([True, False]))
     assert_allclose(loss, 200.0, rtol=1e-5)
     assert_allclose(slopes, [-0.5, 0.5], rtol=1e-5)
+
+
+def test_a_correction_compares_the_edit_with_the_original_where_it_changed_something():
+    """Of three answers one changed nothing; one contradicts the scores strongly."""
+    edited, original = [2.0, 0.5, -200.0], [0.5, 0.5, 200.0]
+    changed = jnp.array([True, False, True])
+    loss, (up, down) = correction_loss(array(edited), array(original), changed)
+    p = sigmoid(1.5)
+    assert_allclose(loss, (-np.log(p) + 400.0) / 3, rtol=1e-5)
+    assert_allclose(up, [(p - 1.0) / 3, 0.0, -1 / 3], atol=1e-6)
+    assert_allclose(down, -up, atol=1e-6)
+    nothing, _ = correction_loss(array([0.3]), array([0.3]), jnp.array([False]))
+    assert nothing == 0.0
 
 
 def test_a_critique_chooses_one_of_the_edits_that_exist_or_none(rng):
