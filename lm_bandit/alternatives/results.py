@@ -107,7 +107,7 @@ def comparison_table(results: MethodComparison, seconds: Mapping[str, float]) ->
         method_row(results, name, f"{seconds[name]:.0f}")
         for name in sorted(medians, key=medians.__getitem__, reverse=True)
     ]
-    n, best = best_of_n(results)
+    n, best = best_of_n_row(results)
     rows += [best, optimum_row(results)]
     low, high = (
         np.median([getattr(start, name).objective for start in results.starts])
@@ -152,7 +152,7 @@ def method_row(results: MethodComparison, name: str, seconds: str) -> Row:
     )
 
 
-def best_of_n(results: MethodComparison) -> tuple[int, Row]:
+def best_of_n_row(results: MethodComparison) -> tuple[int, Row]:
     """Return the n with which best-of-n is best, and its row."""
     objective = np.array(
         [[value.objective for _, value in start.best_of_n] for start in results.starts]

@@ -14,7 +14,7 @@ The regret then has two parts, and the second can be negative:
 A budget has a reach. DPO's set has as many pairs as a run draws. GRPO's fixed point is
 that of the completions which SFT is expected to write at least once in the budget. This
 matters: at its fixed point pi / pi_ref = b / (c - r) has no bound, so that over *all*
-completions it lives on a few of probability 1e-10 or so, which no run ever sees.
+completions it lives on a few of probability 1e-6 and less, which no run ever sees.
 (pi* is not sensitive to them.)
 
 A policy is idealised here as a table with one weight for each completion, and GRPO's
