@@ -43,7 +43,7 @@ class StartModels(NamedTuple):
 
 
 class Start(NamedTuple):
-    """What is known exactly of a reference and a reward model."""
+    """The exact values that are known of a reference and a reward model."""
 
     reference: Value
     optimum: Value
