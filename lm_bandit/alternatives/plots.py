@@ -123,6 +123,7 @@ def draw_parts(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     ]
     axes.legend(handles=handles, loc="best", **INSIDE)
     axes.set_xlabel("regret of the median run, in % of the way from SFT to the optimum")
+    axes.set_ylabel("method")
     return axes
 
 
