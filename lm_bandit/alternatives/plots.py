@@ -122,7 +122,7 @@ def draw_parts(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
         Patch(fc="none", ec=INK, hatch="////", label="not there yet"),
     ]
     axes.legend(handles=handles, loc="best", **INSIDE)
-    axes.set_xlabel("regret of the median run, in % of the way from SFT to the optimum")
+    axes.set_xlabel("regret of the median run, % of the way to the optimum")
     axes.set_ylabel("method")
     return axes
 
