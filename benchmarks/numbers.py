@@ -48,10 +48,12 @@ def comparison() -> dict[str, list[float]]:
     for start in STARTS:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "out"
-            _run("compare", "--seed", start, "--seeds", RUNS, "--out", out)
+            flags = ("--seed", start, "--seeds", RUNS, "--shared-start")
+            _run("compare", *flags, "--out", out)
             about = json.loads((out / "comparison.json").read_text())
             rows = list(csv.DictReader((out / "runs.csv").open(encoding="utf-8")))
-        low, high = (about[x]["objective"] for x in ("reference", "optimum"))
+        known = about["starts"][0]
+        low, high = (known[x]["objective"] for x in ("reference", "optimum"))
         most = max(int(row["completions"]) for row in rows)
         for row in rows:
             if int(row["completions"]) == most:

@@ -17,6 +17,7 @@ import numpy as np
 from lm_bandit import pipeline, report
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.alternatives.config import CompareConfig
+from lm_bandit.alternatives.starts import Start
 from lm_bandit.checkpoints import keep_last_good
 from lm_bandit.config import RunConfig
 from lm_bandit.diagnostics import BrokenRun
@@ -166,7 +167,7 @@ def compare(
         progress = BarProgress(console, pipeline.STAGES, run)
         # In this process, two threads: each trains on a core of its own.
         with progress.shown(), share.executor(threads=2) as executor:
-            runner = Runner(executor, progress, (Value,))
+            runner = Runner(executor, progress, (Value, Start))
             compared = comparison.compare_methods(world, config, runner)
             paths = run.write(results.comparison_files(compared))
     console.print(results.comparison_table(compared, progress.seconds), "")

@@ -23,6 +23,7 @@ from lm_bandit import diagrams
 from lm_bandit import plots as run_plots
 from lm_bandit.alternatives import plots as method_plots
 from lm_bandit.alternatives.comparison import MethodComparison, Runs
+from lm_bandit.alternatives.starts import Start
 from lm_bandit.lab import (
     bad_annotators,
     core_and_prepped,
@@ -142,7 +143,9 @@ def language_model_figures():
         steps = [[first, first, value(2.0, 1.1), end] for end in ends]
         runs[name] = Runs(None, pulled, steps, ["", ""])
     best_of_n = [(n, value(np.log(n), 1.4 - 1.4 / n)) for n in (1, 2, 4, 8)]
-    found = MethodComparison((0, 1), None, START, OPTIMUM, FRONTIER, best_of_n, runs)
+    ends = dict.fromkeys(names[:-1], OPTIMUM) | {"GRPO": value(6.0, 1.6)}
+    start = Start(START, OPTIMUM, FRONTIER, best_of_n, ends, ends)
+    found = MethodComparison((0, 1), None, [start] * 2, runs)
     yield "methods", method_plots.comparison_figure(found)
     wide = {"figsize": (10, 5.6), "layout": "constrained"}
     yield "step three", diagrams.draw_step_three(plt.subplots(**wide)[1])

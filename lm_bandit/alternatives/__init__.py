@@ -7,6 +7,8 @@
     dpo.py               DPO: no reward in the loss; the policy classifies pairs
     kto.py               KTO: labels of single completions, and no reward model
     own_method.py        a method of your own, as a Python function
+    targets.py           where each method is going: its own optimum
+    starts.py            the reference and the reward model of each run
     comparison.py        all of them beside PPO: equal budgets, many seeds, exact values
     plots.py             pictures of a comparison
     results.py           the files and the table of a comparison

@@ -2,10 +2,13 @@
 
     share   =  (J(pi) - J_ref) / (J* - J_ref)        regret  =  J* - J(pi)
 
-All methods share one reference and one reward model. A seed changes the training only:
-which completions are pulled, and in which minibatches they are used. Every method pulls
-as many completions; the work that it does with them differs, and so do the seconds. At
-a few checkpoints the policy of each run is enumerated.
+A seed changes everything: the reference, the reward model, the completions that are
+pulled, and the minibatches in which they are used. All methods share these starts.
+Every method pulls as many completions; the work that it does with them differs, and so
+do the seconds. At a few checkpoints the policy of each run is enumerated.
+
+Not every method is going to pi*. Its own optimum (`targets.py`) splits its regret into
+another target, and what is not there yet.
 
 All have the beta, the penalty and the budget of PPO's config, and the same optimizer.
 The step size of each is chosen from .001, .003 and .01 (for DPO also .0003): the one
@@ -24,6 +27,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -36,7 +40,14 @@ from lm_bandit.alternatives.config import (
     own_config,
 )
 from lm_bandit.alternatives.own_method import OwnMethod
-from lm_bandit.config import RLHFConfig, RunConfig, TuningConfig
+from lm_bandit.alternatives.starts import (
+    Start,
+    StartModels,
+    know_start,
+    other_starts,
+    start_config,
+)
+from lm_bandit.config import RLHFConfig, TuningConfig
 from lm_bandit.diagnostics import BrokenRun, History
 from lm_bandit.oracle import exact, trie
 from lm_bandit.oracle.exact import Problem, Value
@@ -50,9 +61,6 @@ from policy_gradient.comparison.own_code import own_function
 from policy_gradient.training import Program
 
 CHECKPOINTS = (0.1, 0.25, 0.5, 1.0)  # shares of the updates
-FRONTIER = np.geomspace(10.0, 0.001, 60)  # values of beta, from strict to lax
-BEST_OF = tuple(2**i for i in range(11))  # values of n
-
 
 Train = Callable[..., tuple[Transformer, History]]
 
@@ -74,7 +82,7 @@ class Runs(NamedTuple):
 
 
 class Posed(NamedTuple):
-    """All that the runs of a comparison share; each process makes it once."""
+    """All that the runs from one start share; each process makes it once."""
 
     world: World
     fixed: ppo.Fixed
@@ -88,11 +96,8 @@ class MethodComparison(NamedTuple):
     """The results of all methods, and the values to compare them with."""
 
     seeds: tuple[int, ...]
-    config: RunConfig
-    reference: Value
-    optimum: Value
-    frontier: list[Value]
-    best_of_n: list[tuple[int, Value]]
+    config: CompareConfig
+    starts: list[Start]  # of each seed; the same one if they share it
     runs: dict[str, Runs]  # by method
 
 
@@ -153,21 +158,27 @@ def compare_methods(
             method.train.rehearse(world, config.model, method.config)
     programs = programs_of(compared, world)
     compile_next = partial(_compile_all, programs)
-    ready = pipeline.prepare(world, config, runner.progress, None, reward, compile_next)
-    posed = Shared(pose, world, ready.fixed, config.ppo, compared, programs)
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
-    keys = jax.vmap(partial(jax.random.fold_in, ready.key))(np.array(seeds))
-    runs = run_methods(keys, compared, posed, runner)
-    problem = posed.value.problem
-    return MethodComparison(
-        seeds=seeds,
-        config=config,
-        reference=exact.policy_value(problem, problem.reference),
-        optimum=exact.policy_value(problem, exact.optimum(problem)),
-        frontier=exact.frontier(problem, FRONTIER),
-        best_of_n=_best_of_n(problem),
-        runs=runs,
+    first = config if config.shared_start else start_config(config, seeds[0])
+    ready = pipeline.prepare(world, first, runner.progress, None, reward, compile_next)
+    models = [StartModels(ready.fixed, ready.key)]
+    if config.shared_start:
+        models *= len(seeds)
+    else:
+        models += other_starts(seeds[1:], world, config, ready.fixed, reward, runner)
+    made = {
+        id(one): Shared(pose, world, one.fixed, config.ppo, compared, programs)
+        for one in models
+    }
+    posed = [made[id(one)] for one in models]
+    keys = jnp.stack(
+        [
+            jax.random.fold_in(one.key, seed)
+            for one, seed in zip(models, seeds, strict=True)
+        ]
     )
+    runs = run_methods(keys, compared, posed, runner)
+    return MethodComparison(seeds, config, known_starts(posed, runner), runs)
 
 
 def programs_of(methods: dict[str, Method], world: World) -> dict[str, Program]:
@@ -202,30 +213,48 @@ def pose(
     return Posed(world, fixed, problem, methods, programs, start)
 
 
+def known_starts(posed: Sequence[Shared], runner: Runner) -> list[Start]:
+    """Return what is known exactly of each start; a shared one is looked at once."""
+    each = list(dict.fromkeys(posed))
+    jobs = [
+        Job(f"exact values, start {i + 1}", "exact values", 1, partial(_known, one))
+        for i, one in enumerate(each)
+    ]
+    found = dict(zip(each, runner.run_all(jobs), strict=True))
+    return [found[one] for one in posed]
+
+
+def _known(shared: Shared) -> Start:
+    posed: Posed = shared.value
+    configs = {name: method.config for name, method in posed.methods.items()}
+    return know_start(posed.problem, configs)
+
+
 def run_methods(
-    keys: Key[Array, "n"], methods: dict[str, Method], posed: Shared, runner: Runner
+    keys: Key[Array, "n"],
+    methods: dict[str, Method],
+    posed: Sequence[Shared],
+    runner: Runner,
 ) -> dict[str, Runs]:
     """Train each method once with each key, and value the checkpoints exactly.
 
     Args:
         keys: one for each run.
         methods: by their names.
-        posed: what they share, a `Posed`.
+        posed: where each run starts, a `Posed`; runs may share it.
         runner: of the runs.
     """
     jobs = [
-        Job(
-            f"{name}, run {i + 1}", name, 1, partial(_train_and_value, posed, name, key)
-        )
+        Job(f"{name}, run {i + 1}", name, 1, partial(_train_and_value, one, name, key))
         for name in methods
-        for i, key in enumerate(keys)
+        for i, (one, key) in enumerate(zip(posed, keys, strict=True))
     ]
     found = iter(runner.run_all(jobs))
-    world = posed.value.world
+    num_prompts = posed[0].value.world.num_prompts
     runs = {}
     for name, method in methods.items():
         values, broken = zip(*islice(found, len(keys)), strict=True)
-        per_update = method.config.pulls * world.num_prompts
+        per_update = method.config.pulls * num_prompts
         pulled = tuple(per_update * update for update in _checkpoints(method.config))
         runs[name] = Runs(method.config, pulled, list(values), list(broken))
     return runs
@@ -267,23 +296,73 @@ def _compile_all(programs: dict[str, Program], fixed: ppo.Fixed) -> None:
         program.compile(jax.random.key(0), fixed)
 
 
-def _best_of_n(problem: Problem) -> list[tuple[int, Value]]:
-    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
-    return [
-        (n, exact.policy_value(merged, exact.best_of_n(merged, n))) for n in BEST_OF
-    ]
+class Split(NamedTuple):
+    """A regret in two parts, as shares of the way from J_ref to J*."""
+
+    another_target: float  # (J* - J(own optimum)) / (J* - J_ref)
+    not_there_yet: float  # (J(own optimum) - J) / (J* - J_ref); it can be negative
 
 
 def shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
     """Return (J - J_ref) / (J* - J_ref) of each run at each checkpoint."""
-    start, best = results.reference.objective, results.optimum.objective
-    return (objectives(results, name) - start) / (best - start)
+    low = np.array([[start.reference.objective] for start in results.starts])
+    high = np.array([[start.optimum.objective] for start in results.starts])
+    return (objectives(results, name) - low) / (high - low)
+
+
+def regrets(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
+    """Return J* - J of each run at each checkpoint."""
+    high = np.array([[start.optimum.objective] for start in results.starts])
+    return high - objectives(results, name)
 
 
 def objectives(results: MethodComparison, name: str) -> Float[np.ndarray, "n C"]:
     """Return J of each run at each checkpoint."""
     paths = results.runs[name].values
     return np.array([[value.objective for value in path] for path in paths])
+
+
+def splits(results: MethodComparison, name: str) -> list[Split] | None:
+    """Return the two parts of each run's regret at the end of its budget.
+
+    None for a method whose own optimum is not known. Their sum is 1 - the run's share.
+    """
+    own = own_shares(results, name)
+    if own is None:
+        return None
+    reached = shares(results, name)[:, -1]
+    return [Split(*pair) for pair in zip(1.0 - own, own - reached, strict=True)]
+
+
+def split_of_median(results: MethodComparison, name: str) -> Split | None:
+    """Return the parts of the median run; the mean of the two middle ones of an even n.
+
+    So the parts and the median share add up to 1.
+    """
+    parts = splits(results, name)
+    if parts is None:
+        return None
+    order = np.argsort(shares(results, name)[:, -1], kind="stable")
+    middle = order[(len(order) - 1) // 2 : len(order) // 2 + 1]
+    return Split(*np.mean([parts[run] for run in middle], axis=0).tolist())
+
+
+def own_shares(results: MethodComparison, name: str) -> Float[np.ndarray, "n"] | None:
+    """Return the share of the way to J* at which the method's own optimum lies."""
+    found = []
+    for start in results.starts:
+        end = start.own_optima.get(name)
+        if end is None:
+            return None
+        low, high = start.reference.objective, start.optimum.objective
+        found.append((end.objective - low) / (high - low))
+    return np.array(found)
+
+
+def own_ways(results: MethodComparison, name: str) -> Float[np.ndarray, "n"] | None:
+    """Return the share of the way to its *own* optimum that each run covered."""
+    own = own_shares(results, name)
+    return None if own is None else shares(results, name)[:, -1] / own
 
 
 def broken_runs(results: MethodComparison) -> list[str]:

@@ -101,9 +101,11 @@ class CompareConfig(RunConfig):
     methods: tuple[str, ...] = ()
     # Runs of each method, which differ by chance; usually 3 to 20.
     seeds: int = 8
-    # Seed of the first run; those of the others follow it. The models of steps 0 to 2
-    # come from --seed, and all runs share them.
+    # Seed of the first run; those of the others follow it.
     first_seed: int = 0
+    # Make the models of steps 0 to 2 once, from --seed, for all runs. By default each
+    # run has its own, from the sum of --seed and its seed.
+    shared_start: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,14 +8,20 @@ The first two hold no times, and no float is rounded: with the same versions on 
 machine of the same kind, the same command writes the same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from rich.console import Group
 
-from lm_bandit.alternatives.comparison import MethodComparison, shares
+from lm_bandit.alternatives.comparison import (
+    MethodComparison,
+    own_ways,
+    regrets,
+    shares,
+    split_of_median,
+)
 from lm_bandit.oracle.exact import Value
 from mdp.interface.files import (
     Content,
@@ -28,10 +34,8 @@ from mdp.interface.files import (
 from mdp.interface.tables import Row, explained_table
 
 FILES = ("comparison.json", "comparison.png", "runs.csv")
-NOTES = (
-    "SFT is the model that all methods start from, and the reference of KL. All runs "
-    "share it and the reward model; they differ in what they sample.",
-)
+SHARED = "All runs share it and the reward model; they differ in what they sample."
+NOT_SHARED = "Each run has its own, and its own reward model; all methods share them."
 
 
 def comparison_files(results: MethodComparison) -> dict[str, Content]:
@@ -51,12 +55,12 @@ def run_rows(results: MethodComparison) -> list[tuple[Any, ...]]:
     header = ("method", "seed", "completions", *Value._fields, "regret", "broken")
     rows: list[tuple[Any, ...]] = [header]
     for name, runs in results.runs.items():
-        for seed, path, broken in zip(
-            results.seeds, runs.values, runs.broken, strict=True
+        lefts = regrets(results, name)
+        for seed, path, left, broken in zip(
+            results.seeds, runs.values, lefts, runs.broken, strict=True
         ):
-            for pulled, value in zip(runs.completions, path, strict=True):
-                regret = results.optimum.objective - value.objective
-                rows.append((name, seed, pulled, *value, regret, broken))
+            for pulled, value, regret in zip(runs.completions, path, left, strict=True):
+                rows.append((name, seed, pulled, *value, float(regret), broken))
     return rows
 
 
@@ -70,70 +74,136 @@ def comparison_summary(results: MethodComparison) -> dict[str, Any]:
         "machine": machine(),
         "seeds": results.seeds,
         "config": config | {"ratings": results.config.ratings.name},
-        "reference": results.reference,
-        "optimum": results.optimum,
-        "frontier": results.frontier,
-        "best_of_n": [{"n": n, **value._asdict()} for n, value in results.best_of_n],
+        "starts": results.starts[:1] if config["shared_start"] else results.starts,
         "methods": {
-            name: {
-                "config": runs.config,
-                "completions": runs.completions,
-                "share_median": np.median(shares(results, name), 0),
-                "share_worst": shares(results, name).min(0),
-                "num_broken": sum(map(bool, runs.broken)),
-            }
-            for name, runs in results.runs.items()
+            name: method_summary(results, name) for name, runs in results.runs.items()
         },
+    }
+
+
+def method_summary(results: MethodComparison, name: str) -> dict[str, Any]:
+    """Return the statistics of one method; the split is that of its median run."""
+    runs, share = results.runs[name], shares(results, name)
+    parts = split_of_median(results, name)
+    ways = own_ways(results, name)
+    return {
+        "config": runs.config,
+        "completions": runs.completions,
+        "share_median": np.median(share, 0),
+        "share_worst": share.min(0),
+        "another_target": parts and parts.another_target,
+        "not_there_yet": parts and parts.not_there_yet,
+        "way_to_own_optimum_median": None if ways is None else np.median(ways),
+        "num_broken": sum(map(bool, runs.broken)),
     }
 
 
 def comparison_table(results: MethodComparison, seconds: Mapping[str, float]) -> Group:
     """Return each method's result at the end of its budget, the best first."""
-    start, top = results.reference.objective, results.optimum.objective
-
-    def row(
-        name: str, pulled: str, value: Value, worst: float, seconds: str = ""
-    ) -> Row:
-        ways = [f"{(j - start) / (top - start):.1%}" for j in (value.objective, worst)]
-        regret = f"{top - value.objective:.3g}"
-        kl, gold = f"{value.kl:.2f}", f"{value.gold:.2f}"
-        return (name, pulled, *ways, regret, kl, gold, seconds)
-
-    medians, worst = {}, {}
-    for name, runs in results.runs.items():
-        ends = np.array([path[-1] for path in runs.values])
-        medians[name] = Value(*np.median(ends, axis=0).tolist())
-        worst[name] = Value(*ends.min(axis=0).tolist()).objective
-    rows = []
-    for name in sorted(medians, key=lambda x: medians[x].objective, reverse=True):
-        pulled = f"{results.runs[name].completions[-1]:,}"
-        rows.append(
-            row(name, pulled, medians[name], worst[name], f"{seconds[name]:.0f}")
-        )
-    n, best = max(results.best_of_n, key=lambda pair: pair[1].objective)
-    rows.append(row(f"best of {n}", f"{n} a text", best, best.objective))
-    rows.append(row("optimum", "", results.optimum, top))
-    title = (
-        f"Exact values, medians of {len(results.seeds)} runs; "
-        f"J of SFT {start:.3f}, of the optimum {top:.3f}"
+    medians = {
+        name: float(np.median(shares(results, name)[:, -1])) for name in results.runs
+    }
+    rows = [
+        method_row(results, name, f"{seconds[name]:.0f}")
+        for name in sorted(medians, key=medians.__getitem__, reverse=True)
+    ]
+    n, best = best_of_n_row(results)
+    rows += [best, optimum_row(results)]
+    low, high = (
+        np.median([getattr(start, name).objective for start in results.starts])
+        for name in ("reference", "optimum")
     )
-    columns = table_columns(results.config.ppo.kl_weight)
+    pulled = max(runs.completions[-1] for runs in results.runs.values())
+    title = (
+        f"Exact values, medians of {len(results.seeds)} runs with {pulled:,} "
+        f"completions each; J of SFT {low:.3f}, of the optimum {high:.3f}"
+    )
+    config = results.config
     words = {
         f"best of {n}": f"SFT writes {n} completions, and the reward model takes the "
         "best of them",
         "optimum": "the policy with the largest J that is possible",
     }
-    return explained_table(title, columns, rows, words, NOTES)
+    notes = [
+        "SFT is the model that all methods start from, and the reference of KL. "
+        + (SHARED if config.shared_start else NOT_SHARED)
+    ]
+    columns = table_columns(config.ppo.kl_weight)
+    return explained_table(title, columns, rows, words, notes)
+
+
+def method_row(results: MethodComparison, name: str, seconds: str) -> Row:
+    """Return the row of a method: its median run, and the share of its worst run."""
+    ends = [path[-1] for path in results.runs[name].values]
+    kl, gold = (
+        np.median([getattr(x, field) for x in ends]) for field in ("kl", "gold")
+    )
+    share = shares(results, name)[:, -1]
+    parts = split_of_median(results, name)
+    return (
+        name,
+        f"{np.median(share):.1%}",
+        f"{share.min():.1%}",
+        *([f"{x:.1%}" for x in parts] if parts else "--"),
+        f"{np.median(regrets(results, name)[:, -1]):.3g}",
+        f"{kl:.2f}",
+        f"{gold:.2f}",
+        seconds,
+    )
+
+
+def best_of_n_row(results: MethodComparison) -> tuple[int, Row]:
+    """Return the n with which best-of-n is best, and its row."""
+    objective = np.array(
+        [[value.objective for _, value in start.best_of_n] for start in results.starts]
+    )
+    place = int(np.median(objective, 0).argmax())
+    values = [start.best_of_n[place][1] for start in results.starts]
+    n = results.starts[0].best_of_n[place][0]
+    return n, known_row(results, f"best of {n}", values)
+
+
+def optimum_row(results: MethodComparison) -> Row:
+    """Return the row of pi*."""
+    return known_row(results, "optimum", [start.optimum for start in results.starts])
+
+
+def known_row(results: MethodComparison, name: str, values: Sequence[Value]) -> Row:
+    """Return the row of a policy that is known exactly, and so is its own optimum."""
+    low, high, j = (
+        np.array([value.objective for value in each])
+        for each in (
+            [start.reference for start in results.starts],
+            [start.optimum for start in results.starts],
+            values,
+        )
+    )
+    share = (j - low) / (high - low)
+    kl, gold = (
+        np.median([getattr(x, field) for x in values]) for field in ("kl", "gold")
+    )
+    middle = np.median(share)
+    return (
+        name,
+        *(f"{x:.1%}" for x in (middle, share.min(), 1.0 - middle, 0.0)),
+        f"{np.median(high - j):.3g}",
+        f"{kl:.2f}",
+        f"{gold:.2f}",
+        "",
+    )
 
 
 def table_columns(beta: float) -> dict[str, str]:
     """Return the meaning of each column of the table, for this beta."""
     return {
         "method": "",
-        "completions": "sampled in training by each run",
         "way to optimum": "from the J of SFT (0%) to that of the optimum (100%), where "
         f"J = learned reward - beta x KL, and beta = {beta:g}; below 0: worse than SFT",
         "worst run": "the same for the worst run",
+        "another target": "the way between the optimum and where the method leads to; "
+        "- if nobody knows",
+        "not there yet": "the way between where it leads to and where it is; below 0: "
+        "it stopped where J is larger. The way and these two add up to 100%",
         "regret": "J of the optimum - J",
         "KL (nats)": "how far the policy is from SFT, for one completion",
         "gold reward": "what the raters think, in points; no method sees it, so it can "

@@ -22,6 +22,8 @@ from jaxtyping import Float
 
 from lm_bandit.oracle.trie import LogProbs
 
+NEVER = -1e9  # log-probability of a completion that is never written
+
 
 class Value(NamedTuple):
     """The exact value of a policy; means over the prompts."""
@@ -107,7 +109,7 @@ def log_partition(problem: Problem) -> Float[np.ndarray, "k"]:
     """
     ended = problem.reference.ended + problem.learned / problem.kl_weight
     cut_off = problem.reference.cut_off + problem.penalty / problem.kl_weight
-    return np.logaddexp(_log_sum_exp(ended), _log_sum_exp(cut_off))
+    return np.logaddexp(log_sum_exp(ended), log_sum_exp(cut_off))
 
 
 def frontier(problem: Problem, kl_weights: Float[np.ndarray, "n"]) -> list[Value]:
@@ -167,9 +169,26 @@ def merge_cut_off(policy: LogProbs) -> LogProbs:
 
     The optimum scales them all alike, so that its value stays the same.
     """
-    return policy._replace(cut_off=_log_sum_exp(policy.cut_off)[:, None])
+    return policy._replace(cut_off=log_sum_exp(policy.cut_off)[:, None])
 
 
-def _log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
+def within_reach(problem: Problem, least: float) -> Problem:
+    """Return the problem without completions to which pi_ref gives less than `least`.
+
+    They get probability 0, and the penalty as a reward, so that none is the best. All
+    that are cut off become one, which stays.
+    """
+    reference = merge_cut_off(problem.reference)
+    is_likely = reference.ended >= np.log(least)
+    ended = np.where(is_likely, reference.ended, NEVER)
+    total = np.logaddexp(log_sum_exp(ended), reference.cut_off[:, 0])[:, None]
+    return problem._replace(
+        reference=LogProbs(ended - total, reference.cut_off - total),
+        learned=np.where(is_likely, problem.learned, problem.penalty),
+    )
+
+
+def log_sum_exp(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k"]:
+    """Return log sum exp of each row, without overflow."""
     top = x.max(-1)
     return top + np.log(np.exp(x - top[:, None]).sum(-1))

@@ -69,14 +69,24 @@ def prompt_weight(
     return np.sum(probs * spread, axis=-1) / (p * (1.0 - p))[..., 0]
 
 
-def grpo_fixed_point(problem: Problem, divide_by_deviation: bool = True) -> FixedPoint:
+def grpo_fixed_point(
+    problem: Problem, divide_by_deviation: bool = True, size: int | None = None
+) -> FixedPoint:
     """Return the policy at which the expected update of GRPO is 0.
 
-    Without the division by the deviation, b is beta itself: that is the fixed point of
-    Dr. GRPO with the same penalty. Source: Vojnovic & Yun (2025).
+    Without the division by the deviation this is the fixed point of Dr. GRPO with the
+    same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
+    completion itself. Source: Vojnovic & Yun (2025).
+
+    Args:
+        problem: the reference, the rewards and beta.
+        divide_by_deviation: whether advantages are divided by it, as in GRPO.
+        size: n, for which b is exact without the division; by default many. With the
+            division groups are taken as large.
     """
     if not divide_by_deviation:
-        kl_weights = np.full(len(problem.learned), problem.kl_weight)
+        grows = 1.0 if size is None else size / (size - 1)
+        kl_weights = np.full(len(problem.learned), problem.kl_weight * grows)
         return FixedPoint(reverse_kl_optimum(problem, kl_weights), kl_weights)
     rewards, reference = _rewards(problem), _reference(problem)
     below = rewards.max(1, keepdims=True) - rewards  # of the best completion

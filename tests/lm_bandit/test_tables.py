@@ -4,8 +4,9 @@ import pytest
 
 from lm_bandit import report
 from lm_bandit.alternatives.comparison import MethodComparison, Runs
+from lm_bandit.alternatives.config import CompareConfig
 from lm_bandit.alternatives.results import comparison_table
-from lm_bandit.config import RunConfig
+from lm_bandit.alternatives.starts import Start
 from lm_bandit.lab.command import EXPERIMENTS, find_experiment
 from lm_bandit.oracle.exact import Value
 from lm_bandit.real_text.tables import report_tables
@@ -39,16 +40,17 @@ def run_estimates():
 
 
 def run_comparison():
-    value, config = Value(**VALUE), RunConfig()
-    names = ("PPO", "expert iteration")
+    config = CompareConfig()
+    names = ("PPO", "expert iteration", "my own")
+    value = Value(**VALUE)
+    best = Value(**BEST)
+    known = dict.fromkeys(names[:2], best)
+    start = Start(value, best, [], [(1024, value)], known, known)
     runs = Runs(config.ppo, (15360,), [[value]] * 2, ["", ""])
     results = MethodComparison(
         seeds=(0, 1),
         config=config,
-        reference=value,
-        optimum=Value(**BEST),
-        frontier=[],
-        best_of_n=[(1024, value)],
+        starts=[start, start],
         runs=dict.fromkeys(names, runs),
     )
     return comparison_table(results, dict.fromkeys(names, 123.0))

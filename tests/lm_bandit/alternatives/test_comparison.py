@@ -14,6 +14,7 @@ from lm_bandit import commands, pipeline, ppo
 from lm_bandit.alternatives import comparison, results
 from lm_bandit.alternatives.comparison import Method
 from lm_bandit.alternatives.config import METHODS, method_configs
+from lm_bandit.alternatives.starts import Start
 from lm_bandit.config import RLHFConfig
 from lm_bandit.diagnostics import History
 from lm_bandit.oracle import exact, trie
@@ -23,7 +24,8 @@ from policy_gradient.diagnostics import Diagnostics
 from tests.stopping import stop_after_first_piece
 
 SHORT = (
-    "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2"
+    "--seeds 2 --ppo.num-updates 8 --ppo.pulls 8 --ppo.kl-weight 0.4 --ppo.penalty -2 "
+    "--shared-start"
 ).split()
 
 
@@ -67,7 +69,8 @@ def test_a_comparison_leaves_every_run_the_statistics_and_a_figure(folder):
     assert [(row["seed"], row["completions"]) for row in rows] == [
         (seed, str(2 * 8 * update)) for seed in "01" for update in (1, 2, 4, 8)
     ]
-    start, best = (report[name]["objective"] for name in ("reference", "optimum"))
+    (known,) = report["starts"]
+    start, best = (known[name]["objective"] for name in ("reference", "optimum"))
     shares = [(float(row["objective"]) - start) / (best - start) for row in rows]
     for row in rows:
         j = float(row["learned"]) - 0.4 * float(row["kl"])
@@ -77,19 +80,21 @@ def test_a_comparison_leaves_every_run_the_statistics_and_a_figure(folder):
     method = report["methods"]["PPO"]
     assert_allclose(method["share_worst"], np.reshape(shares, (2, 4)).min(0))
     assert_allclose(method["share_median"], np.reshape(shares, (2, 4)).mean(0))
+    assert method["another_target"] == 0.0
+    assert_allclose(method["not_there_yet"], 1.0 - method["share_median"][-1])
 
 
 def test_no_policy_is_above_the_frontier_nor_best_of_n_above_the_optimum(folder):
-    report = json.loads((folder / "comparison.json").read_text())
+    (report,) = json.loads((folder / "comparison.json").read_text())["starts"]
     kl, best = (np.array([v[f] for v in report["frontier"]]) for f in ("kl", "learned"))
     assert np.all(np.diff(kl) > 0)
-    for value in report["best_of_n"]:
+    for n, value in report["best_of_n"]:
         assert value["objective"] < report["optimum"]["objective"]
-        assert value["kl"] <= exact.best_of_n_kl_bound(value["n"]) + 1e-9
+        assert value["kl"] <= exact.best_of_n_kl_bound(n) + 1e-9
         # Between two of its points the frontier, being concave, is above their chord.
         beyond = np.interp(value["kl"], kl, best)
         assert value["learned"] <= beyond + 0.02 * (best[-1] - best[0])
-    assert_allclose(report["best_of_n"][0]["kl"], 0.0, atol=1e-9)
+    assert_allclose(report["best_of_n"][0][1]["kl"], 0.0, atol=1e-9)
 
 
 @pytest.mark.slow
@@ -100,7 +105,8 @@ def test_a_comparison_that_is_stopped_goes_on_with_the_next_run(
     with pytest.raises(SystemExit):
         compare_on_tiny(tmp_path / "new")
     compare_on_tiny(tmp_path / "new")
-    assert sorted(kept) == ["PPO, run 1.json", "PPO, run 2.json"]
+    known = "exact values, start 1.json"
+    assert sorted(kept) == ["PPO, run 1.json", "PPO, run 2.json", known]
     for name in ("runs.csv", "comparison.json", "comparison.png"):
         assert (tmp_path / "new" / name).read_bytes() == (folder / name).read_bytes()
 
@@ -118,6 +124,45 @@ def test_two_processes_give_the_same_bytes(folder, compare_on_tiny, tmp_path):
         assert (tmp_path / "two" / name).read_bytes() == (folder / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_every_run_has_a_start_of_its_own_which_is_its_seeds(
+    tiny, fixed, policy, monkeypatch, tmp_path
+):
+    made = []
+
+    def prepare(world, config, *_):
+        made.append(config.seed)
+        reference = policy if config.seed == 8 else fixed.reference
+        key = jax.random.key(config.seed)
+        return pipeline.Prepared(
+            None, fixed._replace(reference=reference), 0.0, 0.0, key
+        )
+
+    monkeypatch.setattr(commands, "pocket_world", lambda ratings: tiny)
+    monkeypatch.setattr(pipeline, "prepare", prepare)
+    flags = [*SHORT[:-1], "--seed", 5, "--first-seed", 2, "--methods", "ppo"]
+    assert run("--out", tmp_path / "new", *flags) == 0
+    assert made == [7, 8]
+    report = json.loads((tmp_path / "new" / "comparison.json").read_text())
+    for start, reference in zip(
+        report["starts"], (fixed.reference, policy), strict=True
+    ):
+        problem = pose_problem(
+            tiny,
+            reference,
+            fixed.reward_model,
+            RLHFConfig(kl_weight=0.4, penalty=-2.0),
+        )
+        best = exact.policy_value(problem, exact.optimum(problem))
+        assert_allclose(start["optimum"]["objective"], best.objective, rtol=1e-9)
+    with (tmp_path / "new" / "runs.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            best = report["starts"][int(row["seed"]) - 2]["optimum"]["objective"]
+            assert_allclose(
+                float(row["regret"]), best - float(row["objective"]), atol=1e-9
+            )
+
+
 def mine(key, fixed, length, config):
     """RLOO, in one's own words."""
     settings = vars(config) | {"epochs": 1, "minibatches": 1, "step_size": 1e-2}
@@ -128,7 +173,9 @@ def mine(key, fixed, length, config):
 def test_a_method_of_ones_own_is_judged_as_the_same_one_of_the_book(tiny, fixed):
     ready = pipeline.Prepared(None, fixed, 0.0, 0.0, jax.random.key(9))
     settings = RLHFConfig(num_updates=8, pulls=8, kl_weight=0.4, penalty=-2.0)
-    config = comparison.CompareConfig(seeds=2, ppo=settings, methods=("ppo",))
+    config = comparison.CompareConfig(
+        seeds=2, ppo=settings, methods=("ppo",), shared_start=True
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "prepare", lambda *_: ready)
         found = comparison.compare_methods(tiny, config, chosen=[mine, "rloo"])
@@ -205,16 +252,15 @@ def test_a_run_that_broke_is_named_and_counts_as_the_reference_from_there_on(
     methods = {"PPO": Method(train, config)}
     programs = comparison.programs_of(methods, tiny)
     posed = Shared(comparison.pose, tiny, fixed, config, methods, programs)
-    runs = comparison.run_methods(keys, methods, posed, Runner())["PPO"]
+    runs = comparison.run_methods(keys, methods, [posed] * 2, Runner())["PPO"]
     assert runs.completions == (16, 32, 64)
     start = exact.policy_value(problem, reference)
     moved = exact.policy_value(problem, trie.policy_log_probs(policy, tiny))
     assert runs.broken[0] == ""
     assert runs.values == [[moved, moved, moved], [moved, start, start]]
     best = exact.policy_value(problem, exact.optimum(problem))
-    compared = comparison.MethodComparison(
-        (5, 6), None, start, best, [start, best], [(2, start)], {"PPO": runs}
-    )
+    known = Start(start, best, [], [(2, start)], {}, {})
+    compared = comparison.MethodComparison((5, 6), None, [known] * 2, {"PPO": runs})
     (line,) = comparison.broken_runs(compared)
     assert line.startswith("PPO, seed 6, broke at update 2: the sampler and the sco")
     assert comparison.shares(compared, "PPO")[1, 2] == 0.0

@@ -1,5 +1,6 @@
 """Groups of completions, against every group written out, and gradients of the loss."""
 
+from functools import partial
 from itertools import product
 
 import jax
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from lm_bandit.losses.expected import Update, by_jax
+from lm_bandit.losses.known import BETA, LossDials, group_loss
+from lm_bandit.losses.tiny import FIFTEEN
 from lm_bandit.oracle import exact, groups
 from lm_bandit.oracle.exact import LogProbs
 from policy_gradient import objectives
@@ -107,3 +111,49 @@ def test_at_the_fixed_point_the_mean_gradient_of_grpos_loss_is_zero(rng, divide)
     assert exact.kl(found.policy, exact.optimum(problem)) > 1e-3
     if not divide:
         assert_allclose(found.kl_weights, problem.kl_weight)
+
+
+def test_in_groups_of_two_dr_grpos_beta_is_twice_as_large():
+    """All groups of two on 15 completions: the update is 0 at the fixed point.
+
+    The mean of n completions contains the completion itself, so that the rewards count
+    (n - 1) / n: beta is n / (n - 1) in effect. With large groups it is beta.
+    """
+    dials = LossDials(baseline="group", kl="k3", kl_in="loss", kl_of="completion")
+    with jax.enable_x64(True):
+        update = Update(by_jax(partial(group_loss, dials=dials)), size=2)
+        point = FIFTEEN.points(1)[0]
+        reference = np.log(FIFTEEN.probabilities(point.reference))[None]
+        rewards = np.asarray(point.rewards)[None]
+        problem = exact.Problem(
+            LogProbs(reference[:, :-1], reference[:, -1:]),
+            *[rewards[:, :-1]] * 2,
+            kl_weight=BETA,
+            penalty=rewards[0, -1],
+        )
+
+        def largest(size):
+            """The update at the fixed point, as a table of tokens."""
+            found = groups.grpo_fixed_point(problem, False, size)
+            mass = np.zeros((FIFTEEN.num_prefixes, len(FIFTEEN.words)))
+            probs = np.exp(flat(found.policy)).T * FIFTEEN.mask
+            np.add.at(mass, (FIFTEEN.prefixes, FIFTEEN.tokens), probs)
+            logits = jnp.log(jnp.asarray(mass))
+            return np.abs(update(point._replace(logits=logits))).max()
+
+        assert largest(2) < 1e-9
+        assert largest(None) > 1e-3
+
+
+def test_what_is_within_reach_keeps_its_proportions(rng):
+    problem = inputs.problem(rng)
+    likely = np.exp(problem.reference.ended) >= 0.12
+    found = exact.within_reach(problem, 0.12)
+    ended, cut_off = map(np.exp, found.reference)
+    assert_allclose(ended.sum(1) + cut_off.sum(1), 1.0, rtol=1e-9)
+    assert np.all((ended > 0) == likely)
+    ratios = np.where(likely, ended / np.exp(problem.reference.ended), 0.0)
+    cut_off_ratio = cut_off / np.exp(problem.reference.cut_off).sum(1, keepdims=True)
+    assert_allclose(ratios, likely * cut_off_ratio, rtol=1e-9)
+    assert likely.any()
+    assert not likely.all()

@@ -1,0 +1,94 @@
+"""The own optimum of each method: where following its expected update ends.
+
+    PPO, RLOO, REINFORCE    pi*: their expected update is the gradient of J
+    expert iteration        pi*: there all completions rank equal
+    online DPO              pi*: every pair's loss is least there
+    DPO                     the table that fits a set of pairs (`oracle/pairs.py`)
+    GRPO                    its fixed point (`oracle/groups.py`)
+
+The regret then has two parts, and the second can be negative:
+
+    J* - J(pi)  =  [ J* - J(own optimum) ]  +  [ J(own optimum) - J(pi) ]
+                     another target              not there yet
+
+A budget has a reach. DPO's set has as many pairs as a run draws. GRPO's fixed point is
+that of the completions which SFT is expected to write at least once in the budget. This
+matters: at its fixed point pi / pi_ref = b / (c - r) has no bound, so that over *all*
+completions it lives on a few of probability 1e-6 and less, which no run ever sees.
+(pi* is not sensitive to them.)
+
+A policy is idealised here as a table with one weight for each completion, and GRPO's
+groups, when divided by their deviation, as large. A transformer that learns from
+samples is neither, and GRPO's sequence mean and its k3 of tokens are left out.
+
+Source: Rafailov et al. (2023), section 4, for DPO; Vojnovic & Yun (2025) for GRPO.
+"""
+
+import numpy as np
+
+from lm_bandit.alternatives.config import DPOConfig, ExpertConfig, GRPOConfig
+from lm_bandit.config import RLHFConfig, TuningConfig
+from lm_bandit.oracle import exact, groups, pairs
+from lm_bandit.oracle.exact import Problem, Value
+
+SEED, SETS = 0, 5  # of DPO's pairs; an odd number of sets
+
+
+def own_optimum(
+    problem: Problem, config: TuningConfig, best: Value, endless: bool = False
+) -> Value | None:
+    """Return the exact value of the policy to which a method leads, if it is known.
+
+    None for a method of the user's, for settings of PPO that bend its update, and where
+    GRPO's budget reaches no completion that ends. For DPO it is the median of a few
+    sets of pairs.
+    Source: Rafailov et al. (2023), eq. 4, for pi*; Vojnovic & Yun (2025) for GRPO.
+
+    Args:
+        problem: the reference, the rewards and beta.
+        config: the settings of the method, by whose class it is recognised.
+        best: the value of pi*.
+        endless: whether the budget is endless: all completions and all pairs are seen.
+    """
+    if isinstance(config, GRPOConfig):
+        return _end_of_grpo(problem, config, endless)
+    if isinstance(config, DPOConfig) and config.writer == "reference" and not endless:
+        return _end_of_dpo(problem, config)
+    follows_j = isinstance(config, RLHFConfig) and climbs_the_objective(config)
+    return best if follows_j or isinstance(config, (DPOConfig, ExpertConfig)) else None
+
+
+def _end_of_dpo(problem: Problem, config: DPOConfig) -> Value:
+    rng = np.random.default_rng(SEED)
+    found = []
+    for _ in range(SETS):
+        drawn = pairs.drawn_pairs(problem, config.num_updates * config.pulls // 2, rng)
+        table = pairs.fitted_to_pairs(problem, drawn)
+        found.append(exact.policy_value(problem, table))
+    return sorted(found, key=lambda value: value.objective)[SETS // 2]
+
+
+def _end_of_grpo(problem: Problem, config: GRPOConfig, endless: bool) -> Value | None:
+    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
+    seen = merged
+    if not endless:
+        seen = exact.within_reach(merged, 1 / (config.num_updates * config.pulls))
+    if np.any(seen.reference.ended.max(1) < exact.NEVER / 2):
+        return None
+    size = None if config.leave_out_own else config.pulls
+    found = groups.grpo_fixed_point(seen, config.divide_by_deviation, size)
+    return exact.policy_value(merged, found.policy)
+
+
+def climbs_the_objective(config: RLHFConfig) -> bool:
+    """Return whether PPO's expected update is 0 at pi*, with these settings.
+
+    At pi* every completion earns the same, r - beta log(pi* / pi_ref) = beta log Z: no
+    advantage differs from 0 but by the baseline's constant. Another beta, another unit
+    of the reward, a further term of the loss, or weights of tokens that depend on the
+    completion's length lead elsewhere.
+    """
+    is_plain = config.kl_target is None and config.reward_scaling == "none"
+    has_one_term = config.pretraining_weight is None and config.entropy_weight == 0.0
+    weighs_evenly = config.view == "completion" or config.over_tokens == "sum"
+    return is_plain and has_one_term and weighs_evenly
