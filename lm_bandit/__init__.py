@@ -42,6 +42,7 @@ The other rooms, which may use all of the above.
 
     alternatives/    GRPO, expert iteration, DPO and KTO beside PPO
     losses/          what a loss of RLHF maximises, exactly
+    sums/            rewards that a program verifies: sums, pass@k, steps
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments
     doctor/          the fault that the history of a run shows, by simple rules
