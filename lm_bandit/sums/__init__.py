@@ -5,9 +5,9 @@
 Read in this order:
 
     config.py      every setting, with its usual values
-    world.py       the prompts, such as "3 + 4 =", and texts with a known share of errors
+    world.py       the prompts, such as "3 + 4 =", and texts of which a known share errs
     verifier.py    the reward: 1 for a right answer, 0 for any other text
-    pass_at_k.py   the chance that one of k answers is right: exactly, and from samples
+    pass_at_k.py   the chance that one of k answers is right: exact and sampled
     process.py     the exact gain of every token, as a reward of the process
     train.py       pretraining, SFT and five methods; the exact result of each
     plots.py       the picture of a run

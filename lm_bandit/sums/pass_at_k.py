@@ -16,6 +16,7 @@ Shapes: k prompts, E completions that end.
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.special import expit, logit
 
 from lm_bandit.oracle.trie import LogProbs
 
@@ -49,7 +50,7 @@ def estimated_pass_at_k(
         C(n - c, k) / C(n, k)  =  prod_{i = 0}^{k - 1} (n - c - i) / (n - i)
 
     It is the share of the subsets of k answers that hold a right one. The product has
-    no large numbers in it, and is 0 where fewer than k answers are wrong.
+    no large numbers in it. Where fewer than k answers are wrong, a factor is 0.
     Source: Chen et al. (2021), section 2.1 and appendix A.
 
     Args:
@@ -59,7 +60,7 @@ def estimated_pass_at_k(
     """
     wrong = drawn - np.asarray(right)[..., None]
     chosen = np.arange(tries)
-    return 1.0 - np.prod(np.maximum(wrong - chosen, 0) / (drawn - chosen), axis=-1)
+    return 1.0 - np.prod((wrong - chosen) / (drawn - chosen), axis=-1)
 
 
 def optimal_success(
@@ -69,11 +70,11 @@ def optimal_success(
 
         p*  =  p e / (p e + 1 - p),     e = exp(1 / beta)
 
-    It is computed with exp(-1 / beta), which cannot overflow.
+    In log-odds that is a sum, which cannot overflow: log-odds* = log-odds + 1 / beta.
     Source: Korbak et al. (2022), for pi*; with a reward of 0 or 1 it sums to this.
     """
-    right, wrong = np.asarray(success), 1.0 - np.asarray(success)
-    return right / (right + wrong * np.exp(-1.0 / kl_weight))
+    log_odds = logit(success) + 1.0 / kl_weight
+    return expit(log_odds)
 
 
 def crossing(

@@ -1,6 +1,6 @@
 """The picture of a run on sums: pass@k, and the way to the optimum.
 
-Curves are exact. A line is the mean over the seeds, and its band holds all of them.
+Curves are exact. A line is the mean over the seeds, and a band holds them all.
 """
 
 from collections.abc import Mapping
@@ -50,13 +50,9 @@ def draw_unsolved(
     for (name, probs), style in zip(known.items(), KNOWN, strict=True):
         axes.plot(TRIES, 1.0 - pass_at_k(probs, TRIES), label=name, **style)
     for i, (name, runs) in enumerate(success.items()):
-        curves = np.array([1.0 - pass_at_k(probs, TRIES) for probs in runs])
-        line = look(i)
-        axes.plot(TRIES, curves.mean(0), label=name, **line)
-        axes.fill_between(
-            TRIES, curves.min(0), curves.max(0), color=line["color"], alpha=0.12, lw=0
-        )
-    axes.set(xscale="log", yscale="log", ylim=(1e-4, 1.0), xlim=(1, TRIES[-1]))
+        curves = [1.0 - pass_at_k(probs, TRIES) for probs in runs]
+        axes.plot(TRIES, np.mean(curves, axis=0), label=name, **look(i))
+    axes.set(xscale="log", yscale="log", ylim=(1e-5, 1.0), xlim=(1, TRIES[-1]))
     axes.set(xlabel="tries, k", ylabel="prompts unsolved after k tries, 1 - pass@k")
     axes.spines[["top", "right"]].set_visible(False)
     return axes
@@ -75,7 +71,7 @@ def draw_ways(
         )
     axes.axhline(0.01, color=INK, lw=0.8)
     axes.text(1, 0.0105, "99% of the way", va="bottom", color=INK)
-    axes.set(yscale="log", ylim=(3e-3, 1.2), xlabel="update")
+    axes.set(yscale="log", ylim=(3e-3, 1.5), xlabel="update")
     axes.set_ylabel("share of the way to J* that is left")
     axes.spines[["top", "right"]].set_visible(False)
     return axes

@@ -26,9 +26,9 @@ def verify(prompt: str, completion: str) -> float:
 
 
 def verify_last_word(prompt: str, completion: str) -> float:
-    """Return 1 if the last word of the completion is the sum, whatever stands before it.
+    """Return 1 if the last word of the completion is the sum, else 0.
 
-    It is for sums of one digit. The steps are not checked.
+    It is for sums of one digit. What stands before it is not checked.
     """
     return verify(prompt, " ".join(completion.split()[-1:]))
 
