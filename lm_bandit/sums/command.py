@@ -81,7 +81,7 @@ def _results(command: SumsCommand, progress: BarProgress) -> tuple[dict[str, Any
     """Run all steps; return the report and the picture."""
     from lm_bandit.oracle import exact
     from lm_bandit.sums import plots, train
-    from lm_bandit.sums.pass_at_k import crossing, optimal_success
+    from lm_bandit.sums.pass_at_k import optimal_success
 
     with progress.stage("start", 1) as report:
         student = train.prepare_student(command)
@@ -96,23 +96,11 @@ def _results(command: SumsCommand, progress: BarProgress) -> tuple[dict[str, Any
         with progress.stage(name, 1) as report:
             tuned[name] = train.tune_student(student, name, config, command.seeds)
             report(1)
-    problem = student.problem
     rows = {name: _row(np.array([probs])) for name, probs in known.items()}
-    for name, runs in tuned.items():
-        goals = train.updates_to_goal(runs.shares)
-        crossings = [
-            crossing(known["reference"], probs, plots.TRIES) for probs in runs.success
-        ]
-        rows[name] = _row(runs.success) | {
-            "share": float(runs.shares[:, -1].mean()),
-            "shares": runs.shares,
-            "updates_to_99": goals,
-            "reference_ahead_from": crossings,
-        }
+    rows |= {name: _runs(runs, known["reference"]) for name, runs in tuned.items()}
+    problem = student.problem
     found = {
-        "scratchpad": command.scratchpad,
-        "kl_weight": command.kl_weight,
-        "noise": command.noise,
+        "settings": settings_of(command),
         "prompts": len(student.sums.terms),
         "J_reference": exact.policy_value(problem, problem.reference).objective,
         "J_optimum": exact.optimal_objective(problem),
@@ -123,6 +111,21 @@ def _results(command: SumsCommand, progress: BarProgress) -> tuple[dict[str, Any
     success = {name: runs.success for name, runs in tuned.items()}
     shares = {name: runs.shares for name, runs in tuned.items()}
     return found, plots.sums_figure(known, success, shares)
+
+
+def _runs(runs: Any, reference: Any) -> dict[str, Any]:
+    """Return the exact numbers of the runs of a method."""
+    from lm_bandit.sums.pass_at_k import crossing
+    from lm_bandit.sums.plots import TRIES
+    from lm_bandit.sums.train import updates_to_goal
+
+    ahead = [crossing(reference, probs, TRIES) for probs in runs.success]
+    return _row(runs.success) | {
+        "share": float(runs.shares[:, -1].mean()),
+        "shares": runs.shares,
+        "updates_to_99": updates_to_goal(runs.shares),
+        "reference_ahead_from": ahead,
+    }
 
 
 def _row(success: Any) -> dict[str, Any]:

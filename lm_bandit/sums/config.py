@@ -4,8 +4,9 @@ No file that is imported here imports jax: `--help` needs the fields only.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from lm_bandit.alternatives.config import method_configs
+from lm_bandit.alternatives.config import GRPOConfig
 from lm_bandit.config import (
     LanguageConfig,
     RLHFConfig,
@@ -69,23 +70,20 @@ class SumsConfig(CheckedConfig):
         .002 and .004: the one with the best end, on a seed that is not one of the run.
         Source: Liu et al. (2025), section 3.2, for Dr. GRPO.
         """
-        budget = RLHFConfig(
-            num_updates=self.num_updates,
-            pulls=self.pulls,
-            kl_weight=self.kl_weight,
-            penalty=0.0,
-            step_size=2e-3,
-            warm_up=0.1,
-        )
-        usual = method_configs(budget, ["PPO", "RLOO", "GRPO"])
-        grpo = replace(usual["GRPO"], step_size=2e-3, warm_up=0.1)
-        constant = {"divide_by_deviation": False, "over_tokens": "constant"}
-        tokens = replace(budget, view="token")
+        shared: dict[str, Any] = {
+            **{"num_updates": self.num_updates, "pulls": self.pulls},
+            **{"kl_weight": self.kl_weight, "penalty": 0.0, "warm_up": 0.1},
+        }
+        ppo = RLHFConfig(**shared, step_size=2e-3)
+        grpo = GRPOConfig(**shared, step_size=2e-3)
+        tokens = replace(ppo, view="token")
         return {
-            "PPO": budget,
-            "RLOO": replace(usual["RLOO"], step_size=4e-3, warm_up=0.1),
+            "PPO": ppo,
+            "RLOO": replace(ppo, epochs=1, minibatches=1, step_size=4e-3),
             "GRPO": grpo,
-            "Dr. GRPO": replace(grpo, **constant),
+            "Dr. GRPO": replace(
+                grpo, divide_by_deviation=False, over_tokens="constant"
+            ),
             "outcome": tokens,
             "process": tokens,
         }

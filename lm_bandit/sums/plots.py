@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lm_bandit.sums.pass_at_k import pass_at_k
-from mdp.looks import BELOW, GREY, INK, look
+from mdp.looks import BELOW, GREY, INK, Look, look
 
 TRIES = np.unique(np.geomspace(1, 4096, 60).astype(int))  # values of k
 
 # The looks of what is known before any tuning: base, reference and optimum.
-KNOWN = (
+KNOWN: tuple[Look, ...] = (
     {"color": GREY, "ls": "-", "lw": 3.0},
     {"color": INK, "ls": "-", "lw": 2.2},
     {"color": INK, "ls": ":", "lw": 1.6},

@@ -69,7 +69,7 @@ def text_steps(fixed: Fixed, length: int, penalty: float) -> Steps:
     return Steps(jax.nn.log_softmax(logits), outcomes, next_prefixes)
 
 
-def prefix_values(
+def text_values(
     policy: Float[Array, "E V"],
     rewards: Float[Array, "E V"],
     next_prefixes: Int[Array, "E V"],
@@ -119,7 +119,7 @@ def exact_objective(
 ) -> Float[Array, ""]:
     """Return J, the mean over the prompts of v at the empty prefix; in float32."""
     log_probs, rewards = priced_rewards(policy, fixed, steps, length, kl_weight)
-    values = jax.vmap(partial(prefix_values, length=length), (0, 0, None))
+    values = jax.vmap(partial(text_values, length=length), (0, 0, None))
     return values(jnp.exp(log_probs), rewards, steps.next_prefixes)[:, 0].mean()
 
 
@@ -202,7 +202,7 @@ def token_gains(
         completions: Int[Array, "n C"],
     ) -> Float[Array, "n C"]:
         following = steps.next_prefixes
-        values = prefix_values(jnp.exp(log_probs), rewards, following, length)
+        values = text_values(jnp.exp(log_probs), rewards, following, length)
         gains = process_advantages(values, rewards, following)
         return jax.vmap(look_up_tokens, (None, 0, None))(gains, completions, following)
 

@@ -23,14 +23,15 @@ from jaxtyping import Array, Float, Key
 
 from lm_bandit import ppo, sft, transformer
 from lm_bandit.alternatives import grpo
-from lm_bandit.config import TuningConfig
+from lm_bandit.alternatives.config import GRPOConfig
+from lm_bandit.config import RLHFConfig, TuningConfig
 from lm_bandit.oracle import exact, trie
 from lm_bandit.ppo import Fixed
 from lm_bandit.sums import process
 from lm_bandit.sums.config import SumsConfig
 from lm_bandit.sums.pass_at_k import success_probs
 from lm_bandit.sums.verifier import verifier_table
-from lm_bandit.sums.world import Sums, babble_sums, demonstrations, sums_world
+from lm_bandit.sums.world import Sums, babble_sums, sums_world, written_sums
 from lm_bandit.transformer import Transformer
 
 NUM_TEXTS = 16384  # for pretraining; a quarter as many for SFT
@@ -64,7 +65,7 @@ def prepare_student(config: SumsConfig) -> Student:
     )
     texts = sft.as_texts(babble_sums(rng, sums, NUM_TEXTS))
     base, _ = sft.train(pretrain_key, start, texts, config.pretraining)
-    written = demonstrations(rng, sums, NUM_TEXTS // 4)
+    written = written_sums(rng, sums, NUM_TEXTS // 4)
     reference, _ = sft.train(sft_key, base, sft.as_demonstrations(*written), config.sft)
     table = verifier_table(sums)
     scores = np.asarray(table.scores, np.float64)
@@ -123,9 +124,11 @@ def _training(
     """Return a training that keeps the policy after each update."""
 
     def tuned(key: Key[Array, ""], fixed: Fixed) -> Transformer:
+        if isinstance(config, GRPOConfig):
+            return grpo.train(key, fixed, length, config)[0]
+        assert isinstance(config, RLHFConfig)
         if name in ("outcome", "process"):
             return process.train(key, fixed, length, config, name)
-        train = grpo.train if "GRPO" in name else ppo.train
-        return train(key, fixed, length, config)[0]
+        return ppo.train(key, fixed, length, config)[0]
 
     return tuned

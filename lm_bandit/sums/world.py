@@ -47,7 +47,7 @@ def sums_world(scratchpad: bool = False, noise: float = 0.45) -> Sums:
     157 completions of a prompt end, and 1,728 are cut off.
     """
     size, largest = (3, 3) if scratchpad else (2, 9)
-    terms = np.stack(np.indices((largest + 1,) * size), axis=-1).reshape(-1, size)
+    terms = np.indices((largest + 1,) * size).reshape(size, -1).T
     prompts = np.full((len(terms), 2 * size), PLUS, np.int32)
     prompts[:, 0::2] = terms + 1
     prompts[:, -1] = EQUALS
@@ -71,7 +71,7 @@ def written_probs(sums: Sums, added: int) -> Float[np.ndarray, "sums written"]:
     return np.diag(1.0 - wrong) + wrong[:, None] * shares
 
 
-def demonstrations(
+def written_sums(
     rng: np.random.Generator, sums: Sums, count: int
 ) -> tuple[Int[np.ndarray, "count P"], Int[np.ndarray, "count C"]]:
     """Return prompts with answers in the right format, some of them wrong.
@@ -103,7 +103,7 @@ def babble_sums(
     Without a scratchpad these go on after the answer, as in "3 + 4 = 7 + 2"; with one
     they leave the scratchpad out.
     """
-    prompts, completions = demonstrations(rng, sums, count)
+    prompts, completions = written_sums(rng, sums, count)
     other = rng.random(count) < 0.5
     if sums.scratchpad:
         completions[other] = np.roll(completions[other], -1, axis=1)

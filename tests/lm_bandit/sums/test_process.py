@@ -43,7 +43,7 @@ def test_gains_are_those_of_the_text_mdp(tiny, policy, tabled, steps, scores):
         values = mdp.evaluate(world, text_policy(tokens))
         expected = (mdp.action_values(world, values) - values[:, None])[:-1]
         following = steps.next_prefixes
-        own = process.prefix_values(jnp.exp(log_probs[i]), rewards[i], following, 3)
+        own = process.text_values(jnp.exp(log_probs[i]), rewards[i], following, 3)
         assert_allclose(own, values[:-1], atol=1e-5)
         gains = process_advantages(
             jnp.asarray(values[:-1], jnp.float32), rewards[i], following
@@ -65,7 +65,7 @@ def test_gains_add_up_to_the_reward_less_the_value_of_the_prompt(policy, tabled,
     gains = process.token_gains(policy, pulls, tabled, steps, BETA)
     log_probs, rewards = process.priced_rewards(policy, tabled, steps, 3, BETA)
     for i in range(2):
-        value = process.prefix_values(
+        value = process.text_values(
             jnp.exp(log_probs[i]), rewards[i], steps.next_prefixes, 3
         )[0]
         earned = jax.vmap(process.look_up_tokens, (None, 0, None))(

@@ -10,9 +10,9 @@ from lm_bandit.sums.world import (
     EQUALS,
     PLUS,
     babble_sums,
-    demonstrations,
     sums_world,
     written_probs,
+    written_sums,
 )
 
 
@@ -22,6 +22,7 @@ from lm_bandit.sums.world import (
         ("1 2", 1.0),
         ("1 3", 0.0),
         ("2", 0.0),
+        ("2 1", 0.0),
         ("0 1 2", 0.0),
         ("1 2 1", 0.0),
         ("1 2 +", 0.0),
@@ -62,7 +63,7 @@ def test_a_known_share_of_the_texts_is_wrong():
     sums = sums_world(noise=0.3)
     right = np.diag(written_probs(sums, 2))[sums.terms.sum(1)]
     np.testing.assert_allclose(1.0 - right.mean(), 0.3, atol=1e-12)
-    prompts, completions = demonstrations(np.random.default_rng(0), sums, 4000)
+    prompts, completions = written_sums(np.random.default_rng(0), sums, 4000)
     earned = [
         verify(" ".join(sums.world.vocabulary[i] for i in x), sums.world.decode(y))
         for x, y in zip(prompts, completions, strict=True)
