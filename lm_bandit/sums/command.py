@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lm_bandit.sums.config import METHODS, SumsConfig
+from lm_bandit.sums.config import SumsConfig
 from mdp.interface.command_line import Terminal, name_files
 from mdp.interface.files import Content, json_text, machine, png_bytes, versions
 from mdp.interface.progress import BarProgress
@@ -147,7 +147,7 @@ def _table(found: Mapping[str, Any]) -> Any:
     for name, row in found["policies"].items():
         cells = [f"{row[f'pass@{k}']:.2%}" for k in (1, 16, 256)]
         cells += [f"{row['hardest']:.2%}"]
-        if name in METHODS:
+        if "share" in row:
             cells += [f"{row['share']:.1%}", _median(row["updates_to_99"])]
         else:
             way = {"reference": "0.0%", "optimum": "100.0%"}.get(name, "")
@@ -167,11 +167,13 @@ def _median(updates: list[int | None]) -> str:
 
 def _crossings(policies: Mapping[str, Any]) -> str:
     """Return one sentence: whether tuning lost what the reference could do."""
-    lost = {
-        name: sum(k is not None for k in policies[name]["reference_ahead_from"])
-        for name in METHODS
+    ahead = {
+        name: row["reference_ahead_from"]
+        for name, row in policies.items()
+        if "share" in row
     }
-    runs = len(policies[METHODS[0]]["reference_ahead_from"])
+    lost = {name: sum(k is not None for k in runs) for name, runs in ahead.items()}
+    runs = max(map(len, ahead.values()))
     told = ", ".join(f"{name} {count}" for name, count in lost.items())
     return (
         f"Runs of {runs} in which the reference solves more prompts than the tuned "

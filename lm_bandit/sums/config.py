@@ -16,8 +16,6 @@ from lm_bandit.config import (
 from mdp.checks import CheckedConfig, require_range
 from mdp.interface.configs import require_positive
 
-METHODS = ("PPO", "RLOO", "GRPO", "Dr. GRPO", "outcome", "process")
-
 
 @dataclass(frozen=True)
 class SumsConfig(CheckedConfig):
