@@ -26,8 +26,8 @@ class SumsConfig(CheckedConfig):
     scratchpad: bool = False
     # Share of the sums in the texts that are wrong; large sums are wrong more often.
     noise: float = 0.3
-    # beta: the price, in reward, of a nat of KL away from the SFT model; usually 0 to
-    # 0.1 with a verifier.
+    # beta: the price, in reward, of a nat of KL away from the SFT model; usually 0.001
+    # to 0.1 with a verifier.
     kl_weight: float = 0.1
     # Batches of completions that each method writes and learns from.
     num_updates: int = 80
