@@ -14,13 +14,13 @@ METHODS = SumsConfig.methods
 
 @pytest.mark.slow
 def test_a_short_run_climbs_towards_the_optimum(tmp_path, monkeypatch, capsys):
-    """Two of the methods, so that two programs are compiled; the world is the usual."""
+    """One of the methods, so that one program is compiled; the world is the usual."""
 
-    def two(self):
-        return {name: METHODS(self)[name] for name in ("RLOO", "process")}
+    def one(self):
+        return {"process": METHODS(self)["process"]}
 
-    monkeypatch.setattr(SumsConfig, "methods", two)
-    flags = "--seeds 2 --num-updates 10 --pulls 2 --pretraining.num-updates 300"
+    monkeypatch.setattr(SumsConfig, "methods", one)
+    flags = "--seeds 2 --num-updates 10 --pulls 4 --pretraining.num-updates 300"
     assert main(["sums", *flags.split(), "--out", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
     assert "The optimum never falls behind." in " ".join(shown.split())
@@ -28,9 +28,8 @@ def test_a_short_run_climbs_towards_the_optimum(tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "sums.json").read_text())
     rows = found["policies"]
     assert found["prompts"] == 100
-    for name in ("RLOO", "process"):
-        assert 0.0 < rows[name]["share"] < 1.0
-        assert np.shape(rows[name]["shares"]) == (2, 10)
+    assert 0.3 < rows["process"]["share"] < 1.0
+    assert np.shape(rows["process"]["shares"]) == (2, 10)
     reference, best = (
         np.array(rows[x]["success"][0]) for x in ("reference", "optimum")
     )
