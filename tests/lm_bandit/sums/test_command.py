@@ -28,7 +28,7 @@ def test_a_short_run_climbs_towards_the_optimum(tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "sums.json").read_text())
     rows = found["policies"]
     assert found["prompts"] == 100
-    assert 0.3 < rows["process"]["share"] < 1.0
+    assert 0.1 < rows["process"]["share"] < 1.0
     assert np.shape(rows["process"]["shares"]) == (2, 10)
     reference, best = (
         np.array(rows[x]["success"][0]) for x in ("reference", "optimum")
