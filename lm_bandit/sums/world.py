@@ -64,7 +64,8 @@ def written_probs(sums: Sums, added: int) -> Float[np.ndarray, "sums written"]:
     The diagonal has the probabilities that a text is right.
     """
     right = np.arange(added * sums.largest + 1)
-    wrong = sums.noise * right**2 / np.mean(sums.terms.sum(1) ** 2)
+    mean_square = np.mean(sums.terms.sum(1) ** 2)
+    wrong = np.minimum(sums.noise * right**2 / mean_square, 1.0)
     distance = np.abs(right[:, None] - right)
     near = (distance > 0) & (distance <= FARTHEST)
     shares = near / near.sum(1, keepdims=True)

@@ -71,6 +71,13 @@ def test_a_known_share_of_the_texts_is_wrong():
     assert abs(np.mean(earned) - 0.7) < 4 * (0.21 / 4000) ** 0.5
 
 
+@pytest.mark.parametrize(("scratchpad", "added"), [(False, 2), (True, 2), (True, 3)])
+def test_the_written_numbers_have_probabilities(scratchpad, added):
+    probs = written_probs(sums_world(scratchpad), added)
+    np.testing.assert_allclose(probs.sum(1), 1.0, atol=1e-12)
+    assert probs.min() >= 0.0
+
+
 @pytest.mark.parametrize("scratchpad", [False, True])
 def test_half_of_the_texts_for_pretraining_are_in_another_format(scratchpad):
     sums = sums_world(scratchpad)
