@@ -42,6 +42,7 @@ The other rooms, which may use all of the above.
 
     alternatives/    GRPO, expert iteration, DPO and KTO beside PPO
     losses/          what a loss of RLHF maximises, exactly
+    sums/            rewards that a program verifies: sums, pass@k, steps
     dialogue/        two turns, the second prompt of which depends on the first answer
     label/           you are the annotator
     lab/             what can go wrong: a collection of experiments

