@@ -2,6 +2,7 @@
 
 Read in this order:
 
+    sealed.py     read the parts of a folder for a class that nobody is to read
     manifest.py   the exercises, as the TOML files beside this one list them
     toolbox.py    what the names in a new file mean
     sources.py    stubs, traps and variants, made from the reference

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tests.exercises import diagnosis, sick_runs, workbook
+from tests.exercises import diagnosis, sealed, sick_runs, workbook
 from tests.exercises.check import check
 from tests.exercises.contents import next_step, show_book
-from tests.exercises.manifest import Diagnosis, Exercise, find
+from tests.exercises.manifest import ROOT, Diagnosis, Exercise, find
 from tests.exercises.sources import TODO, Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
 
@@ -37,6 +37,9 @@ COMMANDS = {
     "solution": "show the book's own lines, once you have passed",
     "reset": "begin an exercise again, and keep a copy of your file",
 }
+CLASSROOM = ROOT / "tests" / "classroom"  # it is not in a folder for students
+if CLASSROOM.is_dir():
+    COMMANDS["handout"] = "for teachers: make a folder for students, without answers"
 MORE = {
     "list": "A passed exercise is marked x, and one that you have begun is marked -.",
     "map": "It is the file notebooks/README.md.",
@@ -50,6 +53,8 @@ MORE = {
     "says how they fit together. None of them is the whole solution.",
     "solution": "Before you have passed, it shows nothing without --reveal.",
     "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
+    "handout": "It stands alone: the library without the answers, the notebooks, an "
+    "empty file for each exercise, the check, and a README with instructions.",
 }
 NAME = "the id of an exercise, or words of its id or title, such as gae; without it, "
 DEFAULTS = {"start": "the next exercise that you have not begun"}
@@ -64,6 +69,8 @@ def main(args: Sequence[str] | None = None) -> int:
             return show_book()
         if parsed.command == "map":
             return show_map()
+        if parsed.command == "handout":
+            return run_handout(parsed)
         exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
@@ -192,8 +199,26 @@ def run_reset(exercise: Exercise | Diagnosis) -> int:
     return 0
 
 
+def run_handout(parsed: argparse.Namespace) -> int:
+    """Make a folder for students."""
+    from tests.classroom.handout import hand_out
+
+    names = [name for name in parsed.select.split(",") if name.strip()]
+    handed_out = hand_out(Path(parsed.out), names, parsed.due and Path(parsed.due))
+    count = f"{len(handed_out)} exercise{'s' * (len(handed_out) != 1)}"
+    print(
+        wrapped(
+            f"{parsed.out} is ready, with {count}. Its README.md tells students "
+            "what to do; what they hand in is their folder workbook/."
+        )
+    )
+    return 0
+
+
 def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
     """Show the book's own function to a learner who has passed, or insists."""
+    if exercise.id in sealed.assigned():
+        raise ValueError(f"The answer of {exercise.id} comes from your teacher.")
     if not (workbook.noted(exercise)["passed"] or reveal):
         raise ValueError(
             f"{exercise.id} is still open: pass it first, or call "
@@ -223,6 +248,8 @@ def judged(
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     workbook.note(exercise, passed=True)
+    if exercise.id in sealed.assigned():
+        return verdict
     compare = f"Compare: `python -m tests solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
@@ -267,7 +294,9 @@ def _parse(args: list[str]) -> argparse.Namespace:
     for name, does in COMMANDS.items():
         about = f"{does[0].upper()}{does[1:]}. {MORE[name]}"
         command = commands.add_parser(name, help=does, description=about)
-        if name not in ("list", "map"):
+        if name == "handout":
+            _add_handout(command)
+        elif name not in ("list", "map"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
             say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
@@ -278,6 +307,14 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parsed = parser.parse_args(args or ["list"])
     parsed.exercise = " ".join(getattr(parsed, "exercise", ()))
     return parsed
+
+
+def _add_handout(command: argparse.ArgumentParser) -> None:
+    command.add_argument("out", metavar="OUT", help="the new folder")
+    say = "floors, chapters, ids or words, such as floor1,5,reinforce; without it, all"
+    command.add_argument("--select", default="", metavar="NAMES", help=say)
+    say = "a TOML or CSV file of names and dates, such as floor1 = 2026-10-01"
+    command.add_argument("--due", metavar="FILE", help=say)
 
 
 class _Parser(argparse.ArgumentParser):

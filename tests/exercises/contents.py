@@ -73,7 +73,7 @@ def _rows(
         mark, style = " ", ""
         if exercise.id in passed:
             mark, style = "x", "green"
-        elif workbook.file_of(exercise).exists():
+        elif workbook.is_begun(exercise):
             mark, style = "-", "yellow"
         numbers = f"  {exercise.difficulty}  {exercise.minutes:>2}"
         yield f"{mark} {exercise.id:<{id_width}}{title}{numbers}", style

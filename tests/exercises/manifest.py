@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.exercises import sealed
+
 ROOT = Path(__file__).parent.parent.parent
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
@@ -118,7 +120,17 @@ class Diagnosis(NamedTuple):
 
 @cache
 def book() -> dict[str, Exercise | Diagnosis]:
-    """All exercises and diagnoses by id, in reading order."""
+    """All exercises and diagnoses by id, in reading order.
+
+    In a folder that was handed out, those that were assigned.
+    """
+    names = sealed.assigned() or everything()
+    return {name: everything()[name] for name in names}
+
+
+@cache
+def everything() -> dict[str, Exercise | Diagnosis]:
+    """All exercises and diagnoses by id, also those that were not assigned."""
     return exercises() | diagnoses()
 
 
@@ -160,13 +172,13 @@ def find(name: str) -> Exercise | Diagnosis:
     A ValueError lists the exercises if there are several, or names the nearest ones.
     """
     wanted = "-".join(name.lower().removesuffix(".py").translate(SPACES).split())
-    if wanted in book():
-        return book()[wanted]
+    if wanted in everything():
+        return everything()[wanted]
     from tests.exercises import sick_runs  # which are made of what is above
 
     if (seed := sick_runs.seed_in(wanted)) is not None:
         return sick_runs.sick_run(seed)
-    found = _search(wanted.replace("-", " "))
+    found = fitting(wanted.replace("-", " "))
     if len(found) == 1:
         return book()[found[0]]
     if found:
@@ -179,10 +191,10 @@ def find(name: str) -> Exercise | Diagnosis:
     raise ValueError(f"There is no exercise {name!r}: {hint}")
 
 
-def _search(text: str) -> list[str]:
-    """The ids of exercises with a text in their names; else with each of its words.
+def fitting(text: str) -> list[str]:
+    """Return the ids of exercises with a text in their names.
 
-    If there are none, those of a chapter with the text in its name.
+    If there are none, with each word of it; or else those of a chapter with that name.
     """
     names, chapters = {}, {}
     for each in book().values():
@@ -206,8 +218,14 @@ def _with_words(texts: dict[str, str], wanted: list[str]) -> list[str]:
 
 def _read(file: str, key: str) -> Any:
     """The value of a key in a manifest."""
-    with (ROOT / "tests" / "exercises" / f"{file}.toml").open("rb") as opened:
-        return tomllib.load(opened)[key]
+    return _whole(file)[key]
+
+
+@cache
+def _whole(file: str) -> dict[str, Any]:
+    """All that a manifest holds."""
+    text = sealed.read(ROOT / "tests" / "exercises" / f"{file}.toml")
+    return tomllib.loads(text)
 
 
 def _exercise(table: dict) -> Exercise:

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.exercises import sealed
 from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
 from tests.exercises.toolbox import explained
 
@@ -129,6 +130,13 @@ def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
     raise ValueError(f"there is no function {qualname} to be an exercise")
 
 
+def body_lines(node: ast.FunctionDef) -> tuple[int, int]:
+    """The first and the last line of a function, after its docstring."""
+    if ast.get_docstring(node) is not None and len(node.body) > 1:
+        return node.body[0].end_lineno + 1, node.end_lineno
+    return node.body[0].lineno, node.end_lineno
+
+
 def is_empty(node: ast.FunctionDef) -> bool:
     """Whether a function has only a docstring, `...`, `pass` or NotImplementedError."""
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
@@ -162,7 +170,7 @@ def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:
 
 @functools.cache
 def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
-    source = module_file(exercise).read_text(encoding="utf-8")
+    source = sealed.read(module_file(exercise))
     body, place = find_definition(ast.parse(source), exercise.qualname)
     return source, body[place]
 

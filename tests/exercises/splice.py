@@ -19,8 +19,10 @@ import linecache
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
+from tests.exercises import sealed
 from tests.exercises.manifest import Exercise
 from tests.exercises.oracle import watched
 from tests.exercises.sources import Candidate, find_definition
@@ -113,7 +115,7 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname) -> CodeType:
         path = self.get_filename(fullname)
-        tree = ast.parse(self.get_data(path), path)
+        tree = ast.parse(sealed.read(Path(path)), path)
         body, place = find_definition(tree, self.splice.exercise.qualname)
         node = body[place]
         value = ast.parse(f"{HOLE}(globals())", mode="eval").body

@@ -8,10 +8,10 @@ import json
 import os
 from pathlib import Path
 
-from tests.exercises import sick_runs
+from tests.exercises import sealed, sick_runs
 from tests.exercises.diagnosis import draw
 from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book
-from tests.exercises.sources import Candidate, new_file
+from tests.exercises.sources import TODO, Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
 
@@ -91,8 +91,7 @@ def noted(exercise: Exercise) -> dict:
 
 def current() -> Exercise:
     """The open exercise whose file was saved last, else the next open one."""
-    begun = [e for e in book().values() if file_of(e).exists()]
-    begun += begun_sick_runs()
+    begun = [e for e in book().values() if is_begun(e)] + begun_sick_runs()
     begun = [e for e in begun if not noted(e)["passed"]]
     if begun:
         return max(begun, key=lambda e: file_of(e).stat().st_mtime)
@@ -102,10 +101,18 @@ def current() -> Exercise:
     return following
 
 
+def is_begun(exercise: Exercise) -> bool:
+    """Whether an exercise has a file; one that was handed out must be changed, too."""
+    path = file_of(exercise)
+    if not path.exists() or exercise.id not in sealed.assigned():
+        return path.exists()
+    return TODO not in path.read_text(encoding="utf-8", errors="replace")
+
+
 def next_new() -> Exercise:
     """The first exercise that has no file and is not passed, in reading order."""
     for exercise in book().values():
-        if not file_of(exercise).exists() and not noted(exercise)["passed"]:
+        if not is_begun(exercise) and not noted(exercise)["passed"]:
             return exercise
     raise ValueError("You have begun every exercise: name the one that you mean.")
 
