@@ -4,6 +4,7 @@ Read in this order:
 
     sealed.py     read the parts of a folder for a class that nobody is to read
     manifest.py   the exercises, as the TOML files beside this one list them
+    outside.py    exercises from outside this repository
     toolbox.py    what the names in a new file mean
     sources.py    stubs, traps and variants, made from the reference
     oracle.py     what tests compare with must not call the tested function
@@ -20,6 +21,7 @@ Read in this order:
     plots.py      the curves of a sick run and a healthy one
     diagnosis.py  check a named fault and the test that catches it
     workbook.py   the learner's files and progress
+    gate.py       what is wrong with an exercise itself
     contents.py   the table of contents
     commands.py   python -m tests
     cell.py       answer a question from a notebook cell

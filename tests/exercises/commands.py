@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from tests.exercises import diagnosis, sealed, sick_runs, workbook
-from tests.exercises.check import check
+from tests.exercises.check import Worker, check
 from tests.exercises.contents import next_step, show_book
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise, find
+from tests.exercises.manifest import (
+    ROOT,
+    Diagnosis,
+    Exercise,
+    book,
+    called,
+    find,
+    use_book,
+)
 from tests.exercises.sources import TODO, Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
 
@@ -24,7 +32,8 @@ tests judge them. Your files are in the folder workbook/; nothing else changes.
     python -m tests check    have it judged, as often as you like
     python -m tests hint     get a hint if you are stuck; there are three
 
-All of them take the name of an exercise, or a part of it: start gae.
+All of them take the name of an exercise, or a part of it: start gae. With
+--book FOLDER, exercises from outside stand beside these; see CONTRIBUTING.md.
 """
 
 COMMANDS = {
@@ -36,6 +45,7 @@ COMMANDS = {
     "hint": "show a hint, and one more at each call",
     "solution": "show the book's own lines, once you have passed",
     "reset": "begin an exercise again, and keep a copy of your file",
+    "gate": "for authors: judge the stub, the traps and the variants of an exercise",
 }
 CLASSROOM = ROOT / "tests" / "classroom"  # it is not in a folder for students
 if CLASSROOM.is_dir():
@@ -53,6 +63,9 @@ MORE = {
     "says how they fit together. None of them is the whole solution.",
     "solution": "Before you have passed, it shows nothing without --reveal.",
     "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
+    "gate": "The stub must fail, the book's own function and all variants must pass, "
+    "and each trap must fail and be told apart from the others. Without NAME it takes "
+    "all exercises of --book FOLDER.",
     "handout": "It stands alone: the library without the answers, the notebooks, an "
     "empty file for each exercise, the check, and a README with instructions.",
 }
@@ -64,13 +77,15 @@ DEFAULT = "the exercise whose file you saved last, or else the next one"
 def main(args: Sequence[str] | None = None) -> int:
     """Return 0 if all is well, 1 if a check fails, 2 after a one-line error message."""
     try:
-        parsed = _parse(sys.argv[1:] if args is None else list(args))
+        parsed = _parse(_without_book(sys.argv[1:] if args is None else list(args)))
         if parsed.command == "list":
             return show_book()
         if parsed.command == "map":
             return show_map()
         if parsed.command == "handout":
             return run_handout(parsed)
+        if parsed.command == "gate":
+            return run_gate(parsed.exercise)
         exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
@@ -102,10 +117,11 @@ def run_start(exercise: Exercise | Diagnosis) -> int:
     """Write the learner's file, and say what to do with it."""
     path = _begin(exercise)
     print(wrapped(f"{exercise.title}: write your lines in {path}, then"))
-    print("    python -m tests check    judges them")
-    print("    python -m tests watch    judges them whenever you save")
-    print("    python -m tests hint     helps if you are stuck")
-    print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
+    print(f"    {called()} check    judges them")
+    print(f"    {called()} watch    judges them whenever you save")
+    print(f"    {called()} hint     helps if you are stuck")
+    chapter = f"; notebooks/{exercise.notebook}.ipynb" if exercise.notebook else ""
+    print(wrapped(f"Read: {exercise.source}{chapter}"))
     return 0
 
 
@@ -199,6 +215,25 @@ def run_reset(exercise: Exercise | Diagnosis) -> int:
     return 0
 
 
+def run_gate(name: str) -> int:
+    """Judge all candidates of one exercise, or of those from outside."""
+    from tests.exercises import gate
+
+    from_outside = [each for each in book().values() if each.home]
+    asked = [find(name)] if name else from_outside
+    if not asked or isinstance(asked[0], Diagnosis):
+        raise ValueError("Name an exercise, or give --book FOLDER.")
+    worker, is_wrong = Worker(), False
+    for exercise in asked:
+        found = gate.complaints(exercise, worker)
+        is_wrong |= bool(found)
+        counts = f"traps: {len(exercise.traps)}, variants: {len(exercise.variants)}"
+        print(f"{exercise.id} ({counts}): {'not yet' if found else 'all is well'}")
+        print("".join(f"    {complaint}\n" for complaint in found), end="", flush=True)
+    worker.close()
+    return int(is_wrong)
+
+
 def run_handout(parsed: argparse.Namespace) -> int:
     """Make a folder for students."""
     from tests.classroom.handout import hand_out
@@ -222,7 +257,7 @@ def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
     if not (workbook.noted(exercise)["passed"] or reveal):
         raise ValueError(
             f"{exercise.id} is still open: pass it first, or call "
-            f"`python -m tests solution {exercise.id} --reveal`."
+            f"`{called()} solution {exercise.id} --reveal`."
         )
     print(solution(exercise), end="")
     return 0
@@ -250,7 +285,7 @@ def judged(
     workbook.note(exercise, passed=True)
     if exercise.id in sealed.assigned():
         return verdict
-    compare = f"Compare: `python -m tests solution {exercise.id}`."
+    compare = f"Compare: `{called()} solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
 
@@ -271,12 +306,22 @@ def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
         taken = [run.arguments[-1] for run in begun]
         return sick_runs.sick_run(next(n for n in range(10**6) if n not in taken))
     if not begun:
-        raise ValueError(f"No sick run is begun: `python -m tests start {name}`.")
+        raise ValueError(f"No sick run is begun: `{called()} start {name}`.")
     return begun[-1]
 
 
 def _help(exercise: Exercise | Diagnosis) -> str:
-    return f"Stuck? `python -m tests hint {exercise.id}`"
+    return f"Stuck? `{called()} hint {exercise.id}`"
+
+
+def _without_book(args: list[str]) -> list[str]:
+    """Use the folder of `--book FOLDER`, and return the other arguments."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--book")
+    parsed, others = parser.parse_known_args(args)
+    if parsed.book is not None:
+        use_book(parsed.book)
+    return others
 
 
 def _parse(args: list[str]) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.exercises import patterns, same, show
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
+from tests.exercises.manifest import BOOK, FLOORS, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.splice import Splice
 
@@ -85,6 +85,8 @@ class Judge:
 
     def settle(self) -> None:
         """Put the candidate in its place."""
+        if self.exercise.home and str(self.exercise.root) not in sys.path:
+            sys.path.insert(0, str(self.exercise.root))
         self.splice.install()
         importlib.import_module(self.exercise.module)
         self.splice.complete()
@@ -223,9 +225,10 @@ class Judge:
 
     def run_tests(self, plugin: object, *options: str) -> None:
         """Run the exercise's unit tests."""
-        folder = ROOT / "tests" / self.exercise.floor
-        tests = [str(ROOT / test) for test in self.exercise.tests]
-        code = run_pytest(ROOT, plugin, f"--confcutdir={folder}", *options, *tests)
+        root = self.exercise.root
+        folder = root if self.exercise.home else root / "tests" / self.exercise.floor
+        tests = [str(root / test) for test in self.exercise.tests]
+        code = run_pytest(root, plugin, f"--confcutdir={folder}", *options, *tests)
         if code not in (0, 1, 2):
             self.find("broken", message=f"pytest ended with {code!r}")
 
@@ -294,6 +297,15 @@ def named(place: str) -> Callable:
 
 
 def our_modules() -> list[str]:
-    """The imported modules of the packages, of their tests, and of the cases."""
+    """The imported modules of the packages, of their tests, and of the cases.
+
+    Also those of a folder with exercises from outside.
+    """
     tests = ("tests.exercises.cases", *(f"tests.{floor}" for floor in FLOORS))
-    return [name for name in sys.modules if name.startswith((*FLOORS, *tests))]
+    home = os.environ.get(BOOK)
+    return [
+        name
+        for name, module in list(sys.modules.items())
+        if name.startswith((*FLOORS, *tests))
+        or (home and str(getattr(module, "__file__", None)).startswith(home + os.sep))
+    ]

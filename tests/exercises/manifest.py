@@ -5,6 +5,8 @@ of a sick run and for a test, which is tried on right and on faulty functions.
 """
 
 import difflib
+import os
+import shlex
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 from tests.exercises import sealed
 
 ROOT = Path(__file__).parent.parent.parent
+BOOK = "EXERCISE_BOOK"  # what the environment calls a folder of exercises from outside
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
 SPACES = str.maketrans("-_", "  ")
@@ -48,11 +51,17 @@ class Exercise(NamedTuple):
     imports: str = ""  # of the new file; by default, what the reference uses
     fields: tuple[str, ...] = ()  # the fields of the result that are compared, or all
     compared: str = ""  # "module:name" of what is compared; by default, the result
+    home: str = ""  # its folder, if it comes from outside this repository
 
     @property
     def floor(self) -> str:
-        """The package that the function belongs to."""
-        return self.function.split(".")[0]
+        """The package that the function belongs to, or "outside"."""
+        return "outside" if self.home else self.function.split(".")[0]
+
+    @property
+    def root(self) -> Path:
+        """The folder below which its modules and tests are."""
+        return ROOT / self.home
 
     @property
     def module(self) -> str:
@@ -105,7 +114,9 @@ class Diagnosis(NamedTuple):
     needs: tuple[str, ...] = ()  # exercises that should be done before
     time_limit: float = 60.0  # seconds, for all repetitions of a test on one function
     arguments: tuple[Any, ...] = ()  # of `run`
+    home: str = ""
 
+    root = Exercise.root
     floor = Exercise.floor
     module = Exercise.module
     qualname = Exercise.qualname
@@ -122,16 +133,42 @@ class Diagnosis(NamedTuple):
 def book() -> dict[str, Exercise | Diagnosis]:
     """All exercises and diagnoses by id, in reading order.
 
-    In a folder that was handed out, those that were assigned.
+    In a folder that was handed out, those that were assigned; then those from outside.
     """
-    names = sealed.assigned() or everything()
-    return {name: everything()[name] for name in names}
+    names = sealed.assigned()
+    return {
+        name: each
+        for name, each in everything().items()
+        if not names or name in names or each.home
+    }
 
 
 @cache
 def everything() -> dict[str, Exercise | Diagnosis]:
     """All exercises and diagnoses by id, also those that were not assigned."""
-    return exercises() | diagnoses()
+    ours = exercises() | diagnoses()
+    if not os.environ.get(BOOK):
+        return ours
+    from tests.exercises import outside  # whose exercises are what is above
+
+    return ours | outside.exercises_from(Path(os.environ[BOOK]), ours)
+
+
+def use_book(folder: str) -> None:
+    """Let a folder of exercises stand beside ours, in all processes that we start."""
+    os.environ[BOOK] = str(Path(folder).absolute())
+    for cached in (book, everything):
+        cached.cache_clear()
+
+
+def called() -> str:
+    """The command by which the book is called, as the learner types it."""
+    folder = Path(os.environ.get(BOOK, ""))
+    if folder == Path():
+        return "python -m tests"
+    here = Path.cwd()
+    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"python -m tests --book {shlex.quote(str(near))}"
 
 
 @cache
@@ -157,7 +194,7 @@ def diagnoses() -> dict[str, Diagnosis]:
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
     listed = [table for floor in FLOORS for table in tables(floor)]
-    return {table["id"]: _exercise(table) for table in listed}
+    return {table["id"]: exercise_in(table) for table in listed}
 
 
 def tables(floor: str) -> list[dict]:
@@ -187,7 +224,7 @@ def find(name: str) -> Exercise | Diagnosis:
         raise ValueError(f"{name!r} fits {len(found)} exercises: {listed}{more}.")
     near = difflib.get_close_matches(wanted, book(), n=3, cutoff=0.6)
     meant = f"did you mean {' or '.join(near)}?"
-    hint = meant if near else "`python -m tests` lists them."
+    hint = meant if near else f"`{called()}` lists them."
     raise ValueError(f"There is no exercise {name!r}: {hint}")
 
 
@@ -228,8 +265,8 @@ def _whole(file: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _exercise(table: dict) -> Exercise:
-    """The exercise in a manifest's table; a ValueError names what it lacks."""
+def exercise_in(table: dict) -> Exercise:
+    """Return the exercise in a manifest's table; a ValueError names what it lacks."""
     try:
         return Exercise(**_parsed(table))
     except TypeError as error:

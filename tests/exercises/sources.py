@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.exercises import sealed
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
+from tests.exercises.manifest import FLOORS, Diagnosis, Edit, Exercise, called
 from tests.exercises.toolbox import explained
 
 TODO = "raise NotImplementedError  # replace this line by yours"
@@ -73,13 +73,15 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
         before, begun = [], ["", header.rstrip("\n")]
         imports = exercise.imports or _imports(exercise)
         used = f"{reference_source(exercise)} {' '.join(exercise.hints)}"
-        names = explained(imports, used, header, exercise.module)
+        names = explained(
+            imports, used, header, "" if exercise.home else exercise.module
+        )
     lines = [
         f'"""{exercise.title}.',
         "",
         *before,
         textwrap.fill(f"Source: {exercise.source}.", 88),
-        f"Check it with:  python -m tests check {exercise.id}",
+        f"Check it with:  {called()} check {exercise.id}",
         '"""',
         "",
         imports.strip(),
@@ -111,7 +113,7 @@ def reference_arguments(exercise: Exercise) -> ast.arguments:
 
 def module_file(exercise: Exercise) -> Path:
     """The file that holds the reference."""
-    return ROOT / (exercise.module.replace(".", "/") + ".py")
+    return exercise.root / (exercise.module.replace(".", "/") + ".py")
 
 
 def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:

@@ -80,7 +80,7 @@ class Splice:
         source, name, file, _ = candidate
         linecache.cache[file] = (len(source), None, source.splitlines(True), file)
         tree = ast.parse(source, file)
-        later = [line for line in tree.body if _is_own_import(line)]
+        later = [line for line in tree.body if self._is_own_import(line)]
         tree.body = [line for line in tree.body if line not in later]
         if self.exercise.is_method:
             for line in tree.body:
@@ -89,6 +89,16 @@ class Splice:
         namespace = surroundings | {"__name__": self.exercise.module}
         exec(_compiled(tree, file), namespace)
         return namespace[name], namespace, _compiled(ast.Module(later, []), file)
+
+    def _is_own_import(self, line: ast.stmt) -> bool:
+        """Say whether a line imports from the packages, which are not complete yet."""
+        names = []
+        if isinstance(line, ast.Import):
+            names = [alias.name for alias in line.names]
+        elif isinstance(line, ast.ImportFrom):
+            names = [line.module or ""]
+        ours = {*PACKAGES, self.exercise.module.split(".")[0]}
+        return any(name.split(".")[0] in ours for name in names)
 
 
 class _Finder:
@@ -128,16 +138,6 @@ class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         vars(module)[HOLE] = self.splice.fill
         exec(self.get_code(self.name), vars(module))
-
-
-def _is_own_import(line: ast.stmt) -> bool:
-    """Say whether a line imports from the packages, which are not complete yet."""
-    names = []
-    if isinstance(line, ast.Import):
-        names = [alias.name for alias in line.names]
-    elif isinstance(line, ast.ImportFrom):
-        names = [line.module or ""]
-    return any(name.split(".")[0] in PACKAGES for name in names)
 
 
 def _compiled(tree: ast.Module, file: str) -> CodeType:

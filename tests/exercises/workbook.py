@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.exercises import sealed, sick_runs
 from tests.exercises.diagnosis import draw
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book
+from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book, called
 from tests.exercises.sources import TODO, Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
@@ -32,7 +32,7 @@ def start(exercise: Exercise) -> Path:
     if path.exists():
         raise ValueError(
             f"{shown(path)} exists already, and was not changed. Judge it with "
-            f"`python -m tests check {exercise.id}`, or begin again with `reset`."
+            f"`{called()} check {exercise.id}`, or begin again with `reset`."
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
@@ -64,7 +64,7 @@ def attempt(exercise: Exercise) -> Candidate:
     path = file_of(exercise)
     if not path.exists():
         raise ValueError(
-            f"{shown(path)} does not exist yet: `python -m tests start {exercise.id}`."
+            f"{shown(path)} does not exist yet: `{called()} start {exercise.id}`."
         )
     try:
         source = path.read_text(encoding="utf-8")
