@@ -55,8 +55,8 @@ __all__ = ["assigned", "blank", "contents", "install", "read", "seal"]
 README = """\
 # Exercises: bellman-to-rlhf
 
-You write {number} of this library yourself. Its unit tests judge what you write,
-and tell you what is wrong.
+There are {number} exercises below. In most of them you write a function of this library
+yourself: its unit tests judge what you write, and tell you what is wrong.
 
 Once:
 
@@ -68,6 +68,7 @@ Once:
     .venv/bin/python -m tests check ID    judges the exercise with this ID
     .venv/bin/python -m tests watch ID    judges it whenever you save its file
     .venv/bin/python -m tests hint ID     helps if you are stuck; there are three hints
+    .venv/bin/python -m tests start ID    begins a sick run (what-is-wrong): draws it
 
 Your files are in `workbook/`, one for each exercise. Each has the signature, and says
 what the function must return; replace its last line by yours. The notebooks in
@@ -94,7 +95,7 @@ def hand_out(
     try:
         _copy_files(out)
         _seal(out, listed)
-        _write_stubs(out, listed.values())
+        _write_stubs(out, _exercises(listed))
         (out / "README.md").write_text(readme(listed, dates), encoding="utf-8")
         _run(out, "-m", "tests.exercises.chapters")  # the map lists what was assigned
         shutil.rmtree(out / "mdp" / "__pycache__", ignore_errors=True)
@@ -126,8 +127,7 @@ def readme(listed: Listed, dates: Mapping[str, datetime.date]) -> str:
         cells = [f"`{name}`", each.title, each.difficulty, each.minutes]
         cells += [dates.get(name, "")] if dates else []
         rows.append("| " + " | ".join(map(str, cells)) + " |")
-    number = f"{len(listed)} function{'s' * (len(listed) != 1)}"
-    return README.format(number=number, table="\n".join(rows))
+    return README.format(number=len(listed), table="\n".join(rows))
 
 
 def _copy_files(out: Path) -> None:
@@ -223,7 +223,8 @@ def _take_out(file: Path, own: list[Exercise], solutions: Solutions) -> list[Par
     return parts[::-1]
 
 
-def _write_stubs(out: Path, listed: Iterable[Exercise | Diagnosis]) -> None:
+def _write_stubs(out: Path, listed: Iterable[Exercise]) -> None:
+    """Write the students' files; `start` writes that of a sick run, with its picture."""
     folder = out / "workbook"
     folder.mkdir()
     for exercise in listed:

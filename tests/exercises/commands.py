@@ -327,7 +327,8 @@ def _without_book(args: list[str]) -> list[str]:
 def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        # Who types "gae" means the exercise.
+        near = difflib.get_close_matches(args[0], COMMANDS.keys() - {"gate"}, n=1)
         listed = f"the commands are {', '.join(COMMANDS)}."
         hint = f"did you mean {near[0]}?" if near else listed
         raise ValueError(f"There is no command {args[0]!r}: {hint}")
