@@ -224,7 +224,7 @@ def _take_out(file: Path, own: list[Exercise], solutions: Solutions) -> list[Par
 
 
 def _write_stubs(out: Path, listed: Iterable[Exercise]) -> None:
-    """Write the students' files; `start` writes that of a sick run, with its picture."""
+    """Write the students' files; `start` writes that of a sick run."""
     folder = out / "workbook"
     folder.mkdir()
     for exercise in listed:
