@@ -61,6 +61,8 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
         if "No module named 'pytest'" in text:
             text = "The exercises need pytest: `pip install -e '.[test]'`."
         return failed(text)
+    if "ended" in by_kind:
+        return failed(by_kind["ended"]["message"])
     if "difference" in by_kind:
         return failed(*_wrong(exercise, by_kind))
     if "exception" in by_kind:
