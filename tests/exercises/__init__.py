@@ -19,6 +19,7 @@ Read in this order:
     batch.py      judge all candidates of an exercise, for the gate
     worker.py     a process that judges
     words.py      tell the learner what is wrong
+    reaching.py   see whether an attempt reaches for the book's own function
     check.py      check an attempt: first its text, then what the judge finds
     trials.py     try a learner's test on one function after another
     plots.py      the curves of a sick run and a healthy one

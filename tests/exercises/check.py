@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.exercises import reaching
 from tests.exercises.manifest import ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
 MOST_LETTERS = 100_000  # of a stack
+LONGEST_LINE = 200
 
 
 class Worker:
@@ -59,12 +61,9 @@ def check(
     worker: Worker | None = None,
 ) -> Verdict:
     """Judge a candidate; `name` is the name that its function must have, if any."""
-    try:
-        tree = ast.parse(candidate.source)
-    except SyntaxError as error:
-        line = (error.text or "").strip()
-        where = f"{candidate.file}, line {error.lineno}"
-        return failed(f"Python cannot read {where}: {error.msg}", line)
+    tree = parsed(candidate)
+    if isinstance(tree, Verdict):
+        return tree
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     wanted = name or candidate.name
     if wanted not in functions:
@@ -75,7 +74,27 @@ def check(
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, functions[wanted]):
         return failed(complaint)
+    if complaint := reaching.complaint(exercise, tree):
+        return failed(complaint)
     return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
+
+
+def parsed(candidate: Candidate) -> ast.Module | Verdict:
+    """The syntax of a file, or the verdict on one that Python cannot read."""
+    before, nul, _ = candidate.source.partition("\0")
+    if nul:
+        where = f"{candidate.file}, line {before.count(chr(10)) + 1}"
+        text = f"There is a NUL byte in {where}: save it as plain text in UTF-8."
+        return failed(text)
+    try:
+        return ast.parse(candidate.source)
+    except SyntaxError as error:
+        line = (error.text or "").strip()[:LONGEST_LINE]
+        where = f"{candidate.file}, line {error.lineno}"
+        return failed(f"Python cannot read {where}: {error.msg}", line)
+    except (RecursionError, MemoryError, ValueError) as error:
+        kind = type(error).__name__
+        return failed(f"Python cannot read {candidate.file}: {error or kind}")
 
 
 def judge(

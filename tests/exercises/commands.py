@@ -222,7 +222,8 @@ def judged(
         verdict = check(exercise, attempt, name)
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
-    workbook.note(exercise, passed=True)
+    digest = workbook.digest(attempt.source) if attempt.is_file else ""
+    workbook.note(exercise, passed=True, digest=digest)
     compare = f"Compare: `python -m tests solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 

@@ -8,7 +8,7 @@ import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.exercises.check import Worker, judge
+from tests.exercises.check import Worker, judge, parsed
 from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
@@ -25,12 +25,9 @@ def check(
     diagnosis: Diagnosis, attempt: Candidate, worker: Worker | None = None
 ) -> Verdict:
     """Judge a named fault and a test; the worker does the jobs."""
-    try:
-        tree = ast.parse(attempt.source)
-    except SyntaxError as error:
-        where = f"{attempt.file}, line {error.lineno}"
-        line = (error.text or "").strip()
-        return failed(f"Python cannot read {where}: {error.msg}", line)
+    tree = parsed(attempt)
+    if isinstance(tree, Verdict):
+        return tree
     named = fault_in(tree)
     if not named:
         return Verdict("open", f"Still open: no fault is named yet. ({diagnosis.id})")

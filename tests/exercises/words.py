@@ -41,6 +41,7 @@ NUMPY_SAYS = {
     r"shapes (\(.*?\)), (\(.*?\)) mismatch": "A shape is {}, and should be {}.",
 }
 MOST_LETTERS = 160
+MOST_LINES = 3
 CANNOT_USE = "What calls your function cannot use what it returns. It raises"
 
 
@@ -113,6 +114,8 @@ def _mutation(finding: dict) -> str:
 def _exception(candidate: Candidate, raised: dict) -> list[str]:
     """The kind of the exception, its message, and the learner's own lines."""
     message = raised["message"].splitlines() or [""]  # jax adds lines about itself
+    if raised["kind"] == "RecursionError":
+        return _recursion(candidate, raised["lines"])
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
     who = "Your function raises" if lines or raised["inputs"] else CANNOT_USE
@@ -124,6 +127,21 @@ def _exception(candidate: Candidate, raised: dict) -> list[str]:
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
         _block("It was called with:", raised["inputs"]),
     ]
+
+
+def _recursion(candidate: Candidate, lines: list[dict]) -> list[str]:
+    """One sentence on calls without end, and the learner's lines."""
+    shown = [own_line(candidate, n["number"], n["text"]) for n in lines[:MOST_LINES]]
+    itself = f"{candidate.name}("
+    if any(itself in n["text"].replace("self.", "") for n in lines):
+        text = f"Your function calls itself without end: {candidate.name} is your own "
+        text += "function, also where it is taken from the book."
+    else:
+        text = (
+            "Your function calls itself without end: in a check it stands in the "
+            "place of the book's own, and something that it calls needs that one."
+        )
+    return [text, _block(f"In {candidate.file},", "\n".join(shown))]
 
 
 def _failed_test(exercise: Exercise, finding: dict) -> list[str]:
