@@ -59,6 +59,7 @@ def check(
     candidate: Candidate,
     name: str = "",
     worker: Worker | None = None,
+    seeds: int | Sequence[int] = 1,
 ) -> Verdict:
     """Judge a candidate; `name` is the name that its function must have, if any."""
     tree = parsed(candidate)
@@ -76,7 +77,9 @@ def check(
         return failed(complaint)
     if complaint := reaching.complaint(exercise, tree):
         return failed(complaint)
-    return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
+    return verdict(
+        exercise, candidate, judge(exercise, candidate, seeds, worker=worker)
+    )
 
 
 def parsed(candidate: Candidate) -> ast.Module | Verdict:

@@ -13,7 +13,7 @@ from tests.exercises.manifest import Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
-from tests.exercises.words import Verdict, failed, wrapped
+from tests.exercises.words import RIGHT_FAULT, Verdict, failed, wrapped
 
 TRAINING = 600.0  # seconds, for a slow and busy machine that has no models yet
 # These look at the text of a function, and not at what it does.
@@ -93,7 +93,7 @@ def curves(
 
 def _right(diagnosis: Diagnosis) -> str:
     fault = next(f for f in diagnosis.faults if f.id == diagnosis.fault)
-    return f"The fault is right: {fault.id}. {fault.shows}"
+    return f"{RIGHT_FAULT}: {fault.id}. {fault.shows}"
 
 
 def _not_that(diagnosis: Diagnosis, named: str) -> list[str]:

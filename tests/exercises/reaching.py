@@ -13,10 +13,10 @@ MODULES = {
     *("inspect", "importlib", "imp", "pkgutil", "runpy", "linecache", "tokenize"),
     *("dis", "gc", "ctypes", "builtins", "zipimport", "tests", "pytest", "_pytest"),
 }
-CALLS = {"eval", "exec", "compile", "__import__", "open", "globals", "vars"}
+CALLS = {"eval", "exec", "compile", "open", "globals", "vars"}
 ATTRIBUTES = {
     *("__globals__", "__code__", "__closure__", "__wrapped__", "__subclasses__"),
-    *("__builtins__", "__loader__", "__spec__", "__import__", "__mro__", "__dict__"),
+    *("__builtins__", "__loader__", "__spec__", "__mro__", "__dict__"),
     *("f_back", "f_globals", "f_locals", "tb_frame", "gi_frame", "_getframe"),
     *("meta_path", "settrace", "setprofile", "getsource", "read_text", "read_bytes"),
 }
@@ -64,8 +64,8 @@ def _own(
     if exercise.is_method:
         return ""  # mdp.transitions is a matrix of the argument `mdp`
     name = exercise.name
-    ours = {short: whole for short, whole in {**names, **modules}.items()}
-    ours = {short: x for short, x in ours.items() if x.split(".")[0] in FLOORS}
+    imported = {**names, **modules}
+    ours = {short: x for short, x in imported.items() if x.split(".")[0] in FLOORS}
     defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
     renamed = {short for short, x in ours.items() if x.split(".")[-1] == name} - defined
     arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
@@ -91,6 +91,10 @@ def _looks(node: ast.AST, modules: set[str]) -> str:
         taken = {alias.name for alias in node.names} & {"modules", *ATTRIBUTES}
         return top if top in MODULES else next(iter(taken), "")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "__import__":
+            names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            is_plain = names and str(names[0]).split(".")[0] not in MODULES
+            return "" if is_plain else "__import__"
         return node.func.id if node.func.id in CALLS else ""
     if isinstance(node, ast.Attribute):
         if node.attr == "modules" and "sys" in modules:

@@ -17,6 +17,8 @@ from tests.exercises.manifest import Exercise
 from tests.exercises.same import NOT_RIGHT
 from tests.exercises.sources import Candidate
 
+NO_MARK = "No mark:"  # of an attempt that reaches for the book's own function
+RIGHT_FAULT = "The fault is right"  # of a diagnosis whose test is not good yet
 SMALLEST = "The smallest case that shows it:"
 # jax raises these for arrays whose numbers it does not know yet, while it compiles.
 UNKNOWN = "Inside `jax.jit`, `jax.vmap` and `jax.grad` an array has no numbers yet, so "
@@ -50,6 +52,15 @@ class Verdict(NamedTuple):
 
     state: str  # "passed", "failed" or "open"
     text: str
+    trap: int = 0  # the number of the trap that the text names, from 1; else 0
+
+    @property
+    def reason(self) -> str:
+        """The first paragraph that says what is wrong, in one line."""
+        first, *others = self.text.split("\n\n")
+        if others and first.startswith(RIGHT_FAULT):
+            first = others[0]
+        return " ".join(first.split())
 
 
 def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verdict:
@@ -65,7 +76,8 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     if "ended" in by_kind:
         return failed(by_kind["ended"]["message"])
     if "difference" in by_kind:
-        return failed(*_wrong(exercise, by_kind))
+        trap = by_kind["trap"]["number"] + 1 if "trap" in by_kind else 0
+        return failed(*_wrong(exercise, by_kind))._replace(trap=trap)
     if "exception" in by_kind:
         if by_kind["exception"]["kind"] == "NotImplementedError":
             return still_open(exercise)

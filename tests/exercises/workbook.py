@@ -69,11 +69,15 @@ def attempt(exercise: Exercise) -> Candidate:
         raise ValueError(
             f"{shown(path)} does not exist yet: `python -m tests start {exercise.id}`."
         )
+    return Candidate(source_of(path, shown(path)), exercise.name, shown(path))
+
+
+def source_of(path: Path, name: str) -> str:
+    """The text of a learner's file; `name` is what to call it."""
     try:
-        source = path.read_text(encoding="utf-8-sig")  # some editors write a mark
+        return path.read_text(encoding="utf-8-sig")  # some editors write a mark
     except UnicodeDecodeError:
-        raise ValueError(f"{shown(path)} is not a text file in UTF-8.") from None
-    return Candidate(source, exercise.name, shown(path))
+        raise ValueError(f"{name} is not a text file in UTF-8.") from None
 
 
 def digest(source: str) -> str:
