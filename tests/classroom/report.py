@@ -101,7 +101,8 @@ def page(
 def lesson(exercise: str) -> str:
     """The chapter that an exercise belongs to, by its number and title."""
     notebook = find(exercise).notebook
-    return f"notebooks/{notebook}.ipynb: {title(NOTEBOOKS / f'{notebook}.ipynb')}"
+    name = title(NOTEBOOKS / f"{notebook}.ipynb")
+    return f"chapter {name} (notebooks/{notebook}.ipynb)"
 
 
 def _list_of_failed(found: list[Item]) -> str:
@@ -180,8 +181,10 @@ def _details(item: Item) -> str:
     """What is known of one exercise, to be unfolded."""
     exercise = find(item.exercise)
     parts = [
-        f'<details id="{escape(item.exercise)}"><summary>{escape(exercise.title)} '
-        f"({len(item.passed)} of {item.attempts} attempts passed)</summary>"
+        f"<details><summary>{escape(exercise.title)} ({len(item.passed)} of "
+        f"{item.attempts} attempts passed)</summary>",
+        # A link to what is inside unfolds it.
+        f'<p class="small" id="{escape(item.exercise)}">{escape(item.exercise)}</p>',
     ]
     for each in item.misconceptions:
         parts.append(f"<blockquote>{escape(each.message)}</blockquote>")
@@ -252,7 +255,11 @@ def _exercise_table(found: list[Item]) -> str:
     for item in found:
         exercise = find(item.exercise)
         counts = item.attempts, len(item.passed), len(item.open)
-        numbers = f"{item.difficulty:.3f}", _number(item.discrimination)
+        told = item.discrimination
+        numbers = (
+            round(item.difficulty, 3),
+            "" if told is None else round(told, 3),
+        )
         rows.append(
             [item.exercise, exercise.title, exercise.notebook, *counts, *numbers]
         )

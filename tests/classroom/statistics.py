@@ -131,5 +131,11 @@ def _misconceptions(marks: Iterable[Mark]) -> list[Misconception]:
             message,
             tuple(m.student for m in wrong if (m.trap, m.message) == (trap, message)),
         )
-        for (trap, message), _ in counted.most_common()
+        for (trap, message), _ in sorted(counted.items(), key=_most_telling)
     ]
+
+
+def _most_telling(counted: tuple[tuple[int, str], int]) -> tuple[int, bool]:
+    """The most frequent first; of equally frequent ones, those of traps first."""
+    (trap, _), count = counted
+    return -count, not trap

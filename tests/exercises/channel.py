@@ -35,7 +35,11 @@ OURS = {(__name__, name) for name in ("jax_array", "jax_key", "foreign")}
 
 
 class Ended(Exception):
-    """The other end is gone, says nothing in time, or says what cannot be read."""
+    """The other end is gone, or says nothing in time."""
+
+
+class Garbled(Ended):
+    """The other end says what the program that should be there never says."""
 
 
 class Channel:
@@ -65,14 +69,14 @@ class Channel:
         end = None if seconds is None else time.monotonic() + seconds
         size = LENGTH.unpack(self._read(LENGTH.size, end))[0]
         if size > MOST_BYTES:
-            raise Ended
+            raise Garbled
         data = io.BytesIO(self._read(size, end))
         if self.is_trusted:
             return pickle.load(data)
         try:
             return _Unpickler(data).load()
         except Exception:
-            raise Ended from None
+            raise Garbled from None
 
     def _read(self, size: int, end: float | None) -> bytes:
         parts = bytearray()

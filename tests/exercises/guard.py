@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tests.exercises import isolation
-from tests.exercises.channel import Channel, Ended
+from tests.exercises.channel import Channel, Ended, Garbled
 from tests.exercises.judge import Answer, Judge
 from tests.exercises.manifest import Diagnosis, Exercise
 from tests.exercises.masked import copy_without
@@ -33,6 +33,10 @@ START = 300.0  # seconds for the packages to be imported, on a busy machine
 FOUND = {"testing", "failed", "exception", "broken", "raised", "ran", "called"}
 TEXTS = ("test", "message", "doc", "kind", "inputs", "outcome")
 MOST_FINDINGS = 10_000
+FORGES = (
+    "No mark: your code sends messages to the judge, which is for the check alone. A "
+    "function returns its result."
+)
 ENDS = "Your code ends Python itself, as os._exit does. A function returns its result."
 CRASHES = "Your code makes Python crash, or takes too much memory or too many processes"
 
@@ -143,8 +147,10 @@ class Guard(Judge):
             self._leave()
             self.find("time", seconds=self.used)
             self.find("done")
+        except Garbled:
+            self._leave()
+            self.find("ended", message=FORGES)
         except Ended:
-            self.find("time", seconds=self.used)
             self._find_end(self._leave())
 
     def ask(self, task: str, *details: Any) -> Any:
@@ -160,8 +166,8 @@ class Guard(Judge):
                     case (str(done), answer) if done == task:
                         return answer
                     case _:
-                        raise Ended
-            raise Ended
+                        raise Garbled
+            raise Garbled
         finally:
             seconds = time.monotonic() - start
             self.used += seconds
@@ -186,7 +192,7 @@ class Guard(Judge):
                 return Answer(output, None, changed, printed[:LONGEST])
             case (_, dict(error), _, _):
                 return Answer(error=_raised(error))
-        raise Ended
+        raise Garbled
 
     def _visit(self) -> None:
         """Let the host make a copy of itself for this submission."""
