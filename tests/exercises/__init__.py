@@ -12,10 +12,16 @@ Read in this order:
     same.py       compare two results
     show.py       values, worlds and episodes as text
     judge.py      try a candidate: first on cases, then with the unit tests
-    batch.py      judge all candidates of an exercise, for the gate
+    isolation.py  keep a submission from the rest of the machine
+    masked.py     a copy of the packages without the function to be written
+    channel.py    messages between the judge and a submission's process
     trial.py      try a learner's test on one candidate, or train with it
+    submission.py a process in which submissions run
+    guard.py      judge a submission that runs in another process
+    batch.py      judge all candidates of an exercise, for the gate
     worker.py     a process that judges
     words.py      tell the learner what is wrong
+    reaching.py   see whether an attempt reaches for the book's own function
     check.py      check an attempt: first its text, then what the judge finds
     trials.py     try a learner's test on one function after another
     plots.py      the curves of a sick run and a healthy one

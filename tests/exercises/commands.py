@@ -1,8 +1,11 @@
 """python -m tests: the exercise book, the learner's progress, and the next step."""
 
 import argparse
+import contextlib
 import difflib
+import json
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,6 +53,7 @@ COMMANDS = {
 CLASSROOM = ROOT / "tests" / "classroom"  # it is not in a folder for students
 if CLASSROOM.is_dir():
     COMMANDS["handout"] = "for teachers: make a folder for students, without answers"
+    COMMANDS["grade"] = "for teachers: judge the files of a class"
 MORE = {
     "list": "A passed exercise is marked x, and one that you have begun is marked -.",
     "map": "It is the file notebooks/README.md.",
@@ -68,6 +72,7 @@ MORE = {
     "all exercises of --book FOLDER.",
     "handout": "It stands alone: the library without the answers, the notebooks, an "
     "empty file for each exercise, the check, and a README with instructions.",
+    "grade": "It writes marks, and a report with the misconceptions of the class.",
 }
 NAME = "the id of an exercise, or words of its id or title, such as gae; without it, "
 DEFAULTS = {"start": "the next exercise that you have not begun"}
@@ -86,6 +91,12 @@ def main(args: Sequence[str] | None = None) -> int:
             return run_handout(parsed)
         if parsed.command == "gate":
             return run_gate(parsed.exercise)
+        if parsed.command == "grade":
+            from tests.classroom.commands import run_grade
+
+            return run_grade(parsed)
+        if parsed.command == "check" and parsed.all:
+            return check_all(parsed.json)
         exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
@@ -132,6 +143,30 @@ def run_check(exercise: Exercise | Diagnosis) -> int:
     if verdict.state == "passed":
         print(next_step(exercise))
     return 0 if verdict.state == "passed" else 1
+
+
+def check_all(as_json: bool) -> int:
+    """Judge every file of the workbook; return 0 if all of them pass."""
+    begun = [each for each in book().values() if workbook.file_of(each).exists()]
+    begun += workbook.begun_sick_runs()
+    if not begun:
+        raise ValueError("The workbook is empty: `python -m tests start` begins it.")
+    rows, worker = [], Worker()
+    with contextlib.closing(worker):
+        for exercise in begun:
+            try:
+                verdict = judge_attempt(exercise, worker)
+            except ValueError as error:
+                verdict = Verdict("failed", str(error))
+            state, reason = verdict.state, verdict.reason
+            rows.append({"exercise": exercise.id, "state": state, "message": reason})
+            if not as_json:
+                print(f"{state:<6}  {exercise.id}", flush=True)
+                if state != "passed":
+                    print(textwrap.indent(wrapped(reason), "        "))
+    if as_json:
+        print(json.dumps({"exercises": rows}, indent=1))
+    return int(any(row["state"] != "passed" for row in rows))
 
 
 def run_watch(exercise: Exercise | Diagnosis) -> int:
@@ -263,26 +298,32 @@ def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
     return 0
 
 
-def judge_attempt(exercise: Exercise | Diagnosis) -> Verdict:
+def judge_attempt(
+    exercise: Exercise | Diagnosis, worker: Worker | None = None
+) -> Verdict:
     """Check the learner's file, and remember a pass."""
     attempt = workbook.attempt(exercise)
     if TODO in attempt.source and attempt.source == new_file(exercise):
         text = f"Still open: {attempt.file} has no lines of yours yet."
         return Verdict("open", f"{text} {_help(exercise)}")
-    return judged(exercise, attempt, name=exercise.name)
+    return judged(exercise, attempt, exercise.name, worker)
 
 
 def judged(
-    exercise: Exercise | Diagnosis, attempt: Candidate, name: str = ""
+    exercise: Exercise | Diagnosis,
+    attempt: Candidate,
+    name: str = "",
+    worker: Worker | None = None,
 ) -> Verdict:
     """Check an attempt; a notebook gives no `name` that the function must have."""
     if isinstance(exercise, Diagnosis):
-        verdict = diagnosis.check(exercise, attempt)
+        verdict = diagnosis.check(exercise, attempt, worker)
     else:
-        verdict = check(exercise, attempt, name)
+        verdict = check(exercise, attempt, name, worker)
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
-    workbook.note(exercise, passed=True)
+    digest = workbook.digest(attempt.source) if attempt.is_file else ""
+    workbook.note(exercise, passed=True, digest=digest)
     if exercise.id in sealed.assigned():
         return verdict
     compare = f"Compare: `{called()} solution {exercise.id}`."
@@ -342,11 +383,21 @@ def _parse(args: list[str]) -> argparse.Namespace:
         command = commands.add_parser(name, help=does, description=about)
         if name == "handout":
             _add_handout(command)
-        elif name not in ("list", "map"):
+        elif name == "grade" and args[:1] == ["grade"]:
+            from tests.classroom import commands as classroom
+
+            classroom.add_arguments(command)
+            command.epilog, command.formatter_class = classroom.ABOUT, style
+        elif name not in ("list", "map", "grade"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
             say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
             command.add_argument("--seed", type=int, help=say)
+        if name == "check":
+            say = "judge every file of the workbook"
+            command.add_argument("--all", action="store_true", help=say)
+            say = "with --all: print the results as JSON"
+            command.add_argument("--json", action="store_true", help=say)
         if name == "solution":
             say = "show it although the exercise is still open"
             command.add_argument("--reveal", action="store_true", help=say)

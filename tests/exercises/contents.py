@@ -37,8 +37,7 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
     for exercise in book().values():
         is_run = isinstance(exercise, Diagnosis)
         parts.setdefault("sick runs" if is_run else exercise.floor, []).append(exercise)
-    notes = workbook.all_notes()
-    passed = {name for name in book() if notes.get(name, {}).get("passed")}
+    passed = {name for name, each in book().items() if workbook.is_passed(each)}
     for part, listed in parts.items():
         done = f"{sum(e.id in passed for e in listed)} of {len(listed)} passed"
         rows = list(_rows(listed, passed, width))
