@@ -88,9 +88,13 @@ def main(args: Sequence[str] | None = None) -> int:
         if parsed.command == "map":
             return show_map()
         if parsed.command == "handout":
+            from tests.classroom.handing_out import run_handout
+
             return run_handout(parsed)
         if parsed.command == "gate":
-            return run_gate(parsed.exercise)
+            from tests.exercises.gate import run_gate
+
+            return run_gate(find(parsed.exercise) if parsed.exercise else None)
         if parsed.command == "grade":
             from tests.classroom.commands import run_grade
 
@@ -250,41 +254,6 @@ def run_reset(exercise: Exercise | Diagnosis) -> int:
     return 0
 
 
-def run_gate(name: str) -> int:
-    """Judge all candidates of one exercise, or of those from outside."""
-    from tests.exercises import gate
-
-    from_outside = [each for each in book().values() if each.home]
-    asked = [find(name)] if name else from_outside
-    if not asked or isinstance(asked[0], Diagnosis):
-        raise ValueError("Name an exercise, or give --book FOLDER.")
-    worker, is_wrong = Worker(), False
-    for exercise in asked:
-        found = gate.complaints(exercise, worker)
-        is_wrong |= bool(found)
-        counts = f"traps: {len(exercise.traps)}, variants: {len(exercise.variants)}"
-        print(f"{exercise.id} ({counts}): {'not yet' if found else 'all is well'}")
-        print("".join(f"    {complaint}\n" for complaint in found), end="", flush=True)
-    worker.close()
-    return int(is_wrong)
-
-
-def run_handout(parsed: argparse.Namespace) -> int:
-    """Make a folder for students."""
-    from tests.classroom.handout import hand_out
-
-    names = [name for name in parsed.select.split(",") if name.strip()]
-    handed_out = hand_out(Path(parsed.out), names, parsed.due and Path(parsed.due))
-    count = f"{len(handed_out)} exercise{'s' * (len(handed_out) != 1)}"
-    print(
-        wrapped(
-            f"{parsed.out} is ready, with {count}. Its README.md tells students "
-            "what to do; what they hand in is their folder workbook/."
-        )
-    )
-    return 0
-
-
 def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
     """Show the book's own function to a learner who has passed, or insists."""
     if exercise.id in sealed.assigned():
@@ -381,14 +350,16 @@ def _parse(args: list[str]) -> argparse.Namespace:
     for name, does in COMMANDS.items():
         about = f"{does[0].upper()}{does[1:]}. {MORE[name]}"
         command = commands.add_parser(name, help=does, description=about)
-        if name == "handout":
-            _add_handout(command)
+        if name == "handout" and args[:1] == ["handout"]:
+            from tests.classroom import handing_out
+
+            handing_out.add_arguments(command)
         elif name == "grade" and args[:1] == ["grade"]:
             from tests.classroom import commands as classroom
 
             classroom.add_arguments(command)
             command.epilog, command.formatter_class = classroom.ABOUT, style
-        elif name not in ("list", "map", "grade"):
+        elif name not in ("list", "map", "grade", "handout"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
             say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
@@ -404,14 +375,6 @@ def _parse(args: list[str]) -> argparse.Namespace:
     parsed = parser.parse_args(args or ["list"])
     parsed.exercise = " ".join(getattr(parsed, "exercise", ()))
     return parsed
-
-
-def _add_handout(command: argparse.ArgumentParser) -> None:
-    command.add_argument("out", metavar="OUT", help="the new folder")
-    say = "floors, chapters, ids or words, such as floor1,5,reinforce; without it, all"
-    command.add_argument("--select", default="", metavar="NAMES", help=say)
-    say = "a TOML or CSV file of names and dates, such as floor1 = 2026-10-01"
-    command.add_argument("--due", metavar="FILE", help=say)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from tests.exercises import sources
 from tests.exercises.check import Worker, judge
-from tests.exercises.manifest import Exercise
+from tests.exercises.manifest import Diagnosis, Exercise, book
 from tests.exercises.sources import Candidate
 
 NUM_SEEDS = 3
@@ -21,6 +21,22 @@ MOST_SECONDS = 300.0  # of patience: the machine may be busy
 WRONG = {"exception", "difference", "mutation", "trap", "failed"}
 MOST_TOLD = 0.5  # the share of a right solution that one hint may show
 TOKEN = re.compile(r"\w+|[^\w\s()\[\],.:;`]+")
+
+
+def run_gate(exercise: Exercise | Diagnosis | None) -> int:
+    """Show what is wrong with an exercise, or with all those from outside."""
+    asked = [exercise] if exercise else [x for x in book().values() if x.home]
+    if not asked or isinstance(exercise, Diagnosis):
+        raise ValueError("Name an exercise, or give --book FOLDER.")
+    worker, is_wrong = Worker(), False
+    for each in asked:
+        found = complaints(each, worker)
+        is_wrong |= bool(found)
+        counts = f"traps: {len(each.traps)}, variants: {len(each.variants)}"
+        print(f"{each.id} ({counts}): {'not yet' if found else 'all is well'}")
+        print("".join(f"    {text}\n" for text in found), end="", flush=True)
+    worker.close()
+    return int(is_wrong)
 
 
 def complaints(exercise: Exercise, worker: Worker) -> list[str]:
