@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -77,9 +79,33 @@ def test_a_learner_starts_fails_by_a_trap_and_passes(folder, capsys):
     file.write_text(body.replace("(reward - mean)", "reward"))
     assert run(folder, "check") == 1
     assert capsys.readouterr().out.startswith(exercise.traps[0].says[:60])
+    other = body.replace("    means, mean = [], 0.0\n", "    return ours([], 0.0)\n")
+    file.write_text(other)
+    assert run(folder, "check") == 1
+    assert capsys.readouterr().out.startswith("No mark: your file uses")
     file.write_text(body)
     assert run(folder, "check", "moving-average") == 0
     assert "Passed: A mean that forgets." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_teachers_own_exercise_is_handed_out_without_its_answer(
+    folder, capsys, tmp_path_factory
+):
+    assert run(folder, "handout", str(folder / "out")) == 2
+    assert "which it is to hold a copy of" in capsys.readouterr().err
+    out = tmp_path_factory.mktemp("class") / "out"
+    assert run(folder, "handout", str(out), "--select", "moving-average") == 0
+    files = {file.name: file for file in (out / "outside").iterdir()}
+    assert files.keys() == {"averages.py", "cases.py", "test_averages.py"}
+    assert "mean += " not in files["averages.py"].read_text()
+    attempt = out / "workbook" / "moving_average.py"
+    assert "python -m tests check moving-average" in attempt.read_text()
+    attempt.write_text(example()["averages.py"])
+    check = [sys.executable, "-m", "tests", "check"]
+    env = os.environ | {BOOK: "", "PYTHONPATH": ""}
+    checked = subprocess.run(check, cwd=out, env=env, capture_output=True, text=True)
+    assert checked.stdout.startswith("Passed: A mean that forgets."), checked.stdout
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,15 @@ from pathlib import Path
 from tests.classroom.copies import Solutions, functions, places
 from tests.classroom.selection import chosen, due_dates
 from tests.exercises import sealed
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise, everything
+from tests.exercises.manifest import (
+    FLOORS,
+    OUTSIDE,
+    ROOT,
+    Diagnosis,
+    Exercise,
+    called,
+    everything,
+)
 from tests.exercises.sealed import Contents, Part, blank
 from tests.exercises.sources import body_lines, find_definition, module_file, new_file
 
@@ -92,8 +100,11 @@ def hand_out(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already: name a new folder, or an empty one.")
     listed = {name: everything()[name] for name in ids}
+    for home in {each.root for each in listed.values() if each.home}:
+        if out.resolve().is_relative_to(home):
+            raise ValueError(f"{out} is inside {home}, which it is to hold a copy of.")
     try:
-        _copy_files(out)
+        _copy_files(out, listed)
         _seal(out, listed)
         _write_stubs(out, _exercises(listed))
         (out / "README.md").write_text(readme(listed, dates), encoding="utf-8")
@@ -130,12 +141,14 @@ def readme(listed: Listed, dates: Mapping[str, datetime.date]) -> str:
     return README.format(number=len(listed), table="\n".join(rows))
 
 
-def _copy_files(out: Path) -> None:
+def _copy_files(out: Path, listed: Listed) -> None:
     """Copy what the folder needs: library, notebooks, and the tests that judge."""
     for name in (*FLOORS, "notebooks", "tests/exercises"):
         shutil.copytree(ROOT / name, out / name, ignore=UNWANTED, dirs_exist_ok=True)
     for name in FILES.split():
         shutil.copyfile(ROOT / name, out / name)
+    for home in {each.root for each in listed.values() if each.home}:
+        shutil.copytree(home, out / OUTSIDE, ignore=UNWANTED)
     for file in sorted(_tests_that_judge()):
         copy = out / file.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +164,8 @@ def _copy_files(out: Path) -> None:
 
 def _tests_that_judge() -> set[Path]:
     """The tests of all exercises, and what they import from tests/."""
-    tests = {test.split("::")[0] for x in _exercises(everything()) for test in x.tests}
+    ours = [each for each in _exercises(everything()) if not each.home]
+    tests = {test.split("::")[0] for each in ours for test in each.tests}
     waiting = {ROOT / test for test in tests} | {ROOT / "tests" / "__main__.py"}
     waiting |= set((ROOT / "tests" / "exercises").rglob("*.py"))
     found: set[Path] = set()
@@ -183,13 +197,14 @@ def _seal(out: Path, listed: Listed) -> None:
     """Take the answers out of the files, and write down what was taken out."""
     solutions = Solutions(_exercises(listed))
     parts: dict[str, list[Part]] = {}
-    for file in [path for floor in FLOORS for path in (out / floor).rglob("*.py")]:
+    folders = [out / name for name in (*FLOORS, OUTSIDE)]
+    for file in [path for folder in folders for path in folder.rglob("*.py")]:
         name = file.relative_to(out)
-        own = [x for x in _exercises(listed) if module_file(x) == ROOT / name]
+        own = [x for x in _exercises(listed) if _place(x) == name]
         if taken := _take_out(file, own, solutions):
             parts[name.as_posix()] = taken
-    for manifest in MANIFESTS:
-        file = out / "tests" / "exercises" / f"{manifest}.toml"
+    manifests = [out / "tests" / "exercises" / f"{name}.toml" for name in MANIFESTS]
+    for file in [*manifests, *(out / OUTSIDE).glob("*.toml")]:
         text = file.read_text(encoding="utf-8")
         parts[file.relative_to(out).as_posix()] = [Part("", text)]
         file.unlink()
@@ -198,6 +213,12 @@ def _seal(out: Path, listed: Listed) -> None:
     stored = program.replace('\nSTORE = ""\n', f'\nSTORE = """\n{store}\n"""\n')
     (out / "sealed.py").write_text(stored, encoding="utf-8")
     (out / "tests" / "exercises" / "sealed.py").write_text(IN_TESTS, encoding="utf-8")
+
+
+def _place(exercise: Exercise) -> Path:
+    """The file of an exercise's function in the folder for students."""
+    inside = module_file(exercise).relative_to(exercise.root)
+    return OUTSIDE / inside if exercise.home else inside
 
 
 def _take_out(file: Path, own: list[Exercise], solutions: Solutions) -> list[Part]:
@@ -229,7 +250,8 @@ def _write_stubs(out: Path, listed: Iterable[Exercise]) -> None:
     folder.mkdir()
     for exercise in listed:
         file = folder / f"{exercise.id.replace('-', '_')}.py"
-        file.write_text(new_file(exercise), encoding="utf-8")
+        text = new_file(exercise).replace(called(), "python -m tests")
+        file.write_text(text, encoding="utf-8")
 
 
 def _exercises(listed: Listed) -> list[Exercise]:

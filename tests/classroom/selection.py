@@ -82,13 +82,21 @@ def _groups() -> dict[str, list[str]]:
     """The exercises of each floor, chapter and part, under all names of it."""
     groups: dict[str, list[str]] = {}
     for each in book().values():
-        is_run = isinstance(each, Diagnosis)
-        number = FLOORS.index(each.floor) + 1
-        names = ["sick-runs"] if is_run else [f"floor{number}", f"floor-{number}"]
-        names += [] if is_run else [each.floor.replace("_", "-")]
-        chapter = each.notebook.partition("_")[0]
-        names += [chapter, f"chapter{int(chapter)}", f"chapter-{int(chapter)}"]
-        names += [str(int(chapter)), each.notebook.replace("_", "-")]
+        if each.home:
+            names = ["outside"]
+        elif isinstance(each, Diagnosis):
+            names = ["sick-runs", *_chapter(each.notebook)]
+        else:
+            number = FLOORS.index(each.floor) + 1
+            names = [f"floor{number}", f"floor-{number}", each.floor.replace("_", "-")]
+            names += _chapter(each.notebook)
         for name in dict.fromkeys(names):
             groups.setdefault(name, []).append(each.id)
     return groups
+
+
+def _chapter(notebook: str) -> list[str]:
+    """The names of a chapter."""
+    number = int(notebook.partition("_")[0])
+    names = [f"{number}", f"{number:02}", f"chapter{number}", f"chapter-{number}"]
+    return [*names, notebook.replace("_", "-")]

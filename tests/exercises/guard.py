@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 from tests.exercises import isolation
 from tests.exercises.channel import Channel, Ended, Garbled
 from tests.exercises.judge import Answer, Judge
-from tests.exercises.manifest import Diagnosis, Exercise
-from tests.exercises.masked import OUTSIDE, copy_without
+from tests.exercises.manifest import OUTSIDE, Diagnosis, Exercise
+from tests.exercises.masked import copy_without
 from tests.exercises.sources import Candidate, reference
 from tests.exercises.submission import END, LONGEST, READY, STATUS
 

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from tests.exercises import sealed
 
 ROOT = Path(__file__).parent.parent.parent
-BOOK = "EXERCISE_BOOK"  # what the environment calls a folder of exercises from outside
+# The environment's name for a folder of exercises from outside, and its place in a
+# folder that was handed out.
+BOOK, OUTSIDE = "EXERCISE_BOOK", "outside"
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
 SPACES = str.maketrans("-_", "  ")
@@ -56,7 +58,7 @@ class Exercise(NamedTuple):
     @property
     def floor(self) -> str:
         """The package that the function belongs to, or "outside"."""
-        return "outside" if self.home else self.function.split(".")[0]
+        return OUTSIDE if self.home else self.function.split(".")[0]
 
     @property
     def root(self) -> Path:
@@ -147,11 +149,12 @@ def book() -> dict[str, Exercise | Diagnosis]:
 def everything() -> dict[str, Exercise | Diagnosis]:
     """All exercises and diagnoses by id, also those that were not assigned."""
     ours = exercises() | diagnoses()
-    if not os.environ.get(BOOK):
+    folder = Path(os.environ.get(BOOK) or ROOT / OUTSIDE)
+    if not os.environ.get(BOOK) and not (sealed.assigned() and folder.is_dir()):
         return ours
     from tests.exercises import outside  # whose exercises are what is above
 
-    return ours | outside.exercises_from(Path(os.environ[BOOK]), ours)
+    return ours | outside.exercises_from(folder, ours)
 
 
 def use_book(folder: str) -> None:

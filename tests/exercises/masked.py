@@ -9,11 +9,10 @@ import shutil
 from pathlib import Path
 
 from tests.exercises import sealed
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
+from tests.exercises.manifest import FLOORS, OUTSIDE, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import find_definition, module_file
 
 COPIED = (*FLOORS, "tests")
-OUTSIDE = "outside"  # the place, in the copy, of exercises from another folder
 MANIFESTS = "*.toml"  # with right variants of the functions
 
 

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Container
 from pathlib import Path
 
+from tests.exercises import sealed
 from tests.exercises.manifest import FLOORS, Exercise, exercise_in
 
 MANIFEST = "exercises.toml"
@@ -30,7 +31,7 @@ def exercises_from(folder: Path, known: Container[str]) -> dict[str, Exercise]:
     """
     file = folder / MANIFEST
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8")).get("exercises", [])
+        tables = tomllib.loads(sealed.read(file)).get("exercises", [])
     except FileNotFoundError:
         raise ValueError(f"--book {folder}: there is no file {file}.") from None
     except ValueError as error:

@@ -48,8 +48,10 @@ class Contents(NamedTuple):
 def read(path: Path) -> str:
     """Return the text of a file, with its sealed parts."""
     name = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ""
-    text = path.read_text(encoding="utf-8") if path.exists() or not STORE else ""
-    for mark, part in contents().parts.get(name, ()):
+    parts = contents().parts.get(name, ())
+    is_whole = any(not part.mark for part in parts)
+    text = "" if is_whole else path.read_text(encoding="utf-8")
+    for mark, part in parts:
         if not mark:
             return part
         before, found, after = text.partition(mark)
@@ -113,7 +115,9 @@ class _Finder:
 
     def __init__(self, paths: Iterable[str]):
         files = (path for path in paths if path.endswith(".py"))
-        self.modules = {path[:-3].replace("/", ".") for path in files}
+        # What comes from outside is imported from its own folder.
+        names = (path[:-3].removeprefix("outside/") for path in files)
+        self.modules = {name.replace("/", ".") for name in names}
 
     def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
         if name not in self.modules:
