@@ -65,7 +65,7 @@ def test_reference_and_variants_pass_as_a_learners_function_does(exercise):
     right = [sources.reference(exercise)]
     right += [sources.edited(exercise, variant) for variant in exercise.variants]
     for candidate in right:
-        found = judge(exercise, candidate, 0, time_limit=MOST_SECONDS, worker=WORKER)
+        found = judge(exercise, candidate, 0, "", MOST_SECONDS, WORKER, "fully")
         assert not went_wrong(found)
         assert not [f for f in found if f["what"] in WRONG], candidate.source
 

@@ -67,8 +67,14 @@ class Host:
         assert pipe is not None
         with contextlib.suppress(BrokenPipeError), pipe:
             pickle.dump(_without_secrets(exercise), pipe)
-        self.control.settimeout(START)
-        if self.control.recv(1) != READY:
+        self.is_ready = False
+
+    def wait(self) -> None:
+        """Wait until it can make copies."""
+        if not self.is_ready:
+            self.control.settimeout(START)
+            self.is_ready = self.control.recv(1) == READY
+        if not self.is_ready:
             said = self.errors.read_text(errors="replace").strip().splitlines()
             self.close()
             raise RuntimeError(f"it cannot start: {(said or ['no reason given'])[-1]}")
@@ -132,6 +138,7 @@ class Guard(Judge):
         """Judge a candidate, or a learner's `test` with it."""
         self.own, self.found, self.write = candidate, set(), write
         self.left, self.used = time_limit, 0.0
+        self._host()  # it imports the packages while this process does
         if seeds and not test and not self.is_settled:
             self.settle()
             self.is_settled = True
@@ -198,15 +205,21 @@ class Guard(Judge):
         """Let the host make a copy of itself for this submission."""
         with self.stack.open("wb", buffering=0) as stack:
             for _ in range(2):
-                if self.host is None or not self.host.is_alive:
-                    self.close()
-                    self.host = Host(self.exercise, self.may_write)
+                host = self._host()
+                host.wait()
                 try:
-                    self.channel = self.host.visit(stack)
+                    self.channel = host.visit(stack)
                     return
                 except OSError:  # the last submission has killed it
                     self.close()
         raise Ended
+
+    def _host(self) -> Host:
+        """The process that makes copies of itself; a new one if the last is dead."""
+        if self.host is None or not self.host.is_alive:
+            self.close()
+            self.host = Host(self.exercise, self.may_write)
+        return self.host
 
     def _leave(self) -> int | None:
         """End what is left of a submission; return how it ended, if that is known."""

@@ -48,12 +48,14 @@ class Desk:
         test: str,
         time_limit: float,
         scratch: str,
-        may_write: bool,
+        trusted: str,
     ) -> str:
         """Judge a candidate, or all those of the gate; return what went wrong.
 
         The findings go to a file in `scratch`. For a diagnosis, `test` is the learner's
-        file; if it is empty, the candidate is trained with.
+        file; if it is empty, the candidate is trained with. A candidate of our own is
+        `trusted` "to write", which fills the caches that submissions read, or "fully",
+        to run in this process.
         """
         asked, folder = find(exercise), Path(scratch)
         ours = Candidate(*candidate) if candidate else None
@@ -65,8 +67,8 @@ class Desk:
                 findings.flush()
 
             try:
-                if ours and CAN_FORK and not is_training:
-                    guard = self._guard_of(asked, may_write)
+                if ours and CAN_FORK and not is_training and trusted != "fully":
+                    guard = self._guard_of(asked, trusted == "to write")
                     guard.judge(ours, seeds, test, time_limit, folder, write)
                 else:
                     self.close()
