@@ -5,21 +5,31 @@ looks into the memory of the process finds an empty function.
 """
 
 import ast
-import shutil
+import os
 from pathlib import Path
 
 from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import find_definition, module_file
 
-COPIED = (*FLOORS, "tests")
-MANIFESTS = "*.toml"  # with right variants of the functions
+COPIED = (".py", ".pyc", ".csv", ".txt", ".typed")  # no manifests, which have answers
 
 
 def copy_without(exercise: Exercise | Diagnosis, folder: Path) -> None:
-    """Copy the packages and their tests into a folder, without the function's body."""
-    for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=_left_out(exercise))
+    """Copy the packages and their tests into a folder, without the function's body.
+
+    Only the exercise's floor and those below it are copied.
+    """
+    above = FLOORS[FLOORS.index(exercise.floor) + 1 :]
     file = module_file(exercise)
+    for name in {*FLOORS, "tests"} - set(above):
+        for place, folders, names in os.walk(ROOT / name):
+            folders[:] = [each for each in folders if each not in above]
+            target = folder / Path(place).relative_to(ROOT)
+            target.mkdir(parents=True)
+            for each in names:
+                is_compiled = each.endswith(".pyc") and each.startswith(f"{file.stem}.")
+                if each.endswith(COPIED) and not is_compiled:
+                    _copy(f"{place}/{each}", f"{target}/{each}")
     without = without_body(file.read_text(encoding="utf-8"), exercise.qualname)
     (folder / file.relative_to(ROOT)).write_text(without, encoding="utf-8")
 
@@ -36,7 +46,9 @@ def without_body(source: str, qualname: str) -> str:
     return "\n".join([*lines[:start], *blank, *lines[last:]]) + "\n"
 
 
-def _left_out(exercise: Exercise | Diagnosis):
-    """What is not copied: manifests, and the compiled file of the module."""
-    compiled = f"{module_file(exercise).stem}.*.pyc"
-    return shutil.ignore_patterns(MANIFESTS, compiled, "*.ipynb", "*.bak")
+def _copy(source: str, target: str) -> None:
+    """Copy a file with its time, by which compiled files know their sources."""
+    with open(source, "rb") as read, open(target, "wb") as write:
+        write.write(read.read())
+        seen = os.fstat(read.fileno())
+    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
