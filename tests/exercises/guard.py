@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.exercises import isolation
-from tests.exercises.channel import Channel, Ended, Garbled
+from tests.exercises import isolation, same
+from tests.exercises.channel import Channel, Ended, Garbled, foreign
 from tests.exercises.judge import Answer, Judge
 from tests.exercises.manifest import Diagnosis, Exercise
 from tests.exercises.masked import copy_without
@@ -75,9 +75,14 @@ class Host:
             self.control.settimeout(START)
             self.is_ready = self.control.recv(1) == READY
         if not self.is_ready:
-            said = self.errors.read_text(errors="replace").strip().splitlines()
+            reason = self.last_error()
             self.close()
-            raise RuntimeError(f"it cannot start: {(said or ['no reason given'])[-1]}")
+            raise RuntimeError(f"the process cannot start: {reason}")
+
+    def last_error(self) -> str:
+        """The last line that it has written on its trouble."""
+        said = self.errors.read_text(errors="replace").strip().splitlines()
+        return said[-1] if said else "no reason given"
 
     def visit(self, stack: BinaryIO) -> Channel:
         """Return the way to a new copy, which notes in `stack` where time was over."""
@@ -196,6 +201,8 @@ class Guard(Judge):
             return super()._answer(candidate, inputs)
         match self.ask("answer", inputs):
             case (output, None, None | str() as changed, str(printed)):
+                if not same.is_small(output):
+                    output = foreign(type(output).__name__)
                 return Answer(output, None, changed, printed[:LONGEST])
             case (_, dict(error), _, _):
                 return Answer(error=_raised(error))
@@ -209,10 +216,12 @@ class Guard(Judge):
                 host.wait()
                 try:
                     self.channel = host.visit(stack)
-                    return
-                except OSError:  # the last submission has killed it
+                    if self.channel.receive(START) == READY:
+                        return
+                except (OSError, Ended):  # the last submission may have killed it
+                    reason = host.last_error()
                     self.close()
-        raise Ended
+        raise RuntimeError(f"a copy of the process cannot start: {reason}")
 
     def _host(self) -> Host:
         """The process that makes copies of itself; a new one if the last is dead."""

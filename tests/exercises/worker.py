@@ -21,6 +21,7 @@ from tests.exercises.judge import Judge, our_modules
 from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import Candidate, reference
 
+LONGEST = 600.0  # seconds, of the comparison with all traps on a busy machine
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
@@ -69,7 +70,9 @@ class Desk:
             try:
                 if ours and CAN_FORK and not is_training and trusted != "fully":
                     guard = self._guard_of(asked, trusted == "to write")
-                    guard.judge(ours, seeds, test, time_limit, folder, write)
+                    # The submission has a limit of its own; this one is for the judge.
+                    with _time_limit(LONGEST + 10 * time_limit, folder / "judge"):
+                        guard.judge(ours, seeds, test, time_limit, folder, write)
                 else:
                     self.close()
                     judge = Judge(asked, ours or reference(asked), write)
