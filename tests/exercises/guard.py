@@ -164,6 +164,11 @@ class Guard(Judge):
             self.find("ended", message=FORGES)
         except Ended:
             self._find_end(self._leave())
+        except Exception:
+            self._leave()
+            if "difference" not in self.found:
+                raise
+            self.find("done")  # it is wrong; that it resembles nothing is no matter
 
     def ask(self, task: str, *details: Any) -> Any:
         """Let the submission do something; what it finds on the way is written down."""

@@ -173,9 +173,9 @@ def refuse() -> None:
             raise PermissionError(f"a submission must not call {event}")
         if event == "open" and arguments[2] & writing and is_outside(arguments[0]):
             raise PermissionError(f"a submission must not write to {arguments[0]}")
-        if event in READING and str(arguments[0]).startswith(hidden):
-            if not str(arguments[0]).startswith(shown):
-                raise PermissionError(f"a submission must not read {arguments[0]}")
+        is_hidden = event in READING and str(arguments[0]).startswith(hidden)
+        if is_hidden and not str(arguments[0]).startswith(shown):
+            raise PermissionError(f"a submission must not read {arguments[0]}")
         if event in FILE_EVENTS and any(map(is_outside, arguments)):
             raise PermissionError(f"a submission must not call {event} there")
 

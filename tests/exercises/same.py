@@ -28,7 +28,7 @@ def difference(
     if is_array(expected) and expected.ndim:
         if _type(got) != _type(expected):
             return f"It returns {_a(got)}, and should return {_a(expected)}."
-    elif not np.isscalar(got) and np.shape(got) != ():
+    elif not _is_single(got):
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
         ours, theirs = np.asarray(got), np.asarray(expected)
@@ -123,6 +123,14 @@ def called(part: Any) -> str:
     if isinstance(part, int):
         return f"result number {part + 1}"
     return part if " " in part else f"`{part}`"
+
+
+def _is_single(value: Any) -> bool:
+    """Say whether a value is a single number, and not an array, a list or the like."""
+    try:
+        return np.isscalar(value) or np.shape(value) == ()
+    except ValueError:  # parts of unequal lengths
+        return False
 
 
 def _is_untouched(value: Any, before: Any) -> bool:
