@@ -75,7 +75,8 @@ def make_class(parsed: argparse.Namespace) -> None:
         for exercise in listed:
             kind, source = _hostile(exercise, bad) if bad else _drawn(exercise, rng)
             file = home / f"{exercise.id.replace('-', '_')}.py"
-            file.write_text(source, encoding="utf-8")
+            # No two programs are the same: each is judged.
+            file.write_text(f"{source}\nAUTHOR = {student!r}\n", encoding="utf-8")
             truth[f"{student} {exercise.id}"] = kind
     text = json.dumps(truth, indent=1)
     (parsed.folder / "truth.json").write_text(text, encoding="utf-8")

@@ -163,7 +163,7 @@ def _with_time_limit(
         return exercise
     own = reference(exercise)._replace(file="reference.py")
     patience = 10 * exercise.time_limit
-    found = judge(exercise, own, seeds, "", patience, worker, may_write=True)
+    found = judge(exercise, own, seeds, "", patience, worker, "to write")
     kinds = {finding["what"] for finding in found}
     if "done" not in kinds or kinds & {"difference", "exception", "failed", "broken"}:
         says = [finding.get("message", "") for finding in found]

@@ -107,7 +107,7 @@ def judge(
     test: str = "",
     time_limit: float = 0.0,
     worker: Worker | None = None,
-    may_write: bool = False,
+    trusted: str = "",
 ) -> list[dict]:
     """Return the findings of a worker, or of a new process; see worker.do."""
     own = worker or Worker()
@@ -119,7 +119,7 @@ def judge(
             test=test,
             time_limit=time_limit or exercise.time_limit,
             scratch=scratch,
-            may_write=may_write,
+            trusted=trusted,
         )
         if worker is None:
             own.close()

@@ -338,7 +338,8 @@ def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
         # Who types "gae" means the exercise.
-        near = difflib.get_close_matches(args[0], COMMANDS.keys() - {"gate"}, n=1)
+        known = COMMANDS.keys() - {"gate"}
+        near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.76)
         listed = f"the commands are {', '.join(COMMANDS)}."
         hint = f"did you mean {near[0]}?" if near else listed
         raise ValueError(f"There is no command {args[0]!r}: {hint}")
@@ -358,6 +359,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
             from tests.classroom import commands as classroom
 
             classroom.add_arguments(command)
+            command.description = wrapped(about)
             command.epilog, command.formatter_class = classroom.ABOUT, style
         elif name not in ("list", "map", "grade", "handout"):
             say = NAME + DEFAULTS.get(name, DEFAULT)

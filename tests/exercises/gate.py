@@ -63,9 +63,7 @@ def of_right_ones(exercise: Exercise, worker: Worker) -> Iterator[str]:
     """
     for label, candidate in sources.candidates(exercise).items():
         if label == "reference" or label.startswith("variants"):
-            found = judge(
-                exercise, candidate, 0, time_limit=MOST_SECONDS, worker=worker
-            )
+            found = judge(exercise, candidate, 0, "", MOST_SECONDS, worker, "fully")
             wrong = [finding for finding in found if finding["what"] in WRONG]
             if trouble := went_wrong(found) or wrong:
                 yield f"{label}, judged as a learner's function: {trouble}"

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.exercises import isolation
-from tests.exercises.channel import Channel, Ended, Garbled
+from tests.exercises import isolation, same
+from tests.exercises.channel import Channel, Ended, Garbled, foreign
 from tests.exercises.judge import Answer, Judge
 from tests.exercises.manifest import OUTSIDE, Diagnosis, Exercise
 from tests.exercises.masked import copy_without
@@ -67,11 +67,22 @@ class Host:
         assert pipe is not None
         with contextlib.suppress(BrokenPipeError), pipe:
             pickle.dump(_without_secrets(exercise), pipe)
-        self.control.settimeout(START)
-        if self.control.recv(1) != READY:
-            said = self.errors.read_text(errors="replace").strip().splitlines()
+        self.is_ready = False
+
+    def wait(self) -> None:
+        """Wait until it can make copies."""
+        if not self.is_ready:
+            self.control.settimeout(START)
+            self.is_ready = self.control.recv(1) == READY
+        if not self.is_ready:
+            reason = self.last_error()
             self.close()
-            raise RuntimeError(f"it cannot start: {(said or ['no reason given'])[-1]}")
+            raise RuntimeError(f"the process cannot start: {reason}")
+
+    def last_error(self) -> str:
+        """The last line that it has written on its trouble."""
+        said = self.errors.read_text(errors="replace").strip().splitlines()
+        return said[-1] if said else "no reason given"
 
     def visit(self, stack: BinaryIO) -> Channel:
         """Return the way to a new copy, which notes in `stack` where time was over."""
@@ -132,6 +143,7 @@ class Guard(Judge):
         """Judge a candidate, or a learner's `test` with it."""
         self.own, self.found, self.write = candidate, set(), write
         self.left, self.used = time_limit, 0.0
+        self._host()  # it imports the packages while this process does
         if seeds and not test and not self.is_settled:
             self.settle()
             self.is_settled = True
@@ -152,6 +164,11 @@ class Guard(Judge):
             self.find("ended", message=FORGES)
         except Ended:
             self._find_end(self._leave())
+        except Exception:
+            self._leave()
+            if "difference" not in self.found:
+                raise
+            self.find("done")  # it is wrong; that it resembles nothing is no matter
 
     def ask(self, task: str, *details: Any) -> Any:
         """Let the submission do something; what it finds on the way is written down."""
@@ -189,6 +206,8 @@ class Guard(Judge):
             return super()._answer(candidate, inputs)
         match self.ask("answer", inputs):
             case (output, None, None | str() as changed, str(printed)):
+                if not same.is_small(output):
+                    output = foreign(type(output).__name__)
                 return Answer(output, None, changed, printed[:LONGEST])
             case (_, dict(error), _, _):
                 return Answer(error=_raised(error))
@@ -198,15 +217,23 @@ class Guard(Judge):
         """Let the host make a copy of itself for this submission."""
         with self.stack.open("wb", buffering=0) as stack:
             for _ in range(2):
-                if self.host is None or not self.host.is_alive:
-                    self.close()
-                    self.host = Host(self.exercise, self.may_write)
+                host = self._host()
+                host.wait()
                 try:
-                    self.channel = self.host.visit(stack)
-                    return
-                except OSError:  # the last submission has killed it
+                    self.channel = host.visit(stack)
+                    if self.channel.receive(START) == READY:
+                        return
+                except (OSError, Ended):  # the last submission may have killed it
+                    reason = host.last_error()
                     self.close()
-        raise Ended
+        raise RuntimeError(f"a copy of the process cannot start: {reason}")
+
+    def _host(self) -> Host:
+        """The process that makes copies of itself; a new one if the last is dead."""
+        if self.host is None or not self.host.is_alive:
+            self.close()
+            self.host = Host(self.exercise, self.may_write)
+        return self.host
 
     def _leave(self) -> int | None:
         """End what is left of a submission; return how it ended, if that is known."""

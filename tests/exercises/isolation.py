@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from mdp.interface.compilation import cache_folder
+from tests.exercises.manifest import ROOT
 
 MEMORY = 4 * 2**30  # bytes
 FILE = 16 * 2**20  # bytes of one file
@@ -33,6 +34,7 @@ PROCESS_EVENTS = frozenset(
     "pty.spawn os.kill os.killpg ctypes.dlopen socket.connect socket.bind "
     "socket.sendto socket.getaddrinfo".split()
 )
+READING = ("open", "os.listdir", "os.scandir")
 FILE_EVENTS = frozenset(
     "os.remove os.rename os.rmdir os.link os.symlink os.truncate os.chmod os.mkdir "
     "shutil.rmtree".split()
@@ -76,10 +78,13 @@ def environment(scratch: Path) -> dict[str, str]:
     shown = {name: value for name, value in os.environ.items() if name[:3] != "LD_"}
     kept = {name: value for name, value in shown.items() if name.startswith(SHOWN)}
     home = {"HOME": os.environ.get("HOME", "/")}  # the place of jax's cache
-    how = {"ISOLATED_BY": means(), "OPENBLAS_NUM_THREADS": "1"}
-    return (
-        kept | home | how | {"TMPDIR": "/tmp" if means() == "bwrap" else f"{scratch}"}
-    )
+    own = {
+        "ISOLATED_BY": means(),
+        "TMPDIR": "/tmp" if means() == "bwrap" else str(scratch),
+        "HIDDEN_FOLDER": str(ROOT),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return kept | home | own
 
 
 def _prefix(name: str, folder: Path, may_write: bool) -> list[str]:
@@ -153,6 +158,8 @@ def refuse() -> None:
     This cannot be undone in the process. The folder of temporary files stays open.
     """
     scratch = os.path.realpath(tempfile.gettempdir())
+    hidden = os.environ["HIDDEN_FOLDER"]
+    shown = os.path.realpath(sys.prefix), sys.prefix
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
     def is_outside(path: object) -> bool:
@@ -166,6 +173,9 @@ def refuse() -> None:
             raise PermissionError(f"a submission must not call {event}")
         if event == "open" and arguments[2] & writing and is_outside(arguments[0]):
             raise PermissionError(f"a submission must not write to {arguments[0]}")
+        is_hidden = event in READING and str(arguments[0]).startswith(hidden)
+        if is_hidden and not str(arguments[0]).startswith(shown):
+            raise PermissionError(f"a submission must not read {arguments[0]}")
         if event in FILE_EVENTS and any(map(is_outside, arguments)):
             raise PermissionError(f"a submission must not call {event} there")
 

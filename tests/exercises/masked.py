@@ -5,35 +5,34 @@ looks into the memory of the process finds an empty function.
 """
 
 import ast
-import shutil
+import os
 from pathlib import Path
 
 from tests.exercises import sealed
 from tests.exercises.manifest import FLOORS, OUTSIDE, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import find_definition, module_file
 
-COPIED = (*FLOORS, "tests")
-MANIFESTS = "*.toml"  # with right variants of the functions
+COPIED = (".py", ".pyc", ".csv", ".txt", ".typed")  # no manifests, which have answers
 
 
 def copy_without(exercise: Exercise | Diagnosis, folder: Path) -> None:
     """Copy the packages and their tests into a folder, without the function's body.
 
-    A folder for students has no bodies in its files, and what is sealed stays so: the
-    students' own checks give no marks.
+    Only the exercise's floor and those below it are copied. A folder for students has
+    no bodies in its files, and what is sealed stays so: their own checks give no marks.
     """
-    for name in COPIED:
-        shutil.copytree(ROOT / name, folder / name, ignore=_left_out(exercise))
-    place = folder
-    if exercise.home:
-        place = folder / OUTSIDE
-        shutil.copytree(exercise.root, place, ignore=_left_out(exercise))
+    is_ours = not exercise.home
+    above = FLOORS[FLOORS.index(exercise.floor) + 1 :] if is_ours else ()
+    file, home = module_file(exercise), folder if is_ours else folder / OUTSIDE
+    for name in {*FLOORS, "tests"} - set(above):
+        _copy_all(ROOT / name, folder / name, above, file.stem)
+    if not is_ours:
+        _copy_all(exercise.root, home, (), file.stem)
     if sealed.assigned():
-        shutil.copyfile(ROOT / "sealed.py", folder / "sealed.py")
+        _copy(f"{ROOT}/sealed.py", f"{folder}/sealed.py")
         return
-    file = module_file(exercise)
     without = without_body(file.read_text(encoding="utf-8"), exercise.qualname)
-    (place / file.relative_to(exercise.root)).write_text(without, encoding="utf-8")
+    (home / file.relative_to(exercise.root)).write_text(without, encoding="utf-8")
 
 
 def without_body(source: str, qualname: str) -> str:
@@ -48,7 +47,21 @@ def without_body(source: str, qualname: str) -> str:
     return "\n".join([*lines[:start], *blank, *lines[last:]]) + "\n"
 
 
-def _left_out(exercise: Exercise | Diagnosis):
-    """What is not copied: manifests, and the compiled file of the module."""
-    compiled = f"{module_file(exercise).stem}.*.pyc"
-    return shutil.ignore_patterns(MANIFESTS, compiled, "*.ipynb", "*.bak", ".*")
+def _copy_all(source: Path, target: Path, above: tuple[str, ...], stem: str) -> None:
+    """Copy a folder, without those of floors above, and without a compiled module."""
+    for place, folders, names in os.walk(source):
+        folders[:] = [x for x in folders if x not in above and x != ".git"]
+        inside = target / Path(place).relative_to(source)
+        inside.mkdir(parents=True)
+        for each in names:
+            is_compiled = each.endswith(".pyc") and each.startswith(f"{stem}.")
+            if each.endswith(COPIED) and not is_compiled:
+                _copy(f"{place}/{each}", f"{inside}/{each}")
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a file with its time, by which compiled files know their sources."""
+    with open(source, "rb") as read, open(target, "wb") as write:
+        write.write(read.read())
+        seen = os.fstat(read.fileno())
+    os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))

@@ -18,6 +18,7 @@ import socket
 import struct
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -118,14 +119,19 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
         os.setsid()
         isolation.limit()
         nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
+        for stream in (0, 1):
             os.dup2(nothing, stream)
         isolation.refuse()
         reader, writer, stack = fds
+        channel = Channel(reader, writer, is_trusted=True)
         with os.fdopen(stack, "w") as file:
-            runner.serve(Channel(reader, writer, is_trusted=True), file)
+            channel.send(READY)
+            os.dup2(nothing, 2)
+            runner.serve(channel, file)
     except Ended:
         pass
+    except BaseException:  # of our own; what submissions raise is caught before
+        traceback.print_exc()
     finally:
         os._exit(0)
 

@@ -21,6 +21,7 @@ from tests.exercises.judge import Judge, our_modules
 from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import Candidate, reference
 
+LONGEST = 600.0  # seconds, of the comparison with all traps on a busy machine
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
@@ -48,12 +49,14 @@ class Desk:
         test: str,
         time_limit: float,
         scratch: str,
-        may_write: bool,
+        trusted: str,
     ) -> str:
         """Judge a candidate, or all those of the gate; return what went wrong.
 
         The findings go to a file in `scratch`. For a diagnosis, `test` is the learner's
-        file; if it is empty, the candidate is trained with.
+        file; if it is empty, the candidate is trained with. A candidate of our own is
+        `trusted` "to write", which fills the caches that submissions read, or "fully",
+        to run in this process.
         """
         asked, folder = find(exercise), Path(scratch)
         ours = Candidate(*candidate) if candidate else None
@@ -65,9 +68,11 @@ class Desk:
                 findings.flush()
 
             try:
-                if ours and CAN_FORK and not is_training:
-                    guard = self._guard_of(asked, may_write)
-                    guard.judge(ours, seeds, test, time_limit, folder, write)
+                if ours and CAN_FORK and not is_training and trusted != "fully":
+                    guard = self._guard_of(asked, trusted == "to write")
+                    # The submission has a limit of its own; this one is for the judge.
+                    with _time_limit(LONGEST + 10 * time_limit, folder / "judge"):
+                        guard.judge(ours, seeds, test, time_limit, folder, write)
                 else:
                     self.close()
                     judge = Judge(asked, ours or reference(asked), write)
