@@ -126,6 +126,7 @@ def test_a_hostile_submission_fails_in_time_and_the_next_one_is_judged_fairly(
     assert judged(RIGHT, seconds=60).state == "passed"
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux")
 def test_nothing_of_a_submission_outlives_it():
     """A child with a session of its own, which Python's own rules do not catch."""
     stays = f"sleep-{os.getpid()}"

@@ -75,8 +75,7 @@ def isolated(program: list[str], folder: Path, may_write: bool) -> list[str]:
 
 def environment(scratch: Path) -> dict[str, str]:
     """The environment of a submission, with a folder for temporary files."""
-    shown = {name: value for name, value in os.environ.items() if name[:3] != "LD_"}
-    kept = {name: value for name, value in shown.items() if name.startswith(SHOWN)}
+    kept = {n: value for n, value in os.environ.items() if n.startswith(SHOWN)}
     home = {"HOME": os.environ.get("HOME", "/")}  # the place of jax's cache
     own = {
         "ISOLATED_BY": means(),
@@ -201,9 +200,11 @@ def kill_all(child: int) -> None:
     for process in descendants():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(process, signal.SIGKILL)
-    if _means_here():
+    # Where this is the first process of a namespace, or bwrap's child there, it can end
+    # all others. Anywhere else this would end all that the user runs.
+    if _means_here() and os.getpid() <= 2:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)  # all of this namespace but this process
+            os.kill(-1, signal.SIGKILL)
 
 
 def descendants() -> list[int]:
