@@ -83,6 +83,11 @@ def _ask(function: Any, exercise: str, fault: str) -> Answer:
             f"check takes your function itself, as in check(my_function, "
             f'"{exercise}"), got {type(function).__name__} {function!r:.60}'
         )
+    if _is_the_books(function):
+        raise ValueError(
+            f"No mark: {function.__module__}.{function.__qualname__} is the book's own "
+            "function. Write one yourself, in a cell, and check that."
+        )
     source = source_of(function)
     if fault:
         source += f"fault = {fault!r}\n"
@@ -109,23 +114,46 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
     """Return what the function uses from its notebook, and then the function."""
     seen.add(function)
     source, used = _source(function), []
-    names = {node.id for node in ast.walk(ast.parse(source)) if type(node) is ast.Name}
+    names = _names(ast.parse(source))
     known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
-        value = known[name]
+        value = inspect.unwrap(known[name]) if callable(known[name]) else known[name]
         own = getattr(value, "__module__", None) == function.__module__
         if isinstance(value, ModuleType):
             used.append(f"import {value.__name__} as {name}")
         elif isinstance(value, FunctionType) and own:
             used += _sources(value, seen) if value not in seen else []
-        elif _is_importable(value):
+        elif _is_importable(value) and value.__module__ != function.__module__:
             module = value.__module__
             used.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
             # numpy's numbers are written as Python's own.
             item = getattr(value, "item", None)
             used.append(f"{name} = {item() if item else value!r}")
+        else:
+            kind = "a class" if isinstance(value, type) else type(value).__name__
+            raise ValueError(
+                f"{function.__name__} uses `{name}` of your notebook ({kind}), which "
+                "cannot be sent to the check: make it inside the function."
+            )
     return [*used, source]
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """The names that a program uses; annotations are for the reader."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _is_the_books(function: FunctionType) -> bool:
+    """Whether a function is defined in a package of this project."""
+    file = Path(function.__code__.co_filename)
+    packages = [CHECKOUT / name for name in ("mdp", "policy_gradient", "lm_bandit")]
+    return any(map(file.is_relative_to, packages))
 
 
 def _is_importable(value: Any) -> bool:
@@ -137,6 +165,10 @@ def _is_importable(value: Any) -> bool:
 
 def _source(function: FunctionType) -> str:
     """The source of the function."""
+    if function.__name__ == "<lambda>":
+        raise ValueError(
+            "A lambda cannot be sent to the check: write it as a function, with `def`."
+        )
     try:
         source = textwrap.dedent(inspect.getsource(function))
         ast.parse(source)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import mdp
 from mdp import exercises as bridge
 from tests.exercises import commands, sources, workbook
 from tests.exercises.manifest import book, find
@@ -245,6 +246,45 @@ def test_a_cell_gets_the_same_answer(
     if state == "passed":
         progress = json.loads((tmp_path / "progress.json").read_text())
         assert progress[exercise]["passed"]
+
+
+TABLE = [1.0, 2.0]
+
+
+class Own:
+    """A class of the notebook."""
+
+
+half = lambda x: x / 2  # noqa: E731
+
+
+def uses_a_list(rewards, discounts):
+    return TABLE
+
+
+def uses_a_class(rewards, discounts):
+    return Own()
+
+
+def uses_a_lambda(rewards, discounts):
+    return half(rewards)
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (mdp.discounted_returns, "is the book's own function"),
+        (lambda rewards, discounts: rewards, "A lambda cannot be sent"),
+        (uses_a_lambda, "A lambda cannot be sent"),
+        (uses_a_list, "uses_a_list uses `TABLE` of your notebook (list)"),
+        (uses_a_class, "uses_a_class uses `Own` of your notebook (a class)"),
+    ],
+)
+def test_what_a_cell_cannot_send_costs_one_line(function, says, capsys):
+    assert not bridge.check(function, "discounted-returns")
+    said = capsys.readouterr().out
+    assert says in said
+    assert said.count("\n") == 1
 
 
 def test_without_the_checkout_a_cell_is_told_so(monkeypatch, tmp_path, capsys):

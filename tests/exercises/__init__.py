@@ -2,7 +2,9 @@
 
 Read in this order:
 
+    sealed.py     read the parts of a folder for a class that nobody is to read
     manifest.py   the exercises, as the TOML files beside this one list them
+    outside.py    exercises from outside this repository
     toolbox.py    what the names in a new file mean
     sources.py    stubs, traps and variants, made from the reference
     oracle.py     what tests compare with must not call the tested function
@@ -11,15 +13,22 @@ Read in this order:
     show.py       values, worlds and episodes as text
     kept.py       answers of the book's own functions, from one check to the next
     judge.py      try a candidate: first on cases, then with the unit tests
-    batch.py      judge all candidates of an exercise, for the gate
+    isolation.py  keep a submission from the rest of the machine
+    masked.py     a copy of the packages without the function to be written
+    channel.py    messages between the judge and a submission's process
     trial.py      try a learner's test on one candidate, or train with it
+    submission.py a process in which submissions run
+    guard.py      judge a submission that runs in another process
+    batch.py      judge all candidates of an exercise, for the gate
     worker.py     a process that judges
     words.py      tell the learner what is wrong
+    reaching.py   see whether an attempt reaches for the book's own function
     check.py      check an attempt: first its text, then what the judge finds
     trials.py     try a learner's test on one function after another
     plots.py      the curves of a sick run and a healthy one
     diagnosis.py  check a named fault and the test that catches it
     workbook.py   the learner's files and progress
+    gate.py       what is wrong with an exercise itself
     contents.py   the table of contents
     commands.py   python -m tests
     cell.py       answer a question from a notebook cell

@@ -11,12 +11,17 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.exercises import reaching
 from tests.exercises.manifest import ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
+
+MOST_LETTERS = 100_000  # of a stack
+LONGEST_LINE = 200
 
 
 class Worker:
@@ -54,14 +59,12 @@ def check(
     candidate: Candidate,
     name: str = "",
     worker: Worker | None = None,
+    seeds: int | Sequence[int] = 1,
 ) -> Verdict:
     """Judge a candidate; `name` is the name that its function must have, if any."""
-    try:
-        tree = ast.parse(candidate.source)
-    except SyntaxError as error:
-        line = (error.text or "").strip()
-        where = f"{candidate.file}, line {error.lineno}"
-        return failed(f"Python cannot read {where}: {error.msg}", line)
+    tree = parsed(candidate)
+    if isinstance(tree, Verdict):
+        return tree
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
     wanted = name or candidate.name
     if wanted not in functions:
@@ -72,16 +75,39 @@ def check(
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, functions[wanted]):
         return failed(complaint)
-    return verdict(exercise, candidate, judge(exercise, candidate, worker=worker))
+    if complaint := reaching.complaint(exercise, tree):
+        return failed(complaint)
+    return verdict(
+        exercise, candidate, judge(exercise, candidate, seeds, worker=worker)
+    )
+
+
+def parsed(candidate: Candidate) -> ast.Module | Verdict:
+    """The syntax of a file, or the verdict on one that Python cannot read."""
+    before, nul, _ = candidate.source.partition("\0")
+    if nul:
+        where = f"{candidate.file}, line {before.count(chr(10)) + 1}"
+        text = f"There is a NUL byte in {where}: save it as plain text in UTF-8."
+        return failed(text)
+    try:
+        return ast.parse(candidate.source)
+    except SyntaxError as error:
+        line = (error.text or "").strip()[:LONGEST_LINE]
+        where = f"{candidate.file}, line {error.lineno}"
+        return failed(f"Python cannot read {where}: {error.msg}", line)
+    except (RecursionError, MemoryError, ValueError) as error:
+        kind = type(error).__name__
+        return failed(f"Python cannot read {candidate.file}: {error or kind}")
 
 
 def judge(
     exercise: Exercise | Diagnosis,
     candidate: Candidate | None,
-    seeds: int = 1,
+    seeds: int | Sequence[int] = 1,
     test: str = "",
     time_limit: float = 0.0,
     worker: Worker | None = None,
+    trusted: str = "",
 ) -> list[dict]:
     """Return the findings of a worker, or of a new process; see worker.do."""
     own = worker or Worker()
@@ -89,20 +115,23 @@ def judge(
         complaint = own.do(
             exercise=exercise.id,
             candidate=candidate,
-            seeds=seeds,
+            seeds=list(range(seeds) if isinstance(seeds, int) else seeds),
             test=test,
             time_limit=(time_limit or exercise.time_limit) * _slowness(),
             scratch=scratch,
+            trusted=trusted,
         )
         if worker is None:
             own.close()
         findings, stack = Path(scratch) / "findings", Path(scratch) / "stack"
         lines = findings.read_text(encoding="utf-8") if findings.exists() else ""
         found = [json.loads(line) for line in lines.splitlines()]
-        if not any(finding["what"] == "done" for finding in found):
-            seen = stack.read_text() if stack.exists() else ""
-            broken = {"what": "broken", "of": "", "message": complaint}
-            found.append(_loop(candidate, seen) if "Timeout" in seen else broken)
+        kinds = {finding["what"] for finding in found}
+        seen = stack.read_text(errors="replace") if stack.exists() else ""
+        if "late" in kinds or ("done" not in kinds and "Timeout" in seen):
+            found.append(_loop(candidate, seen[:MOST_LETTERS]))
+        elif not kinds & {"done", "ended"}:
+            found.append({"what": "broken", "of": "", "message": complaint})
         return found
 
 
@@ -119,7 +148,8 @@ def _loop(candidate: Candidate | None, stack: str) -> dict:
     for line in stack.splitlines():
         if candidate and f'"{candidate.file}"' in line:
             number = int(line.split(", line ")[1].split()[0])
-            text = candidate.source.splitlines()[number - 1].strip()
+            lines = candidate.source.splitlines()
+            text = lines[number - 1].strip() if number <= len(lines) else ""
             message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
     return {"what": "loop", "of": "", "message": message}

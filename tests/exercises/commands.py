@@ -1,17 +1,28 @@
 """python -m tests: the exercise book, the learner's progress, and the next step."""
 
 import argparse
+import contextlib
 import difflib
+import json
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tests.exercises import diagnosis, sick_runs, workbook
-from tests.exercises.check import check
+from tests.exercises import diagnosis, sealed, sick_runs, workbook
+from tests.exercises.check import Worker, check
 from tests.exercises.contents import next_step, show_book
-from tests.exercises.manifest import Diagnosis, Exercise, find
+from tests.exercises.manifest import (
+    ROOT,
+    Diagnosis,
+    Exercise,
+    book,
+    called,
+    find,
+    use_book,
+)
 from tests.exercises.sources import TODO, Candidate, new_file, solution
 from tests.exercises.words import Verdict, wrapped
 
@@ -24,7 +35,8 @@ tests judge them. Your files are in the folder workbook/; nothing else changes.
     python -m tests check    have it judged, as often as you like
     python -m tests hint     get a hint if you are stuck; there are three
 
-All of them take the name of an exercise, or a part of it: start gae.
+All of them take the name of an exercise, or a part of it: start gae. With
+--book FOLDER, exercises from outside stand beside these; see CONTRIBUTING.md.
 """
 
 COMMANDS = {
@@ -36,7 +48,12 @@ COMMANDS = {
     "hint": "show a hint, and one more at each call",
     "solution": "show the book's own lines, once you have passed",
     "reset": "begin an exercise again, and keep a copy of your file",
+    "gate": "for authors: judge the stub, the traps and the variants of an exercise",
 }
+CLASSROOM = ROOT / "tests" / "classroom"  # it is not in a folder for students
+if CLASSROOM.is_dir():
+    COMMANDS["handout"] = "for teachers: make a folder for students, without answers"
+    COMMANDS["grade"] = "for teachers: judge the files of a class"
 MORE = {
     "list": "A passed exercise is marked x, and one that you have begun is marked -.",
     "map": "It is the file notebooks/README.md.",
@@ -50,6 +67,12 @@ MORE = {
     "says how they fit together. None of them is the whole solution.",
     "solution": "Before you have passed, it shows nothing without --reveal.",
     "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
+    "gate": "The stub must fail, the book's own function and all variants must pass, "
+    "and each trap must fail and be told apart from the others. Without NAME it takes "
+    "all exercises of --book FOLDER.",
+    "handout": "It stands alone: the library without the answers, the notebooks, an "
+    "empty file for each exercise, the check, and a README with instructions.",
+    "grade": "It writes marks, and a report with the misconceptions of the class.",
 }
 NAME = "the id of an exercise, or words of its id or title, such as gae; without it, "
 DEFAULTS = {"start": "the next exercise that you have not begun"}
@@ -59,11 +82,25 @@ DEFAULT = "the exercise whose file you saved last, or else the next one"
 def main(args: Sequence[str] | None = None) -> int:
     """Return 0 if all is well, 1 if a check fails, 2 after a one-line error message."""
     try:
-        parsed = _parse(sys.argv[1:] if args is None else list(args))
+        parsed = _parse(_without_book(sys.argv[1:] if args is None else list(args)))
         if parsed.command == "list":
             return show_book()
         if parsed.command == "map":
             return show_map()
+        if parsed.command == "handout":
+            from tests.classroom.handing_out import run_handout
+
+            return run_handout(parsed)
+        if parsed.command == "gate":
+            from tests.exercises.gate import run_gate
+
+            return run_gate(find(parsed.exercise) if parsed.exercise else None)
+        if parsed.command == "grade":
+            from tests.classroom.commands import run_grade
+
+            return run_grade(parsed)
+        if parsed.command == "check" and parsed.all:
+            return check_all(parsed.json)
         exercise = _asked(parsed)
         if parsed.command == "solution":
             return show_solution(exercise, parsed.reveal)
@@ -95,10 +132,11 @@ def run_start(exercise: Exercise | Diagnosis) -> int:
     """Write the learner's file, and say what to do with it."""
     path = _begin(exercise)
     print(wrapped(f"{exercise.title}: write your lines in {path}, then"))
-    print("    python -m tests check    judges them")
-    print("    python -m tests watch    judges them whenever you save")
-    print("    python -m tests hint     helps if you are stuck")
-    print(wrapped(f"Read: {exercise.source}; notebooks/{exercise.notebook}.ipynb"))
+    print(f"    {called()} check    judges them")
+    print(f"    {called()} watch    judges them whenever you save")
+    print(f"    {called()} hint     helps if you are stuck")
+    chapter = f"; notebooks/{exercise.notebook}.ipynb" if exercise.notebook else ""
+    print(wrapped(f"Read: {exercise.source}{chapter}"))
     return 0
 
 
@@ -109,6 +147,30 @@ def run_check(exercise: Exercise | Diagnosis) -> int:
     if verdict.state == "passed":
         print(next_step(exercise))
     return 0 if verdict.state == "passed" else 1
+
+
+def check_all(as_json: bool) -> int:
+    """Judge every file of the workbook; return 0 if all of them pass."""
+    begun = [each for each in book().values() if workbook.file_of(each).exists()]
+    begun += workbook.begun_sick_runs()
+    if not begun:
+        raise ValueError("The workbook is empty: `python -m tests start` begins it.")
+    rows, worker = [], Worker()
+    with contextlib.closing(worker):
+        for exercise in begun:
+            try:
+                verdict = judge_attempt(exercise, worker)
+            except ValueError as error:
+                verdict = Verdict("failed", str(error))
+            state, reason = verdict.state, verdict.reason
+            rows.append({"exercise": exercise.id, "state": state, "message": reason})
+            if not as_json:
+                print(f"{state:<6}  {exercise.id}", flush=True)
+                if state != "passed":
+                    print(textwrap.indent(wrapped(reason), "        "))
+    if as_json:
+        print(json.dumps({"exercises": rows}, indent=1))
+    return int(any(row["state"] != "passed" for row in rows))
 
 
 def run_watch(exercise: Exercise | Diagnosis) -> int:
@@ -194,36 +256,46 @@ def run_reset(exercise: Exercise | Diagnosis) -> int:
 
 def show_solution(exercise: Exercise | Diagnosis, reveal: bool) -> int:
     """Show the book's own function to a learner who has passed, or insists."""
+    if exercise.id in sealed.assigned():
+        raise ValueError(f"The answer of {exercise.id} comes from your teacher.")
     if not (workbook.noted(exercise)["passed"] or reveal):
         raise ValueError(
             f"{exercise.id} is still open: pass it first, or call "
-            f"`python -m tests solution {exercise.id} --reveal`."
+            f"`{called()} solution {exercise.id} --reveal`."
         )
     print(solution(exercise), end="")
     return 0
 
 
-def judge_attempt(exercise: Exercise | Diagnosis) -> Verdict:
+def judge_attempt(
+    exercise: Exercise | Diagnosis, worker: Worker | None = None
+) -> Verdict:
     """Check the learner's file, and remember a pass."""
     attempt = workbook.attempt(exercise)
     if TODO in attempt.source and attempt.source == new_file(exercise):
         text = f"Still open: {attempt.file} has no lines of yours yet."
         return Verdict("open", f"{text} {_help(exercise)}")
-    return judged(exercise, attempt, name=exercise.name)
+    return judged(exercise, attempt, exercise.name, worker)
 
 
 def judged(
-    exercise: Exercise | Diagnosis, attempt: Candidate, name: str = ""
+    exercise: Exercise | Diagnosis,
+    attempt: Candidate,
+    name: str = "",
+    worker: Worker | None = None,
 ) -> Verdict:
     """Check an attempt; a notebook gives no `name` that the function must have."""
     if isinstance(exercise, Diagnosis):
-        verdict = diagnosis.check(exercise, attempt)
+        verdict = diagnosis.check(exercise, attempt, worker)
     else:
-        verdict = check(exercise, attempt, name)
+        verdict = check(exercise, attempt, name, worker)
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
-    workbook.note(exercise, passed=True)
-    compare = f"Compare: `python -m tests solution {exercise.id}`."
+    digest = workbook.digest(attempt.source) if attempt.is_file else ""
+    workbook.note(exercise, passed=True, digest=digest)
+    if exercise.id in sealed.assigned():
+        return verdict
+    compare = f"Compare: `{called()} solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
 
@@ -244,18 +316,30 @@ def _asked(parsed: argparse.Namespace) -> Exercise | Diagnosis:
         taken = [run.arguments[-1] for run in begun]
         return sick_runs.sick_run(next(n for n in range(10**6) if n not in taken))
     if not begun:
-        raise ValueError(f"No sick run is begun: `python -m tests start {name}`.")
+        raise ValueError(f"No sick run is begun: `{called()} start {name}`.")
     return begun[-1]
 
 
 def _help(exercise: Exercise | Diagnosis) -> str:
-    return f"Stuck? `python -m tests hint {exercise.id}`"
+    return f"Stuck? `{called()} hint {exercise.id}`"
+
+
+def _without_book(args: list[str]) -> list[str]:
+    """Use the folder of `--book FOLDER`, and return the other arguments."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--book")
+    parsed, others = parser.parse_known_args(args)
+    if parsed.book is not None:
+        use_book(parsed.book)
+    return others
 
 
 def _parse(args: list[str]) -> argparse.Namespace:
     """Read the command; a mistake costs one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        # Who types "gae" means the exercise.
+        known = COMMANDS.keys() - {"gate"}
+        near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.76)
         listed = f"the commands are {', '.join(COMMANDS)}."
         hint = f"did you mean {near[0]}?" if near else listed
         raise ValueError(f"There is no command {args[0]!r}: {hint}")
@@ -267,11 +351,26 @@ def _parse(args: list[str]) -> argparse.Namespace:
     for name, does in COMMANDS.items():
         about = f"{does[0].upper()}{does[1:]}. {MORE[name]}"
         command = commands.add_parser(name, help=does, description=about)
-        if name not in ("list", "map"):
+        if name == "handout" and args[:1] == ["handout"]:
+            from tests.classroom import handing_out
+
+            handing_out.add_arguments(command)
+        elif name == "grade" and args[:1] == ["grade"]:
+            from tests.classroom import commands as classroom
+
+            classroom.add_arguments(command)
+            command.description = wrapped(about)
+            command.epilog, command.formatter_class = classroom.ABOUT, style
+        elif name not in ("list", "map", "grade", "handout"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
             say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
             command.add_argument("--seed", type=int, help=say)
+        if name == "check":
+            say = "judge every file of the workbook"
+            command.add_argument("--all", action="store_true", help=say)
+            say = "with --all: print the results as JSON"
+            command.add_argument("--json", action="store_true", help=say)
         if name == "solution":
             say = "show it although the exercise is still open"
             command.add_argument("--reveal", action="store_true", help=say)

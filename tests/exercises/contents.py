@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Iterator
 
 from tests.exercises import sick_runs, workbook
-from tests.exercises.manifest import Diagnosis, Exercise, book
+from tests.exercises.manifest import Diagnosis, Exercise, book, called
 
 PARTS = {
     "mdp": "Floor 1: finite MDPs",
     "policy_gradient": "Floor 2: policy gradients",
     "lm_bandit": "Floor 3: a language model and its feedback",
+    "outside": "From outside",
     "sick runs": "Sick runs: what is wrong?",
 }
 NUMBERS = 7  # columns for two spaces, the level, two spaces and the minutes
@@ -36,8 +37,7 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
     for exercise in book().values():
         is_run = isinstance(exercise, Diagnosis)
         parts.setdefault("sick runs" if is_run else exercise.floor, []).append(exercise)
-    notes = workbook.all_notes()
-    passed = {name for name in book() if notes.get(name, {}).get("passed")}
+    passed = {name for name, each in book().items() if workbook.is_passed(each)}
     for part, listed in parts.items():
         done = f"{sum(e.id in passed for e in listed)} of {len(listed)} passed"
         rows = list(_rows(listed, passed, width))
@@ -45,7 +45,7 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
         yield f"{_cut(PARTS[part], room):<{room}}  {done}", "bold"
         yield from rows
         yield "", ""
-    yield f"Sick runs without end: python -m tests start {sick_runs.NAME} --seed 1", ""
+    yield f"Sick runs without end: {called()} start {sick_runs.NAME} --seed 1", ""
     yield f"{len(passed)} of {len(book())} passed. {LEGEND}", ""
     yield next_step(), ""
 
@@ -53,12 +53,12 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
 def next_step(after: Exercise | Diagnosis | None = None) -> str:
     """The command that comes next: on the next open exercise."""
     if isinstance(after, Diagnosis) and after.id not in book():
-        return f"next: python -m tests start {sick_runs.NAME}"
+        return f"next: {called()} start {sick_runs.NAME}"
     following = workbook.next_open(after)
     if following is None:
         return "You have passed the whole book."
     command = "check" if workbook.file_of(following).exists() else "start"
-    return f"next: python -m tests {command} {following.id}"
+    return f"next: {called()} {command} {following.id}"
 
 
 def _rows(
@@ -73,7 +73,7 @@ def _rows(
         mark, style = " ", ""
         if exercise.id in passed:
             mark, style = "x", "green"
-        elif workbook.file_of(exercise).exists():
+        elif workbook.is_begun(exercise):
             mark, style = "-", "yellow"
         numbers = f"  {exercise.difficulty}  {exercise.minutes:>2}"
         yield f"{mark} {exercise.id:<{id_width}}{title}{numbers}", style

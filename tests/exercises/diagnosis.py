@@ -8,12 +8,12 @@ import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.exercises.check import Worker, judge
+from tests.exercises.check import Worker, judge, parsed
 from tests.exercises.manifest import SPACES, Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
 from tests.exercises.trials import complaint as complaint_about
-from tests.exercises.words import Verdict, failed, wrapped
+from tests.exercises.words import RIGHT_FAULT, Verdict, failed, wrapped
 
 TRAINING = 600.0  # seconds, for a slow and busy machine that has no models yet
 # These look at the text of a function, and not at what it does.
@@ -25,12 +25,9 @@ def check(
     diagnosis: Diagnosis, attempt: Candidate, worker: Worker | None = None
 ) -> Verdict:
     """Judge a named fault and a test; the worker does the jobs."""
-    try:
-        tree = ast.parse(attempt.source)
-    except SyntaxError as error:
-        where = f"{attempt.file}, line {error.lineno}"
-        line = (error.text or "").strip()
-        return failed(f"Python cannot read {where}: {error.msg}", line)
+    tree = parsed(attempt)
+    if isinstance(tree, Verdict):
+        return tree
     named = fault_in(tree)
     if not named:
         return Verdict("open", f"Still open: no fault is named yet. ({diagnosis.id})")
@@ -98,7 +95,7 @@ def curves(
 
 def _right(diagnosis: Diagnosis) -> str:
     fault = next(f for f in diagnosis.faults if f.id == diagnosis.fault)
-    return f"The fault is right: {fault.id}. {fault.shows}"
+    return f"{RIGHT_FAULT}: {fault.id}. {fault.shows}"
 
 
 def _not_that(diagnosis: Diagnosis, named: str) -> list[str]:

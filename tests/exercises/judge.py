@@ -12,7 +12,6 @@ import functools
 import importlib
 import inspect
 import io
-import json
 import os
 import pickle
 import sys
@@ -22,10 +21,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.exercises import kept, patterns, same, show
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
+from tests.exercises.manifest import BOOK, FLOORS, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, edited, reference
 from tests.exercises.splice import Splice
 
+MOST_LETTERS, MOST_LINES = 20_000, 12  # of what a candidate raises
+MOST_PRINTED = 1000  # letters of what it prints
 # The plugins of pytest that unit tests need, and nothing that only takes time.
 PLUGINS = "faulthandler cacheprovider terminal unraisableexception threadexception"
 
@@ -44,20 +45,22 @@ class Answer(NamedTuple):
     """What a function does with the inputs of a case."""
 
     output: Any = None
-    error: Exception | None = None
+    error: dict | None = None  # what it raises, and where; see Judge.raised
     changed: str | None = None  # the argument that it has changed, if any
     printed: str = ""
 
 
 class Judge:
-    """A candidate, an exercise, and a file for the findings."""
+    """A candidate, an exercise, and what takes the findings."""
 
     def __init__(
-        self, exercise: Exercise | Diagnosis, candidate: Candidate, findings: Path
+        self,
+        exercise: Exercise | Diagnosis,
+        candidate: Candidate,
+        write: Callable[[dict], None],
     ):
-        self.exercise, self.label = exercise, ""
-        self.splice = Splice(exercise, candidate)
-        self.findings = findings.open("a", encoding="utf-8")
+        self.exercise, self.own, self.label = exercise, candidate, ""
+        self.splice, self.write = Splice(exercise, candidate), write
         self.found: set[str] = set()  # kinds of findings on the present candidate
         self.cases = functools.cache(self._cases)
         # Many candidates are compared with the same answers.
@@ -67,9 +70,7 @@ class Judge:
     def find(self, what: str, **details: Any) -> None:
         """Write down a finding; `of` says on which of several candidates."""
         self.found.add(what)
-        line = {"what": what, "of": self.label, **details}
-        self.findings.write(json.dumps(line) + "\n")
-        self.findings.flush()
+        self.write({"what": what, "of": self.label, **details})
 
     def run(self, seeds: Iterable[int]) -> None:
         """Do everything, until the candidate cannot go on."""
@@ -78,19 +79,27 @@ class Judge:
         except Exception as error:
             self.find_exception(error)
         else:
-            self._kept = kept.read(self.exercise.id)
-            before = len(self._kept)
-            for seed in seeds:
-                self.try_cases(seed)
-            if len(self._kept) > before:
-                kept.write(self.exercise.id, self._kept)
-            # Where a case says what is wrong, nobody hears of the tests.
-            if not self.found & {"difference", "exception", "mutation"}:
-                self.run_tests(Listener(self), "--maxfail=1")
+            self.examine(seeds)
         self.find("done")
+
+    def examine(self, seeds: Iterable[int]) -> None:
+        """Try the cases, and run the unit tests on a candidate that is in its place."""
+        self._kept = kept.read(self.exercise)
+        before = len(self._kept)
+        for seed in seeds:
+            self.try_cases(seed)
+            if self.found & {"difference", "exception", "mutation"}:
+                break
+        if len(self._kept) > before:
+            kept.write(self.exercise, self._kept)
+        # Where a case says what is wrong, nobody hears of the tests.
+        if not self.found & {"difference", "exception", "mutation"}:
+            self.run_tests(Listener(self), "--maxfail=1")
 
     def settle(self) -> None:
         """Put the candidate in its place."""
+        if self.exercise.home and str(self.exercise.root) not in sys.path:
+            sys.path.insert(0, str(self.exercise.root))
         self.splice.install()
         importlib.import_module(self.exercise.module)
         self.splice.complete()
@@ -100,7 +109,7 @@ class Judge:
     def put(self, candidate: Candidate, label: str) -> None:
         """Go on with another candidate."""
         self.splice.put(candidate)
-        self.label, self.found = label, set()
+        self.own, self.label, self.found = candidate, label, set()
 
     def try_cases(self, seed: int) -> None:
         """Compare with the reference, and if they differ, with the traps too."""
@@ -110,13 +119,13 @@ class Judge:
             self.splice.put(self.splice.candidate)
 
     def _try_cases(self, seed: int) -> None:
-        own, fields = self.splice.candidate, self.exercise.fields
+        own, fields = self.own, self.exercise.fields
         differs, trials = None, []
         for case in self.cases(seed):
             self.find("trying", inputs=case.shown)
             ours = self.answer(own, case)
             if ours.error:
-                self.find_exception(ours.error, inputs=case.shown)
+                self.find("exception", **ours.error, inputs=case.shown)
                 return
             if ours.changed:
                 self.find("mutation", argument=ours.changed, inputs=case.shown)
@@ -133,7 +142,7 @@ class Judge:
                     inputs=case.shown,
                     expected=show.show_result(expected, fields),
                     got=show.show_result(ours.output, fields),
-                    printed=ours.printed[:1000],
+                    printed=ours.printed,
                 )
         if differs:
             self.find_traps(seed)
@@ -145,7 +154,7 @@ class Judge:
 
         Where the answers are wrong already, what was derived from them does not count.
         """
-        own, cases = self.splice.candidate, self.cases(seed)
+        own, cases = self.own, self.cases(seed)
         answers = (same.answer_in(self.answer(own, case).output) for case in cases)
         if all(map(same.is_nan, answers)):
             return  # nan has many causes
@@ -157,7 +166,7 @@ class Judge:
 
     def find_pattern(self, trials: list[patterns.Trial]) -> None:
         """Find a general sentence on the differences, where no trap fits."""
-        own, right = self.splice.candidate, reference(self.exercise)
+        own, right = self.own, reference(self.exercise)
         pattern = patterns.find(
             trials,
             self.exercise.fields,
@@ -222,7 +231,7 @@ class Judge:
         """
         function = self.splice.function(candidate)
         self.splice.watched.function = function  # for what calls it in a roundabout way
-        ours, printed = copy.deepcopy(inputs), io.StringIO()
+        ours, printed = copy.deepcopy(inputs), _Paper()
         try:
             with contextlib.redirect_stdout(printed):
                 if self.exercise.compared:
@@ -230,25 +239,38 @@ class Judge:
                 else:
                     output = function(*ours.values())
         except Exception as error:
-            return Answer(error=error)
+            return Answer(error=self.raised(error))
         changed = same.changed(ours, inputs)
         return Answer(output, None, changed, printed.getvalue())
 
-    def find_exception(self, error: BaseException, inputs: str = "") -> None:
+    def find_exception(self, error: BaseException) -> None:
         """Write down what was raised, and the candidate's own lines on the way."""
-        lines = own_lines(error, self.splice.candidate.file)
+        self.find("exception", **self.raised(error), inputs="")
+
+    def raised(self, error: BaseException) -> dict:
+        """The kind of an exception, its message, and the candidate's own lines."""
+        lines = own_lines(error, self.own.file)
         # numpy says that something failed, and jax, the cause of it, says what.
         error = error.__cause__ or error
-        kind, message = type(error).__name__, str(error)
-        self.find("exception", kind=kind, message=message, lines=lines, inputs=inputs)
+        message = str(error)[:MOST_LETTERS]
+        return {"kind": type(error).__name__, "message": message, "lines": lines}
 
     def run_tests(self, plugin: object, *options: str) -> None:
         """Run the exercise's unit tests."""
-        folder = ROOT / "tests" / self.exercise.floor
-        tests = [str(ROOT / test) for test in self.exercise.tests]
-        code = run_pytest(ROOT, plugin, f"--confcutdir={folder}", *options, *tests)
-        if code not in (0, 1, 2):
+        root = self.exercise.root
+        folder = root if self.exercise.home else root / "tests" / self.exercise.floor
+        tests = [str(root / test) for test in self.exercise.tests]
+        code = run_pytest(root, plugin, f"--confcutdir={folder}", *options, *tests)
+        if code not in (0, 1) and "broken" not in self.found:
             self.find("broken", message=f"pytest ended with {code!r}")
+
+
+class _Paper(io.StringIO):
+    """Takes what is printed; when it is full, nothing more is written on it."""
+
+    def write(self, text: str) -> int:
+        super().write(text[: max(0, MOST_PRINTED - self.tell())])
+        return len(text)
 
 
 class Listener:
@@ -284,17 +306,18 @@ def run_pytest(root: Path, plugin: object, *args: str) -> int:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     options = [f"--rootdir={root}", "--override-ini=addopts="]
     without = [f"-pno:{name}" for name in PLUGINS.split()]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(_Paper()):
         return pytest.main([*options, *without, *args], plugins=[plugin])
 
 
 def own_lines(error: BaseException, file: str) -> list[dict]:
-    """The lines of a file on the way to an exception."""
-    return [
-        {"number": frame.lineno, "text": (frame.line or "").strip()}
+    """The lines of a file on the way to an exception, each of them once."""
+    lines = {
+        frame.lineno: (frame.line or "").strip()[:MOST_LETTERS]
         for frame in traceback.extract_tb(error.__traceback__)
         if frame.filename == file
-    ]
+    }
+    return [{"number": n, "text": text} for n, text in lines.items()][:MOST_LINES]
 
 
 def settle_jax() -> None:
@@ -315,6 +338,15 @@ def named(place: str) -> Callable:
 
 
 def our_modules() -> list[str]:
-    """The imported modules of the packages, of their tests, and of the cases."""
+    """The imported modules of the packages, of their tests, and of the cases.
+
+    Also those of a folder with exercises from outside.
+    """
     tests = ("tests.exercises.cases", *(f"tests.{floor}" for floor in FLOORS))
-    return [name for name in sys.modules if name.startswith((*FLOORS, *tests))]
+    home = os.environ.get(BOOK)
+    return [
+        name
+        for name, module in list(sys.modules.items())
+        if name.startswith((*FLOORS, *tests))
+        or (home and str(getattr(module, "__file__", None)).startswith(home + os.sep))
+    ]

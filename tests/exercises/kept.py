@@ -12,27 +12,31 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from tests.exercises.manifest import FLOORS, ROOT
+from tests.exercises.manifest import FLOORS, ROOT, Exercise
 
 # By the function's text, the seed and the number of the case.
 Outputs = dict[tuple[str, int, int], Any]
 
 
-def read(name: str) -> Outputs:
+def read(exercise: Exercise) -> Outputs:
     """The answers for an exercise that are kept; none if there is no such file."""
+    if exercise.home:
+        return {}  # its sources are not in the digest
     with contextlib.suppress(Exception):  # whatever is wrong, they are made anew
-        return pickle.loads(_file(name).read_bytes())
+        return pickle.loads(_file(exercise.id).read_bytes())
     return {}
 
 
-def write(name: str, outputs: Outputs) -> None:
+def write(exercise: Exercise, outputs: Outputs) -> None:
     """Keep the answers for an exercise, and forget those of other sources."""
     from mdp.interface.files import write_files
 
+    if exercise.home:
+        return
     with contextlib.suppress(OSError, ValueError, TypeError, pickle.PicklingError):
-        file, content = _file(name), pickle.dumps(outputs)
+        file, content = _file(exercise.id), pickle.dumps(outputs)
         file.parent.mkdir(parents=True, exist_ok=True)
-        for old in file.parent.glob(f"{name}.*.pickle"):
+        for old in file.parent.glob(f"{exercise.id}.*.pickle"):
             old.unlink(missing_ok=True)
         write_files(file.parent, {file.name: content})
 

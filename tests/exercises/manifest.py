@@ -5,12 +5,19 @@ of a sick run and for a test, which is tried on right and on faulty functions.
 """
 
 import difflib
+import os
+import shlex
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.exercises import sealed
+
 ROOT = Path(__file__).parent.parent.parent
+# The environment's name for a folder of exercises from outside, and its place in a
+# folder that was handed out.
+BOOK, OUTSIDE = "EXERCISE_BOOK", "outside"
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
 SPACES = str.maketrans("-_", "  ")
@@ -46,11 +53,17 @@ class Exercise(NamedTuple):
     imports: str = ""  # of the new file; by default, what the reference uses
     fields: tuple[str, ...] = ()  # the fields of the result that are compared, or all
     compared: str = ""  # "module:name" of what is compared; by default, the result
+    home: str = ""  # its folder, if it comes from outside this repository
 
     @property
     def floor(self) -> str:
-        """The package that the function belongs to."""
-        return self.function.split(".")[0]
+        """The package that the function belongs to, or "outside"."""
+        return OUTSIDE if self.home else self.function.split(".")[0]
+
+    @property
+    def root(self) -> Path:
+        """The folder below which its modules and tests are."""
+        return ROOT / self.home
 
     @property
     def module(self) -> str:
@@ -103,7 +116,9 @@ class Diagnosis(NamedTuple):
     needs: tuple[str, ...] = ()  # exercises that should be done before
     time_limit: float = 60.0  # seconds, for all repetitions of a test on one function
     arguments: tuple[Any, ...] = ()  # of `run`
+    home: str = ""
 
+    root = Exercise.root
     floor = Exercise.floor
     module = Exercise.module
     qualname = Exercise.qualname
@@ -118,8 +133,45 @@ class Diagnosis(NamedTuple):
 
 @cache
 def book() -> dict[str, Exercise | Diagnosis]:
-    """All exercises and diagnoses by id, in reading order."""
-    return exercises() | diagnoses()
+    """All exercises and diagnoses by id, in reading order.
+
+    In a folder that was handed out, those that were assigned; then those from outside.
+    """
+    names = sealed.assigned()
+    return {
+        name: each
+        for name, each in everything().items()
+        if not names or name in names or each.home
+    }
+
+
+@cache
+def everything() -> dict[str, Exercise | Diagnosis]:
+    """All exercises and diagnoses by id, also those that were not assigned."""
+    ours = exercises() | diagnoses()
+    folder = Path(os.environ.get(BOOK) or ROOT / OUTSIDE)
+    if not os.environ.get(BOOK) and not (sealed.assigned() and folder.is_dir()):
+        return ours
+    from tests.exercises import outside  # whose exercises are what is above
+
+    return ours | outside.exercises_from(folder, ours)
+
+
+def use_book(folder: str) -> None:
+    """Let a folder of exercises stand beside ours, in all processes that we start."""
+    os.environ[BOOK] = str(Path(folder).absolute())
+    for cached in (book, everything):
+        cached.cache_clear()
+
+
+def called() -> str:
+    """The command by which the book is called, as the learner types it."""
+    folder = Path(os.environ.get(BOOK, ""))
+    if folder == Path():
+        return "python -m tests"
+    here = Path.cwd()
+    near = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"python -m tests --book {shlex.quote(str(near))}"
 
 
 @cache
@@ -145,7 +197,7 @@ def diagnoses() -> dict[str, Diagnosis]:
 def exercises() -> dict[str, Exercise]:
     """All exercises by id, in reading order."""
     listed = [table for floor in FLOORS for table in tables(floor)]
-    return {table["id"]: _exercise(table) for table in listed}
+    return {table["id"]: exercise_in(table) for table in listed}
 
 
 def tables(floor: str) -> list[dict]:
@@ -160,13 +212,13 @@ def find(name: str) -> Exercise | Diagnosis:
     A ValueError lists the exercises if there are several, or names the nearest ones.
     """
     wanted = "-".join(name.lower().removesuffix(".py").translate(SPACES).split())
-    if wanted in book():
-        return book()[wanted]
+    if wanted in everything():
+        return everything()[wanted]
     from tests.exercises import sick_runs  # which are made of what is above
 
     if (seed := sick_runs.seed_in(wanted)) is not None:
         return sick_runs.sick_run(seed)
-    found = _search(wanted.replace("-", " "))
+    found = fitting(wanted.replace("-", " "))
     if len(found) == 1:
         return book()[found[0]]
     if found:
@@ -175,14 +227,14 @@ def find(name: str) -> Exercise | Diagnosis:
         raise ValueError(f"{name!r} fits {len(found)} exercises: {listed}{more}.")
     near = difflib.get_close_matches(wanted, book(), n=3, cutoff=0.6)
     meant = f"did you mean {' or '.join(near)}?"
-    hint = meant if near else "`python -m tests` lists them."
+    hint = meant if near else f"`{called()}` lists them."
     raise ValueError(f"There is no exercise {name!r}: {hint}")
 
 
-def _search(text: str) -> list[str]:
-    """The ids of exercises with a text in their names; else with each of its words.
+def fitting(text: str) -> list[str]:
+    """Return the ids of exercises with a text in their names.
 
-    If there are none, those of a chapter with the text in its name.
+    If there are none, with each word of it; or else those of a chapter with that name.
     """
     names, chapters = {}, {}
     for each in book().values():
@@ -206,12 +258,18 @@ def _with_words(texts: dict[str, str], wanted: list[str]) -> list[str]:
 
 def _read(file: str, key: str) -> Any:
     """The value of a key in a manifest."""
-    with (ROOT / "tests" / "exercises" / f"{file}.toml").open("rb") as opened:
-        return tomllib.load(opened)[key]
+    return _whole(file)[key]
 
 
-def _exercise(table: dict) -> Exercise:
-    """The exercise in a manifest's table; a ValueError names what it lacks."""
+@cache
+def _whole(file: str) -> dict[str, Any]:
+    """All that a manifest holds."""
+    text = sealed.read(ROOT / "tests" / "exercises" / f"{file}.toml")
+    return tomllib.loads(text)
+
+
+def exercise_in(table: dict) -> Exercise:
+    """Return the exercise in a manifest's table; a ValueError names what it lacks."""
     try:
         return Exercise(**_parsed(table))
     except TypeError as error:

@@ -33,7 +33,12 @@ def watched(function: Callable) -> Callable:
         if _running:
             raise RuntimeError(f"an oracle called {function.__name__}, which is tested")
         stand_in.calls += 1
-        return stand_in.function(*args, **kwargs)
+        try:
+            return stand_in.function(*args, **kwargs)
+        except Exception:
+            raise
+        except BaseException as error:  # would end the tests, or skip them
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error
 
     stand_in.function = function
     stand_in.calls = 0

@@ -9,6 +9,7 @@ import numpy as np
 
 # For float32, which has seven digits: far above rounding, far below any mistake.
 COARSE = 1e-5
+MOST_PARTS, DEEPEST = 10**6, 30  # of an answer
 KINDS = {"f": "real numbers", "i": "integers", "u": "integers", "b": "true or false"}
 
 NOT_RIGHT, NOT_A_NUMBER = "are not right.", "are not a number (nan)."
@@ -29,7 +30,7 @@ def difference(
             makes = "jnp.array" if is_jax_array(expected) else "np.array"
             how = f": {makes} makes one of it" if isinstance(got, list) else ""
             return f"It returns {_a(got)}, and should return {_a(expected)}{how}."
-    elif not np.isscalar(got) and shape_of(got) != ():
+    elif not _is_single(got):
         return f"It returns {_an_array(got)}, and should return a single number."
     try:
         ours, theirs = np.asarray(got), np.asarray(expected)
@@ -61,6 +62,23 @@ def is_about_numbers(message: str) -> bool:
 def is_same(got: Any, expected: Any) -> bool:
     """Say whether two results agree up to rounding: the sign of the same method."""
     return difference(got, expected, 1e-9) is None
+
+
+def is_small(output: Any) -> bool:
+    """Say whether an answer has at most MOST_PARTS parts, and is not deeply nested.
+
+    A part that occurs in many places counts each time: to compare would take long.
+    """
+    layer, number = [output], 0
+    for _ in range(DEEPEST):
+        number += len(layer)
+        if number > MOST_PARTS:
+            return False
+        inner = [list(x.values()) if isinstance(x, dict) else x for x in layer]
+        layer = [part for x in inner if isinstance(x, tuple | list) for part in x]
+        if not layer:
+            return True
+    return False
 
 
 def is_nan(output: Any) -> bool:
@@ -117,6 +135,14 @@ def called(part: Any) -> str:
     if isinstance(part, int):
         return f"result number {part + 1}"
     return part if " " in part else f"`{part}`"
+
+
+def _is_single(value: Any) -> bool:
+    """Say whether a value is a single number, and not an array, a list or the like."""
+    try:
+        return np.isscalar(value) or np.shape(value) == ()
+    except ValueError:  # parts of unequal lengths
+        return False
 
 
 def _is_untouched(value: Any, before: Any) -> bool:

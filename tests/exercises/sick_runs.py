@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.exercises import sealed
 from tests.exercises.manifest import Diagnosis, Edit, Fault
 
 NAME = "what-is-wrong"  # of all of them, for the command line
@@ -139,5 +140,4 @@ def _fault(name: str) -> Fault:
 
 @cache
 def _whole() -> dict[str, Any]:
-    with FILE.open("rb") as opened:
-        return tomllib.load(opened)
+    return tomllib.loads(sealed.read(FILE))

@@ -7,7 +7,8 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Edit, Exercise
+from tests.exercises import sealed
+from tests.exercises.manifest import FLOORS, Diagnosis, Edit, Exercise, called
 from tests.exercises.toolbox import explained
 
 TODO = "raise NotImplementedError  # replace this line by yours"
@@ -72,13 +73,15 @@ def new_file(exercise: Exercise | Diagnosis) -> str:
         before, begun = [], ["", header.rstrip("\n")]
         imports = exercise.imports or _imports(exercise)
         used = f"{reference_source(exercise)} {' '.join(exercise.hints)}"
-        names = explained(imports, used, header, exercise.module)
+        names = explained(
+            imports, used, header, "" if exercise.home else exercise.module
+        )
     lines = [
         f'"""{exercise.title}.',
         "",
         *before,
         textwrap.fill(f"Source: {exercise.source}.", 88),
-        f"Check it with:  python -m tests check {exercise.id}",
+        f"Check it with:  {called()} check {exercise.id}",
         '"""',
         "",
         imports.strip(),
@@ -110,7 +113,7 @@ def reference_arguments(exercise: Exercise) -> ast.arguments:
 
 def module_file(exercise: Exercise) -> Path:
     """The file that holds the reference."""
-    return ROOT / (exercise.module.replace(".", "/") + ".py")
+    return exercise.root / (exercise.module.replace(".", "/") + ".py")
 
 
 def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
@@ -127,6 +130,13 @@ def find_definition(tree: ast.Module, qualname: str) -> tuple[list, int]:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return body, place
     raise ValueError(f"there is no function {qualname} to be an exercise")
+
+
+def body_lines(node: ast.FunctionDef) -> tuple[int, int]:
+    """The first and the last line of a function, after its docstring."""
+    if ast.get_docstring(node) is not None and len(node.body) > 1:
+        return node.body[0].end_lineno + 1, node.end_lineno
+    return node.body[0].lineno, node.end_lineno
 
 
 def is_empty(node: ast.FunctionDef) -> bool:
@@ -162,7 +172,7 @@ def _candidate(exercise: Exercise, source: str, file: str) -> Candidate:
 
 @functools.cache
 def _definition(exercise: Exercise) -> tuple[str, ast.FunctionDef]:
-    source = module_file(exercise).read_text(encoding="utf-8")
+    source = sealed.read(module_file(exercise))
     body, place = find_definition(ast.parse(source), exercise.qualname)
     return source, body[place]
 

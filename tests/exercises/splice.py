@@ -19,8 +19,10 @@ import linecache
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
+from tests.exercises import sealed
 from tests.exercises.manifest import Exercise
 from tests.exercises.oracle import watched
 from tests.exercises.sources import Candidate, find_definition
@@ -78,7 +80,7 @@ class Splice:
         source, name, file, _ = candidate
         linecache.cache[file] = (len(source), None, source.splitlines(True), file)
         tree = ast.parse(source, file)
-        later = [line for line in tree.body if _is_own_import(line)]
+        later = [line for line in tree.body if self._is_own_import(line)]
         tree.body = [line for line in tree.body if line not in later]
         if self.exercise.is_method:
             for line in tree.body:
@@ -87,6 +89,16 @@ class Splice:
         namespace = surroundings | {"__name__": self.exercise.module}
         exec(_compiled(tree, file), namespace)
         return namespace[name], namespace, _compiled(ast.Module(later, []), file)
+
+    def _is_own_import(self, line: ast.stmt) -> bool:
+        """Say whether a line imports from the packages, which are not complete yet."""
+        names = []
+        if isinstance(line, ast.Import):
+            names = [alias.name for alias in line.names]
+        elif isinstance(line, ast.ImportFrom):
+            names = [line.module or ""]
+        ours = {*PACKAGES, self.exercise.module.split(".")[0]}
+        return any(name.split(".")[0] in ours for name in names)
 
 
 class _Finder:
@@ -113,7 +125,7 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname) -> CodeType:
         path = self.get_filename(fullname)
-        tree = ast.parse(self.get_data(path), path)
+        tree = ast.parse(sealed.read(Path(path)), path)
         body, place = find_definition(tree, self.splice.exercise.qualname)
         node = body[place]
         value = ast.parse(f"{HOLE}(globals())", mode="eval").body
@@ -126,16 +138,6 @@ class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         vars(module)[HOLE] = self.splice.fill
         exec(self.get_code(self.name), vars(module))
-
-
-def _is_own_import(line: ast.stmt) -> bool:
-    """Say whether a line imports from the packages, which are not complete yet."""
-    names = []
-    if isinstance(line, ast.Import):
-        names = [alias.name for alias in line.names]
-    elif isinstance(line, ast.ImportFrom):
-        names = [line.module or ""]
-    return any(name.split(".")[0] in PACKAGES for name in names)
 
 
 def _compiled(tree: ast.Module, file: str) -> CodeType:

@@ -23,16 +23,18 @@ TEST = "test_the_fault"
 
 
 def run(judge: Judge, test: str, scratch: Path) -> None:
-    """Try the test on the candidate; without one, train with it."""
+    """Try the test on the candidate, which is in its place."""
+    file = scratch / FILE
+    file.write_text(test, encoding="utf-8")
+    _try(judge, file)
+    judge.find("called", times=judge.splice.watched.calls)
+
+
+def train(judge: Judge) -> None:
+    """Train with the candidate."""
     judge.settle()
-    if test:
-        file = scratch / FILE
-        file.write_text(test, encoding="utf-8")
-        _try(judge, file)
-        judge.find("called", times=judge.splice.watched.calls)
-    else:
-        train, arguments = named(judge.exercise.run), judge.exercise.arguments
-        judge.find("curves", curves=train(*arguments))
+    run_training, arguments = named(judge.exercise.run), judge.exercise.arguments
+    judge.find("curves", curves=run_training(*arguments))
     judge.find("done")
 
 

@@ -100,6 +100,8 @@ def _outcome(diagnosis: Diagnosis, attempt: Candidate, found: list[dict]) -> Out
         limit = f"{diagnosis.time_limit:.0f} s when it runs {TIMES} times"
         text = f"Your test does not end within {limit}. A few numbers are enough."
         return Outcome(trouble=text)
+    if "ended" in by_kind:
+        return Outcome(trouble=by_kind["ended"]["message"])
     if "broken" in by_kind:
         return Outcome(trouble=f"The check failed: {by_kind['broken']['message']}")
     ran = [finding for finding in found if finding["what"] == "ran"]

@@ -17,6 +17,8 @@ from tests.exercises.manifest import Exercise
 from tests.exercises.same import NOT_RIGHT
 from tests.exercises.sources import Candidate
 
+NO_MARK = "No mark:"  # of an attempt that reaches for the book's own function
+RIGHT_FAULT = "The fault is right"  # of a diagnosis whose test is not good yet
 SMALLEST = "The smallest case that shows it:"
 # jax raises these for arrays whose numbers it does not know yet, while it compiles.
 UNKNOWN = "Inside `jax.jit`, `jax.vmap` and `jax.grad` an array has no numbers yet, so "
@@ -41,6 +43,7 @@ NUMPY_SAYS = {
     r"shapes (\(.*?\)), (\(.*?\)) mismatch": "A shape is {}, and should be {}.",
 }
 MOST_LETTERS = 160
+MOST_LINES = 3
 CANNOT_USE = "What calls your function cannot use what it returns. It raises"
 
 
@@ -49,6 +52,15 @@ class Verdict(NamedTuple):
 
     state: str  # "passed", "failed" or "open"
     text: str
+    trap: int = 0  # the number of the trap that the text names, from 1; else 0
+
+    @property
+    def reason(self) -> str:
+        """The first paragraph that says what is wrong, in one line."""
+        first, *others = self.text.split("\n\n")
+        if others and first.startswith(RIGHT_FAULT):
+            first = others[0]
+        return " ".join(first.split())
 
 
 def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verdict:
@@ -61,8 +73,11 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
         if "No module named 'pytest'" in text:
             text = "The exercises need pytest: `pip install -e '.[test]'`."
         return failed(text)
+    if "ended" in by_kind:
+        return failed(by_kind["ended"]["message"])
     if "difference" in by_kind:
-        return failed(*_wrong(exercise, candidate, by_kind))
+        trap = by_kind["trap"]["number"] + 1 if "trap" in by_kind else 0
+        return failed(*_wrong(exercise, candidate, by_kind))._replace(trap=trap)
     if "exception" in by_kind:
         if by_kind["exception"]["kind"] == "NotImplementedError":
             return still_open(exercise)
@@ -127,6 +142,8 @@ def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[st
     """The kind of the exception, its message, and the learner's own lines."""
     in_a_test = test and not raised["inputs"]
     message = raised["message"].splitlines() or [""]  # jax adds lines about itself
+    if raised["kind"] == "RecursionError":
+        return _recursion(candidate, raised["lines"])
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
     who = "Your function raises" if lines or raised["inputs"] else CANNOT_USE
@@ -140,6 +157,21 @@ def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[st
         _block("It was called with:", raised["inputs"]),
         f"It was called in this unit test: {_sentence(test)}." if in_a_test else "",
     ]
+
+
+def _recursion(candidate: Candidate, lines: list[dict]) -> list[str]:
+    """One sentence on calls without end, and the learner's lines."""
+    shown = [own_line(candidate, n["number"], n["text"]) for n in lines[:MOST_LINES]]
+    itself = f"{candidate.name}("
+    if any(itself in n["text"].replace("self.", "") for n in lines):
+        text = f"Your function calls itself without end: {candidate.name} is your own "
+        text += "function, also where it is taken from the book."
+    else:
+        text = (
+            "Your function calls itself without end: in a check it stands in the "
+            "place of the book's own, and something that it calls needs that one."
+        )
+    return [text, _block(f"In {candidate.file},", "\n".join(shown))]
 
 
 def _failed_test(exercise: Exercise, finding: dict) -> list[str]:

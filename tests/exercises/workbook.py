@@ -4,16 +4,19 @@ There is one file per exercise, and progress.json. An update of the repository t
 none of them. A file is never overwritten; a reset keeps the old one beside it.
 """
 
+import ast
+import hashlib
 import json
 import os
 from pathlib import Path
 
-from tests.exercises import sick_runs
+from tests.exercises import sealed, sick_runs
 from tests.exercises.diagnosis import draw
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book
-from tests.exercises.sources import Candidate, new_file
+from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book, called
+from tests.exercises.sources import TODO, Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
+NOTHING = {"passed": False, "hints": 0, "digest": ""}  # noted of an exercise
 
 
 def file_of(exercise: Exercise) -> Path:
@@ -32,7 +35,7 @@ def start(exercise: Exercise) -> Path:
     if path.exists():
         raise ValueError(
             f"{shown(path)} exists already, and was not changed. Judge it with "
-            f"`python -m tests check {exercise.id}`, or begin again with `reset`."
+            f"`{called()} check {exercise.id}`, or begin again with `reset`."
         )
     path.parent.mkdir(exist_ok=True)
     path.write_text(new_file(exercise), encoding="utf-8")
@@ -64,16 +67,40 @@ def attempt(exercise: Exercise) -> Candidate:
     path = file_of(exercise)
     if not path.exists():
         raise ValueError(
-            f"{shown(path)} does not exist yet: `python -m tests start {exercise.id}`."
+            f"{shown(path)} does not exist yet: `{called()} start {exercise.id}`."
         )
+    return Candidate(source_of(path, shown(path)), exercise.name, shown(path))
+
+
+def source_of(path: Path, name: str) -> str:
+    """The text of a learner's file; `name` is what to call it."""
     try:
-        source = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors write a mark
     except UnicodeDecodeError:
-        raise ValueError(f"{shown(path)} is not a text file in UTF-8.") from None
-    return Candidate(source, exercise.name, shown(path))
+        raise ValueError(f"{name} is not a text file in UTF-8.") from None
 
 
-def note(exercise: Exercise, **what: bool | int) -> None:
+def digest(source: str) -> str:
+    """A digest of the program in a file; comments and spaces do not count."""
+    try:
+        text = ast.dump(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = source
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
+
+
+def is_passed(exercise: Exercise) -> bool:
+    """Whether the exercise is passed, by the file as it is now or in a notebook."""
+    notes = noted(exercise)
+    if not notes["passed"] or not notes["digest"] or not file_of(exercise).exists():
+        return notes["passed"]
+    try:
+        return digest(attempt(exercise).source) == notes["digest"]
+    except ValueError:
+        return False
+
+
+def note(exercise: Exercise, **what: bool | int | str) -> None:
     """Remember something about an exercise."""
     progress = all_notes()
     progress.setdefault(exercise.id, {}).update(what)
@@ -85,15 +112,17 @@ def note(exercise: Exercise, **what: bool | int) -> None:
 
 
 def noted(exercise: Exercise) -> dict:
-    """The notes on an exercise: `passed`, and the number of `hints` that were read."""
-    return {"passed": False, "hints": 0} | all_notes().get(exercise.id, {})
+    """The notes on an exercise: `passed`, of what file, and how many `hints` were read.
+
+    The digest of the file is empty if the exercise was passed in a notebook.
+    """
+    return NOTHING | all_notes().get(exercise.id, {})
 
 
 def current() -> Exercise:
     """The open exercise whose file was saved last, else the next open one."""
-    begun = [e for e in book().values() if file_of(e).exists()]
-    begun += begun_sick_runs()
-    begun = [e for e in begun if not noted(e)["passed"]]
+    begun = [e for e in book().values() if is_begun(e)] + begun_sick_runs()
+    begun = [e for e in begun if not is_passed(e)]
     if begun:
         return max(begun, key=lambda e: file_of(e).stat().st_mtime)
     following = next_open()
@@ -102,10 +131,18 @@ def current() -> Exercise:
     return following
 
 
+def is_begun(exercise: Exercise) -> bool:
+    """Whether an exercise has a file; one that was handed out must be changed, too."""
+    path, came_with_it = file_of(exercise), exercise.id in sealed.assigned()
+    if not path.exists() or not came_with_it or isinstance(exercise, Diagnosis):
+        return path.exists()
+    return TODO not in path.read_text(encoding="utf-8", errors="replace")
+
+
 def next_new() -> Exercise:
     """The first exercise that has no file and is not passed, in reading order."""
     for exercise in book().values():
-        if not file_of(exercise).exists() and not noted(exercise)["passed"]:
+        if not is_begun(exercise) and not is_passed(exercise):
             return exercise
     raise ValueError("You have begun every exercise: name the one that you mean.")
 
@@ -123,17 +160,26 @@ def next_open(after: Exercise | None = None) -> Exercise | None:
     whole = list(book().values())
     place = whole.index(after) if after in whole else 0
     order = whole[place:] + whole[:place]
-    return next((e for e in order if not noted(e)["passed"]), None)
+    return next((e for e in order if not is_passed(e)), None)
 
 
 def all_notes() -> dict:
     """The notes on all exercises, by their ids."""
     path = WORKBOOK / "progress.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        notes = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except ValueError:
-        raise ValueError(
-            f"{shown(path)} cannot be read. Move it away to begin a new one."
-        ) from None
+    except (ValueError, RecursionError):
+        notes = None
+    if isinstance(notes, dict) and all(map(_is_note, notes.values())):
+        return notes
+    raise ValueError(f"{shown(path)} cannot be read. Move it away to begin a new one.")
+
+
+def _is_note(value: object) -> bool:
+    """Say whether a value may be what is noted of an exercise."""
+    return isinstance(value, dict) and all(
+        isinstance(value.get(name, nothing), type(nothing))
+        for name, nothing in NOTHING.items()
+    )

@@ -6,62 +6,125 @@ Between two jobs the packages and their tests are forgotten, and then imported a
 what jax has compiled for one job is there for the next.
 """
 
+import contextlib
 import faulthandler
 import json
 import os
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.exercises import batch, trial
+from tests.exercises.guard import Guard
 from tests.exercises.judge import Judge, our_modules
-from tests.exercises.manifest import Diagnosis, find
+from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import Candidate, reference
+
+LONGEST = 600.0  # seconds, of the comparison with all traps on a busy machine
+CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
 def main() -> None:
     """Do the jobs, and answer when each is done."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what candidates print
-    for line in sys.stdin:
+    desk = Desk()
+    with contextlib.closing(desk):
+        for line in sys.stdin:
+            print(json.dumps(desk.do(**json.loads(line))), file=answers, flush=True)
+
+
+class Desk:
+    """Does one job after another; what serves the next one too is kept."""
+
+    def __init__(self) -> None:
+        self.guard: Guard | None = None
+
+    def do(
+        self,
+        exercise: str,
+        candidate: list | None,
+        seeds: list[int],
+        test: str,
+        time_limit: float,
+        scratch: str,
+        trusted: str,
+    ) -> str:
+        """Judge a candidate, or all those of the gate; return what went wrong.
+
+        The findings go to a file in `scratch`. For a diagnosis, `test` is the learner's
+        file; if it is empty, the candidate is trained with. A candidate of our own is
+        `trusted` "to write", which fills the caches that submissions read, or "fully",
+        to run in this process.
+        """
+        asked, folder = find(exercise), Path(scratch)
+        ours = Candidate(*candidate) if candidate else None
+        is_training = isinstance(asked, Diagnosis) and not test
+        with (folder / "findings").open("a", encoding="utf-8") as findings:
+
+            def write(finding: dict) -> None:
+                findings.write(json.dumps(finding) + "\n")
+                findings.flush()
+
+            try:
+                if ours and CAN_FORK and not is_training and trusted != "fully":
+                    guard = self._guard_of(asked, trusted == "to write")
+                    # The submission has a limit of its own; this one is for the judge.
+                    with _time_limit(LONGEST + 10 * time_limit, folder / "judge"):
+                        guard.judge(ours, seeds, test, time_limit, folder, write)
+                else:
+                    self.close()
+                    judge = Judge(asked, ours or reference(asked), write)
+                    with _time_limit(time_limit, folder / "stack"):
+                        _judge_here(judge, bool(ours), seeds, test, folder)
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+        return ""
+
+    def close(self) -> None:
+        """End the process of the submissions, and forget the packages."""
+        if self.guard:
+            self.guard.close()
+            self.guard = None
         for name in our_modules():
             del sys.modules[name]
-        print(json.dumps(do(**json.loads(line))), file=answers, flush=True)
+
+    def _guard_of(self, exercise: Exercise | Diagnosis, may_write: bool) -> Guard:
+        """The guard of an exercise, which is kept until there is another exercise."""
+        guard = self.guard
+        if not guard or (guard.exercise, guard.may_write) != (exercise, may_write):
+            self.close()
+            self.guard = guard = Guard(exercise, may_write)
+        return guard
 
 
-def do(
-    exercise: str,
-    candidate: list | None,
-    seeds: int,
-    test: str,
-    time_limit: float,
-    scratch: str,
-) -> str:
-    """Judge a candidate, or all those of the gate; return what went wrong.
+def _judge_here(
+    judge: Judge, is_one: bool, seeds: list[int], test: str, folder: Path
+) -> None:
+    """Judge in this process: our own candidates, or where no copies can be made."""
+    if test:
+        judge.settle()
+        trial.run(judge, test, folder)
+        judge.find("done")
+    elif isinstance(judge.exercise, Diagnosis):
+        trial.train(judge)
+    elif is_one:
+        judge.run(seeds)
+    else:
+        batch.judge_all(judge, seeds)
 
-    The findings go to a file in `scratch`. For a diagnosis, `test` is the learner's
-    file; if it is empty, the candidate is trained with.
-    """
-    asked, folder = find(exercise), Path(scratch)
-    judge = Judge(
-        asked,
-        Candidate(*candidate) if candidate else reference(asked),
-        folder / "findings",
-    )
-    with (folder / "stack").open("w") as stack:
+
+@contextlib.contextmanager
+def _time_limit(seconds: float, file: Path) -> Iterator[None]:
+    """End this process after a time, and write down where it was."""
+    with file.open("w") as stack:
         # Also where a loop runs inside compiled code and no signal is heard.
-        faulthandler.dump_traceback_later(time_limit, exit=True, file=stack)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=stack)
         try:
-            if isinstance(asked, Diagnosis):
-                trial.run(judge, test, folder)
-            elif candidate:
-                judge.run(range(seeds))
-            else:
-                batch.judge_all(judge, range(seeds))
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            yield
         finally:
             faulthandler.cancel_dump_traceback_later()
-    return ""
 
 
 if __name__ == "__main__":

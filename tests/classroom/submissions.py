@@ -1,0 +1,162 @@
+"""The files of students, and what is odd about them.
+
+    FOLDER/STUDENT/EXERCISE.py      as in a student's workbook/
+
+The files may also stand deeper, as in FOLDER/STUDENT/workbook/EXERCISE.py.
+"""
+
+import ast
+import hashlib
+import stat
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.exercises.manifest import Diagnosis, Exercise, book
+from tests.exercises.sick_runs import seed_in, sick_run
+from tests.exercises.sources import Candidate, new_file, reference
+from tests.exercises.workbook import source_of
+
+LARGEST = 2**20  # bytes of a file
+SHORT = 6  # statements; shorter right answers look alike
+
+
+class Submission(NamedTuple):
+    """A student's file of one exercise."""
+
+    student: str
+    exercise: Exercise | Diagnosis
+    source: str = ""
+    trouble: str = ""  # why there is no source: there is no file, or it is odd
+
+
+def collect(folder: Path) -> list[Submission]:
+    """The submissions in a folder: of every student, one for each exercise that is due.
+
+    An exercise is due if some student has a file of it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    homes = sorted(path for path in folder.iterdir() if _is_home(path))
+    if not homes:
+        raise ValueError(f"{folder} has no sub-folders; each student needs one.")
+    files = {home.name: _files(home) for home in homes}
+    due = [each for each in _known(files) if any(each.id in x for x in files.values())]
+    if not due:
+        raise ValueError(
+            f"No file in {folder} has the name of an exercise, such as "
+            "STUDENT/discounted_returns.py."
+        )
+    return [
+        _submission(student, exercise, found.get(exercise.id))
+        for student, found in files.items()
+        for exercise in due
+    ]
+
+
+def program_of(submission: Submission) -> str:
+    """A digest of the program: files that differ in comments alone have the same."""
+    try:
+        text = ast.dump(ast.parse(submission.source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = submission.source
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
+    """Remarks on functions that others have written, too, by student and exercise.
+
+    Names, comments and docstrings do not count. Functions of fewer than SHORT
+    statements are left out: right answers of that length look alike.
+    """
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in submissions:
+        if shape := _shape(each.exercise, each.source):
+            alike[each.exercise.id, shape].append(each.student)
+    found = {}
+    for (name, shape), students in alike.items():
+        exercise = book()[name]
+        books = _shape(exercise, reference(exercise).source)
+        for student in students:
+            others = [other for other in students if other != student]
+            says = ["the same lines as the book's own"] if shape == books else []
+            if others and not says:
+                says = [f"the same lines as {', '.join(others)}"]
+            if says:
+                found[student, name] = says[0]
+    return found
+
+
+def _is_home(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+
+
+def _files(home: Path) -> dict[str, Path]:
+    """The files of a student by the ids that their names stand for."""
+    found: dict[str, Path] = {}
+    for path in sorted(home.rglob("*.py"), key=lambda p: (len(p.parts), p)):
+        found.setdefault(path.stem.lower().replace("_", "-"), path)
+    return found
+
+
+def _known(files: dict[str, dict[str, Path]]) -> list[Exercise | Diagnosis]:
+    """All exercises in reading order, and the sick runs that students have files of."""
+    names = sorted({name for found in files.values() for name in found})
+    seeds = [seed for name in names if (seed := seed_in(name)) is not None]
+    return [*book().values(), *map(sick_run, sorted(seeds))]
+
+
+def _submission(
+    student: str, exercise: Exercise | Diagnosis, path: Path | None
+) -> Submission:
+    """Read a student's file; a link or a device is not followed."""
+    if path is None:
+        return Submission(student, exercise, trouble="There is no file.")
+    shown = f"{student}/{path.name}"
+    try:
+        about = path.lstat()
+        if not stat.S_ISREG(about.st_mode):
+            trouble = f"{shown} is no ordinary file (a link, perhaps)."
+        elif about.st_size > LARGEST:
+            trouble = f"{shown} has {about.st_size:,} bytes; at most {LARGEST:,} are."
+        else:
+            source = source_of(path, shown)
+            if source == new_file(exercise):
+                return Submission(student, exercise, trouble=f"{shown} is still empty.")
+            return Submission(student, exercise, source)
+    except (ValueError, OSError) as error:
+        trouble = getattr(error, "strerror", None) or str(error)
+    return Submission(student, exercise, trouble=trouble)
+
+
+def attempt(submission: Submission) -> Candidate:
+    """The submission as a candidate."""
+    name = submission.exercise.name
+    file = f"{submission.exercise.id.replace('-', '_')}.py"
+    return Candidate(submission.source, name, file)
+
+
+def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
+    """The function as text without names; empty if it is short or not there."""
+    if isinstance(exercise, Diagnosis):
+        return ""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    named = [n for n in tree.body if getattr(n, "name", "") == exercise.name]
+    if not named or not isinstance(named[-1], ast.FunctionDef):
+        return ""
+    function = named[-1]
+    body = function.body[ast.get_docstring(function) is not None :]
+    lines = [node for part in body for node in ast.walk(part)]
+    if sum(isinstance(node, ast.stmt) for node in lines) < SHORT:
+        return ""
+    numbers: dict[str, str] = {}
+    for node in lines:
+        if isinstance(node, ast.Name):
+            node.id = numbers.setdefault(node.id, f"name {len(numbers)}")
+        elif isinstance(node, ast.arg):
+            node.arg, node.annotation = "argument", None
+    return "\n".join(map(ast.dump, body))
