@@ -128,9 +128,8 @@ def worlds_and_pairs(seed):
     # The largest difference that there is: all love one side, and hate the other.
     ratings = np.array([[0.0, 0.0], [4.0, 4.0], [-4.0, -4.0], [3.0, 1.0]])
     extreme = World(words, prompts, signs, ratings, 1)
-    best, worst = np.array([[1]]), np.array([[2]])
-    place = np.array([0])
-    yield {"world": extreme, "which": place, "first": best, "second": worst}
+    first, second, which = np.array([[1], [2]]), np.array([[2], [1]]), np.array([0, 0])
+    yield {"world": extreme, "which": which, "first": first, "second": second}
     ratings = rng.integers(-4, 5, (4, 3)).astype(float)
     ratings[0] = 0.0
     larger = World(words, prompts, signs, ratings, 3)
