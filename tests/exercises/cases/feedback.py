@@ -125,7 +125,7 @@ def worlds_and_pairs(seed):
             first, second = (np.array([side]) for side in pair)
             place = np.array([which])
             yield {"world": small, "which": place, "first": first, "second": second}
-    # The largest difference that there is: all love one side, and hate the other.
+    # The largest difference that a word of each side can make, both ways.
     ratings = np.array([[0.0, 0.0], [4.0, 4.0], [-4.0, -4.0], [3.0, 1.0]])
     extreme = World(words, prompts, signs, ratings, 1)
     first, second, which = np.array([[1], [2]]), np.array([[2], [1]]), np.array([0, 0])
