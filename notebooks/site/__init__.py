@@ -8,7 +8,7 @@ Read in this order:
     reference.py   docstrings and signatures as pages, without importing anything
     lists.py       pages made from data: experiments, misconceptions, symbols
     numbers.py     what the pages to play with show, computed by the library
-    mathml.py      formulas as MathML, which browsers draw without a script
+    extension.py   formulas as MathML, and boxes that a keyboard can scroll
     conf.py        the settings of Sphinx
     build.py       all of it, into one folder
 

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.util import console
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-from notebooks.site import chapters, lists, mathml, numbers, reference
+from notebooks.site import chapters, extension, lists, numbers, reference
 from notebooks.site.paths import SITE
 
 MARK = ".bellman-site"  # a folder with this file may be written over
@@ -30,7 +31,7 @@ def build(out: Path) -> list[str]:
         sources, trees = Path(scratch, "sources"), Path(scratch, "trees")
         gather(sources)
         complaints = _run_sphinx(sources, trees, out)
-    mathml.copy_font(out / "_static")
+    extension.copy_font(out / "_static")
     numbers.write_numbers(out / "_static")
     return complaints
 
@@ -46,6 +47,7 @@ def gather(sources: Path) -> None:
 
 def _run_sphinx(sources: Path, trees: Path, out: Path) -> list[str]:
     warnings = io.StringIO()
+    console.nocolor()
     with patch_docutils(str(SITE)), docutils_namespace():
         app = Sphinx(
             srcdir=sources,

@@ -36,8 +36,7 @@ def write_texts(folder: Path) -> None:
     (folder / "more").mkdir(exist_ok=True)
     for file, page in TEXTS.items():
         text = (ROOT / file).read_text(encoding="utf-8")
-        # A command is not a language that can be coloured.
-        text = text.replace("```text\n", "```\n")
+        text = text.replace("```csv\n", "```\n")  # which has no colours
         (folder / page).write_text(links_to_pages(text, file, page), encoding="utf-8")
     for file, place in FILES.items():
         (folder / place).write_bytes((ROOT / file).read_bytes())

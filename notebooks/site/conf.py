@@ -5,7 +5,7 @@ author = "The Bellman to RLHF authors"
 language = "en"
 html_title = "Bellman to RLHF"
 
-extensions = ["myst_nb", "notebooks.site.mathml"]
+extensions = ["myst_nb", "notebooks.site.extension"]
 exclude_patterns: list[str] = []
 
 # The notebooks are shown as they were saved.
@@ -30,8 +30,8 @@ html_domain_indices = False
 html_permalinks_icon = "#"
 
 suppress_warnings = ["ref.python"]  # two packages have a World
-pygments_style = "a11y-light"
-pygments_dark_style = "a11y-dark"
+pygments_style = "github-light-high-contrast"
+pygments_dark_style = "github-dark-high-contrast"
 python_maximum_signature_line_length = 70
 toc_object_entries_show_parents = "hide"
 add_module_names = False
@@ -54,7 +54,6 @@ html_theme_options = {
         "color-brand-visited": "#5b4a7d",
         "color-background-primary": "#fdfcf9",
         "color-background-secondary": "#f5f2ea",
-        "color-sidebar-link-text--top-level": "#1d2b33",
     },
     "dark_css_variables": {
         "color-brand-primary": "#8ec5e0",

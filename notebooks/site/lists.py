@@ -15,7 +15,7 @@ from notebooks.site.paths import FLOORS, ROOT, chapter_files
 from notebooks.site.reference import escaped, text_of, title
 from tests.exercises.manifest import exercises
 
-SYMBOLS = re.compile(r"Words in the code, symbols.*?:\n\n((?:    .*\n)+)", re.DOTALL)
+SYMBOLS = re.compile(r"Words in the code, symbols[^:]*:\n\n((?:    .*\n)+)")
 
 
 def write_lists(folder: Path) -> None:

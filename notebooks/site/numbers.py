@@ -24,22 +24,25 @@ import numpy as np
 import plotly
 
 from lm_bandit.lab import tabular
+from lm_bandit.lab.overoptimisation import learned_variants
+from lm_bandit.losses.command import formula
 from lm_bandit.losses.known import KNOWN
 from lm_bandit.losses.plots import CORNERS, REFERENCE, REWARDS, field
 from lm_bandit.losses.tiny import THREE
-from lm_bandit.oracle import exact
 from mdp import bellman
 from mdp.interface.compilation import cache_folder
 from mdp.interface.files import versions_and_sources
-from mdp.looks import BLUE, GREEN, GREY, ORANGE
 from mdp.model import MDP
 from mdp.worlds.grids import FOUR_BY_THREE
 from mdp.worlds.world import Cell, cells, from_drawing, slips
 from policy_gradient.objectives import clipped_surrogate
 
 Page = dict[str, Any]
+# Names of colours in the style sheet, which has them for light and for dark pages.
+BLUE, GREEN, ORANGE, GREY = "--blue", "--green", "--orange", "--grey"
+RISING = [[0.0, "#c8621b"], [0.5, "#efece4"], [1.0, "#1f5673"]]
 GAMMAS = [0.5, 0.8, 0.9, 0.95, 1.0]
-SLIPS = [0.0, 0.1, 0.2, 0.4, 0.6, 0.8]
+SLIPS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.6]
 SWEEPS = 25
 RATIOS = np.linspace(0.0, 2.0, 81)
 ADVANTAGES = [-2.0, -1.0, 1.0, 2.0]
@@ -47,8 +50,11 @@ CLIPS = [0.1, 0.2, 0.3]
 BETAS = np.geomspace(10.0, 0.02, 28)
 LIKELIEST = 10
 # The losses of the arrows: with and without a leash, and some that lead elsewhere.
-LOSSES = ("rloo", "sum", "k3-in-reward", "k3-in-loss", "dr-grpo", "grpo", "dapo")
-PROBLEMS = np.array([0.95, 0.85, 0.75, 0.65, 0.55, 0.4, 0.25, 0.12, 0.05, 0.02])
+LOSSES = (
+    *("sum", "k1-in-reward", "k1-in-loss", "k2-in-loss", "k3-in-reward", "k3-in-loss"),
+    *("deviation", "grpo"),
+)
+PROBLEMS = np.array([0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.3, 0.15, 0.06, 0.02])
 POWERS = [1.0, 1.25, 1.5, 2.0, 3.0]
 TRIES = np.unique(np.geomspace(1, 1000, 40).round().astype(int))
 
@@ -77,10 +83,10 @@ def value_iteration() -> Page:
             values = new
     sliders = {"gamma": GAMMAS, "slip": SLIPS, "sweep": [*range(SWEEPS + 1)]}
     style = {"type": "heatmap", "texttemplate": "%{text}", "hoverinfo": "skip"}
-    style |= {"zmin": -1, "zmax": 1, "colorscale": "RdBu", "xgap": 3, "ygap": 3}
+    style |= {"zmin": -1, "zmax": 1, "colorscale": RISING, "xgap": 3, "ygap": 3}
     bar = {"title": {"text": "value"}, "thickness": 12}
     return {
-        "sliders": _sliders(sliders, gamma=2, slip=2, sweep=4),
+        "sliders": _sliders(sliders, gamma=4, slip=2, sweep=5),
         "play": "sweep",
         "traces": [_trace([*sliders], shown, **style, colorbar=bar)],
         "caption": {"by": [*sliders], "frames": said},
@@ -111,15 +117,21 @@ def _grid_of(world: MDP, values: np.ndarray) -> dict[str, Any]:
         letter = FOUR_BY_THREE[row][column]
         over = letter in "+-"
         rows[row][column] = {"+": 1, "-": -1}.get(letter, round(values[state], 3))
-        arrows = "".join(a for a, is_best in zip("↑→↓←", best[state], strict=True) if is_best)
+        arrows = "".join(
+            a for a, is_best in zip("↑→↓←", best[state], strict=True) if is_best
+        )
         sign = letter.replace("-", "−")
-        texts[row][column] = sign if over else f"{values[state]:.2f}<br>{arrows}"
+        texts[row][column] = (
+            f"<b>{sign}</b>" if over else f"{values[state]:.2f}<br>{arrows}"
+        )
     return {"z": rows, "text": texts}
 
 
 def clip() -> Page:
     """Return PPO's clipped objective and its slope, by automatic differentiation."""
-    both = jax.value_and_grad(lambda r, a, eps: clipped_surrogate(jnp.log(r), 0.0, a, eps))
+    both = jax.value_and_grad(
+        lambda r, a, eps: clipped_surrogate(jnp.log(r), 0.0, a, eps)
+    )
     # At 0 the ratio has no logarithm.
     ratios = np.maximum(RATIOS, 1e-6)
     curves, plain, dots, said = [], [], [], []
@@ -128,10 +140,14 @@ def clip() -> Page:
         for eps in CLIPS:
             height, slope = jax.vmap(both, (0, None, None))(ratios, advantage, eps)
             curves.append({"x": RATIOS, "y": height})
-            for ratio, y, tilt in zip(RATIOS[::4], height[::4], slope[::4], strict=True):
+            for ratio, y, tilt in zip(
+                RATIOS[::4], height[::4], slope[::4], strict=True
+            ):
                 dots.append({"x": [ratio], "y": [y]})
                 push = "pushes the ratio " + ("up" if tilt > 0 else "down")
-                push = push if abs(tilt) > 1e-6 else "does not push: the objective is flat"
+                push = (
+                    push if abs(tilt) > 1e-6 else "does not push: the objective is flat"
+                )
                 said.append(
                     f"Ratio {ratio:.1f}, advantage {advantage:g}: objective {y:.2f}, "
                     f"slope {tilt:.0f}. PPO {push} here."
@@ -158,8 +174,7 @@ def clip() -> Page:
 def beta() -> Page:
     """Return the frontier of a learned reward, and what the best policies write."""
     bench = tabular.make_bench()
-    rng = np.random.default_rng(0)
-    learned = tabular.fit_scores(bench, tabular.ask_annotators(rng, bench, 100))
+    learned, *_ = learned_variants(0, bench, 100).values()
     path = tabular.optimum_path(bench, learned, BETAS)
     deviation = tabular.reward_deviation(bench, bench.gold)
     likely, here, said = [], [], []
@@ -168,7 +183,9 @@ def beta() -> Page:
         first = np.argsort(-ended)[:LIKELIEST][::-1]
         texts = [bench.world.decode(bench.completions[j]) for j in first]
         likely.append({"x": np.exp(ended[first]), "y": texts})
-        here.append({"x": [path.kl[i]] * 2, "y": [path.learned[i], path.gold[i] / deviation]})
+        here.append(
+            {"x": [path.kl[i]] * 2, "y": [path.learned[i], path.gold[i] / deviation]}
+        )
         said.append(
             f"β = {kl_weight:.3g}: KL {path.kl[i]:.2f} nats, learned reward "
             f"{path.learned[i]:.2f}, gold reward {path.gold[i] / deviation:.2f}. "
@@ -210,8 +227,10 @@ def arrows() -> Page:
             x, y = found.end @ CORNERS
             ends.append({"x": [x], "y": [y]})
             away = np.abs(found.end - found.optimum).sum() / 2
+            climbs = KNOWN[name].climbs
+            what = f"ascends {formula(climbs)}" if climbs else "ascends no known sum"
             said.append(
-                f"{name}: the way ends {away:.2f} from π* (total variation). "
+                f"{name} {what}, and ends {away:.2f} from π* (total variation). "
                 f"{KNOWN[name].why}"
             )
     sides = CORNERS[[0, 1, 2, 0]].T
@@ -223,14 +242,14 @@ def arrows() -> Page:
     names = {"x": CORNERS[:, 0], "y": CORNERS[:, 1] + [-0.09, -0.09, 0.09]}
     labels = {"mode": "text", "text": corners, "hoverinfo": "skip", "showlegend": False}
     return {
-        "sliders": _sliders({"loss": LOSSES}, loss=0),
+        "sliders": _sliders({"loss": LOSSES}, loss=1),
         "play": "",
         "traces": [
             _trace([], [{"x": sides[0], "y": sides[1]}], line={"color": GREY}, **style),
             _trace(["loss"], fields, line={"color": GREY, "width": 1.3}, **style),
             _trace([], [names], **labels),
             _trace([], [_place(REFERENCE)], name="π_ref", **_dot(ORANGE, "square")),
-            _trace([], [_place(found.optimum)], name="π*", **_dot(GREEN, "star")),
+            _trace([], [_place(found.optimum)], name="π*", **_dot(GREEN, "star", 24)),
             _trace(["loss"], ends, name="where it leads", **_dot(BLUE, "circle")),
         ],
         "caption": {"by": ["loss"], "frames": said},
@@ -254,7 +273,7 @@ def pass_at_k() -> Page:
         for k, after, before in zip(TRIES, solved.mean(1), base.mean(1), strict=True):
             points.append({"x": [int(k)] * 2, "y": [after, before]})
             said.append(
-                f"With {k} tries: {after:.1%} of the problems after sharpening, "
+                f"k = {k}: {after:.1%} of the problems after sharpening, "
                 f"{before:.1%} before."
             )
     sliders = {"sharpening": POWERS, "k": TRIES.tolist()}
@@ -262,14 +281,24 @@ def pass_at_k() -> Page:
         "sliders": _sliders(sliders, sharpening=3, k=0),
         "play": "k",
         "traces": [
-            _trace([], [{"x": TRIES, "y": base.mean(1)}], name="before", **_line(GREY, "dash")),
+            _trace(
+                [],
+                [{"x": TRIES, "y": base.mean(1)}],
+                name="before",
+                **_line(GREY, "dash"),
+            ),
             _trace(["sharpening"], curves, name="after sharpening", **_line(BLUE)),
-            _trace(["sharpening", "k"], points, name="k tries", **_dot(ORANGE, "circle")),
+            _trace(
+                ["sharpening", "k"], points, name="k tries", **_dot(ORANGE, "circle")
+            ),
         ],
         "caption": {"by": ["sharpening", "k"], "frames": said},
         "layout": {
             "xaxis": {"title": {"text": "tries k"}, "type": "log"},
-            "yaxis": {"title": {"text": "share of problems solved"}, "range": [0, 1.03]},
+            "yaxis": {
+                "title": {"text": "share of problems solved"},
+                "range": [0, 1.03],
+            },
         },
     }
 
@@ -310,7 +339,9 @@ def _text_of(page: Page) -> str:
             return {key: short(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [short(each) for each in value]
-        return round(float(value), 4) if isinstance(value, float | np.floating) else value
+        return (
+            round(float(value), 4) if isinstance(value, float | np.floating) else value
+        )
 
     return json.dumps(short(page), ensure_ascii=False, separators=(",", ":"))
 
@@ -330,8 +361,8 @@ def _line(colour: str, dash: str = "solid") -> dict[str, Any]:
     return {"mode": "lines", "line": {"color": colour, "width": 3, "dash": dash}}
 
 
-def _dot(colour: str, symbol: str) -> dict[str, Any]:
-    marker = {"size": 14, "color": colour, "symbol": symbol}
+def _dot(colour: str, symbol: str, size: int = 13) -> dict[str, Any]:
+    marker = {"size": size, "color": colour, "symbol": symbol}
     return {"mode": "markers", "marker": marker}
 
 
@@ -343,7 +374,7 @@ def _place(policy: np.ndarray) -> dict[str, Any]:
 def _arrow_lines(places: np.ndarray, moves: np.ndarray) -> dict[str, Any]:
     """Return arrows as one broken line; short ones stay visible."""
     lengths = np.linalg.norm(moves, axis=1, keepdims=True)
-    tips = places + 0.06 * moves / np.maximum(lengths, 1e-12) ** 0.5
+    tips = places + 0.085 * moves / np.maximum(lengths, 1e-12) ** 0.5
     x: list[float | None] = []
     y: list[float | None] = []
     for start, tip in zip(places, tips, strict=True):

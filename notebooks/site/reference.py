@@ -85,7 +85,7 @@ def _cut(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _as_list(lines: list[str]) -> list[str]:
-    """Keep the columns of lines that go in and out, such as a list with long entries."""
+    """Keep the columns of lines that go in and out, such as those of a list."""
     return [lines[0] + "   ", *lines[1:]] if len(lines) > 1 else lines
 
 
@@ -112,9 +112,12 @@ def escaped(text: str) -> str:
 
 
 def _entries(doc: str, file: Path) -> list[str]:
-    """Return the table of contents of a package, as far as there are such files."""
-    found = ENTRY.findall(doc)
-    return [name for name in found if (ROOT / file.parent / name).exists()]
+    """Return the entries of a package's table of contents, and what it leaves out."""
+    folder = ROOT / file.parent
+    listed = [name for name in ENTRY.findall(doc) if (folder / name).exists()]
+    there = [f"{one.name}/" for one in folder.iterdir() if (one / file.name).exists()]
+    there += [one.name for one in folder.glob("*.py") if one.name != file.name]
+    return listed + sorted(set(there) - set(listed))
 
 
 def _public(body: list[ast.stmt]) -> list[Definition]:

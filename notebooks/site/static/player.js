@@ -46,7 +46,9 @@ document.querySelectorAll(".player").forEach((root) => {
     };
     for (const key of Object.keys(layout).filter((key) => /axis/.test(key)))
       layout[key] = { ...line, fixedrange: true, ...layout[key] };
-    const traces = page.traces.map((trace) => ({ ...trace.style, ...pick(trace) }));
+    const coloured = (style) =>
+      JSON.parse(JSON.stringify(style).replace(/"(--\w+)"/g, (_, name) => JSON.stringify(colour(name))));
+    const traces = page.traces.map((trace) => ({ ...coloured(trace.style), ...pick(trace) }));
     Plotly.react(picture, traces, layout, { responsive: true, displayModeBar: false });
   }
 
