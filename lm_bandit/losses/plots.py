@@ -82,7 +82,7 @@ def draw_field(axes: Axes, update: Update, kl_weight: float) -> Axes:
 
 
 def field(update: Update, kl_weight: float) -> Field:
-    """Return the arrows of an update, for the reference and the rewards of this file."""
+    """Return the arrows of an update, for REFERENCE and REWARDS."""
     reference = _logits(REFERENCE)
     point = Point(reference, reference, jnp.asarray(REWARDS))
     policies = _grid()
@@ -113,4 +113,12 @@ def _move(
     """Return the change of the three probabilities by a small step of the update."""
     logits = _logits(policy)
     step = update(point._replace(logits=logits)).reshape(logits.shape)
-    return np.asarray(jax.jvp(THREE.probabilities, (logits,), (jnp.asarray(step),))[1])
+    return np.asarray(_pushed(logits, jnp.asarray(step)))
+
+
+@jax.jit
+def _pushed(
+    logits: Float[jax.Array, "2 2"], step: Float[jax.Array, "2 2"]
+) -> Float[jax.Array, "3"]:
+    """Return the change of the three probabilities by a small step of the logits."""
+    return jax.jvp(THREE.probabilities, (logits,), (step,))[1]

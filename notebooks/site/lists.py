@@ -36,9 +36,9 @@ def lab_page(folder: Path) -> str:
     parts = [
         title("The lab: what can go wrong"),
         escaped(
-            "Seven ways in which learning from human feedback goes wrong, each computed "
-            "exactly. A number on the vertical axis is what the policy is worth to the "
-            "people who gave the ratings, unless the axis says otherwise. "
+            "Seven ways in which learning from human feedback goes wrong, each "
+            "computed exactly. The pictures are those that the chapter has saved. A command "
+            "computes its experiment again, on ten seeds."
         ).replace("Seven", _number(len(EXPERIMENTS))),
         ":doc:`Chapter 12 </chapters/12_what_can_go_wrong>` tells the story of each.",
     ]
@@ -48,8 +48,8 @@ def lab_page(folder: Path) -> str:
         heading, _, rest = doc.partition("\n")
         module = f"lm_bandit.lab.{file}"
         heading = heading.rstrip(".")
-        parts += [f"{heading}\n{'-' * len(heading)}", f"*{escaped(name)}*"]
-        parts[-1] = f".. code-block:: text\n\n   python -m lm_bandit lab {name}"
+        parts.append(f"{heading}\n{'-' * len(heading)}")
+        parts.append(f".. code-block:: text\n\n   python -m lm_bandit lab {name}")
         if file in saved:
             (folder / f"{file}.png").write_bytes(saved[file])
             alt = f"The picture of the experiment {name}: {heading}"

@@ -120,9 +120,8 @@ def _grid_of(world: MDP, values: np.ndarray) -> dict[str, Any]:
         arrows = "".join(
             a for a, is_best in zip("↑→↓←", best[state], strict=True) if is_best
         )
-        sign = letter.replace("-", "−")
         texts[row][column] = (
-            f"<b>{sign}</b>" if over else f"{values[state]:.2f}<br>{arrows}"
+            f"<b>{letter}</b>" if over else f"{values[state]:.2f}<br>{arrows}"
         )
     return {"z": rows, "text": texts}
 
@@ -159,13 +158,13 @@ def clip() -> Page:
         "sliders": _sliders(sliders, advantage=2, ratio=13, **{"clip ε": 1}),
         "play": "ratio",
         "traces": [
-            _trace([first], plain, name="ρ A, without the clip", **_line(GREY, "dot")),
+            _trace([first], plain, name="ratio times advantage", **_line(GREY, "dot")),
             _trace([first, second], curves, name="clipped objective", **_line(BLUE)),
             _trace([first, second, third], dots, name="you are here", **dot),
         ],
         "caption": {"by": [first, second, third], "frames": said},
         "layout": {
-            "xaxis": {"title": {"text": "ratio ρ"}, "range": [0, 2]},
+            "xaxis": {"title": {"text": "ratio"}, "range": [0, 2]},
             "yaxis": {"title": {"text": "objective"}, "range": [-4.2, 4.2]},
         },
     }
@@ -177,12 +176,13 @@ def beta() -> Page:
     learned, *_ = learned_variants(0, bench, 100).values()
     path = tabular.optimum_path(bench, learned, BETAS)
     deviation = tabular.reward_deviation(bench, bench.gold)
-    likely, here, said = [], [], []
+    likely, written, here, said = [], [], [], []
     for i, kl_weight in enumerate(BETAS):
         ended = tabular.optimal_policy(bench, learned, float(kl_weight)).ended[0]
         first = np.argsort(-ended)[:LIKELIEST][::-1]
         texts = [bench.world.decode(bench.completions[j]) for j in first]
-        likely.append({"x": np.exp(ended[first]), "y": texts})
+        likely.append({"x": np.exp(ended[first])})
+        written.append({"text": texts})
         here.append(
             {"x": [path.kl[i]] * 2, "y": [path.learned[i], path.gold[i] / deviation]}
         )
@@ -195,7 +195,10 @@ def beta() -> Page:
     learned_line = {"x": path.kl, "y": path.learned}
     gold_line = {"x": path.kl, "y": path.gold / deviation}
     bars = {"type": "bar", "orientation": "h", "marker": {"color": BLUE}}
-    bars |= {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    bars |= {"opacity": 0.4, "hoverinfo": "skip"}
+    words = {"mode": "text", "textposition": "middle right", "x": [0] * LIKELIEST}
+    below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    below |= {"y": [*range(LIKELIEST)]}
     named = {"beta": [f"{x:.3g}" for x in BETAS]}
     return {
         "sliders": _sliders({"β": named["beta"]}, β=12),
@@ -204,14 +207,15 @@ def beta() -> Page:
             _trace([], [learned_line], name="learned reward", **_line(BLUE)),
             _trace([], [gold_line], name="gold reward", **_line(GREEN, "dash")),
             _trace(["β"], here, name="this β", **marks),
-            _trace(["β"], likely, **bars),
+            _trace(["β"], likely, **bars, **below),
+            _trace(["β"], written, **words, **below),
         ],
         "caption": {"by": ["β"], "frames": said},
         "layout": {
             "xaxis": {"title": {"text": "KL from the reference, nats"}},
             "yaxis": {"title": {"text": "reward, in deviations"}, "domain": [0.62, 1]},
             "xaxis2": {"title": {"text": "probability under π*"}, "anchor": "y2"},
-            "yaxis2": {"domain": [0, 0.42], "automargin": True},
+            "yaxis2": {"domain": [0, 0.42], "showticklabels": False},
             "height": 680,
         },
     }

@@ -14,7 +14,8 @@ from notebooks.site.paths import FLOORS, ROOT, module_of
 
 Definition = ast.FunctionDef | ast.ClassDef
 ENTRY = re.compile(r"^    (\w+\.py|\w+/)(?:\s|$)", re.MULTILINE)
-WORD = re.compile(r"(?<![\w*`])\*(\w(?:[^*]*\w)?)\*(?![\w*])")
+# Words that a docstring marks as *important* or **very important**.
+WORDS = re.compile(r"(?<![\w*`])(\*\*?)(\w[^*]*[\w?!.:])\1(?![\w*])")
 
 
 def write_reference(folder: Path) -> None:
@@ -103,11 +104,11 @@ def escaped(text: str) -> str:
             parts[i] = f"\\ ``{' '.join(part.strip('`').split())}``\\ "
         else:
             part = re.sub(r"([\\|_])", r"\\\1", part)
-            words = WORD.split(part)
-            parts[i] = "".join(
-                f"\\ *{word.strip()}*\\ " if j % 2 else word.replace("*", r"\*")
-                for j, word in enumerate(words)
-            )
+            pieces = WORDS.split(part)  # text, stars, words, text, stars, words, ...
+            plain = [piece.replace("*", r"\*") for piece in pieces[::3]]
+            marked = zip(pieces[1::3], pieces[2::3], strict=True)
+            strong = [f"\\ {stars}{words}{stars}\\ " for stars, words in marked]
+            parts[i] = "".join(map("".join, zip(plain, [*strong, ""], strict=True)))
     return re.sub(r"^(\s*)([-+.>])", r"\1\\\2", "".join(parts), flags=re.MULTILINE)
 
 
