@@ -28,6 +28,7 @@ LONGEST = (
     "notebooks/09",
     "notebooks/01",
     "tests/test_exercise_gate.py",
+    "tests/test_site.py",
     "tests/lm_bandit/real_text",
     "notebooks",
     "tests/test_diagnosis_gate.py",

@@ -37,8 +37,8 @@ def lab_page(folder: Path) -> str:
         title("The lab: what can go wrong"),
         escaped(
             "Seven ways in which learning from human feedback goes wrong, each "
-            "computed exactly. The pictures are those that the chapter has saved. A command "
-            "computes its experiment again, on ten seeds."
+            "computed exactly. The pictures are those that the chapter has saved. A "
+            "command computes its experiment again, on ten seeds."
         ).replace("Seven", _number(len(EXPERIMENTS))),
         ":doc:`Chapter 12 </chapters/12_what_can_go_wrong>` tells the story of each.",
     ]

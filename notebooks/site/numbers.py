@@ -215,7 +215,7 @@ def beta() -> Page:
             "xaxis": {"title": {"text": "KL from the reference, nats"}},
             "yaxis": {"title": {"text": "reward, in deviations"}, "domain": [0.62, 1]},
             "xaxis2": {"title": {"text": "probability under π*"}, "anchor": "y2"},
-            "yaxis2": {"domain": [0, 0.42], "showticklabels": False},
+            "yaxis2": {"domain": [0, 0.42], "visible": False},
             "height": 680,
         },
     }
