@@ -14,7 +14,7 @@ only looks the entries up.
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from mdp.worlds.grids import FOUR_BY_THREE
 from mdp.worlds.world import Cell, cells, from_drawing, slips
 from policy_gradient.objectives import clipped_surrogate
 
-Page = dict[str, Any]
+Page = dict[str, Any]  # or a part of one
 # Names of colours in the style sheet, which has them for light and for dark pages.
 BLUE, GREEN, ORANGE, GREY = "--blue", "--green", "--orange", "--grey"
 RISING = [[0.0, "#c8621b"], [0.5, "#efece4"], [1.0, "#1f5673"]]
@@ -82,7 +82,7 @@ def value_iteration() -> Page:
             said.append(f"After {sweep} sweeps; the next changes {change:.4f} at most.")
             values = new
     sliders = {"gamma": GAMMAS, "slip": SLIPS, "sweep": [*range(SWEEPS + 1)]}
-    style = {"type": "heatmap", "texttemplate": "%{text}", "hoverinfo": "skip"}
+    style: Page = {"type": "heatmap", "texttemplate": "%{text}", "hoverinfo": "skip"}
     style |= {"zmin": -1, "zmax": 1, "colorscale": RISING, "xgap": 3, "ygap": 3}
     bar = {"title": {"text": "value"}, "thickness": 12}
     return {
@@ -129,7 +129,7 @@ def _grid_of(world: MDP, values: np.ndarray) -> dict[str, Any]:
 def clip() -> Page:
     """Return PPO's clipped objective and its slope, by automatic differentiation."""
     both = jax.value_and_grad(
-        lambda r, a, eps: clipped_surrogate(jnp.log(r), 0.0, a, eps)
+        lambda r, a, eps: clipped_surrogate(jnp.log(r), jnp.zeros(()), a, eps)
     )
     # At 0 the ratio has no logarithm.
     ratios = np.maximum(RATIOS, 1e-6)
@@ -194,10 +194,10 @@ def beta() -> Page:
     marks = {"mode": "markers", "marker": {"size": 14, "color": ORANGE}}
     learned_line = {"x": path.kl, "y": path.learned}
     gold_line = {"x": path.kl, "y": path.gold / deviation}
-    bars = {"type": "bar", "orientation": "h", "marker": {"color": BLUE}}
+    bars: Page = {"type": "bar", "orientation": "h", "marker": {"color": BLUE}}
     bars |= {"opacity": 0.4, "hoverinfo": "skip"}
-    words = {"mode": "text", "textposition": "middle right", "x": [0] * LIKELIEST}
-    below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+    words: Page = {"mode": "text", "textposition": "middle right", "x": [0] * LIKELIEST}
+    below: Page = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
     below |= {"y": [*range(LIKELIEST)]}
     named = {"beta": [f"{x:.3g}" for x in BETAS]}
     return {
@@ -242,7 +242,7 @@ def arrows() -> Page:
         f"{name}<br>reward {reward:g}"
         for name, reward in zip(THREE.names, REWARDS, strict=True)
     ]
-    style = {"hoverinfo": "skip", "showlegend": False, "mode": "lines"}
+    style: Page = {"hoverinfo": "skip", "showlegend": False, "mode": "lines"}
     names = {"x": CORNERS[:, 0], "y": CORNERS[:, 1] + [-0.09, -0.09, 0.09]}
     labels = {"mode": "text", "text": corners, "hoverinfo": "skip", "showlegend": False}
     return {
@@ -350,7 +350,9 @@ def _text_of(page: Page) -> str:
     return json.dumps(short(page), ensure_ascii=False, separators=(",", ":"))
 
 
-def _sliders(values: dict[str, Sequence[Any]], **starts: int) -> list[dict[str, Any]]:
+def _sliders(
+    values: Mapping[str, Sequence[Any]], **starts: int
+) -> list[dict[str, Any]]:
     return [
         {"name": name, "values": [*each], "start": starts[name]}
         for name, each in values.items()
