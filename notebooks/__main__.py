@@ -31,6 +31,7 @@ class Site:
             raise ValueError(
                 f"the site needs the package {error.name}: pip install -e '.[site]'"
             ) from None
+        console.print("reading the chapters and the sources; this takes a minute")
         complaints = build(self.out)
         for line in complaints:
             console.print(f"warning: {line}")

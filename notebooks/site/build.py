@@ -25,14 +25,16 @@ def build(out: Path) -> list[str]:
     out = out.resolve()
     if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         raise ValueError(f"OUT must be empty or an older site, got {out}")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
     with tempfile.TemporaryDirectory() as scratch:
-        sources, trees = Path(scratch, "sources"), Path(scratch, "trees")
+        sources, trees, made = (Path(scratch, x) for x in ("sources", "trees", "made"))
         gather(sources)
-        complaints = _run_sphinx(sources, trees, out)
-    extension.copy_font(out / "_static")
-    numbers.write_numbers(out / "_static")
+        complaints = _run_sphinx(sources, trees, made)
+        extension.copy_font(made / "_static")
+        numbers.write_numbers(made / "_static")
+        (made / MARK).touch()
+        # An older site is replaced when the new one is complete.
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(made, out)
     return complaints
 
 

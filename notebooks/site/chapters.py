@@ -33,7 +33,8 @@ def write_chapters(folder: Path) -> None:
 
 def write_texts(folder: Path) -> None:
     """Write the README files and guides, with links that lead to pages."""
-    (folder / "more").mkdir(exist_ok=True)
+    for place in {*TEXTS.values(), *FILES.values()}:
+        (folder / place).parent.mkdir(exist_ok=True)
     for file, page in TEXTS.items():
         text = (ROOT / file).read_text(encoding="utf-8")
         text = text.replace("```csv\n", "```\n")  # which has no colours
@@ -74,11 +75,17 @@ def _complete_pictures(cells: list[dict[str, Any]]) -> None:
             continue
         kinds = [output.get("data", {}) for output in cell["outputs"]]
         if any("image/png" in kind for kind in kinds):
-            around = [cells[j] for j in (i - 1, i + 1) if 0 <= j < len(cells)]
-            texts = ["".join(each["source"]) for each in around]
-            text = describe(heading, source, texts)
+            before, after = _text(cells[:i][::-1]), _text(cells[i + 1 :])
+            text = describe(heading, source, (before, after))
             cell["metadata"]["mystnb"] = {"image": {"alt": text}}
         for kind in kinds:
             if "text/html" in kind:
                 page = "".join(kind["text/html"])
                 kind["text/html"] = complete_player(page, heading)
+
+
+def _text(cells: list[dict[str, Any]]) -> str:
+    """Return the first cell's text, if it is no code."""
+    if not cells or cells[0]["cell_type"] == "code":
+        return ""
+    return "".join(cells[0]["source"])

@@ -14,15 +14,14 @@ TEXTS = {
     "GUIDE.md": "more/guide.md",
     "CONTRIBUTING.md": "more/contributing.md",
     "CHANGELOG.md": "more/changes.md",
-    "docs/scaling.md": "more/scaling.md",
+    **{f"docs/{path.name}": f"docs/{path.name}" for path in ROOT.glob("docs/*.md")},
 }
 # Files that are copied as they are, so that links to them lead somewhere.
+COPIED = ("notebooks/*.png", "docs/*.png", "docs/*.json", "lm_bandit/data/LICENSE*")
 FILES = {
-    "notebooks/reward_kl.png": "more/reward_kl.png",
-    "notebooks/compare_rlhf.png": "more/compare_rlhf.png",
-    "docs/scaling.png": "more/scaling.png",
-    "docs/scaling.json": "more/scaling.json",
-    "lm_bandit/data/LICENSE-vaderSentiment.txt": "more/LICENSE-vaderSentiment.txt",
+    str(path.relative_to(ROOT)): f"files/{path.name}"
+    for pattern in COPIED
+    for path in ROOT.glob(pattern)
 }
 
 

@@ -5,13 +5,12 @@ in the code that draws it, and what question the text before it asks.
 """
 
 import re
-from collections.abc import Sequence
 
 QUOTED = r"r?f?(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
 LONGEST = 300  # characters
 
 
-def describe(heading: str, code: str, around: Sequence[str]) -> str:
+def describe(heading: str, code: str, around: tuple[str, str]) -> str:
     """Return a text for the picture that this code draws.
 
     Args:
@@ -21,21 +20,20 @@ def describe(heading: str, code: str, around: Sequence[str]) -> str:
     """
     across = _named(code, r"xlabel=|set_xlabel\(")
     up = _named(code, r"ylabel=|set_ylabel\(")
-    titles = _named(code, r"\btitle=|set_title\(")
-    curves = _named(code, r"\blabel=")
-    parts = [f"Picture of the section “{heading}”"]
+    parts = [f"{heading}: a picture"]
     if up or across:
         axes = " and ".join(up) + " against " * bool(up and across)
-        parts.append(axes + " and ".join(across))
-    if titles:
-        parts.append("panels: " + "; ".join(titles))
-    if curves:
-        parts.append("curves: " + "; ".join(curves))
-    questions = re.findall(r"\*\*([^*]+\?)\*\*", " ".join(around[:1]))
-    parts += [plain(question) for question in questions[-1:]]
-    if len(parts) == 1:
-        parts += [_first_sentence(text) for text in around[::-1]][:1]
-    text = ". ".join(part.rstrip(".") for part in parts if part) + "."
+        parts.append("Axes: " + axes + " and ".join(across))
+    for kind, before in {
+        "Titles": r"\btitle=|set_title\(",
+        "Curves": r"\blabel=",
+    }.items():
+        if named := _named(code, before):
+            parts.append(f"{kind}: " + "; ".join(named))
+    questions = re.findall(r"\*\*([^*]+\?)\*\*", around[0])
+    told = plain(questions[-1]) if questions else _sentence(*around)
+    parts.append(told)
+    text = ". ".join(part.rstrip(".:") for part in parts if part) + "."
     return text.replace("?.", "?")[:LONGEST]
 
 
@@ -43,7 +41,8 @@ def plain(text: str) -> str:
     """Return a text without the signs of Markdown and of formulas."""
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"\\(?:mid|,|;|!|mathrm|mathbb|text|big|Big)\b|\\[,;! ]", " ", text)
-    text = re.sub(r"[$*`{}\\]", "", text).replace("_", " ")
+    text = re.sub(r"(?<![\w$_])\*{1,3}(?=\S)([^*]+)\*{1,3}", r"\1", text)
+    text = re.sub(r"[$`{}\\]|_(?=[{*])", "", text).replace("_", " ")
     return " ".join(text.split())
 
 
@@ -58,13 +57,16 @@ def complete_player(page: str, heading: str) -> str:
 
 def _named(code: str, before: str) -> list[str]:
     """Return the texts that the code gives to axes, panels or curves, each once."""
-    found = (plain(text[1:-1]) for text in re.findall(f"(?:{before})" + QUOTED, code))
+    found = re.findall(f"(?:{before})" + QUOTED, code)
     # A text with a value in it would show the name of the value.
-    texts = (re.sub(r"\s*\\n.*", "", text) for text in found)
+    texts = (plain(text[1:-1].replace(r"\n", " ")) for text in found if "{" not in text)
     return [text for text in dict.fromkeys(texts) if text][:4]
 
 
-def _first_sentence(text: str) -> str:
-    paragraphs = [part for part in text.split("\n\n") if part[:1] not in "#<|$-"]
-    words = plain(paragraphs[0]) if paragraphs else ""
-    return re.split(r"(?<=[.?!:]) ", words)[0]
+def _sentence(before: str, after: str) -> str:
+    """Return the first sentence after a picture, or else the last one before it."""
+    section, _, _ = f"\n{after}".partition("\n#")
+    for paragraph in section.strip().split("\n\n"):
+        if paragraph and paragraph[0] not in "*|$-<(":
+            return re.split(r"(?<=[.?!:]) ", plain(paragraph))[0]
+    return re.split(r"(?<=[.?!]) ", plain(before.strip().split("\n\n")[-1]))[-1]
