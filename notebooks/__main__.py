@@ -3,12 +3,20 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import Positional, arg
 
 from mdp.interface import command_line
+
+NEEDED = ("sphinx", "myst_nb", "furo", "latex2mathml", "ziamath", "plotly")
+
+
+def missing_packages() -> str:
+    """Return the names of packages that the site needs and that are not installed."""
+    return ", ".join(name for name in NEEDED if find_spec(name) is None)
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,10 @@ class Site:
     def run(self) -> None:
         """Build the site, and say where it begins."""
         console = command_line.Terminal()
-        try:
-            from notebooks.site.build import build
-        except ImportError as error:
-            raise ValueError(
-                f"the site needs the package {error.name}: pip install -e '.[site]'"
-            ) from None
+        if missing := missing_packages():
+            raise ValueError(f"the site needs {missing}: pip install -e '.[site]'")
+        from notebooks.site.build import build
+
         console.print("reading the chapters and the sources; this takes a minute")
         complaints = build(self.out)
         for line in complaints:
