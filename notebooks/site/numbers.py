@@ -84,13 +84,15 @@ def value_iteration() -> Page:
     sliders = {"gamma": GAMMAS, "slip": SLIPS, "sweep": [*range(SWEEPS + 1)]}
     style: Page = {"type": "heatmap", "texttemplate": "%{text}", "hoverinfo": "skip"}
     style |= {"zmin": -1, "zmax": 1, "colorscale": RISING, "xgap": 3, "ygap": 3}
-    bar = {"title": {"text": "value"}, "thickness": 12}
+    style["showscale"] = False  # the values stand in the cells
     return {
         "sliders": _sliders(sliders, gamma=4, slip=2, sweep=5),
         "play": "sweep",
-        "traces": [_trace([*sliders], shown, **style, colorbar=bar)],
+        "traces": [_trace([*sliders], shown, **style)],
         "caption": {"by": [*sliders], "frames": said},
         "layout": {
+            "margin": {"l": 5, "r": 5, "t": 15, "b": 5},
+            "height": 360,
             "xaxis": {"visible": False},
             "yaxis": {"visible": False, "autorange": "reversed", "scaleanchor": "x"},
         },
