@@ -30,6 +30,7 @@ LONGEST = (
     "notebooks/09",
     "notebooks/01",
     GATE,
+    "tests/test_site.py",
     "tests/lm_bandit/real_text",
     "notebooks",
     "tests/test_diagnosis_gate.py",

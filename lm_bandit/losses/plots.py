@@ -1,9 +1,12 @@
 """A picture of a loss: its expected update as arrows on the triangle of all policies.
 
     loss_figure    the field of arrows, with pi*, pi_ref and where the update leads
+    field          the same as numbers
 
 A policy on three completions is a point of a triangle; each corner is one completion.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +25,15 @@ REWARDS = np.array([0.0, 0.3, 0.2])
 PER_SIDE = 13  # arrows
 
 
+class Field(NamedTuple):
+    """The expected update at many policies on three completions, and where it leads."""
+
+    policies: Float[np.ndarray, "n 3"]
+    moves: Float[np.ndarray, "n 3"]  # changes of the policies; the longest has length 1
+    optimum: Float[np.ndarray, "3"]  # pi*
+    end: Float[np.ndarray, "3"]  # of the way from the reference along the update
+
+
 def loss_figure(update: Update, kl_weight: float, title: str) -> Figure:
     """Draw where a loss leads to, on a bandit of three completions."""
     small = Update(
@@ -36,21 +48,16 @@ def loss_figure(update: Update, kl_weight: float, title: str) -> Figure:
 
 def draw_field(axes: Axes, update: Update, kl_weight: float) -> Axes:
     """Draw the arrows, the reference, the optimum and the end on given axes."""
-    reference = _logits(REFERENCE)
-    point = Point(reference, reference, jnp.asarray(REWARDS))
-    policies = _grid()
-    moves = np.array([_move(update, point, policy) for policy in policies])
-    moves /= np.linalg.norm(moves, axis=1, keepdims=True).max() + 1e-300
-    places, arrows = policies @ CORNERS, moves @ CORNERS
+    found = field(update, kl_weight)
+    places, arrows = found.policies @ CORNERS, found.moves @ CORNERS
     lengths = np.linalg.norm(arrows, axis=1, keepdims=True)
     arrows *= lengths**-0.5 if lengths.min() > 0 else 1.0  # short ones stay visible
     axes.plot(*CORNERS[[0, 1, 2, 0]].T, color=INK, lw=1)
     axes.quiver(*places.T, *arrows.T, color=INK, alpha=0.6, width=0.0035, scale=14)
-    best = REFERENCE * np.exp(REWARDS / kl_weight)
     marks = {
         r"$\pi_{ref}$": (REFERENCE, ORANGE),
-        r"$\pi^*$": (best / best.sum(), GREEN),
-        "where it leads": (follow(update, point, kl_weight).policy, BLUE),
+        r"$\pi^*$": (found.optimum, GREEN),
+        "where it leads": (found.end, BLUE),
     }
     for name, (policy, colour) in marks.items():
         style = {**dots(colour), "ms": 10, "zorder": 5}
@@ -74,6 +81,18 @@ def draw_field(axes: Axes, update: Update, kl_weight: float) -> Axes:
     return axes
 
 
+def field(update: Update, kl_weight: float) -> Field:
+    """Return the arrows of an update, for REFERENCE and REWARDS."""
+    reference = _logits(REFERENCE)
+    point = Point(reference, reference, jnp.asarray(REWARDS))
+    policies = _grid()
+    moves = np.array([_move(update, point, policy) for policy in policies])
+    moves /= np.linalg.norm(moves, axis=1, keepdims=True).max() + 1e-300
+    best = REFERENCE * np.exp(REWARDS / kl_weight)
+    end = follow(update, point, kl_weight).policy
+    return Field(policies, moves, best / best.sum(), end)
+
+
 def _grid() -> Float[np.ndarray, "n 3"]:
     """Return policies inside the triangle, evenly spread."""
     sides = np.arange(1, PER_SIDE) / PER_SIDE
@@ -94,4 +113,12 @@ def _move(
     """Return the change of the three probabilities by a small step of the update."""
     logits = _logits(policy)
     step = update(point._replace(logits=logits)).reshape(logits.shape)
-    return np.asarray(jax.jvp(THREE.probabilities, (logits,), (jnp.asarray(step),))[1])
+    return np.asarray(_pushed(logits, jnp.asarray(step)))
+
+
+@jax.jit
+def _pushed(
+    logits: Float[jax.Array, "2 2"], step: Float[jax.Array, "2 2"]
+) -> Float[jax.Array, "3"]:
+    """Return the change of the three probabilities by a small step of the logits."""
+    return jax.jvp(THREE.probabilities, (logits,), (step,))[1]

@@ -1,0 +1,17 @@
+"""A static site from the saved notebooks and the docstrings.
+
+Read in this order:
+
+    paths.py       where things stand in the checkout, and on the site
+    chapters.py    notebooks and Markdown files of the checkout as pages
+    pictures.py    the text that stands for a picture
+    reference.py   docstrings and signatures as pages, without importing anything
+    lists.py       pages made from data: experiments, misconceptions, symbols
+    numbers.py     what the pages to play with show, computed by the library
+    extension.py   formulas as MathML, and boxes that a keyboard can scroll
+    conf.py        the settings of Sphinx
+    build.py       all of it, into one folder
+
+Beside them, `pages/` holds the texts that are written by hand, and `static/` the style,
+and the script that moves a picture when a slider moves.
+"""
