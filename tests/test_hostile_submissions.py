@@ -6,6 +6,7 @@ They are judged with a time limit of a few seconds, as `check` and `grade` judge
 import ast
 import os
 import pickle
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from tests.test_exercises import RETURNS, RIGHT
 WORKER = Worker()
 SECONDS = 4.0
 MAP = str(ROOT / "notebooks" / "README.md")
+FILE = tempfile.NamedTemporaryFile()  # of this process, which lasts as long as it
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 needs_bwrap = pytest.mark.skipif(
     isolation.means() != "bwrap", reason="needs bwrap and user namespaces"
@@ -158,7 +160,7 @@ def test_nothing_of_a_submission_outlives_it():
     [
         f"import os\nreturn 0.0 if os.path.exists({MAP!r}) else rewards[99]",
         "import os\nreturn 0.0 if os.listdir('/home') else rewards[99]",
-        "import os\nreturn 0.0 if len(os.listdir('/tmp')) else rewards[99]",
+        f"import os\nreturn 0.0 if os.path.exists({FILE.name!r}) else rewards[99]",
         "import _socket\nnames = [n for _, n in _socket.if_nameindex()]\n"
         "return 0.0 if names != ['lo'] else rewards[99]",
         "import os\nall_ = [n for n in os.listdir('/proc') if n.isdigit()]\n"
@@ -179,7 +181,7 @@ def test_what_one_submission_writes_the_next_does_not_find():
     )
     text = judged(
         "import os, tempfile\nfound = os.listdir(tempfile.gettempdir())\n"
-        "return 0.0 if found else rewards[99]"
+        "return 0.0 if 'for_a_friend' in found else rewards[99]"
     ).text
     assert "IndexError" in text
 

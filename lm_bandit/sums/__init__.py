@@ -9,7 +9,7 @@ Read in this order:
     verifier.py    the reward: 1 for a right answer, 0 for any other text
     pass_at_k.py   the chance that one of k answers is right: exact and sampled
     process.py     the exact gain of every token, as a reward of the process
-    train.py       pretraining, SFT and five methods; the exact result of each
+    train.py       pretraining, SFT and six methods; the exact result of each
     plots.py       the picture of a run
     command.py     the command
 

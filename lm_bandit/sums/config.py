@@ -64,8 +64,9 @@ class SumsConfig(CheckedConfig):
 
         Dr. GRPO is GRPO without the deviation, and with a constant in place of each
         length. `outcome` and `process` are PPO on tokens, with exact advantages: of
-        the whole text, or of each token. The step size of each is chosen from .001,
-        .002 and .004: the one with the best end, on a seed that is not one of the run.
+        the whole text, or of each token. The step sizes of PPO, RLOO and GRPO had the
+        best end of .001, .002 and .004, on one seed; the others have those of PPO and
+        GRPO.
         Source: Liu et al. (2025), section 3.2, for Dr. GRPO.
         """
         shared: dict[str, Any] = {

@@ -41,7 +41,7 @@ class Sums(NamedTuple):
         return int(self.terms.max())
 
 
-def sums_world(scratchpad: bool = False, noise: float = 0.45) -> Sums:
+def sums_world(scratchpad: bool = False, noise: float = 0.3) -> Sums:
     """Return the 100 sums of two digits; or 64 sums of three, with a scratchpad.
 
     157 completions of a prompt end, and 1,728 are cut off.

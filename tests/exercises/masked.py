@@ -18,11 +18,13 @@ COPIED = (".py", ".pyc", ".csv", ".txt", ".typed")  # no manifests, which have a
 def copy_without(exercise: Exercise | Diagnosis, folder: Path) -> None:
     """Copy the packages and their tests into a folder, without the function's body.
 
-    Only the exercise's floor and those below it are copied. A folder for students has
-    no bodies in its files, and what is sealed stays so: their own checks give no marks.
+    Only the exercise's floor and those below it are copied; a learner's test of a sick
+    run may use all floors. A folder for students has no bodies in its files, and what
+    is sealed stays so: their own checks give no marks.
     """
     is_ours = not exercise.home
-    above = FLOORS[FLOORS.index(exercise.floor) + 1 :] if is_ours else ()
+    needs_all = isinstance(exercise, Diagnosis) or not is_ours
+    above = () if needs_all else FLOORS[FLOORS.index(exercise.floor) + 1 :]
     file, home = module_file(exercise), folder if is_ours else folder / OUTSIDE
     for name in {*FLOORS, "tests"} - set(above):
         _copy_all(ROOT / name, folder / name, above, file.stem)

@@ -78,7 +78,7 @@ def test_an_update_follows_advantages_within_the_prompt(fixed, short_run, facts)
 
     And GRPO leads towards the optimum; its own fixed point is another.
     """
-    config = descending(GRPOConfig, 1.0)()
+    config = descending(GRPOConfig, 0.3)()
     step, policy, pulls, share = short_run(grpo.train, config)
     scores = np.array([score for *_, score, _ in facts(policy, pulls)]).reshape(2, 16)
     centred = scores - scores.mean(1, keepdims=True)
