@@ -6,7 +6,6 @@ They are judged with a time limit of a few seconds, as `check` and `grade` judge
 import ast
 import os
 import pickle
-import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -27,7 +26,6 @@ from tests.test_exercises import RETURNS, RIGHT
 WORKER = Worker()
 SECONDS = 4.0
 MAP = str(ROOT / "notebooks" / "README.md")
-FILE = tempfile.NamedTemporaryFile()  # of this process, which lasts as long as it
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 needs_bwrap = pytest.mark.skipif(
     isolation.means() != "bwrap", reason="needs bwrap and user namespaces"
@@ -160,7 +158,6 @@ def test_nothing_of_a_submission_outlives_it():
     [
         f"import os\nreturn 0.0 if os.path.exists({MAP!r}) else rewards[99]",
         "import os\nreturn 0.0 if os.listdir('/home') else rewards[99]",
-        f"import os\nreturn 0.0 if os.path.exists({FILE.name!r}) else rewards[99]",
         "import _socket\nnames = [n for _, n in _socket.if_nameindex()]\n"
         "return 0.0 if names != ['lo'] else rewards[99]",
         "import os\nall_ = [n for n in os.listdir('/proc') if n.isdigit()]\n"
