@@ -78,7 +78,8 @@ def test_an_update_follows_advantages_within_the_prompt(fixed, short_run, facts)
 
     And GRPO leads towards the optimum; its own fixed point is another.
     """
-    config = descending(GRPOConfig, 0.3)()
+    step_size = 0.3  # with 1, some runs end at a tenth of the way
+    config = descending(GRPOConfig, step_size)()
     step, policy, pulls, share = short_run(grpo.train, config)
     scores = np.array([score for *_, score, _ in facts(policy, pulls)]).reshape(2, 16)
     centred = scores - scores.mean(1, keepdims=True)
@@ -96,7 +97,8 @@ def test_an_update_follows_advantages_within_the_prompt(fixed, short_run, facts)
         return jnp.mean(tokens.sum(-1) / lengths)
 
     expected = jax.jit(jax.grad(objective))(policy)
-    assert_same_step(step, expected)
+    gradient = jax.tree.map(lambda change: change / step_size, step)
+    assert_same_step(gradient, expected)
     assert 0.5 < share < 1.0
 
 
