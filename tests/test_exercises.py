@@ -339,3 +339,28 @@ def test_answers_of_the_book_are_kept_until_something_they_depend_on_changes(
     (file,) = tmp_path.rglob("*.pickle")
     file.write_bytes(b"damaged")
     assert kept.read(gae) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_own", "asked"),
+    [
+        ("import math\n    return rewards", True, ["fully"]),
+        ("import math\n    return rewards", False, [""]),
+        ("import os\n    return rewards", True, [""]),
+        ("raise SystemExit", True, ["fully", ""]),  # it ends the first judge
+    ],
+)
+def test_only_a_learners_own_arithmetic_runs_in_the_process_of_the_judge(
+    monkeypatch, body, is_own, asked
+):
+    seen = []
+
+    def judged(*_, trusted="", **__):
+        seen.append(trusted)
+        return [] if "SystemExit" in body and trusted else [{"what": "done"}]
+
+    monkeypatch.setattr(check, "judge", judged)
+    source = f"def {RETURNS.name}(rewards, discounts):\n    {body}\n"
+    candidate = sources.Candidate(source, RETURNS.name, "mine.py")
+    assert check.check(RETURNS, candidate, is_own=is_own).state == "passed"
+    assert seen == asked

@@ -1,7 +1,9 @@
 """Check an attempt: first what its text shows, then what the judge finds.
 
 The judge works in another process, within a time limit; `words.py` explains what it
-finds.
+finds. In a learner's own check, a file that imports nothing but arithmetic runs in the
+process of the judge, which saves up to a second. All other files, and what a teacher
+grades, run in a process of their own (see guard.py).
 """
 
 import ast
@@ -16,12 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from tests.exercises import reaching
-from tests.exercises.manifest import ROOT, Diagnosis, Exercise
+from tests.exercises.manifest import FLOORS, ROOT, Diagnosis, Exercise
 from tests.exercises.sources import Candidate, is_empty, reference_arguments
 from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
 MOST_LETTERS = 100_000  # of a stack
 LONGEST_LINE = 200
+# What a file may import to run in the process of the judge.
+ARITHMETIC = {
+    *("numpy", "scipy", "jax", "jaxtyping", "optax", "math", "itertools", "functools"),
+    *("operator", "collections", "dataclasses", "typing", "__future__", *FLOORS),
+}
 
 
 class Worker:
@@ -60,8 +67,12 @@ def check(
     name: str = "",
     worker: Worker | None = None,
     seeds: int | Sequence[int] = 1,
+    is_own: bool = False,
 ) -> Verdict:
-    """Judge a candidate; `name` is the name that its function must have, if any."""
+    """Judge a candidate; `name` is the name that its function must have, if any.
+
+    `is_own` says that a learner checks their own file, which is faster.
+    """
     tree = parsed(candidate)
     if isinstance(tree, Verdict):
         return tree
@@ -77,9 +88,24 @@ def check(
         return failed(complaint)
     if complaint := reaching.complaint(exercise, tree):
         return failed(complaint)
-    return verdict(
-        exercise, candidate, judge(exercise, candidate, seeds, worker=worker)
-    )
+    found = []
+    if is_own and imports_only_arithmetic(tree):
+        found = judge(exercise, candidate, seeds, worker=worker, trusted="fully")
+    if not {finding["what"] for finding in found} & {"done", "loop"}:
+        # Seen from another process, it is clear what ended the first one.
+        found = judge(exercise, candidate, seeds, worker=worker)
+    return verdict(exercise, candidate, found)
+
+
+def imports_only_arithmetic(tree: ast.Module) -> bool:
+    """Say whether a file imports nothing that reaches for the machine."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return {name.split(".")[0] for name in names} <= ARITHMETIC
 
 
 def parsed(candidate: Candidate) -> ast.Module | Verdict:

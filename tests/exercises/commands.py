@@ -288,7 +288,7 @@ def judged(
     if isinstance(exercise, Diagnosis):
         verdict = diagnosis.check(exercise, attempt, worker)
     else:
-        verdict = check(exercise, attempt, name, worker)
+        verdict = check(exercise, attempt, name, worker, is_own=True)
     if verdict.state != "passed":
         return verdict._replace(text=f"{verdict.text}\n\n{_help(exercise)}")
     digest = workbook.digest(attempt.source) if attempt.is_file else ""
