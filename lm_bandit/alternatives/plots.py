@@ -72,7 +72,9 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     top = learned[-1] + 0.12 * span
     # At any price, no policy gains more than the best reward.
     kl, learned = [*kl, kl[-1] + right], [*learned, learned[-1]]
-    axes.plot(kl, learned, color=INK, lw=2, zorder=1, label="exact frontier")
+    has_one = all(each is results.starts[0] for each in results.starts)
+    label = "exact frontier" if has_one else "exact frontier, median"
+    axes.plot(kl, learned, color=INK, lw=2, zorder=1, label=label)
     axes.fill_between(kl, learned, top, color=GREY, alpha=0.25, lw=0)
     best_of_n = [_points(v for _, v in each.best_of_n) for each in results.starts]
     points = np.median(best_of_n, axis=0)
