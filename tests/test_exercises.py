@@ -364,3 +364,11 @@ def test_only_a_learners_own_arithmetic_runs_in_the_process_of_the_judge(
     candidate = sources.Candidate(source, RETURNS.name, "mine.py")
     assert check.check(RETURNS, candidate, is_own=is_own).state == "passed"
     assert seen == asked
+
+
+def test_a_masked_array_without_a_mask_is_an_array():
+    lines = RIGHT.replace("return total", "return np.ma.masked_array(total)")
+    source = f"import numpy as np\ndef {RETURNS.name}(rewards, discounts):{lines}"
+    candidate = sources.Candidate(source, RETURNS.name, "mine.py")
+    for is_own in (True, False):
+        assert check.check(RETURNS, candidate, is_own=is_own).state == "passed"

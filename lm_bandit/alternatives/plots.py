@@ -73,8 +73,8 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
     # At any price, no policy gains more than the best reward.
     kl, learned = [*kl, kl[-1] + right], [*learned, learned[-1]]
     has_one = all(each is results.starts[0] for each in results.starts)
-    label = "exact frontier" if has_one else "exact frontier, median"
-    axes.plot(kl, learned, color=INK, lw=2, zorder=1, label=label)
+    which = "" if has_one else ", median start"
+    axes.plot(kl, learned, color=INK, lw=2, zorder=1, label=f"exact frontier{which}")
     axes.fill_between(kl, learned, top, color=GREY, alpha=0.25, lw=0)
     best_of_n = [_points(v for _, v in each.best_of_n) for each in results.starts]
     points = np.median(best_of_n, axis=0)
@@ -83,13 +83,15 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
         for path in paths[name]:
             axes.plot(*path.T, color=style["color"], lw=0.6, alpha=0.3, zorder=2)
         axes.plot(*medians[name].T, label=name, zorder=4, **style)
-    _name_points(axes, start, optimum, top)
+    _name_points(axes, start, optimum, (0, top, f"out of reach{which}"))
     axes.set(xlim=(0, right), ylim=(start.learned - 0.08 * span, top))
     axes.set(xlabel=KL_LABEL, ylabel=LEARNED_LABEL)
     return axes
 
 
-def _name_points(axes: Axes, start: Value, optimum: Value, top: float) -> None:
+def _name_points(
+    axes: Axes, start: Value, optimum: Value, beyond: tuple[float, float, str]
+) -> None:
     """Mark and name SFT, the optimum, and what no policy reaches."""
     axes.plot(optimum.kl, optimum.learned, "*", color=INK, ms=17, mfc="none", zorder=6)
     axes.plot(start.kl, start.learned, "o", color=INK, ms=8, zorder=5, clip_on=False)
@@ -97,7 +99,8 @@ def _name_points(axes: Axes, start: Value, optimum: Value, top: float) -> None:
     beside["path_effects"] = HALO
     axes.annotate("optimum", (optimum.kl, optimum.learned), (-4, 10), **beside)
     axes.annotate("SFT", (start.kl, start.learned), (9, -4), **beside)
-    axes.annotate("out of reach", (0, top), (10, -16), style="italic", **beside)
+    *corner, name = beyond
+    axes.annotate(name, corner, (10, -16), style="italic", **beside)
 
 
 def draw_parts(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:

@@ -241,6 +241,7 @@ class Judge:
         except Exception as error:
             return Answer(error=self.raised(error))
         changed = same.changed(ours, inputs)
+        output = same.unmasked(output)
         return Answer(output, None, changed, printed.getvalue())
 
     def find_exception(self, error: BaseException) -> None:

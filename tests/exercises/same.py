@@ -198,6 +198,13 @@ def _of(name: Any, text: str) -> str:
     return text.replace("in its result", f"in its {part}")
 
 
+def unmasked(output: Any) -> Any:
+    """A plain array in the place of a masked one of which nothing is masked."""
+    if isinstance(output, np.ma.MaskedArray) and not np.ma.is_masked(output):
+        return np.ma.getdata(output)
+    return output
+
+
 def _type(value: Any) -> str:
     if is_array(value):
         return "jax array" if is_jax_array(value) else "numpy array"
