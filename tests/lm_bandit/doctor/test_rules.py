@@ -92,6 +92,17 @@ def test_a_fault_that_was_asked_for_is_none():
     assert diagnose(still, settings(epochs=1, minibatches=1)) is None
 
 
+def test_a_single_wild_update_is_no_fault():
+    sound = sound_history()
+    sound["approx_kl"][[7, 30]] = 0.5
+    assert diagnose(sound, settings()) is None
+    sound["approx_kl"][20:23] = 0.5
+    finding = diagnose(sound, settings())
+    assert finding is not None
+    assert finding.fault == "min-max-swapped"
+    assert "Each of 5 updates" in finding.saw
+
+
 def test_every_place_that_a_rule_names_exists():
     root = Path(__file__).parents[3]
     for rule in RULES:
