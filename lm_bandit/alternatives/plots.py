@@ -83,14 +83,14 @@ def draw_paths(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
         for path in paths[name]:
             axes.plot(*path.T, color=style["color"], lw=0.6, alpha=0.3, zorder=2)
         axes.plot(*medians[name].T, label=name, zorder=4, **style)
-    _name_points(axes, start, optimum, (0, top, f"out of reach{which}"))
+    _name_points(axes, start, optimum, top, f"out of reach{which}")
     axes.set(xlim=(0, right), ylim=(start.learned - 0.08 * span, top))
     axes.set(xlabel=KL_LABEL, ylabel=LEARNED_LABEL)
     return axes
 
 
 def _name_points(
-    axes: Axes, start: Value, optimum: Value, beyond: tuple[float, float, str]
+    axes: Axes, start: Value, optimum: Value, top: float, beyond: str
 ) -> None:
     """Mark and name SFT, the optimum, and what no policy reaches."""
     axes.plot(optimum.kl, optimum.learned, "*", color=INK, ms=17, mfc="none", zorder=6)
@@ -99,8 +99,7 @@ def _name_points(
     beside["path_effects"] = HALO
     axes.annotate("optimum", (optimum.kl, optimum.learned), (-4, 10), **beside)
     axes.annotate("SFT", (start.kl, start.learned), (9, -4), **beside)
-    *corner, name = beyond
-    axes.annotate(name, corner, (10, -16), style="italic", **beside)
+    axes.annotate(beyond, (0, top), (10, -16), style="italic", **beside)
 
 
 def draw_parts(axes: Axes, results: MethodComparison, looks: Looks) -> Axes:
