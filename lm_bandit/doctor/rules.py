@@ -43,6 +43,7 @@ RESTLESS, RESTLESS_TOKEN = 0.14, 0.08
 # falls by more than eighty standard errors.
 FALL = 20.0
 FEWEST = 5  # updates, for rules about the course of a run
+MANY = 20  # updates, for a rule about one update in twenty
 
 
 class Finding(NamedTuple):
@@ -254,7 +255,7 @@ def min_max_swapped(curves: Curves, settings: Settings) -> str:
     """Return how far updates move the policy, where that is far again and again."""
     moved = curves["approx_kl"]
     limit = RESTLESS_TOKEN if settings["view"] == "token" else RESTLESS
-    if len(moved) < FEWEST or np.quantile(moved, MOST_UPDATES) < limit:
+    if len(moved) < MANY or np.quantile(moved, MOST_UPDATES) < limit:
         return ""
     return (
         f"Each of {int(np.sum(moved > limit))} updates moves the policy by more than "
