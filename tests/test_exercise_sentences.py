@@ -137,6 +137,7 @@ def test_a_single_wrong_number_has_no_factor_of_its_own():
     assert "times" not in said(wrong)
 
 
+@pytest.mark.slow
 def test_nan_alone_names_no_trap():
     """`crowd-bt` has a trap whose answers are mostly nan: it is named by the others."""
     exercise = find("crowd-bt")

@@ -114,6 +114,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "says"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_submission_fails_in_time_and_the_next_one_is_judged_fairly(
     body, says

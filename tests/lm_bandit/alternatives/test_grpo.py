@@ -193,6 +193,7 @@ def first_batch(fixed, monkeypatch, **dials):
     return batches[0]
 
 
+@pytest.mark.slow
 def test_the_dials_of_a_config_reach_the_batch(fixed, monkeypatch):
     """A verifier that finds every answer to the second prompt equally good."""
     equal = jnp.zeros((2, 31)).at[0].set(jnp.arange(31.0))

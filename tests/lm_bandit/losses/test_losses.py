@@ -158,6 +158,7 @@ def rewards_times_log_probs(log_probs, old, reference, mask, rewards):
     return -(rewards * (log_probs * mask).sum(1)).mean()
 
 
+@pytest.mark.slow
 def test_a_loss_in_numpy_has_the_update_of_the_same_loss_in_jax(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
