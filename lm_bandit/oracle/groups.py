@@ -83,6 +83,10 @@ def grpo_fixed_point(
     same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
     completion itself. Source: Vojnovic & Yun (2025).
 
+    The price is one on whole completions. A transformer is charged k3 for each token,
+    and then ends nearer to pi_ref: each prefix has this form, with the expected reward
+    after a token in the place of r.
+
     Args:
         problem: the reference, the rewards and beta.
         divide_by_deviation: whether advantages are divided by it, as in GRPO.
