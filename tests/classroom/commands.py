@@ -9,7 +9,7 @@ from tests.classroom import outputs
 from tests.classroom.grade import Mark, grade
 from tests.classroom.report import write_report
 from tests.classroom.submissions import collect
-from tests.exercises import isolation
+from tests.exercises.isolation import sandbox
 
 ABOUT = """\
 Each sub-folder of FOLDER is a student's, with files as in workbook/, such as
@@ -47,7 +47,7 @@ def run_grade(parsed: argparse.Namespace) -> int:
     if parsed.seed < 1:
         raise ValueError(f"--seed must be at least 1, got {parsed.seed}")
     submissions = collect(parsed.folder)
-    warning = isolation.warning()
+    warning = sandbox.warning()
     if warning:
         print(warning, file=sys.stderr)
     total = len({each.exercise.id for each in submissions})

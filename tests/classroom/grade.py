@@ -1,7 +1,7 @@
 """Judge every student's file of every exercise.
 
 All files of an exercise are judged by one worker, one after another, each in a process
-of its own; see tests/exercises/guard.py. Programs that are the same are judged once.
+of its own (see tests/exercises/isolation/). Programs that are the same are judged once.
 First the worker judges the book's own function. If that does not pass, nobody is
 marked; if it does, its time says how long a submission may take.
 """

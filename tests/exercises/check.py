@@ -3,7 +3,7 @@
 The judge works in another process, within a time limit; `words.py` explains what it
 finds. In a learner's own check, a file that imports nothing but arithmetic runs in the
 process of the judge, which saves up to a second. All other files, and what a teacher
-grades, run in a process of their own (see guard.py).
+grades, run in a process of their own (see isolation/).
 """
 
 import ast
