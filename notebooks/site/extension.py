@@ -14,6 +14,8 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 FONT = "STIXTwoMath-Regular.ttf"
+# Names that the converter does not know, and names that it knows.
+KNOWN = {r"\arg": r"\operatorname{arg}", "{aligned}": "{align*}"}
 # What scrolls sideways on a narrow screen, and must be reached without a mouse.
 BOX = re.compile(r'<pre(?=[ >])|<div(?= class="(?:table-wrapper|cell_output))')
 # A heading that does not say its level, and what it should say.
@@ -69,8 +71,9 @@ def _as_lines(found: re.Match[str]) -> str:
 @cache
 def mathml(latex: str, display: str) -> str:
     """Return a formula in LaTeX as MathML; `display` is "inline" or "block"."""
-    # A name that the converter does not know.
-    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    for name, known in KNOWN.items():
+        latex = latex.replace(name, known)
+    return convert(latex, display=display)
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
