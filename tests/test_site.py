@@ -167,9 +167,11 @@ def said(*pages):
 
 
 def title_of(path):
-    """The first line of a notebook, which is its title."""
-    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
-    return "".join(first).splitlines()[0].removeprefix("# ")
+    """The first heading of a notebook."""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for line in "".join(cell["source"]).splitlines():
+            if cell["cell_type"] == "markdown" and line.startswith("# "):
+                return line.removeprefix("# ")
 
 
 @pytest.mark.skipif(bool(NO_BROWSER), reason=f"{NO_BROWSER} is not installed")

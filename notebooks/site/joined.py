@@ -92,11 +92,11 @@ def _part(site: Path, page: str, pages: Sequence[str]) -> Part:
     body = TAG.sub(mend, body)
     body = _answers_at_the_end(body)
     heading = HEADING.search(body)
-    title = plain_text(heading[3]) if heading else page
+    title = _plain(heading[3]) if heading else page
     return Part(_place(page), title, body)
 
 
-def plain_text(markup: str) -> str:
+def _plain(markup: str) -> str:
     """Return HTML without its tags."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup)).split())
 
