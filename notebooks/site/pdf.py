@@ -18,7 +18,17 @@ from notebooks.site.joined import joined_page
 PATIENCE = 120_000  # milliseconds until a page that does not load is given up
 WIDTH = 642  # pixels of the browser between the margins that print.css sets
 
-# Chromium makes all letters smaller if one thing is wider than the paper.
+# Chromium breaks no formula into lines, and makes the whole book smaller if one thing
+# is wider than the paper. So a formula that is too wide is made smaller before.
+FIT = """() => {
+  for (const math of document.querySelectorAll("article math")) {
+    const edge = math.closest("article").getBoundingClientRect().right;
+    const {left, right} = math.firstElementChild.getBoundingClientRect();
+    const size = parseFloat(getComputedStyle(math).fontSize);
+    if (right > edge)
+      math.style.fontSize = `${0.98 * size * (edge - left) / (right - left)}px`;
+  }
+}"""
 TOO_WIDE = """() => [...document.querySelectorAll("article")]
   .filter(each => each.scrollWidth > each.clientWidth).map(each => each.id)"""
 FILL_IN = """numbers => {
@@ -36,6 +46,7 @@ def write_pdf(site: Path, file: Path) -> list[str]:
         tab = browser.new_page(viewport=size, color_scheme="light")
         tab.emulate_media(media="print")
         tab.goto(source.as_uri(), wait_until="load", timeout=PATIENCE)
+        tab.evaluate(FIT)
         wide = tab.evaluate(TOO_WIDE)
         tab.evaluate(FILL_IN, page_numbers(_print(tab)))
         printed = _print(tab)
