@@ -11,7 +11,11 @@ Read in this order:
     extension.py   formulas as MathML, and boxes that a keyboard can scroll
     conf.py        the settings of Sphinx
     build.py       all of it, into one folder
+    browser.py     the Chromium of the system
+    joined.py      the pages of the book as one page
+    pdf.py         that page as a PDF
 
 Beside them, `pages/` holds the texts that are written by hand, and `static/` the style,
-and the script that moves a picture when a slider moves.
+and the script that moves a picture when a slider moves. `print.css` is the style of the
+PDF.
 """

@@ -14,6 +14,14 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 FONT = "STIXTwoMath-Regular.ttf"
+# What the converter does not know, and what it is given: two names, and the thin spaces
+# around a logarithm.
+KNOWN = {
+    r"\\arg": r"\\operatorname{arg}",
+    r"\{aligned\}": "{align*}",
+    r"(?<=[\w})])\s*(?=\\log\b)": r"\\,",
+    r"\\log\b(?!\s*(?:\\[bB]ig+\s*)?[(\[_^])\s*": r"\\log\\,",
+}
 # What scrolls sideways on a narrow screen, and must be reached without a mouse.
 BOX = re.compile(r'<pre(?=[ >])|<div(?= class="(?:table-wrapper|cell_output))')
 # A heading that does not say its level, and what it should say.
@@ -69,8 +77,9 @@ def _as_lines(found: re.Match[str]) -> str:
 @cache
 def mathml(latex: str, display: str) -> str:
     """Return a formula in LaTeX as MathML; `display` is "inline" or "block"."""
-    # A name that the converter does not know.
-    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    for unknown, known in KNOWN.items():
+        latex = re.sub(unknown, known, latex)
+    return convert(latex, display=display)
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
