@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the marks as JSON, and nothing else")
     say = "files judged at the same time (1)"
     add("--workers", type=int, default=1, metavar="N", help=say)
-    say = "of the second set of inputs; the first has the seed of `check` (1)"
+    say = "seed of the second set of inputs; the first set is that of `check` (1)"
     add("--seed", type=int, default=1, metavar="N", help=say)
 
 
