@@ -29,7 +29,7 @@ def test_reference_and_variants_pass_as_a_learners_function_does(exercise):
 
 @each_exercise
 def test_no_hint_shows_more_than_half_of_a_right_solution(exercise):
-    """This holds for short solutions, too: their hints say in words what to do."""
+    """Short solutions are no exception: their hints say in words what to do."""
     assert not [*gate.of_hints(exercise)]
 
 

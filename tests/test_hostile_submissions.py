@@ -252,7 +252,7 @@ def test_no_right_answer_is_taken_for_one_that_reaches():
 
 
 def test_a_copy_of_the_packages_lacks_the_body_and_nothing_else():
-    """This holds for every function, and the lines after it keep their numbers."""
+    """The lines after the body keep their numbers; every exercise is looked at."""
     for exercise in book().values():
         whole = sources.module_file(exercise).read_text(encoding="utf-8")
         without = masked.without_body(whole, exercise.qualname)
