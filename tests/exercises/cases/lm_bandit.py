@@ -208,7 +208,7 @@ def view_of_draws(function, inputs):
     drawn = [told[:WRITING][tokens[:WRITING] == token] for token in range(num_tokens)]
     return parts | {
         "the tokens are whole numbers": bool(tokens.dtype.kind == "i"),
-        "log-probability told of each token": np.array(
+        "returned log-probability of each token": np.array(
             [some.mean() if some.size else 0.0 for some in drawn], np.float32
         ),
         "each token is drawn as often as pi_T says": bool(

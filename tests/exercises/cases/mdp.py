@@ -198,7 +198,7 @@ def worlds_to_learn_in(seed):
 
 
 def what_was_learned(function, inputs):
-    """The numbers where nothing is left to chance, else what is true of all luck."""
+    """Numbers where chance plays no part, and else facts that hold for any chance."""
     seed, world, config = inputs.values()
     learned = function(np.random.default_rng(seed), world, config)
     parts = {"kind of result": type(learned).__name__}
