@@ -33,7 +33,7 @@ class Mark(NamedTuple):
     trap: int = 0  # the number of the named trap, from 1; 0 if there is none
     message: str = ""  # the trap's sentence, or what else is wrong
     seconds: float = 0.0  # that the submission took
-    remark: str = ""  # who has written the same lines
+    remark: str = ""  # tells who else has the same lines
 
     @property
     def passed(self) -> bool:

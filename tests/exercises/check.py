@@ -24,7 +24,7 @@ from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
 MOST_LETTERS = 100_000  # of a stack
 LONGEST_LINE = 200
-# What a file may import to run in the process of the judge.
+# The modules that a file may import and still run in the process of the judge.
 ARITHMETIC = {
     *("numpy", "scipy", "jax", "jaxtyping", "optax", "math", "itertools", "functools"),
     *("operator", "collections", "dataclasses", "typing", "__future__", *FLOORS),

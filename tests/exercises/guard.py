@@ -258,7 +258,7 @@ class Guard(Judge):
 
 
 def _without_secrets(exercise: Exercise | Diagnosis) -> Exercise | Diagnosis:
-    """The exercise for the other process, without anything that says what is right."""
+    """The exercise for the other process, without anything that tells the answer."""
     exercise = exercise._replace(home=OUTSIDE if exercise.home else "")
     if isinstance(exercise, Diagnosis):
         nothing = exercise.trap._replace(replace="", by="", body="", says="")

@@ -26,7 +26,7 @@ OPEN_FILES = 256
 PROCESSES = 128  # and threads
 INSIDE = "/book"  # where bwrap shows the packages
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc")
-# How the environment variables begin that a submission gets: none may be secret.
+# A submission gets the environment variables that begin so: none may be secret.
 SHOWN = ("PATH", "LANG", "LC_", "XLA_", "JAX_", "OPENBLAS_", "OMP_", "NPROC", "XDG_")
 # Actions that Python reports beforehand; see "audit events" in its documentation.
 PROCESS_EVENTS = frozenset(

@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a function does with the inputs of a case."""
+    """The outcome of a function on the inputs of a case."""
 
     output: Any = None
     error: dict | None = None  # what it raises, and where; see Judge.raised

@@ -55,7 +55,7 @@ def exercises_from(folder: Path, known: Container[str]) -> dict[str, Exercise]:
 
 
 def _about_fields(table: dict) -> str:
-    """What is wrong with the fields of an exercise, if anything."""
+    """A complaint about the fields of an exercise; empty if there is none."""
     needed = [n for n in Exercise._fields if n not in Exercise._field_defaults]
     if missing := [name for name in needed if name not in table]:
         return f"{', '.join(missing)} must be given"
@@ -70,7 +70,7 @@ def _about_fields(table: dict) -> str:
 
 
 def _about_files(exercise: Exercise) -> str:
-    """What is wrong with the files that an exercise names, if anything."""
+    """A complaint about the files that an exercise names; empty if there is none."""
     for place in filter(None, (exercise.function, exercise.cases, exercise.compared)):
         module, name = place.split(":")
         if module.split(".")[0] in {*sys.stdlib_module_names, "tests", *FLOORS}:

@@ -82,6 +82,6 @@ class _Repeater:
 
 
 def _of(error: BaseException, file: Path) -> dict:
-    """What was raised, and the last of the learner's lines on the way there."""
+    """The exception, and the last of the learner's lines on the way to it."""
     lines = own_lines(error, str(file))
     return {"kind": type(error).__name__, "message": str(error), "lines": lines[-1:]}

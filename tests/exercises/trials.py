@@ -48,7 +48,7 @@ TOO_STRICT = (
 
 
 class Outcome(NamedTuple):
-    """What a learner's test does on one function."""
+    """The outcome of a learner's test on one function."""
 
     end: str = ""  # "passed", "failed" by an assertion, "error", or "luck": it varies
     calls: int = 0  # of the function

@@ -32,7 +32,7 @@ TRACED = {
     "ConcretizationTypeError": UNKNOWN + "`float`, `int` and numpy arrays cannot hold "
     "it: keep it as a jax array.",
 }
-# What numpy says of arrays that differ, and what the learner hears; see _of_numpy.
+# numpy's lines on arrays that differ, and the sentences for the learner; see _of_numpy.
 NUMPY_SAYS = {
     r"Mismatched elements: (\d+) / (\d+)": "{} of {} numbers are wrong.",
     r"(\[.*?\]): (.*) \(ACTUAL\), (.*) \(DESIRED\)": "At {} there is {}, and there "

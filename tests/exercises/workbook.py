@@ -178,7 +178,7 @@ def all_notes() -> dict:
 
 
 def _is_note(value: object) -> bool:
-    """Say whether a value may be what is noted of an exercise."""
+    """Say whether a value has the form of the notes on an exercise."""
     return isinstance(value, dict) and all(
         isinstance(value.get(name, nothing), type(nothing))
         for name, nothing in NOTHING.items()

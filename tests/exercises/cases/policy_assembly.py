@@ -128,7 +128,7 @@ def steps_on_rows(function: Callable, inputs: dict) -> dict:
         "steps that the optimiser remembers": int(max(counts)),
         **{f"parameters {n}": x for n, x in answer.params.items()},
     }
-    if config.kl_limit < 1.0:  # what was measured after the last step is up to you
+    if config.kl_limit < 1.0:  # a solution may measure anything after the last step
         return parts
     parts |= {
         "mean loss": np.asarray(answer.diagnostics.loss),

@@ -119,7 +119,7 @@ def ratios_and_advantages_unclipped(seed):
 
 
 def ratios_and_advantages(seed):
-    """On both sides of the clip range and within, with advantages of both signs."""
+    """Ratios beyond the clip range and within it, with advantages of both signs."""
     rng = np.random.default_rng(seed)
     yield _at_ratio(2.0, 0.25, 2.0, 0.25)
     yield _at_ratio(2.0, 0.25, -2.0, 0.25)
@@ -265,7 +265,7 @@ def _mixture(rows: np.ndarray, minibatches: int) -> dict:
 
 
 def _has_a_pattern(order: np.ndarray) -> bool:
-    """Whether one distance between neighbours comes too often: by chance it is once."""
+    """Whether one distance between neighbours comes more often than chance allows."""
     steps = np.diff(order) % len(order)
     return bool(np.bincount(steps).max() > 12)
 
@@ -283,7 +283,7 @@ def _stay_together(order: np.ndarray, minibatches: int) -> bool:
 
 
 def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
-    """The answer, and its gradients by so many arrays, but not by what is old."""
+    """The answer, and its gradients by the first `most` arrays that are not old."""
     parts = {"answer": function(*inputs.values())}
     if shape_of(parts["answer"]) != ():
         return parts
@@ -294,7 +294,7 @@ def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
         return function(*(inputs | dict(zip(names, values, strict=True))).values())
 
     values = [inputs[name] for name in names]
-    # What is printed on the way has been printed once.
+    # The first call has already printed what the function prints.
     with contextlib.redirect_stdout(io.StringIO()):
         gradients = jax.grad(answer, range(len(names)))(*values)
     for name, gradient in zip(names, gradients, strict=True):

@@ -93,7 +93,7 @@ def _finding(text: str | None, whole: str, is_cause: bool = True) -> Finding | N
 
 
 def _names_of_parts(expected: Any, fields: tuple[str, ...]) -> list[Any]:
-    """The names of what is compared; None is the whole."""
+    """The names of the parts that are compared; None is the whole answer."""
     if isinstance(expected, Mapping):
         return [n for n, x in expected.items() if n == "answer" or same.is_array(x)]
     if isinstance(expected, tuple):
