@@ -65,7 +65,7 @@ MORE = {
     "Ctrl-C ends it.",
     "hint": "The first hint is a question, the second names the parts, and the third "
     "says how they fit together. None of them is the whole solution.",
-    "solution": "Until you have passed, it needs --reveal.",
+    "solution": "Before that, it needs --reveal.",
     "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
     "gate": "The stub must fail, the book's own function and all variants must pass, "
     "and each trap must fail and be told apart from the others. Without NAME it takes "

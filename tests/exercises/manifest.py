@@ -16,7 +16,7 @@ from tests.exercises import sealed
 
 ROOT = Path(__file__).parent.parent.parent
 # The environment variable that names a folder of exercises from outside, and the place
-# of their copy in a folder that was handed out.
+# of its copy in a folder that was handed out.
 BOOK, OUTSIDE = "EXERCISE_BOOK", "outside"
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
