@@ -1,4 +1,4 @@
-"""A class is graded, each student for the own files, and the report says the rest."""
+"""A class is graded: every student gets marks, and the teacher a report."""
 
 import csv
 import html.parser
@@ -156,7 +156,7 @@ def test_the_point_biserial_is_the_correlation_of_mark_and_score():
 
 
 def test_difficulty_and_discrimination_of_a_small_class():
-    """Passed by A, B and C of the strong; by all; by the weak alone; by none."""
+    """A, B and C pass the first exercise, all pass the second, D alone the third."""
     table = {"A": "110", "B": "110", "C": "110", "D": "011", "E": "010"}
     marks = [
         Mark(student, RETURNS.id + str(i), "passed" if x == "1" else "failed")

@@ -54,7 +54,7 @@ def test_from_start_to_the_solution(desk, capsys):
 
 @pytest.mark.parametrize("width", [80, 60, 40])
 def test_every_exercise_has_one_line_that_fits(width, desk, capsys, monkeypatch):
-    """In a pipe, as here, without colour; the floors are headings with the progress."""
+    """In a pipe there is no colour; each floor has a heading with its progress."""
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     workbook.note(RETURNS, passed=True)
@@ -154,7 +154,7 @@ def test_a_file_is_never_overwritten_and_a_reset_keeps_it(desk, capsys):
 
 
 def test_progress_is_a_plain_file_that_outlives_the_exercises(desk):
-    """Also what is noted of an exercise that the book no longer has."""
+    """It keeps the notes on an exercise that the book no longer has."""
     desk.mkdir()
     (desk / "progress.json").write_text(json.dumps({"of-old": {"passed": True}}))
     workbook.note(RETURNS, passed=True)
@@ -236,7 +236,7 @@ def my_errors(trajectory):
 def test_a_cell_gets_the_same_answer(
     function, exercise, state, text, monkeypatch, tmp_path, capsys
 ):
-    """With helpers, numbers and a name of one's own; nothing is ever raised."""
+    """A cell may have helpers, numbers and its own name; nothing is ever raised."""
     monkeypatch.setenv("EXERCISE_WORKBOOK", str(tmp_path))
     answer = bridge.check(function, exercise)
     assert (answer.state, bool(answer)) == (state, state == "passed")

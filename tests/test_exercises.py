@@ -33,7 +33,7 @@ def judged(source, exercise=RETURNS, worker=WORKER):
 
 
 def said_of(body, exercise=RETURNS, above="import numpy as np", name=None):
-    """The verdict on a body, in the place of the reference's."""
+    """The verdict on a function with this body."""
     arguments = ", ".join(a.arg for a in sources.reference_arguments(exercise).args)
     body = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     name = name or exercise.name
@@ -177,7 +177,7 @@ def test_an_empty_function_is_open_and_not_wrong(body):
 
 
 def test_the_splice_is_seen_by_every_import_and_needs_no_jax():
-    """By re-exports and by `from module import name`. A numpy answer is fast."""
+    """Re-exports and `from module import name` see it; numpy's answers need no jax."""
     program = """
 import sys
 from tests.exercises import sources, splice
@@ -225,7 +225,7 @@ def test_a_right_answer_with_a_wrong_gradient_is_named_and_shown():
 
 
 def test_where_the_answer_is_wrong_the_gradient_by_what_is_data_does_not_hide_it():
-    """Two mistakes at once: the greater one is named, the other one after it."""
+    """Of two mistakes the greater one is named first, and the other one after it."""
     body = """
         log_prob = jnp.sum(weights * log_probs, axis=1)
         return -jnp.mean(log_prob * jnp.sum(weights * advantages, axis=1))
@@ -284,7 +284,7 @@ def test_a_numpy_array_is_no_jax_array():
 
 
 def test_float32_is_compared_as_finely_as_it_is():
-    """Rounding passes, and the smallest mistakes do not."""
+    """Rounding passes, and a mistake of a thousandth does not."""
     third = jnp.float32(1.0) / 3
     assert same.difference(third * (1 + 1e-6), third, 1e-9) is None
     assert same.difference(third * (1 + 1e-3), third, 1e-9)

@@ -77,7 +77,7 @@ def texts(folder):
 
 
 def shown_in(folder, ids):
-    """Where more than half of the lines of an answer stand in one file."""
+    """The files in which more than half of the lines of an answer stand."""
     listed = list(texts(folder))
     for exercise in map(find, ids):
         right = [sources.reference(exercise)]
@@ -91,11 +91,11 @@ def shown_in(folder, ids):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "week"])
 def test_no_file_holds_half_of_the_lines_of_an_answer(name, request):
-    """Neither of the book's own body nor of a variant with a body of its own."""
+    """An answer is the book's own body, or that of a variant with a whole body."""
     folder = request.getfixturevalue(name)
     ids = exercises() if name == "whole" else set(exercises()) & set(chosen(WEEK))
     assert not list(shown_in(folder, ids))
-    # The search is able to find: the answer of an exercise that was not handed out.
+    # The search does find an answer: that of an exercise that was not handed out.
     if name == "week":
         assert list(shown_in(folder / "mdp", ["value-iteration"])) == [
             "planning.py shows value-iteration"
@@ -202,7 +202,7 @@ def test_a_copy_in_a_text_is_found_whatever_its_line_breaks(tmp_path):
 
 
 def test_what_is_sealed_comes_back_as_it_was(tmp_path, monkeypatch):
-    """Also where an editor removed the blank lines that kept a place."""
+    """It comes back even if an editor removed the blank lines that kept its place."""
     part = sealed.Part("    # the mark", "    a = 1\n\n    return a")
     whole = "def one():\n{}\n\n\ndef two(): ...\n"
     store = sealed.seal(sealed.Contents(("an-id",), {"x.py": [part]}))

@@ -237,7 +237,10 @@ def test_who_reaches_for_the_books_own_is_told_so(body, names):
     ],
 )
 def test_where_a_submission_runs_the_books_own_is_not_there(body):
-    """Whoever gets past the look at the text finds an empty function or the own."""
+    """A submission that gets past the look at its text finds an empty function.
+
+    Or it finds its own function, in the place of the book's own.
+    """
     assert judged(body).state in ("open", "failed")
 
 
@@ -250,7 +253,7 @@ def test_no_right_answer_is_taken_for_one_that_reaches():
 
 
 def test_a_copy_of_the_packages_lacks_the_body_and_nothing_else():
-    """Of every function; and the lines after it keep their numbers."""
+    """The lines after the body keep their numbers; every exercise is looked at."""
     for exercise in book().values():
         whole = sources.module_file(exercise).read_text(encoding="utf-8")
         without = masked.without_body(whole, exercise.qualname)
@@ -289,7 +292,7 @@ def pipes():
 
 
 class Evil:
-    """Runs a program where it is read without care."""
+    """An object that runs a program if it is unpickled without care."""
 
     def __reduce__(self):
         return os.system, ("exit 1",)

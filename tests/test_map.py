@@ -47,7 +47,7 @@ def test_every_exercise_is_in_exactly_one_cell_of_its_chapter():
 
 @pytest.mark.parametrize("chapter", chapters.chapters(), ids=lambda path: path.stem)
 def test_the_saved_answers_are_open(chapter):
-    """A book that is handed out has no solutions in it, and no errors of the judge."""
+    """The notebooks, as they are saved, show no solution and no error of the judge."""
     said = chapters.printed_text(chapter)
     open_ones = re.findall(r"^Still open: .* \(([\w-]+)\)$", said, re.MULTILINE)
     assert Counter(open_ones) == Counter(chapters.checked_in(chapter))

@@ -40,7 +40,7 @@ pytestmark = [
 
 
 class Page(HTMLParser):
-    """What a page links to, shows, and may be linked at."""
+    """The addresses, the pictures and the anchors of a page."""
 
     def __init__(self, path):
         super().__init__()
@@ -86,7 +86,7 @@ def test_every_link_and_picture_inside_the_site_is_there(site, pages):
         for tag, address in page.addresses:
             there = urlsplit(address)
             if there.scheme:
-                # A page may name other sites, and takes nothing from them.
+                # A page may link to other sites, but loads nothing from them.
                 assert tag == "a" or there.scheme == "data", (name, address)
                 continue
             target = page.path.parent / unquote(there.path) if there.path else page.path
@@ -219,7 +219,7 @@ def browser():
 
 @pytest.fixture
 def tab(browser):
-    """A page of the browser as wide as a phone, and what went wrong in it."""
+    """A page of the browser, as wide as a phone; `wrong` lists its errors."""
     context = browser.new_context(viewport={"width": 390, "height": 844})
     tab = context.new_page()
     tab.wrong = []
@@ -231,7 +231,7 @@ def tab(browser):
 
 
 def note(tab, is_wrong, what):
-    """Remember what went wrong."""
+    """Add an error to those of a page."""
     if is_wrong:
         tab.wrong.append(str(getattr(what, "text", what)))
 
@@ -289,7 +289,7 @@ def test_the_search_finds_gae(tab, site):
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
-    """The text of axe-core, which judges whether all people can use a page."""
+    """The script of axe-core, which checks whether all people can use a page."""
     folder = tmp_path_factory.mktemp("axe")
     npm = shutil.which("npm")
     if npm is None:
@@ -309,7 +309,7 @@ def axe(tmp_path_factory):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(tab, site, axe, scheme):
     tab.emulate_media(color_scheme=scheme)
-    # In the dark only the colours are others.
+    # A dark page differs only in its colours.
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
     complaints = []
     for name in KINDS:

@@ -7,7 +7,7 @@ Read in this order:
     pictures.py    the text that stands for a picture
     reference.py   docstrings and signatures as pages, without importing anything
     lists.py       pages made from data: experiments, misconceptions, symbols
-    numbers.py     what the pages to play with show, computed by the library
+    numbers.py     the numbers of the pages to play with, computed by the library
     extension.py   formulas as MathML, and boxes that a keyboard can scroll
     conf.py        the settings of Sphinx
     build.py       all of it, into one folder

@@ -22,11 +22,11 @@ KNOWN = {
     r"(?<=[\w})])\s*(?=\\log\b)": r"\\,",
     r"\\log\b(?!\s*(?:\\[bB]ig+\s*)?[(\[_^])\s*": r"\\log\\,",
 }
-# What scrolls sideways on a narrow screen, and must be reached without a mouse.
+# Boxes that scroll sideways on a narrow screen, and must be reached without a mouse.
 BOX = re.compile(r'<pre(?=[ >])|<div(?= class="(?:table-wrapper|cell_output))')
 # A heading that does not say its level, and what it should say.
 LEVEL = 'role="heading"', 'role="heading" aria-level="2"'
-# A long list of parameters, which Sphinx writes as definitions of nothing.
+# A long list of parameters, which Sphinx writes as definitions without terms.
 PARAMETERS = re.compile(
     r"<dl>\s*(?:<dd>.*?</dd>\s*)+</dl>(?=\s*<span class=.sig-paren)"
 )
@@ -51,7 +51,7 @@ def copy_font(folder: Path) -> None:
 
 
 def _fold_contents(_app: Any, _page: str, _template: str, context: Any, _: Any) -> None:
-    """Show only the entries around a page: all of them took half of the time."""
+    """Show only the entries around a page: all of them took half of the build."""
     whole = context.get("toctree")
     context["toctree"] = lambda **given: whole(**{**given, "collapse": True})
 
@@ -59,7 +59,7 @@ def _fold_contents(_app: Any, _page: str, _template: str, context: Any, _: Any) 
 def _help_all_readers(
     _app: Any, _page: str, _template: str, context: Any, _: Any
 ) -> None:
-    """Let the tabulator key stop at boxes that may scroll, and mend some roles."""
+    """Let the tab key stop at boxes that may scroll, and mend some headings."""
     body = context.get("body", "").replace(*LEVEL)
     body = re.sub(BOX, r'\g<0> tabindex="0"', body)
     body = PARAMETERS.sub(_as_lines, body)

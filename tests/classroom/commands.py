@@ -12,15 +12,16 @@ from tests.classroom.submissions import collect
 from tests.exercises.isolation import sandbox
 
 ABOUT = """\
-Each sub-folder of FOLDER is a student's, with files as in workbook/, such as
-FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its own,
-with limits; where bwrap works, it reaches neither your files nor the network.
+Each sub-folder of FOLDER holds one student's files, named as in workbook/, for
+example FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its
+own, with limits; where bwrap works, it reaches neither your files nor the
+network.
 
 exit status:
     0   every file was judged, whatever the marks
     1   something could not be graded; its rows say "not graded"
     2   the arguments are wrong; one line says how
-    130 it was interrupted; --out has what was judged until then
+    130 it was interrupted; the file of --out has the marks until then
 """
 
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the marks as JSON, and nothing else")
     say = "files judged at the same time (1)"
     add("--workers", type=int, default=1, metavar="N", help=say)
-    say = "of the second set of inputs; the first has the seed of `check` (1)"
+    say = "seed of the second set of inputs; the first set is that of `check` (1)"
     add("--seed", type=int, default=1, metavar="N", help=say)
 
 

@@ -1,7 +1,7 @@
 """Judge every student's file of every exercise.
 
 All files of an exercise are judged by one worker, one after another, each in a process
-of its own (see tests/exercises/isolation/). Programs that are the same are judged once.
+of its own (see tests/exercises/isolation/). Equal programs are judged once.
 First the worker judges the book's own function. If that does not pass, nobody is
 marked; if it does, its time says how long a submission may take.
 """
@@ -27,7 +27,7 @@ WRONG = {"difference", "exception", "failed", "broken", "raised", "error"}
 
 
 class Mark(NamedTuple):
-    """What came of a student's file of one exercise; one row of the table."""
+    """The result of a student's file of one exercise; one row of the table."""
 
     student: str
     exercise: str
@@ -35,7 +35,7 @@ class Mark(NamedTuple):
     trap: int = 0  # the number of the named trap, from 1; 0 if there is none
     message: str = ""  # the trap's sentence, or what else is wrong
     seconds: float = 0.0  # that the submission took
-    remark: str = ""  # whose lines are the same
+    remark: str = ""  # tells who else has the same lines
 
     @property
     def passed(self) -> bool:
@@ -51,13 +51,13 @@ def grade(
 ) -> list[Mark]:
     """Return a mark for each submission, in their order.
 
-    `report` gets the marks of each exercise when they are there.
+    `report` gets the marks of each exercise as soon as they are known.
     """
     by_exercise: dict[str, list[Submission]] = defaultdict(list)
     for each in submissions:
         by_exercise[each.exercise.id].append(each)
     waiting: queue.SimpleQueue[list[Submission]] = queue.SimpleQueue()
-    # What takes long comes first, so that no worker is left alone with it.
+    # Long exercises come first, so that no worker is left alone with one at the end.
     for listed in sorted(by_exercise.values(), key=_patience, reverse=True):
         waiting.put(listed)
     marks: dict[tuple[str, str], Mark] = {}
@@ -70,7 +70,7 @@ def grade(
                 listed = waiting.get_nowait()
                 try:
                     done = _graded(listed, worker, seeds)
-                except Exception as error:  # the others' marks are still wanted
+                except Exception as error:  # other exercises still get their marks
                     done = _not_graded(listed, f"{type(error).__name__}: {error}")
                 with lock:
                     marks.update({(m.student, m.exercise): m for m in done})

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_handout(parsed: argparse.Namespace) -> int:
-    """Make the folder, and say what it is for."""
+    """Make the folder, and say what to do with it."""
     names = [name for name in parsed.select.split(",") if name.strip()]
     ids = hand_out(parsed.out, names, parsed.due)
     count = f"{len(ids)} exercise{'s' * (len(ids) != 1)}"

@@ -13,7 +13,8 @@ from tests.classroom.grade import Mark
 from tests.exercises.manifest import find
 
 COLUMNS = ("student", "exercise", "passed", *Mark._fields[2:])
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # where a spreadsheet begins to compute
+# Spreadsheets compute a cell that begins with one of these.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -87,7 +88,7 @@ def by_student(marks: Iterable[Mark]) -> dict[str, list[Mark]]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; its folder is made if need be."""
+    """Write a file, whole or not at all; make its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part")
     scratch.write_text(text, encoding="utf-8", errors="backslashreplace")

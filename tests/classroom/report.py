@@ -3,10 +3,10 @@
     index.html           for a browser, also on a phone and in the dark
     grades.csv           one row for each student and exercise
     exercises.csv        one row for each exercise: difficulty and discrimination
-    misconceptions.csv   one row for each mistake: by how many, and what mends it
+    misconceptions.csv   one row for each mistake: who made it, and what to read again
     students.csv         one row for each student
 
-What students have written is text on the page, and never a part of it.
+Everything that students wrote is shown as text, and never becomes HTML.
 """
 
 from collections.abc import Iterable
@@ -44,8 +44,8 @@ HOW = (
     "Difficulty is the share of all students who passed, so a small number is hard. "
     "Discrimination is the point-biserial correlation between passing this exercise "
     "and the number of the other exercises that a student passed; below 0.2 the "
-    "exercise hardly tells strong students from weak ones. It has no value where all "
-    "passed, or none, and little meaning in a class of fewer than twenty."
+    "exercise hardly tells strong students from weak ones. It has no value if all or "
+    "none passed, and it means little in a class of fewer than twenty."
 )
 WHO = (
     "These have passed fewer than half as many exercises as the median student, or "
@@ -85,7 +85,7 @@ def page(
         "<h2>All exercises</h2>",
         _p(HOW, "small"),
         _overview(found),
-        "<h2>What was misunderstood</h2>",
+        "<h2>Mistakes in each exercise</h2>",
         *(_details(item) for item in found),
         "<h2>All students</h2>",
         _students(students),
@@ -116,7 +116,7 @@ def _list_of_failed(found: list[Item]) -> str:
 
 
 def _most_frequent(item: Item) -> str:
-    """The mistake that most students made, with what mends it."""
+    """The mistake that most students made, and the chapter to read again."""
     if not item.misconceptions:
         return ""
     first = item.misconceptions[0]
@@ -137,7 +137,7 @@ def _list_of_students(students: list[Student]) -> str:
 
 
 def _unmarked(students: list[Student], marks: list[Mark]) -> list[str]:
-    """Who reached for the answers, whose lines are alike, what could not be graded."""
+    """Sections: not graded, no mark, and lines that are the same."""
     reached = [
         f"<b>{escape(student.name)}</b>: {escape(_names(student.no_mark))}"
         for student in students
@@ -178,12 +178,12 @@ def _overview(found: list[Item]) -> str:
 
 
 def _details(item: Item) -> str:
-    """What is known of one exercise, to be unfolded."""
+    """The results of one exercise, which a click unfolds."""
     exercise = find(item.exercise)
     parts = [
         f"<details><summary>{escape(exercise.title)} ({len(item.passed)} of "
         f"{item.attempts} attempts passed)</summary>",
-        # A link to what is inside unfolds it.
+        # A link to this id, which is inside, unfolds the results.
         f'<p class="small" id="{escape(item.exercise)}">{escape(item.exercise)}</p>',
     ]
     for each in item.misconceptions:
@@ -191,7 +191,7 @@ def _details(item: Item) -> str:
         kind = "a known misconception" if each.trap else "no known misconception"
         parts.append(_p(f"{_times(each)}, {kind}: {_names(each.students)}", "small"))
     if item.misconceptions:
-        parts.append(_p(f"What mends it: {lesson(item.exercise)}", "small"))
+        parts.append(_p(f"Read again: {lesson(item.exercise)}", "small"))
         parts.append(_p(f"Source: {exercise.source}", "small"))
     parts.append(_p(f"Passed: {_names(item.passed)}", "good"))
     if item.open:

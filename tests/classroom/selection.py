@@ -1,4 +1,4 @@
-"""Choose exercises by floor, chapter, id or word; and read the dates they are due."""
+"""Choose exercises by floor, chapter, id or word; and read their due dates."""
 
 import csv
 import datetime
@@ -79,7 +79,7 @@ def _meant(name: str) -> list[str]:
 
 @cache
 def _groups() -> dict[str, list[str]]:
-    """The exercises of each floor, chapter and part, under all names of it."""
+    """The exercises of each floor, chapter and part, under each of its names."""
     groups: dict[str, list[str]] = {}
     for each in book().values():
         if each.home:

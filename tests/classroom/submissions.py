@@ -1,4 +1,4 @@
-"""The files of students, and what is odd about them.
+"""Read the files of students, and find those with the same lines.
 
     FOLDER/STUDENT/EXERCISE.py      as in a student's workbook/
 
@@ -28,13 +28,13 @@ class Submission(NamedTuple):
     student: str
     exercise: Exercise | Diagnosis
     source: str = ""
-    trouble: str = ""  # why there is no source: there is no file, or it is odd
+    trouble: str = ""  # why there is no source: no file, or one that cannot be read
 
 
 def collect(folder: Path) -> list[Submission]:
-    """The submissions in a folder: of every student, one for each exercise that is due.
+    """The submissions in a folder: of every student, one for each exercise.
 
-    An exercise is due if some student has a file of it.
+    An exercise counts if at least one student has a file of it.
     """
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
@@ -56,7 +56,7 @@ def collect(folder: Path) -> list[Submission]:
 
 
 def program_of(submission: Submission) -> str:
-    """A digest of the program: files that differ in comments alone have the same."""
+    """A digest of the program; files that differ only in comments have the same one."""
     try:
         text = ast.dump(ast.parse(submission.source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -65,7 +65,7 @@ def program_of(submission: Submission) -> str:
 
 
 def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
-    """Remarks on functions that others have written, too, by student and exercise.
+    """Remarks on functions that others also handed in, by student and exercise.
 
     Names, comments and docstrings do not count. Functions of fewer than SHORT
     statements are left out: right answers of that length look alike.
@@ -93,7 +93,7 @@ def _is_home(path: Path) -> bool:
 
 
 def _files(home: Path) -> dict[str, Path]:
-    """The files of a student by the ids that their names stand for."""
+    """The files of a student, by the ids that their names stand for."""
     found: dict[str, Path] = {}
     for path in sorted(home.rglob("*.py"), key=lambda p: (len(p.parts), p)):
         found.setdefault(path.stem.lower().replace("_", "-"), path)
@@ -119,7 +119,7 @@ def _submission(
         if not stat.S_ISREG(about.st_mode):
             trouble = f"{shown} is no ordinary file (a link, perhaps)."
         elif about.st_size > LARGEST:
-            trouble = f"{shown} has {about.st_size:,} bytes; at most {LARGEST:,} are."
+            trouble = f"{shown} has {about.st_size:,} bytes, more than {LARGEST:,}."
         else:
             source = source_of(path, shown)
             if source == new_file(exercise):
@@ -138,7 +138,7 @@ def attempt(submission: Submission) -> Candidate:
 
 
 def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
-    """The function as text without names; empty if it is short or not there."""
+    """The function's body as text without names; empty if it is short or missing."""
     if isinstance(exercise, Diagnosis):
         return ""
     try:

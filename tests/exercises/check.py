@@ -24,7 +24,7 @@ from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
 MOST_LETTERS = 100_000  # of a stack
 LONGEST_LINE = 200
-# What a file may import to run in the process of the judge.
+# The modules that a file may import and still run in the process of the judge.
 ARITHMETIC = {
     *("numpy", "scipy", "jax", "jaxtyping", "optax", "math", "itertools", "functools"),
     *("operator", "collections", "dataclasses", "typing", "__future__", *FLOORS),
@@ -32,7 +32,7 @@ ARITHMETIC = {
 
 
 class Worker:
-    """Does jobs in a process; if that dies, the next job gets a new one.
+    """Gives jobs to a process; if it dies, the next job gets a new one.
 
     If it is patient, time limits grow with the load of the machine. `grade` measures
     its own limits instead: there, endless loops of students are part of the load.
@@ -43,7 +43,7 @@ class Worker:
         self.process: subprocess.Popen | None = None
 
     def do(self, **job: Any) -> str:
-        """Wait for a job, which `worker.do` describes; return what went wrong."""
+        """Wait for a job, which `worker.Desk.do` does; return what went wrong."""
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.exercises.worker"],
@@ -97,13 +97,13 @@ def check(
     if is_own and imports_only_arithmetic(tree):
         found = judge(exercise, candidate, seeds, worker=worker, trusted="fully")
     if not {finding["what"] for finding in found} & {"done", "loop"}:
-        # Seen from another process, it is clear what ended the first one.
+        # In a process of its own it shows the judge what ended the first process.
         found = judge(exercise, candidate, seeds, worker=worker)
     return verdict(exercise, candidate, found)
 
 
 def imports_only_arithmetic(tree: ast.Module) -> bool:
-    """Say whether a file imports nothing that reaches for the machine."""
+    """Say whether a file imports nothing but the modules of ARITHMETIC."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -114,7 +114,7 @@ def imports_only_arithmetic(tree: ast.Module) -> bool:
 
 
 def parsed(candidate: Candidate) -> ast.Module | Verdict:
-    """The syntax of a file, or the verdict on one that Python cannot read."""
+    """The syntax tree of a file, or the verdict if Python cannot read it."""
     before, nul, _ = candidate.source.partition("\0")
     if nul:
         where = f"{candidate.file}, line {before.count(chr(10)) + 1}"
@@ -140,7 +140,7 @@ def judge(
     worker: Worker | None = None,
     trusted: str = "",
 ) -> list[dict]:
-    """Return the findings of a worker, or of a new process; see worker.do."""
+    """Return the findings of a worker, or of a new one; see `worker.Desk.do`."""
     own = worker or Worker()
     limit = time_limit or exercise.time_limit
     with tempfile.TemporaryDirectory() as scratch:
@@ -168,14 +168,14 @@ def judge(
 
 
 def _slowness() -> float:
-    """How many programs share a processor: each then takes so many times longer."""
+    """The number of programs for each processor: a program takes so much longer."""
     if not hasattr(os, "getloadavg"):
         return 1.0
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _loop(candidate: Candidate | None, stack: str) -> dict:
-    """Where the candidate was when its time was over."""
+    """The finding on a candidate whose time was over, with the line where it was."""
     message = "Your function does not return in time. Is there an endless loop?"
     for line in stack.splitlines():
         if candidate and f'"{candidate.file}"' in line:

@@ -35,7 +35,7 @@ def explained(imports: str, used: str = "", head: str = "", module: str = "") ->
     """Return comments on the names that a file imports from the book.
 
     `used` is text that names what the exercise needs of a module or of a large type;
-    `head` is the signature of its function, and `module` is where that stands.
+    `head` is the signature of its function, and `module` is its module.
     """
     found = list(_imported(imports, used))
     classes = [one for one in found if isinstance(one.node, ast.ClassDef)]
@@ -70,7 +70,7 @@ def _imported(imports: str, used: str) -> Iterator[Found]:
 
 
 def _nested(classes: list[Found], attributes: set[str]) -> list[Found]:
-    """The classes of fields, where the exercise uses a field of theirs."""
+    """The classes of fields, if the exercise uses a field of such a class."""
     found: dict[str, Found] = {}
     for one in classes:
         for field in _fields(one.node):
@@ -123,7 +123,7 @@ def _constant(found: Found) -> list[str]:
 
 
 def _shapes(module: str, head: str, shown: str) -> list[str]:
-    """How to read the shapes, and what their letters mean."""
+    """Lines that say how to read the shapes, and what their letters mean."""
     lines = []
     if example := re.search(r'Float\[\S+, "(\w[\w ]*)"\]', f"{head}\n{shown}"):
         shape = ", ".join(example[1].split())
@@ -166,7 +166,7 @@ def _fields(node: ast.stmt) -> list[ast.AnnAssign]:
 
 @cache
 def _find(module: str, name: str) -> Found | None:
-    """The definition of a name in a module of the book, or where that imports it."""
+    """The definition of a name in a module of the book, or in one that it imports."""
     if not (_is_ours(module) and _path(module).exists()):
         return None
     tree, _ = _read(module)

@@ -32,7 +32,7 @@ TRACED = {
     "ConcretizationTypeError": UNKNOWN + "`float`, `int` and numpy arrays cannot hold "
     "it: keep it as a jax array.",
 }
-# What numpy says of arrays that differ, and what the learner hears; see _of_numpy.
+# numpy's lines on arrays that differ, and the sentences for the learner; see _of_numpy.
 NUMPY_SAYS = {
     r"Mismatched elements: (\d+) / (\d+)": "{} of {} numbers are wrong.",
     r"(\[.*?\]): (.*) \(ACTUAL\), (.*) \(DESIRED\)": "At {} there is {}, and there "
@@ -44,7 +44,7 @@ NUMPY_SAYS = {
 }
 MOST_LETTERS = 160
 MOST_LINES = 3
-CANNOT_USE = "What calls your function cannot use what it returns. It raises"
+CANNOT_USE = "The code that calls your function cannot use its result. That code raises"
 
 
 class Verdict(NamedTuple):
@@ -165,11 +165,11 @@ def _recursion(candidate: Candidate, lines: list[dict]) -> list[str]:
     itself = f"{candidate.name}("
     if any(itself in n["text"].replace("self.", "") for n in lines):
         text = f"Your function calls itself without end: {candidate.name} is your own "
-        text += "function, also where it is taken from the book."
+        text += "function, even if you import it from the book."
     else:
         text = (
             "Your function calls itself without end: in a check it stands in the "
-            "place of the book's own, and something that it calls needs that one."
+            "place of the book's own, and something that it calls needs the book's own."
         )
     return [text, _block(f"In {candidate.file},", "\n".join(shown))]
 
@@ -191,7 +191,7 @@ def _sentence(finding: dict) -> str:
 
 
 def reported(message: str) -> str:
-    """What a failed assertion says, in words: the smallest difference, and no dump."""
+    """The report of a failed assertion, in words: the smallest difference, no dump."""
     lines = [line.strip() for line in message.strip().splitlines()]
     if lines[0].startswith(("Not equal to tolerance", "Arrays are not")):
         said = [_of_numpy(lines, *pair) for pair in NUMPY_SAYS.items()]
@@ -209,7 +209,7 @@ def reported(message: str) -> str:
 
 
 def _of_numpy(lines: list[str], pattern: str, says: str) -> str:
-    """One thing that numpy says of arrays; of several numbers, the nearest two."""
+    """One of numpy's reports on arrays, in words; of several pairs, the closest one."""
     found = [match.groups() for line in lines if (match := re.search(pattern, line))]
     if not found:
         return ""

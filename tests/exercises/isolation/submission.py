@@ -30,7 +30,7 @@ from tests.exercises.judge import Answer, Judge, Listener
 from tests.exercises.sources import Candidate, stub
 
 STATUS = struct.Struct("!i")
-MOST_PROCESSES = 32  # of a submission; it may start none
+MOST_PROCESSES = 32  # of a submission, which may start none; more are ended at once
 LONGEST = 20_000  # letters of a message
 READY, END = b"r", b"e"
 
@@ -65,7 +65,7 @@ class Runner(Judge):
     """Does what the judge asks; its findings are messages."""
 
     def serve(self, channel: Channel, stack: Any) -> None:
-        """Answer until the judge goes; `stack` is for where the time was over."""
+        """Answer until the judge goes; `stack` takes the lines of a timeout."""
         tasks: dict[str, Callable] = {
             "put": self._put,
             "answer": self._answer_to,
@@ -75,7 +75,7 @@ class Runner(Judge):
         self.write = lambda finding: channel.send(("found", finding))
         while True:
             task, seconds, *details = channel.receive()
-            # Also where a loop runs inside compiled code and no signal is heard.
+            # This also ends a loop inside compiled code, where no signal is heard.
             faulthandler.dump_traceback_later(seconds, exit=True, file=stack)
             answer = tasks[task](*details)
             faulthandler.cancel_dump_traceback_later()
@@ -93,7 +93,7 @@ class Runner(Judge):
         super().find(what, **details)
 
     def _put(self, candidate: Candidate) -> dict | None:
-        """Put a candidate in the place; return what its file raises, if it does."""
+        """Put a candidate in the place; return the exception of its file, if any."""
         self.own = candidate
         try:
             self.splice.put(candidate)
@@ -131,14 +131,14 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
             runner.serve(channel, file)
     except Ended:
         pass
-    except BaseException:  # of our own; what submissions raise is caught before
+    except BaseException:  # an error of ours; those of submissions are caught before
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
 def _watch(control: socket.socket, child: int) -> None:
-    """Wait until the judge says that it is over; meanwhile allow few processes."""
+    """Wait until the judge ends the visit; end the copy if it has many processes."""
     while not select.select([control], [], [], 0.2)[0]:
         if len(sandbox.descendants()) > MOST_PROCESSES:
             sandbox.kill_all(child)
@@ -146,7 +146,7 @@ def _watch(control: socket.socket, child: int) -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Leave nothing of one submission for the next."""
+    """Empty a folder, so that one submission leaves nothing for the next."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
