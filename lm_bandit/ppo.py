@@ -273,7 +273,7 @@ def compare_pulls(
 def loss(
     params: ActorCritic, batch: Batch, prompts: Int[Array, "k P"], config: RLHFConfig
 ) -> tuple[Scalar, Diagnostics]:
-    """PPO's loss of a batch of completions: the one of the second floor.
+    """PPO's loss of a batch of completions, by the clipped loss of `policy_gradient`.
 
     Source: Schulman et al. (2017), eqs. 7 and 9.
     """

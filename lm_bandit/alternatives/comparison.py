@@ -7,8 +7,8 @@ pulled, and the minibatches in which they are used. All methods share these star
 Every method pulls as many completions; the work that it does with them differs, and so
 do the seconds. At a few checkpoints the policy of each run is enumerated.
 
-Not every method is going to pi*. Its own optimum (`targets.py`) splits its regret into
-another target, and what is not there yet.
+Not every method leads to pi*. Its own optimum (`targets.py`) splits its regret in two:
+what it loses by another target, and what it has not reached yet.
 
 All have the beta, the penalty and the budget of PPO's config, and the same optimizer.
 The step size of each is chosen from .001, .003 and .01 (for DPO also .0003): the one

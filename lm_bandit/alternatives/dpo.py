@@ -2,7 +2,7 @@
 
     pi* = pi_ref exp(r / beta) / Z    <=>    r = beta log(pi* / pi_ref) + beta log Z
 
-Preferences depend on differences of r, in which beta log Z goes. So the policy can
+Preferences depend on differences of r, in which beta log Z cancels. So the policy can
 learn from pairs as a reward model does, with h(y) = beta log(pi(y|x) / pi_ref(y|x)) in
 the place of the reward:
 
@@ -97,9 +97,9 @@ def dpo_loss(
 
     h(y) = beta log(pi(y|x) / pi_ref(y|x)) is the implicit reward, and p the probability
     that the first is preferred. Where p = sigmoid(r(first) - r(second)), the loss is
-    least at h = r + const, which is pi*. With p = 1 it is eq. 7 of the paper; the
-    probability itself tells DPO as much of the reward as the other algorithms see,
-    which the outcome of a draw would not.
+    least at h = r + const, which is pi*. With p = 1 it is eq. 7 of the paper. Here DPO
+    is given the probability and not a single answer drawn with it: so it learns as much
+    about the reward as the other algorithms do.
 
     `log_probs` are log pi(y|x) of the first and the second completion, and `reference`
     holds log pi_ref(y|x) of both.

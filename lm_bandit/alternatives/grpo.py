@@ -7,9 +7,10 @@
 
 There is no critic, and the price of a nat is not a part of the reward but a term of the
 loss. Two things follow. k3 estimates KL(pi || pi_ref), but it is differentiated with
-the pulls held still, and then its mean gradient is that of KL(pi_ref || pi): the policy
-pays for another divergence. And dividing by the deviation of a prompt's scores
-multiplies beta by it. So the fixed point of GRPO is not pi*: `oracle/groups.py` has it.
+the pulls held fixed, and then its mean gradient is that of KL(pi_ref || pi): the policy
+pays for another divergence. And if the scores of a prompt are divided by their
+deviation, its beta is in effect multiplied by that deviation. So the fixed point of
+GRPO is not pi*: `oracle/groups.py` has it.
 
 Dr. GRPO and DAPO are settings of `GRPOConfig`:
 

@@ -6,8 +6,8 @@
                        1 - sigmoid(z - h)  where it is not
 
 Each completion stands alone: nobody has to write two of them, or to compare. As in
-people's judgement (Kahneman & Tversky 1992), a gain counts less the more one has, and
-gains and losses are measured against a standard. The KL is estimated from the batch, on
+people's judgement (Kahneman & Tversky 1992), each further gain counts less, and gains
+and losses are measured against a standard. The KL is estimated from the batch, on
 each prompt with the completion of the next one, and is not differentiated.
 
     policy, losses = kto.train(key, reference, labels, KTOConfig())

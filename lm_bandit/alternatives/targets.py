@@ -11,11 +11,11 @@ The regret then has two parts, and the second can be negative:
     J* - J(pi)  =  [ J* - J(own optimum) ]  +  [ J(own optimum) - J(pi) ]
                      another target              not there yet
 
-A budget has a reach. DPO's set has as many pairs as a run draws. GRPO's fixed point is
-that of the completions which SFT is expected to write at least once in the budget. This
-matters: at its fixed point pi / pi_ref = b / (c - r) has no bound, so that over *all*
-completions it lives on a few of probability 1e-6 and less, which no run ever sees.
-(pi* is not sensitive to them.)
+A run sees only what its budget lets it draw. DPO's set has as many pairs as a run
+draws. GRPO's fixed point is that of the completions which SFT is expected to write at
+least once in the budget. This matters, because pi / pi_ref = b / (c - r) has no bound:
+over *all* completions most of the fixed point lies on completions to which SFT gives
+1e-6 and less, and which no run ever sees. (pi* is not sensitive to them.)
 
 A policy is idealised here as a table with one weight for each completion, and GRPO's
 groups, when divided by their deviation, as large. A transformer that learns from
@@ -39,9 +39,9 @@ def own_optimum(
 ) -> Value | None:
     """Return the exact value of the policy to which a method leads, if it is known.
 
-    None for a method of the user's, for settings of PPO that bend its update, and where
-    GRPO's budget reaches no completion that ends. For DPO it is the median of a few
-    sets of pairs.
+    None for a method of the user's, for settings of PPO whose expected update is not
+    the gradient of J, and where GRPO's budget reaches no completion that ends. For DPO
+    it is the median of a few sets of pairs.
     Source: Rafailov et al. (2023), eq. 4, for pi*; Vojnovic & Yun (2025) for GRPO.
 
     Args:
@@ -83,8 +83,8 @@ def _end_of_grpo(problem: Problem, config: GRPOConfig, endless: bool) -> Value |
 def climbs_the_objective(config: RLHFConfig) -> bool:
     """Return whether PPO's expected update is 0 at pi*, with these settings.
 
-    At pi* every completion earns the same, r - beta log(pi* / pi_ref) = beta log Z: no
-    advantage differs from 0 but by the baseline's constant. Another beta, another unit
+    At pi* every completion earns the same, r - beta log(pi* / pi_ref) = beta log Z. So
+    all advantages are equal, and the expected update is 0. Another beta, another unit
     of the reward, a further term of the loss, or weights of tokens that depend on the
     completion's length lead elsewhere.
     """

@@ -13,7 +13,8 @@ the start is beta log Z with Z a sum over whole dialogues, as if each were one a
 
     v(start)  =  beta log sum_(a, b)  pi_ref(a) pi_ref(b | x(a)) exp((r + r') / beta)
 
-If the user is random, it is less: the policy chooses its answers, and not the user's.
+If the user is random, v(start) is less than this sum: the policy chooses its own
+answers, and not the user's replies.
 
 Source: Levine (2018), sections 2 and 3.1, for both statements.
 Shapes: S prompts, the first of them 0; A answers to each.

@@ -10,9 +10,9 @@ with its probability, so that the mean and the variance of the update are exact:
 `others` has no bias. Its baseline does not depend on the answer that it judges, and for
 each second prompt by itself E[grad log pi] = 0. It is only a bad guess of the value of
 that prompt, which costs variance. A baseline that divides by the group's deviation has
-a bias. So has the natural remedy, to compare answers to the same second prompt alone:
-a prompt of probability p then counts 1 - (1 - p)^(G - 1) times, for an answer that has
-no other beside it teaches nothing.
+a bias. The natural remedy, to compare answers to the same second prompt only, has a
+bias, too: a prompt of probability p then counts 1 - (1 - p)^(G - 1) times, because an
+answer teaches nothing if no other dialogue has its prompt.
 
 Source: Greensmith et al. (2004), section 3, for baselines and their variance; Shao et
 al. (2024), section 4.1.2, for the deviation.

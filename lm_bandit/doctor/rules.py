@@ -4,8 +4,8 @@
 
 Each rule below is one function. It looks at a few curves, and returns the sentence that
 it says, or nothing. The rules are asked in the order of `RULES`, and the first one that
-speaks is the diagnosis: what breaks an identity comes first, because it also disturbs
-the numbers that later rules look at.
+says something is the diagnosis. Faults that break an identity come first, because they
+also change the numbers that later rules look at.
 
     identities   log pi while writing = log pi of reading; nothing after the end counts;
                  reward = score - beta KL; each update has a random key of its own.
@@ -65,7 +65,7 @@ class Rule(NamedTuple):
 
 
 def diagnose(curves: Curves, settings: Settings) -> Finding | None:
-    """Return what the first rule found that speaks, or None for a healthy history.
+    """Return what the first broken rule found, or None for a healthy history.
 
     Args:
         curves: the fields of `History` and of its `improvement`, by name.

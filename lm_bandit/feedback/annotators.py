@@ -6,8 +6,8 @@ random. The annotator adds up the ratings of the words in a completion, each wor
 with the sign that the prompt asks for, and prefers the completion with the larger sum.
 A coin decides a tie.
 
-So the answers contain real disagreement and real errors: one rater in ten thinks that
-"awful" is splendid. Every other known problem of annotators is a setting of `People`,
+So the answers contain real disagreement and real errors: one rater in ten gave "awful"
+the best rating. Every other known problem of annotators is a setting of `People`,
 which is off by default. An annotator sees in a completion
 
     u(x, y) = sign(x) sum_{v in y} rating(v) + length_bias |y| + temperature * noise

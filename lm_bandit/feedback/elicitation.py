@@ -1,7 +1,7 @@
 """Elicitation: choose the next comparison, since an answer costs a person's time.
 
-Most pairs teach little: the answer is known beforehand, or nobody can say. A pair z =
-phi(x, a) - phi(x, b) teaches most where the model is unsure of *itself*, and not where
+Most pairs teach little: the answer is known beforehand, or people are divided. A pair
+z = phi(x, a) - phi(x, b) teaches most where the *model* is uncertain, and not where
 people disagree. After n answers the posterior of the weights is about N(w, Sigma)
 (`linear_reward.py`), and there are three ways to choose:
 

@@ -1,12 +1,12 @@
 """Annotators who lie, poison or err: what happens to the policy, and what repairs it.
 
-    malicious   a fifth of fifty annotators know what people like, say the opposite;
+    malicious   a fifth of fifty annotators know what people like, and say the opposite;
                 the others answer half of the questions at random, and noisily
     poisoned    2% of the pairs are planted: one word is the better answer in all
     mistaken    a fifth of the answers are turned around
 
-**Malicious** annotators are outnumbered, but they never err, and the plain model
-believes whoever is consistent. Crowd-BT learns a reliability of each annotator together
+**Malicious** annotators are a minority, but they never err, and the plain model trusts
+whoever is consistent. Crowd-BT learns a reliability of each annotator together
 with the reward (`feedback/crowd.py`). It finds the liars and learns from them: turned
 around, their answers are the best that it has.
 

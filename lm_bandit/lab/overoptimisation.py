@@ -12,7 +12,7 @@ optimiser is exact: the policy pi_ref exp(r / beta) / Z of each beta, and best-o
 **Why does the gold reward fall?** The experiment compares several learned rewards.
 
 Noise is not the reason. `control` is the gold reward plus noise as large as the reward
-model's error, drawn for each completion on its own: it does not turn over. If the noise
+model's error, drawn for each completion on its own: it does not fall. If the noise
 has a log-concave density, E[gold | learned] rises with the learned reward (Efron 1965).
 
 Too few answers are not the only reason. `right form` learns one weight for each word

@@ -7,8 +7,8 @@ is one of 15^G, so that every expectation over groups is a finite sum.
 
 `climbs` are the terms that are tried when the expected update of a loss is explained.
 Each is a function of the policy with an exact gradient. Some of them hold something
-still while they are differentiated, so that they are the gradient of no function: such
-directions are what some losses follow.
+fixed while they are differentiated, so that they are the gradient of no function. Some
+losses follow such directions.
 
 Source: Schulman (2020), "Approximating KL divergence", for the estimators whose
 gradients these are; Liu et al. (2025), arXiv 2510.01555, section 3; Sutton & Barto

@@ -1,4 +1,4 @@
-"""Groups of completions, exactly: how much a prompt counts, and where GRPO rests.
+"""Groups of completions, exactly: how much a prompt counts, and where GRPO ends.
 
     weight of a prompt    w_n(p)  =  E[ sd(q) ] / p (1 - p),     n q ~ Binomial(n, p)
     GRPO's fixed point    pi(y)  =  b pi_ref(y) / ( c - r(y) ),    b = beta sd_pi(r)
@@ -11,9 +11,14 @@ action:
 
     ( r - E[r] ) / sd_pi(r)  =  beta ( 1 - pi_ref / pi )      for every completion
 
-At pi* instead, r - beta log(pi / pi_ref) is equal for all. Two things differ: beta is
-multiplied by the deviation of the rewards, and k3 in the loss has the gradient of
-KL(pi_ref || pi), so that the ratio pi / pi_ref falls like 1 / (c - r).
+At pi* instead, r - beta log(pi / pi_ref) is equal for all. Two things differ. beta is
+multiplied by the deviation of the rewards. And k3 in the loss has the gradient of
+KL(pi_ref || pi), so that pi / pi_ref is b / (c - r) in place of exp(r / beta) / Z.
+
+KL(pi_ref || pi) is a mean over the completions of the reference. One that pi_ref hardly
+ever writes has almost no weight in it, so pi may give it a large probability at a small
+price. So in the pocket world most of the fixed point lies on completions that no run
+ever draws; `exact.within_reach` leaves these out.
 
 Source: Shao et al. (2024), eqs. 3-4; Vojnovic & Yun (2025), "What is the alignment
 objective of GRPO?", for the fixed point; Liu et al. (2025), section 3.1, for the
@@ -77,6 +82,10 @@ def grpo_fixed_point(
     Without the division by the deviation this is the fixed point of Dr. GRPO with the
     same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
     completion itself. Source: Vojnovic & Yun (2025).
+
+    The price is one on whole completions. A transformer is charged k3 for each token,
+    and then ends nearer to pi_ref: each prefix has this form, with the expected reward
+    after a token in the place of r.
 
     Args:
         problem: the reference, the rewards and beta.

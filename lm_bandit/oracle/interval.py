@@ -5,15 +5,16 @@ J* = E_x[beta log Z(x)], and Z is a mean over *any* policies that have written t
     Z(x)  =  E_y~q[ u(y) ],     u = pi_ref exp(r / beta) / q,     q = mean_j pi_j
 
 so that importance sampling estimates it. If q were pi*, every u would be Z, and one
-completion would do. PPO comes near to pi*, and the reference among the pi_j catches
-what PPO has given up. The spread of u gives the standard error.
+completion would do. PPO comes near to pi*, and the reference among the pi_j still
+writes what PPO no longer writes. The spread of u gives the standard error.
 
 But exp(r / beta) is steep: one rare completion of a high reward can be most of Z. If it
-is not among the samples, they look regular and J* seems smaller than it is. Where it is
-among them, it gives itself away. So a prompt of which a single completion makes up more
-than a tenth of Z gets no estimate, but two bounds that need none: J* is at least what
-the policy reaches, and at most the largest reward, which the last layer of a reward
-model limits. For the other prompts the interval assumes that nothing is missed.
+is not among the samples, they look regular and J* seems smaller than it is. If it is
+among them, its large share of Z shows it. So a prompt of which a single completion
+makes up more than a tenth of Z gets no estimate, but two bounds that need none: J* is
+at least what the policy reaches, and at most the largest reward, which the last layer
+of a reward model limits. For the other prompts the interval assumes that nothing is
+missed.
 
 Source: Veach & Guibas (1995), section 3.3, the balance heuristic, for q; Owen (2013),
 section 9.1, for the error, and 9.3, for signs that it is not to be trusted.

@@ -8,7 +8,7 @@ With a reward of 0 or 1 the optimum is known without a list of completions: it r
 the odds of every prompt by one factor, and leaves the shares within the right answers,
 and within the others, as they are. So p* >= p for every prompt, and pass@k of pi* is
 never below that of pi_ref, for any k. Where the curve of a tuned policy crosses that of
-its base, training has lost prompts that the optimum keeps.
+its reference, training has lost prompts that the optimum keeps.
 
 Source: Chen et al. (2021), section 2.1 and appendix A, for pass@k and its estimate.
 Shapes: k prompts, E completions that end.

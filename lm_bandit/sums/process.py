@@ -4,11 +4,11 @@
     q(s, a)  =  r(s, a) - beta log(pi(a|s) / pi_ref(a|s)) + v(s a)
 
 A verifier judges whole texts. RLOO gives each token of a text the same advantage, that
-of the text. In the text MDP (`oracle/text_mdp.py`) a token has a value of its own: a
-wrong step that can be repaired costs little, and what comes after a fatal one is not to
-blame. In this small world q and v are known, for the policy as it is *now*. Both
-advantages have the same expected gradient; this one lacks the noise of the tokens that
-follow.
+of the text. In the text MDP (`oracle/text_mdp.py`) a token has a value of its own. A
+wrong step that can be repaired costs little. After a step that makes a right answer
+impossible, later tokens lose nothing more. In this small world q and v are known, for
+the policy as it is *now*. Both advantages have the same expected gradient; this one
+lacks the noise of the tokens that follow.
 
 Where nobody can enumerate, process reward models estimate this difference.
 
