@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from notebooks.__main__ import missing_packages
+from tests.browsing import opened_browser
 
 ROOT = Path(__file__).parent.parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PLAYED = ("value_iteration", "clip", "beta", "arrows", "pass_at_k")
 # A page of each kind.
 KINDS = (
@@ -130,15 +130,8 @@ def test_another_folder_is_not_written_over(tmp_path):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        # In a container there is no second wall round the pages, which are ours.
-        options = {"executable_path": CHROMIUM, "args": ["--no-sandbox"]}
-        opened = started.chromium.launch(**options)
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
