@@ -31,22 +31,24 @@ def slide(
 ) -> list[Any]:
     """Show draw(axes, **values) with a slider for each value, and return the sliders.
 
-    If `figsize` is None, draw(**values) makes its own figure.
+    If `figsize` is None, draw(**values) makes and returns its own figure.
     Without ipywidgets, or with STILL_PICTURES=1 in the environment, there are none, and
     the picture of the first values is shown.
     """
     _require_order(ranges)
     figure = _figure(draw, figsize, {name: row[1] for name, row in ranges.items()})
-    if os.environ.get("STILL_PICTURES") or find_spec("ipywidgets") is None:
+    try:
+        from IPython.display import DisplayHandle, display
+    except ImportError:  # this is no notebook
         plt.show()
-        plt.close(figure)
         return []
-    from IPython.display import DisplayHandle, display
-    from ipywidgets import FloatSlider, VBox
-
     plt.close(figure)  # or the notebook shows it once more at the end of the cell
     picture = DisplayHandle()
     picture.display(figure)
+    if os.environ.get("STILL_PICTURES") or find_spec("ipywidgets") is None:
+        return []
+    from ipywidgets import FloatSlider, VBox
+
     sliders = {
         name: FloatSlider(first, min=low, max=high, step=(high - low) / STEPS)
         for name, (low, first, high) in ranges.items()
@@ -71,10 +73,9 @@ def _figure(
     figsize: tuple[float, float] | None,
     values: Mapping[str, float],
 ) -> Figure:
-    """Return the figure that `draw` makes, or draws its axes in."""
+    """Return the figure that `draw` makes, or a new one with the axes that it fills."""
     if figsize is None:
-        draw(**values)
-        return plt.gcf()
+        return draw(**values)
     figure, axes = plt.subplots(figsize=figsize, layout="constrained")
     draw(axes, **values)
     return figure
