@@ -56,7 +56,8 @@ def lab(tmp_path_factory):
         local = (address, "data:", "blob:")
         tab.on("request", lambda r: note(tab, not r.url.startswith(local), r.url))
         tab.goto(f"{address}lab/tree/{CHAPTER}?token={token}")
-        tab.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+        cell_with(tab, SLIDERS).wait_for()
+        tab.get_by_text("| Idle").wait_for()  # the kernel, in the bar at the bottom
         choose(tab, "Edit", "Clear Outputs of All Cells")
         cell_with(tab, SLIDERS).locator(".jp-InputPrompt").click()
         tab.keyboard.press("ArrowDown")
