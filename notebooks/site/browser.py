@@ -26,7 +26,7 @@ def open_chromium() -> Iterator[Browser]:
         raise ValueError("Chromium is missing: install your system's package chromium")
     try:
         with sync_playwright() as started:
-            # No second wall round the pages, which are ours: containers have none.
+            # Chromium's sandbox does not start in a container; the pages are our own.
             browser = started.chromium.launch(
                 executable_path=path, args=["--no-sandbox"]
             )

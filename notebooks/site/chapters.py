@@ -67,6 +67,8 @@ def _as_on_the_site(anchor: str) -> str:
 def _complete_pictures(cells: list[dict[str, Any]]) -> None:
     """Write a text for each picture into the metadata of its cell, in place."""
     heading = ""
+    # The note on hosted services says nothing about a picture below it.
+    cells = [cell for cell in cells if cell["id"] != "opened-alone"]
     for i, cell in enumerate(cells):
         source = "".join(cell["source"])
         if cell["cell_type"] != "code":
