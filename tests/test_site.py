@@ -5,10 +5,12 @@ there is one: `pip install -e '.[site]'`, and the package `chromium` of the syst
 """
 
 import io
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -107,15 +109,31 @@ def test_every_chapter_and_file_has_a_page_that_leads_to_the_glossary(pages):
         assert linked & {"glossary.html", "#"} or name == "glossary.html", name
 
 
-def test_formulas_are_drawn_and_not_left_as_they_were_typed(pages):
-    count = 0
+def formulas(pages, folder):
+    """The formulas of the pages of a folder: page, attributes and text."""
     for name, page in pages.items():
-        if name.startswith("chapters/"):
+        if name.startswith(f"{folder}/"):
             for formula in page.path.read_text(encoding="utf-8").split("<math")[1:]:
-                drawn, _, _ = formula.partition("</math>")
-                count += 1
-                assert "\\" not in drawn, f"{name}: {drawn[:400]}"
-    assert count > 500
+                given, _, drawn = formula.partition("</math>")[0].partition(">")
+                yield name, given, unescape(re.sub("<[^>]*>", "", drawn))
+
+
+@pytest.mark.parametrize(("folder", "least"), [("chapters", 500), ("reference", 130)])
+def test_formulas_are_drawn_and_not_left_as_they_were_typed(pages, folder, least):
+    drawn = list(formulas(pages, folder))
+    assert len(drawn) > least
+    for name, _, text in drawn:
+        assert not set(text) & {"\\", "_"}, f"{name}: {text}"
+
+
+def test_no_word_of_a_docstring_is_lost_in_its_formula(pages):
+    signs = {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "Sigma"}
+    signs |= {"grad", "sqrt", "prod"}
+    for name, given, text in formulas(pages, "reference"):
+        typed = unescape(given.partition('alttext="')[2].partition('"')[0])
+        lost = set(re.findall("[A-Za-z]{4,}", typed)) - signs
+        assert typed, name
+        assert not {word for word in lost if word not in text}, (name, typed, text)
 
 
 def test_another_folder_is_not_written_over(tmp_path):

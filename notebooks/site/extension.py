@@ -6,6 +6,7 @@ pages bring along is STIX Two Math.
 
 import re
 from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,24 @@ def _as_lines(found: re.Match[str]) -> str:
     )
 
 
+# Cells at the end of a row without anything in them, and the cell before them.
+LAST = re.compile(r"<mtd ((?:(?!<mtd).)*</mtd>)((?:<mtd [^>]*><mrow */></mtd>)+)</mtr>")
+
+
 @cache
 def mathml(latex: str, display: str) -> str:
     """Return a formula in LaTeX as MathML; `display` is "inline" or "block"."""
     # A name that the converter does not know.
-    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    made = convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
+    made = LAST.sub(_widened, made)
+    # A name is no text: minus signs between texts are drawn without spaces.
+    return re.sub(r"<mtext>([A-Za-z]{2,})</mtext>", r"<mi>\1</mi>", made)
+
+
+def _widened(found: re.Match[str]) -> str:
+    """Let the last cell of a row take the place of the empty ones behind it."""
+    return f'<mtd columnspan="{1 + found[2].count("<mtd")}" {found[1]}</mtr>'
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
@@ -79,6 +93,11 @@ def _visit_inline(translator: Any, node: nodes.Element) -> None:
 
 
 def _visit_block(translator: Any, node: nodes.Element) -> None:
-    formula = mathml(node.astext(), "block")
-    translator.body.append(f'<div class="math" tabindex="0">{formula}</div>\n')
+    lines = node.astext().split("\n")
+    # An equation of a docstring brings its source along, in lines of comment.
+    source = escape("\n".join(line[2:] for line in lines if line[:2] == "% "))
+    latex = "\n".join(line for line in lines if line[:2] != "% ")
+    formula, title = mathml(latex, "block"), f' title="{source}"' if source else ""
+    formula = formula.replace("<math", f"<math{title.replace('title', 'alttext')}", 1)
+    translator.body.append(f'<div class="math" tabindex="0"{title}>{formula}</div>\n')
     raise nodes.SkipNode

@@ -1,7 +1,8 @@
 """Docstrings and signatures as pages, without importing anything.
 
-A docstring is a plain text. Paragraphs become paragraphs; lines that are indented, or
-that keep columns by spaces, stay as they are: they hold formulas, tables and programs.
+A docstring is a plain text. Paragraphs become paragraphs, and equations are drawn.
+Other lines that are indented, or that keep columns by spaces, stay as they are: they
+hold tables and programs.
 """
 
 import ast
@@ -10,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from notebooks.site import equations
 from notebooks.site.paths import FLOORS, ROOT, module_of
 
 Definition = ast.FunctionDef | ast.ClassDef
@@ -91,7 +93,11 @@ def _as_list(lines: list[str]) -> list[str]:
 
 
 def _as_it_is(lines: list[str]) -> str:
-    body = textwrap.indent(textwrap.dedent("\n".join(lines)).rstrip(), "   ")
+    text = textwrap.dedent("\n".join(lines)).rstrip()
+    if formulas := equations.block(text.split("\n")):
+        made = [textwrap.indent(latex, "   ") for latex in formulas]
+        return "\n\n".join(f".. math::\n   :no-wrap:\n\n{latex}" for latex in made)
+    body = textwrap.indent(text, "   ")
     language = "pycon" if ">>>" in body else "text"
     return f".. code-block:: {language}\n   :class: kept\n\n{body}"
 
