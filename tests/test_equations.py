@@ -2,7 +2,7 @@
 
 import pytest
 
-from notebooks.site.equations import block
+from notebooks.site.equations import block, symbols
 
 KNOWN = {
     "G_t = R_{t+1} + gamma G_{t+1},   0 after the last step": (
@@ -79,3 +79,22 @@ def test_lines_are_aligned_where_the_docstring_aligns_them():
         r"v(s) & \gets \underset{a}{\max} q(s, a) \qquad \text{the best} \\",
         "{} & = q(s, b)",
     ]
+
+
+def test_a_symbol_among_words_is_drawn():
+    made = symbols("In S_t it earns R_{t+1}. Return v_pi for the policy.")
+    assert made[1::2] == ["S_{t}", "R_{t+1}", r"v_{\pi }"]
+    assert made[::2] == ["In ", " it earns ", ". Return ", " for the policy."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The step_size and next_values of q_learning and ln_1 in num_steps are names.",
+        "The file is in h.0.ln_1.weight, and A_b_c and f_x.py are others.",
+        "Return v(s) = sum_a pi(a | s) q(s, a), the mean.",
+        "The call f(next_states) and the noise N(mean, 1) have words.",
+    ],
+)
+def test_names_of_programs_and_parts_of_equations_are_no_symbols(text):
+    assert symbols(text) == [text]

@@ -130,6 +130,8 @@ def test_no_word_of_a_docstring_is_lost_in_its_formula(pages):
     signs = {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "Sigma"}
     signs |= {"grad", "sqrt", "prod"}
     for name, given, text in formulas(pages, "reference"):
+        if 'display="inline"' in given:
+            continue
         typed = unescape(given.partition('alttext="')[2].partition('"')[0])
         lost = set(re.findall("[A-Za-z]{4,}", typed)) - signs
         assert typed, name

@@ -9,8 +9,27 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from notebooks.site.notation import WORDS, Part, RefusedError, is_prose, with_comma
+from notebooks.site.notation import (
+    FUNCTIONS,
+    GREEK,
+    OVER,
+    WORDS,
+    Part,
+    RefusedError,
+    is_prose,
+    with_comma,
+)
 from notebooks.site.reader import Reader
+
+# A letter with an index, a star or arguments: no name of a program looks like this.
+_HEAD = r"(?<![^\s(])(?:[A-Za-z]|pi|theta|gamma|delta|rho|alpha|beta)"
+_INDEX = r"(?:_\{[^{}]*\}|_(?:pi|ref|old|<?[A-Za-z0-9])|\*)"
+SYMBOL = re.compile(
+    rf"{_HEAD}(?:{_INDEX}(?:\([^()]*\))?|\([^()]*\))(?=[.,;:?)]*(?:\s|$))"
+)
+# What stands before and behind a symbol that is no part of a longer formula.
+BEFORE = re.compile(r"(?:^|[\s(])([A-Za-z-]{2,}[,;:.]?)\s\(?$")
+BEHIND = re.compile(r"\)?(?:[.,;:?]|$|\s([a-z-]{2,}))")
 
 
 class Chunk(NamedTuple):
@@ -149,3 +168,30 @@ def _cell(chunks: list[Chunk]) -> str:
         latex += chunk.latex + " "
         before = chunk
     return latex.strip() or "{}"
+
+
+def symbols(text: str) -> list[str]:
+    """Cut a text of words at its symbols, such as G_t: words, LaTeX, words, ...
+
+    A symbol is drawn if words or signs of punctuation stand on both sides of it.
+    """
+    pieces, end = [], 0
+    for found in SYMBOL.finditer(text):
+        before = BEFORE.search(text[: found.start()])
+        behind = BEHIND.match(text[found.end() :])
+        beside = {(before and before[1]) or "", (behind and behind[1]) or ""}
+        latex = _symbol(" ".join(found[0].split()))
+        if latex and before and behind and not beside & {*GREEK, *FUNCTIONS, *OVER}:
+            pieces += [text[end : found.start()], latex]
+            end = found.end()
+    return [*pieces, text[end:]]
+
+
+def _symbol(text: str) -> str:
+    """Return a symbol in LaTeX, or nothing if it is high or has words in brackets."""
+    try:
+        parts = Reader(text).row()
+    except RefusedError:
+        return ""
+    refused = re.search(r"\\frac|\(.*\\text\{\w", parts[0].latex) or len(parts) > 1
+    return "" if refused else parts[0].latex.strip()

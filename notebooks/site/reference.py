@@ -103,19 +103,28 @@ def _as_it_is(lines: list[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a paragraph in which code stays code, and signs stay signs."""
+    """Return a paragraph: code stays code, signs stay signs, symbols are drawn."""
     parts = re.split(r"(`[^`\n]+(?:\n[^`\n]+)?`)", text)
     for i, part in enumerate(parts):
         if i % 2:
             parts[i] = f"\\ ``{' '.join(part.strip('`').split())}``\\ "
+        elif WORDS.search(part):
+            parts[i] = _escaped(part)
         else:
-            part = re.sub(r"([\\|_])", r"\\\1", part)
-            pieces = WORDS.split(part)  # text, stars, words, text, stars, words, ...
-            plain = [piece.replace("*", r"\*") for piece in pieces[::3]]
-            marked = zip(pieces[1::3], pieces[2::3], strict=True)
-            strong = [f"\\ {stars}{words}{stars}\\ " for stars, words in marked]
-            parts[i] = "".join(map("".join, zip(plain, [*strong, ""], strict=True)))
+            pieces = equations.symbols(part)
+            pieces[::2] = map(_escaped, pieces[::2])
+            pieces[1::2] = [f"\\ :math:`{latex}`\\ " for latex in pieces[1::2]]
+            parts[i] = "".join(pieces)
     return re.sub(r"^(\s*)([-+.>])", r"\1\\\2", "".join(parts), flags=re.MULTILINE)
+
+
+def _escaped(text: str) -> str:
+    text = re.sub(r"([\\|_])", r"\\\1", text)
+    pieces = WORDS.split(text)  # text, stars, words, text, stars, words, ...
+    plain = [piece.replace("*", r"\*") for piece in pieces[::3]]
+    marked = zip(pieces[1::3], pieces[2::3], strict=True)
+    strong = [f"\\ {stars}{words}{stars}\\ " for stars, words in marked]
+    return "".join(map("".join, zip(plain, [*strong, ""], strict=True)))
 
 
 def _entries(doc: str, file: Path) -> list[str]:
