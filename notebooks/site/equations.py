@@ -61,8 +61,10 @@ def _source(lines: list[str]) -> str:
 def _formula(lines: list[str]) -> str:
     """Return the only row of a formula, or its rows below each other."""
     read = [Reader(line).row() for line in _joined(lines)]
-    unsure = [row for row in read if not _is_sure(row)]
-    if len(unsure) * 3 > len(read):
+    sure = [_is_sure(row) for row in read]
+    plain = [row for row in read if not any(part.relation for part in row)]
+    unsure = [row for row in plain if not _is_sure(row)]
+    if not any(sure) or len(unsure) * 3 > len(read):
         raise RefusedError(lines)
     rows = [_chunks(row) for row in read]
     if len(rows) == 1:
@@ -98,7 +100,8 @@ def _is_sure(row: list[Part]) -> bool:
         if part.relation and (letters[i - 1] * bool(i) or letters[i + 1]):
             return True
         signs = re.search(r"\\[a-z]|[_^(]", bare[i])
-        if letters[i] and signs and not part.relation and not is_prose(part.latex):
+        sentence = part.relation or re.search(r"\\text\{[^}]* ", part.latex)
+        if letters[i] and signs and not sentence:
             return True
     return False
 
@@ -116,7 +119,7 @@ def _chunks(row: list[Part]) -> list[Chunk]:
             first, latex = sign or part, f"{sign.latex} " if sign else ""
             columns = first.column, part.column
             related = bool(sign)
-            if related and WORDS.fullmatch(part.latex) and is_prose(part.latex):
+            if related and is_prose(part.latex) and not WORDS.sub("", part.latex)[1:]:
                 latex += r"\ "  # signs among texts are drawn without spaces
             latex += part.latex
             chunks.append(Chunk(latex, columns, first.gap, related, part.words))

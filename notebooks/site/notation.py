@@ -20,7 +20,13 @@ GREEK = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "eps", "eta", "theta", "lambda"),
     *("pi", "rho", "phi", "tau", "Sigma", "Phi"),
 }
-FUNCTIONS = {"log": r"\log", "exp": r"\exp", "ln": r"\ln", "grad": r"\nabla "}
+FUNCTIONS = {
+    "log": r"\log",
+    "exp": r"\exp",
+    "ln": r"\ln",
+    "det": r"\det ",
+    "grad": r"\nabla ",
+}
 OVER = {
     **{"sum": r"\sum\limits", "prod": r"\prod\limits", "max": r"\max", "min": r"\min"},
     **{"argmax": r"\operatorname{argmax}"},
@@ -144,6 +150,7 @@ def is_prose(latex: str) -> bool:
 
 def with_comma(latex: str, prose: bool) -> str:
     """Return a text that is followed by more, with the comma of a sentence."""
+    latex = re.sub(r"\\text\{:\} $", r"\\text{: }", latex)
     return re.sub(r"([,;]) $", r"\\text{\1 }", latex) if prose else latex
 
 

@@ -156,7 +156,7 @@ class Reader:
         elif token.kind == "sign" and token.text != ".":
             made = self._group(token.text)
         else:
-            latex = {"dots": r"\dots ", "sign": r"\cdot "}.get(token.kind, token.text)
+            latex = {"dots": r"\dots ", "sign": r"{\cdot}"}.get(token.kind, token.text)
             made = Factor(latex, simple=True)
         if re.fullmatch(r"\\tfrac\{\w\}\{\w\}", made.inside) and self.now().gap:
             return Factor(made.inside)  # (1/n)
