@@ -24,6 +24,9 @@ PARAMETERS = re.compile(
     r"<dl>\s*(?:<dd>.*?</dd>\s*)+</dl>(?=\s*<span class=.sig-paren)"
 )
 
+# Cells at the end of a row without anything in them, and the cell before them.
+LAST = re.compile(r"<mtd ((?:(?!<mtd).)*</mtd>)((?:<mtd [^>]*><mrow */></mtd>)+)</mtr>")
+
 
 def setup(app: Any) -> dict[str, Any]:
     """Register the renderer with Sphinx."""
@@ -67,28 +70,15 @@ def _as_lines(found: re.Match[str]) -> str:
     )
 
 
-# Cells at the end of a row without anything in them, and the cell before them.
-LAST = re.compile(r"<mtd ((?:(?!<mtd).)*</mtd>)((?:<mtd [^>]*><mrow */></mtd>)+)</mtr>")
-
-
 @cache
 def mathml(latex: str, display: str) -> str:
     """Return a formula in LaTeX as MathML; `display` is "inline" or "block"."""
     # A name that the converter does not know.
-    made = convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
-    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
-    made = LAST.sub(_widened, made)
-    # A name is no text: minus signs between texts are drawn without spaces.
-    return re.sub(r"<mtext>([A-Za-z]{2,})</mtext>", r"<mi>\1</mi>", made)
-
-
-def _widened(found: re.Match[str]) -> str:
-    """Let the last cell of a row take the place of the empty ones behind it."""
-    return f'<mtd columnspan="{1 + found[2].count("<mtd")}" {found[1]}</mtr>'
+    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
-    translator.body.append(mathml(node.astext(), "inline"))
+    translator.body.append(_mended(mathml(node.astext(), "inline")))
     raise nodes.SkipNode
 
 
@@ -97,7 +87,22 @@ def _visit_block(translator: Any, node: nodes.Element) -> None:
     # An equation of a docstring brings its source along, in lines of comment.
     source = escape("\n".join(line[2:] for line in lines if line[:2] == "% "))
     latex = "\n".join(line for line in lines if line[:2] != "% ")
-    formula, title = mathml(latex, "block"), f' title="{source}"' if source else ""
-    formula = formula.replace("<math", f"<math{title.replace('title', 'alttext')}", 1)
+    formula = _mended(mathml(latex, "block"))
+    title = f' title="{source}"' if source else ""
+    if source:
+        formula = formula.replace("<math", f'<math alttext="{source}"', 1)
     translator.body.append(f'<div class="math" tabindex="0"{title}>{formula}</div>\n')
     raise nodes.SkipNode
+
+
+def _mended(made: str) -> str:
+    """Mend what the converter writes: a relation, wide cells, and names as names."""
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
+    made = LAST.sub(_widened, made)
+    # A name is no text: a minus sign between two texts is drawn without spaces.
+    return re.sub(r"<mtext>([A-Za-z]{2,})</mtext>", r"<mi>\1</mi>", made)
+
+
+def _widened(found: re.Match[str]) -> str:
+    """Let the last cell of a row take the place of the empty ones behind it."""
+    return f'<mtd columnspan="{1 + found[2].count("<mtd")}" {found[1]}</mtr>'
