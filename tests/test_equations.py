@@ -18,7 +18,7 @@ KNOWN = {
         r"\qquad \beta  \gets \beta \,(1+K\,e)"
     ),
     "h = beta log(pi(y|x) / pi_ref(y|x))": (
-        r"h = \beta \,\log\bigg(\frac{\pi (y \mid x)}"
+        r"h = \beta \,\text{log}\bigg(\frac{\pi (y \mid x)}"
         r"{\pi _{\text{ref}}(y \mid x)}\bigg)"
     ),
 }

@@ -20,13 +20,8 @@ GREEK = {
     *("alpha", "beta", "gamma", "delta", "epsilon", "eps", "eta", "theta", "lambda"),
     *("pi", "rho", "phi", "tau", "Sigma", "Phi"),
 }
-FUNCTIONS = {
-    "log": r"\log",
-    "exp": r"\exp",
-    "ln": r"\ln",
-    "det": r"\det ",
-    "grad": r"\nabla ",
-}
+NAMED = {name: rf"\text{{{name}}}" for name in ("log", "exp", "ln", "det")}
+FUNCTIONS = {**NAMED, "grad": r"\nabla "}
 OVER = {
     **{"sum": r"\sum\limits", "prod": r"\prod\limits", "max": r"\max", "min": r"\min"},
     **{"argmax": r"\operatorname{argmax}"},
@@ -126,7 +121,7 @@ def _between(before: Factor | None, factor: Factor) -> str:
         return " "
     if "word" in (before.kind, factor.kind):
         return r"\ "
-    named = before.latex.startswith((r"\log", r"\exp", r"\ln"))
+    named = any(each.latex in NAMED.values() for each in (before, factor))
     return " " if before.kind == "operator" and not named else r"\,"
 
 
