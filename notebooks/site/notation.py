@@ -107,7 +107,9 @@ def product(factors: list[Factor], flat: bool = False) -> str:
             return rf"\frac{{{top}}}{{{below.inside or below.latex}}}"
     latex = ""
     for before, factor in zip([None, *factors], factors, strict=False):
-        if before and all(WORDS.fullmatch(each.latex) for each in (before, factor)):
+        pair = (before, factor) if before else ()
+        words = [each.kind == "word" and WORDS.fullmatch(each.latex) for each in pair]
+        if words and all(words):
             latex = latex[:-1] + factor.latex.replace(r"\text{", " ", 1)
         else:
             latex += _between(before, factor) + factor.latex
