@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from re import findall, sub
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -107,6 +109,29 @@ def test_every_picture_has_a_text(pages):
     ]
     assert len(texts) > 80
     assert [name for name, text in texts if len(text) < 20] == []
+
+
+def test_the_equations_of_docstrings_are_drawn_and_lose_no_word(pages):
+    signs = {"alpha", "beta", "gamma", "delta", "epsilon", "theta", "lambda", "Sigma"}
+    signs |= {"grad", "sqrt", "prod"}
+    count = 0
+    for name, page in pages.items():
+        if name.startswith("reference/"):
+            for formula in page.path.read_text(encoding="utf-8").split("<math")[1:]:
+                given, _, drawn = formula.partition("</math>")[0].partition(">")
+                drawn = unescape(sub("<[^>]*>", "", drawn))
+                assert not set(drawn) & {"\\", "_"}, f"{name}: {drawn}"
+                typed = unescape("".join(findall('alttext="([^"]*)"', given)))
+                words = set(findall("[A-Za-z]{4,}", typed)) - signs
+                assert not {word for word in words if word not in drawn}, (name, typed)
+                count += bool(typed)
+    assert count > 130
+
+
+def test_an_equation_of_a_docstring_says_how_it_was_typed(pages):
+    page = pages["reference/mdp.bellman.html"].path.read_text(encoding="utf-8")
+    typed = "G_t = R_{t+1} + gamma G_{t+1},   0 after the last step"
+    assert f'tabindex="0" title="{typed}"><math alttext="{typed}"' in page
 
 
 def test_every_chapter_and_file_has_a_page_that_leads_to_the_glossary(pages):

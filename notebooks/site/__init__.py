@@ -5,6 +5,9 @@ Read in this order:
     paths.py       where things stand in the checkout, and on the site
     chapters.py    notebooks and Markdown files of the checkout as pages
     pictures.py    the text that stands for a picture
+    notation.py    the signs with which docstrings write equations, and LaTeX
+    reader.py      one line of an equation, read sign by sign
+    equations.py   the blocks of a docstring that are equations, aligned
     reference.py   docstrings and signatures as pages, without importing anything
     lists.py       pages made from data: experiments, misconceptions, symbols
     numbers.py     the numbers of the pages to play with, computed by the library

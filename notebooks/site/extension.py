@@ -6,6 +6,7 @@ pages bring along is STIX Two Math.
 
 import re
 from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ LEVEL = 'role="heading"', 'role="heading" aria-level="2"'
 PARAMETERS = re.compile(
     r"<dl>\s*(?:<dd>.*?</dd>\s*)+</dl>(?=\s*<span class=.sig-paren)"
 )
+
+# Cells at the end of a row without anything in them, and the cell before them.
+LAST = re.compile(r"<mtd ((?:(?!<mtd).)*</mtd>)((?:<mtd [^>]*><mrow */></mtd>)+)</mtr>")
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -83,11 +87,31 @@ def mathml(latex: str, display: str) -> str:
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
-    translator.body.append(mathml(node.astext(), "inline"))
+    translator.body.append(_mended(mathml(node.astext(), "inline")))
     raise nodes.SkipNode
 
 
 def _visit_block(translator: Any, node: nodes.Element) -> None:
-    formula = mathml(node.astext(), "block")
-    translator.body.append(f'<div class="math" tabindex="0">{formula}</div>\n')
+    lines = node.astext().split("\n")
+    # An equation of a docstring brings its source along, in lines of comment.
+    source = escape("\n".join(line[2:] for line in lines if line[:2] == "% "))
+    latex = "\n".join(line for line in lines if line[:2] != "% ")
+    formula = _mended(mathml(latex, "block"))
+    title = f' title="{source}"' if source else ""
+    if source:
+        formula = formula.replace("<math", f'<math alttext="{source}"', 1)
+    translator.body.append(f'<div class="math" tabindex="0"{title}>{formula}</div>\n')
     raise nodes.SkipNode
+
+
+def _mended(made: str) -> str:
+    """Mend what the converter writes: a relation, wide cells, and names as names."""
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
+    made = LAST.sub(_widened, made)
+    # A name is no text: a minus sign between two texts is drawn without spaces.
+    return re.sub(r"<mtext>([A-Za-z]{2,})</mtext>", r"<mi>\1</mi>", made)
+
+
+def _widened(found: re.Match[str]) -> str:
+    """Let the last cell of a row take the place of the empty ones behind it."""
+    return f'<mtd columnspan="{1 + found[2].count("<mtd")}" {found[1]}</mtr>'
