@@ -95,6 +95,9 @@ def test_a_new_file_explains_what_it_imports_and_tells_no_secret():
     assert "#   transitions: " not in shown, "it is the one to be written"
     shown = sources.new_file(find("completion-mask"))
     assert "# END = 0  # the end-of-text token" in shown
+    shown = sources.new_file(find("q-learning"))
+    assert "#   choose(state: int, exploration: float) -> int" in shown
+    assert "#   discount: float  # gamma, or 0 where this step ended" in shown, "Step"
 
 
 def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
