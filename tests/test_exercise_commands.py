@@ -176,7 +176,8 @@ def test_each_hint_says_more(desk, capsys):
     ("args", "message"),
     [
         (["chek"], "There is no command 'chek': did you mean check?"),
-        (["gae"], "There is no command 'gae': the commands are list, map, start"),
+        (["frobnicate"], "no command 'frobnicate': the commands are list, map, start"),
+        (["gae"], "no command 'gae': did you mean `python -m tests start gae`?"),
         (["check", "td-zreo"], "no exercise 'td-zreo': did you mean td-zero"),
         (["hint", "greedy"], " exercises: greedy-policy, epsilon-greedy"),
         (["check", "xyzzy"], "There is no exercise 'xyzzy'"),
