@@ -90,6 +90,26 @@ def test_every_student_has_a_row_for_every_exercise_that_is_due(graded):
     assert "2,097,152 bytes" in backups["gil"]["message"]
 
 
+def test_files_count_whatever_a_browser_a_zip_or_a_whole_folder_makes_of_them(tmp_path):
+    """A copy of the library in a hand-in is no hand-in: it has the book's answers."""
+    for name in (
+        *("ada/a week/workbook/Discounted-Returns.py", "bob/discounted_returns (1).py"),
+        *("cy/week1/lm_bandit/__init__.py", "cy/week1/lm_bandit/sums/verifier.py"),
+        *("cy/.venv/lib/entropy.py", "cy/venv/site-packages/a/entropy.py"),
+        *("dan/ucb (1).py", "dan/ucb.py", "__MACOSX/ada/._ucb.py"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"# {name}")
+    found = submissions.collect(tmp_path)
+    handed_in = {(x.student, x.exercise.id): x.source for x in found if x.source}
+    assert handed_in == {
+        ("ada", RETURNS.id): "# ada/a week/workbook/Discounted-Returns.py",
+        ("bob", RETURNS.id): "# bob/discounted_returns (1).py",
+        ("dan", "ucb"): "# dan/ucb.py",
+    }
+    assert {x.student for x in found} == {"ada", "bob", "cy", "dan"}
+
+
 def test_a_trap_is_named_and_the_same_program_gets_the_same_mark(graded):
     _, rows = graded
     found = {row["student"]: row for row in rows[::2]}
