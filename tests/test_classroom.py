@@ -145,6 +145,10 @@ def test_the_report_shows_what_students_wrote_as_text_and_needs_no_network(grade
     assert html.escape(RETURNS.traps[0].says) in page
     assert "2 students, a known misconception: bob, dan" in page
     assert "chapter 2 · The MDP and its returns" in page
+    listed = page[page.index("need help</h2>") : page.index("<h2>All exercises")]
+    assert ">=fay</a>: no attempt." in listed
+    record = page[page.index("<details><summary>bob (0 of 2") :]
+    assert record.index(html.escape(RETURNS.traps[0].says)) < record.index("</details>")
     with (out / "misconceptions.csv").open(encoding="utf-8", newline="") as opened:
         first = next(csv.DictReader(opened))
     assert (first["trap"], first["students"], first["names"]) == ("1", "2", "bob, dan")
@@ -161,6 +165,10 @@ def test_the_outputs_for_machines_agree_with_the_table(graded):
     assert kinds["ada", RETURNS.id] == []
     assert kinds["bob", RETURNS.id] == ["failure"]
     assert kinds["bob", BACKUP.id] == ["skipped"]
+    for suite in root:
+        for kind in ("failure", "error", "skipped"):
+            name = kind if kind == "skipped" else f"{kind}s"
+            assert int(suite.get(name)) == len(suite.findall(f"*/{kind}"))
     scope = json.loads((out / "gradescope" / "ada.json").read_text())
     assert [test["score"] for test in scope["tests"]] == [1, 1]
 
