@@ -10,6 +10,7 @@ from tests.classroom.grade import Mark, grade
 from tests.classroom.report import write_report
 from tests.classroom.submissions import collect
 from tests.exercises import isolation
+from tests.exercises.words import wrapped
 
 ABOUT = """\
 Each sub-folder of FOLDER is a student's, with files as in workbook/, such as
@@ -68,7 +69,14 @@ def run_grade(parsed: argparse.Namespace) -> int:
             flush=True,
         )
 
-    marks = grade(submissions, parsed.workers, report, (0, parsed.seed))
+    try:
+        marks = grade(submissions, parsed.workers, report, (0, parsed.seed))
+    except KeyboardInterrupt:
+        kept = f" Their marks are in {parsed.out}." if parsed.out and done else ""
+        text = f"{len(finished)} of {total} exercises were judged.{kept} The same "
+        text += "command begins with the first one again."
+        print(f"\n{wrapped(text)}", file=sys.stderr)
+        raise
     _write(parsed, marks, warning)
     print(outputs.json_of(marks) if parsed.json else _summary(marks), end="")
     return int(any(mark.state == "not graded" for mark in marks))
