@@ -108,6 +108,8 @@ def test_files_count_whatever_a_browser_a_zip_or_a_whole_folder_makes_of_them(tm
         ("dan", "ucb"): "# dan/ucb.py",
     }
     assert {x.student for x in found} == {"ada", "bob", "cy", "dan"}
+    (tmp_path / "dan" / "ucb.py").write_text("\n")
+    assert submissions.collect(tmp_path)[-1].trouble == "dan/ucb.py is still empty."
 
 
 def test_a_trap_is_named_and_the_same_program_gets_the_same_mark(graded):

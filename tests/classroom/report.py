@@ -30,6 +30,7 @@ h1 { line-height: 1.2; }
 table { border-collapse: collapse; width: 100%; overflow-wrap: normal; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
+td:last-child { overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 meter { width: 6rem; }
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .6rem 0;
@@ -77,8 +78,8 @@ def page(
     parts = [
         "<h1>Class report</h1>",
         _p(
-            f"{len(students)} students, {len(found)} exercises, {attempts} attempts; "
-            f"{passed} of them passed."
+            f"{_count(len(students), 'student')}, {_count(len(found), 'exercise')}, "
+            f"{_count(attempts, 'attempt')}; {passed} of them passed."
         ),
         _p(warning, "bad") if warning else "",
         "<h2>Exercises that most attempts failed</h2>",
@@ -276,8 +277,11 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _times(misconception: Misconception) -> str:
-    count = len(misconception.students)
-    return f"{count} student{'s' * (count != 1)}"
+    return _count(len(misconception.students), "student")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _number(value: float | None) -> str:
