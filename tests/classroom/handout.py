@@ -87,7 +87,7 @@ files. Each is judged alone, and can import the library, and no other file of yo
 
 The notebooks in `notebooks/` explain the subject, and have a cell for most exercises:
 `.venv/bin/python -m jupyter lab` opens them. When a function passes in a notebook, copy
-it to its file in `workbook/`.
+its lines to its file in `workbook/`.
 
 **Hand in the folder `workbook/`.** Change nothing else: your files are judged with your
 teacher's copy of everything else. The book's own lines are not in the files of the
