@@ -220,15 +220,19 @@ def test_a_broken_machine_gives_no_marks(monkeypatch, tmp_path):
     ("args", "message"),
     [
         (["nowhere"], "There is no folder nowhere."),
-        (["."], "name of an exercise|no sub-folders"),
+        (["empty"], "name of an exercise|no sub-folders"),
         ([".", "--workers", "0"], "--workers must be at least 1, got 0"),
         ([".", "--seed", "0"], "--seed must be at least 1, got 0"),
+        (["class", "--out", "class"], "class is a folder: name a file."),
+        (["class", "--report", "class/ada/discounted_returns.py"], "File exists"),
     ],
 )
 def test_what_cannot_be_graded_costs_one_line(
     args, message, capsys, monkeypatch, tmp_path
 ):
-    (tmp_path / "ada").mkdir()
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "ada" / "discounted_returns.py").touch()
+    (tmp_path / "empty" / "ada").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert commands.main(["grade", *args]) == 2
     err = capsys.readouterr().err

@@ -1,6 +1,7 @@
 """python -m tests grade: judge the files of a class."""
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -48,6 +49,7 @@ def run_grade(parsed: argparse.Namespace) -> int:
     if parsed.seed < 1:
         raise ValueError(f"--seed must be at least 1, got {parsed.seed}")
     submissions = collect(parsed.folder)
+    _make_folders(parsed)
     warning = isolation.warning()
     if warning:
         print(warning, file=sys.stderr)
@@ -59,7 +61,9 @@ def run_grade(parsed: argparse.Namespace) -> int:
         done.extend(marks)
         finished.append(marks[0].exercise)
         if parsed.out:
-            outputs.write(parsed.out, outputs.table(done))
+            # A file that is open elsewhere may be closed until all is judged.
+            with contextlib.suppress(OSError):
+                outputs.write(parsed.out, outputs.table(done))
         passed = sum(mark.passed for mark in marks)
         minutes = (time.monotonic() - start) / 60
         print(
@@ -80,6 +84,16 @@ def run_grade(parsed: argparse.Namespace) -> int:
     _write(parsed, marks, warning)
     print(outputs.json_of(marks) if parsed.json else _summary(marks), end="")
     return int(any(mark.state == "not graded" for mark in marks))
+
+
+def _make_folders(parsed: argparse.Namespace) -> None:
+    """Make the folders of the files asked for now: later the marks would be lost."""
+    for file in filter(None, (parsed.out, parsed.junit)):
+        if file.is_dir():
+            raise ValueError(f"{file} is a folder: name a file.")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (parsed.report, parsed.gradescope)):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(parsed: argparse.Namespace, marks: list[Mark], warning: str) -> None:
