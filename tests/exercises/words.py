@@ -77,7 +77,7 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     if "broken" in by_kind:
         text = f"The check itself failed: {by_kind['broken']['message']}"
         if "No module named 'pytest'" in text:
-            text = "The exercises need pytest: `pip install -e '.[test]'`."
+            text = 'The exercises need pytest: `python -m pip install -e ".[test]"`.'
         return failed(text)
     if "ended" in by_kind:
         return failed(by_kind["ended"]["message"])
