@@ -36,6 +36,7 @@ meter { width: 6rem; }
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .6rem 0;
   padding: .3rem .8rem; }
 summary { cursor: pointer; font-weight: 600; }
+details [id] { scroll-margin-top: 4rem; }
 blockquote { margin: .4rem 0; padding: .2rem .8rem; border-left: 3px solid var(--bad);
   background: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); }
