@@ -81,13 +81,13 @@ On Windows, type `py` in place of `python3`, and `.venv\\Scripts\\python` in pla
     .venv/bin/python -m tests hint ID     helps if you are stuck; there are three hints
     .venv/bin/python -m tests start ID    begins a sick run (what-is-wrong): draws it
 
-Your files are in `workbook/`, one for each exercise. Each has the signature, and says
-what the function must return; replace its last line by yours. Keep the names of the
-files. Each is judged alone, and can import the library, and no other file of yours.
+Keep the names of your files. Each file is judged alone: it can import the library, and
+no other file of yours. `.venv/bin/python -m jupyter lab` opens the notebooks.
 
-The notebooks in `notebooks/` explain the subject, and have a cell for most exercises:
-`.venv/bin/python -m jupyter lab` opens them. When a function passes in a notebook, copy
-its lines to its file in `workbook/`.
+Your files are in `workbook/`, one for each exercise. Each has the signature, and says
+what the function must return; replace its last line by yours. The notebooks in
+`notebooks/` explain the subject, and have a cell for most exercises. When a function
+passes in a notebook, copy it to its file in `workbook/`.
 
 **Hand in the folder `workbook/`.** Change nothing else: your files are judged with your
 teacher's copy of everything else. The book's own lines are not in the files of the

@@ -298,7 +298,7 @@ def judged(
         if attempt.is_file or workbook.is_begun(exercise):
             return verdict
         path = workbook.shown(workbook.file_of(exercise))
-        text = f"{verdict.text}\nTo hand it in, copy its lines to {path}."
+        text = f"{verdict.text}\nHand in this notebook, or copy the lines to {path}."
         return verdict._replace(text=text)
     compare = f"Compare: `{called()} solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
