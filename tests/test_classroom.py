@@ -217,6 +217,31 @@ def test_a_broken_machine_gives_no_marks(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("end", "state", "message"),
+    [
+        ("passed", "failed", "Your test does not end within 20 s"),
+        ("failed", "not graded", "On this machine the book's own does not pass"),
+    ],
+)
+def test_a_test_of_a_sick_run_has_ten_times_as_long_as_the_books_own(
+    end, state, message, monkeypatch, tmp_path
+):
+    """And where the book's own test fails on a right function, nobody is marked."""
+    sick = find("what-is-wrong-1")
+    (tmp_path / "ada").mkdir()
+    written = sick.imports + sources.solution(sick)
+    (tmp_path / "ada" / "what_is_wrong_1.py").write_text(written)
+    ran = {"what": "ran", "outcome": end}
+    known = [ran, {"what": "time", "seconds": 2.0}, {"what": "done"}]
+    monkeypatch.setattr("tests.classroom.grade.judge", lambda *_: known)
+    loops = [{"what": "loop", "message": ""}]
+    monkeypatch.setattr("tests.exercises.trials.judge", lambda *_, **__: loops)
+    (mark,) = grade(submissions.collect(tmp_path))
+    assert mark.state == state
+    assert message in mark.message
+
+
+@pytest.mark.parametrize(
     ("args", "message"),
     [
         (["nowhere"], "There is no folder nowhere."),

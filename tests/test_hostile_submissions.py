@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from policy_gradient.trajectory import Trajectory
-from tests.exercises import isolation, masked, reaching, sources
-from tests.exercises.channel import Channel, Ended
+from tests.exercises import reaching, sources
 from tests.exercises.check import Worker, check, judge
+from tests.exercises.isolation import masked, sandbox
+from tests.exercises.isolation.channel import Channel, Ended
 from tests.exercises.manifest import ROOT, book, exercises, find
 from tests.exercises.words import NO_MARK, verdict
 from tests.test_exercises import RETURNS, RIGHT
@@ -28,7 +29,7 @@ SECONDS = 4.0
 MAP = str(ROOT / "notebooks" / "README.md")
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 needs_bwrap = pytest.mark.skipif(
-    isolation.means() != "bwrap", reason="needs bwrap and user namespaces"
+    sandbox.means() != "bwrap", reason="needs bwrap and user namespaces"
 )
 pytestmark = can_fork
 
@@ -303,9 +304,9 @@ def test_a_recursion_costs_one_sentence():
 
 
 def test_what_cannot_be_isolated_is_said(monkeypatch):
-    isolation.means.cache_clear()
-    monkeypatch.setattr(isolation.shutil, "which", lambda _: None)
-    assert "the network" in isolation.warning()
-    assert isolation.warning().count("\n") == 0
-    isolation.means.cache_clear()
+    sandbox.means.cache_clear()
+    monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
+    assert "the network" in sandbox.warning()
+    assert sandbox.warning().count("\n") == 0
+    sandbox.means.cache_clear()
     assert find("discounted-returns") == RETURNS

@@ -10,7 +10,7 @@ from tests.classroom import outputs
 from tests.classroom.grade import Mark, grade
 from tests.classroom.report import write_report
 from tests.classroom.submissions import collect
-from tests.exercises import isolation
+from tests.exercises.isolation import sandbox
 from tests.exercises.words import wrapped
 
 ABOUT = """\
@@ -50,7 +50,7 @@ def run_grade(parsed: argparse.Namespace) -> int:
         raise ValueError(f"--seed must be at least 1, got {parsed.seed}")
     submissions = collect(parsed.folder)
     _make_folders(parsed)
-    warning = isolation.warning()
+    warning = sandbox.warning()
     if warning:
         print(warning, file=sys.stderr)
     total = len({each.exercise.id for each in submissions})

@@ -1,7 +1,7 @@
 """Judge every student's file of every exercise.
 
 All files of an exercise are judged by one worker, one after another, each in a process
-of its own; see tests/exercises/guard.py. Programs that are the same are judged once.
+of its own (see tests/exercises/isolation/). Programs that are the same are judged once.
 First the worker judges the book's own function. If that does not pass, nobody is
 marked; if it does, its time says how long a submission may take.
 """
@@ -17,11 +17,13 @@ from tests.classroom.submissions import Submission, attempt, program_of, remarks
 from tests.exercises import diagnosis
 from tests.exercises.check import Worker, check, judge
 from tests.exercises.manifest import Diagnosis, Exercise
-from tests.exercises.sources import reference
+from tests.exercises.sources import reference, solution
 from tests.exercises.words import NO_MARK, Verdict
 
 LEAST_SECONDS, TIMES_AS_LONG = 5.0, 10.0  # that a submission may take
 SEEDS = (0, 1)  # of the cases
+# Findings, and ends of a test, that speak against a solution.
+WRONG = {"difference", "exception", "failed", "broken", "raised", "error"}
 
 
 class Mark(NamedTuple):
@@ -62,7 +64,7 @@ def grade(
     lock = threading.Lock()
 
     def work() -> None:
-        worker = Worker()
+        worker = Worker(is_patient=False)  # the limits are measured here
         try:
             while True:
                 listed = waiting.get_nowait()
@@ -155,18 +157,18 @@ def _mark(
 def _with_time_limit(
     exercise: Exercise | Diagnosis, worker: Worker, seeds: tuple[int, ...]
 ) -> Exercise | Diagnosis:
-    """The exercise with the limit that fits this machine, by the book's own function.
+    """The exercise with the limit that fits this machine, by the book's own solution.
 
     It also fills the caches, which submissions may only read.
     """
+    own, test = reference(exercise)._replace(file="reference.py"), ""
     if isinstance(exercise, Diagnosis):
-        return exercise
-    own = reference(exercise)._replace(file="reference.py")
+        test = f"{exercise.imports}\n{solution(exercise)}"
     patience = 10 * exercise.time_limit
-    found = judge(exercise, own, seeds, "", patience, worker, "to write")
-    kinds = {finding["what"] for finding in found}
-    if "done" not in kinds or kinds & {"difference", "exception", "failed", "broken"}:
-        says = [finding.get("message", "") for finding in found]
+    found = judge(exercise, own, seeds, test, patience, worker, "to write")
+    wrong = [f for f in found if f["what"] in WRONG or f.get("outcome") in WRONG]
+    if wrong or not any(finding["what"] == "done" for finding in found):
+        says = [finding.get("message", "") for finding in wrong or found]
         reason = next(filter(None, says), "it does not end")
         raise RuntimeError(f"On this machine the book's own does not pass: {reason}")
     taken = next(f["seconds"] for f in found if f["what"] == "time")

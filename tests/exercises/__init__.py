@@ -13,12 +13,8 @@ Read in this order:
     show.py       values, worlds and episodes as text
     kept.py       answers of the book's own functions, from one check to the next
     judge.py      try a candidate: first on cases, then with the unit tests
-    isolation.py  keep a submission from the rest of the machine
-    masked.py     a copy of the packages without the function to be written
-    channel.py    messages between the judge and a submission's process
     trial.py      try a learner's test on one candidate, or train with it
-    submission.py a process in which submissions run
-    guard.py      judge a submission that runs in another process
+    isolation/    judge a submission in a process that cannot do harm
     batch.py      judge all candidates of an exercise, for the gate
     worker.py     a process that judges
     words.py      tell the learner what is wrong

@@ -3,7 +3,7 @@
 The judge works in another process, within a time limit; `words.py` explains what it
 finds. In a learner's own check, a file that imports nothing but arithmetic runs in the
 process of the judge, which saves up to a second. All other files, and what a teacher
-grades, run in a process of their own (see guard.py).
+grades, run in a process of their own (see isolation/).
 """
 
 import ast
@@ -32,9 +32,14 @@ ARITHMETIC = {
 
 
 class Worker:
-    """Does jobs in a process; if that dies, the next job gets a new one."""
+    """Does jobs in a process; if that dies, the next job gets a new one.
 
-    def __init__(self) -> None:
+    If it is patient, time limits grow with the load of the machine. `grade` measures
+    its own limits instead: there, endless loops of students are part of the load.
+    """
+
+    def __init__(self, is_patient: bool = True) -> None:
+        self.is_patient = is_patient
         self.process: subprocess.Popen | None = None
 
     def do(self, **job: Any) -> str:
@@ -135,13 +140,14 @@ def judge(
 ) -> list[dict]:
     """Return the findings of a worker, or of a new process; see worker.do."""
     own = worker or Worker()
+    limit = time_limit or exercise.time_limit
     with tempfile.TemporaryDirectory() as scratch:
         complaint = own.do(
             exercise=exercise.id,
             candidate=candidate,
             seeds=list(range(seeds) if isinstance(seeds, int) else seeds),
             test=test,
-            time_limit=(time_limit or exercise.time_limit) * _slowness(),
+            time_limit=limit * _slowness() if own.is_patient else limit,
             scratch=scratch,
             trusted=trusted,
         )

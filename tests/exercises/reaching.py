@@ -1,7 +1,7 @@
 """See in the text of an attempt whether it reaches for the book's own function.
 
-Where the attempt runs, the book's own function is not there (see masked.py). So to
-reach for it helps nobody; but the learner is told why there is no mark.
+Where the attempt runs, the book's own function is not there (see isolation/masked.py).
+So reaching for it helps nobody, but the learner is told why there is no mark.
 """
 
 import ast

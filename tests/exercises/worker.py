@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.exercises import batch, trial
-from tests.exercises.guard import Guard
+from tests.exercises.isolation.guard import Guard
 from tests.exercises.judge import Judge, our_modules
 from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import Candidate, reference

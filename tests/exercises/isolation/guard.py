@@ -19,13 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.exercises import isolation, same
-from tests.exercises.channel import Channel, Ended, Garbled, foreign
+from tests.exercises import same
+from tests.exercises.isolation import sandbox
+from tests.exercises.isolation.channel import Channel, Ended, Garbled, foreign
+from tests.exercises.isolation.masked import copy_without
+from tests.exercises.isolation.submission import END, LONGEST, READY, STATUS
 from tests.exercises.judge import Answer, Judge
 from tests.exercises.manifest import OUTSIDE, Diagnosis, Exercise
-from tests.exercises.masked import copy_without
 from tests.exercises.sources import Candidate, reference
-from tests.exercises.submission import END, LONGEST, READY, STATUS
 
 PATIENCE = 5.0  # seconds beyond the time limit, for a process that hangs
 START = 300.0  # seconds for the packages to be imported, on a busy machine
@@ -50,16 +51,16 @@ class Host:
         scratch.mkdir()
         copy_without(exercise, book)
         self.control, theirs = socket.socketpair()
-        program = ["-m", "tests.exercises.submission", str(theirs.fileno())]
+        program = ["-m", "tests.exercises.isolation.submission", str(theirs.fileno())]
         self.errors = Path(self.folder.name, "errors")
         with self.errors.open("w") as errors, theirs:
             self.process = subprocess.Popen(
-                isolation.isolated(program, book, may_write),
+                sandbox.isolated(program, book, may_write),
                 cwd=book,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=isolation.environment(scratch),
+                env=sandbox.environment(scratch),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

@@ -1,6 +1,6 @@
 """The process in which submissions run: it computes answers, and another one judges.
 
-    python -m tests.exercises.submission FD     the exercise on the standard input
+    python -m tests.exercises.isolation.submission FD     the exercise on standard input
 
 It imports the packages with an empty function in the place of the exercised one; the
 book's own is not in them (see masked.py). For each submission it makes a copy of
@@ -23,8 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.exercises import isolation, trial
-from tests.exercises.channel import Channel, Ended, foreign
+from tests.exercises import trial
+from tests.exercises.isolation import sandbox
+from tests.exercises.isolation.channel import Channel, Ended, foreign
 from tests.exercises.judge import Answer, Judge, Listener
 from tests.exercises.sources import Candidate, stub
 
@@ -36,7 +37,7 @@ READY, END = b"r", b"e"
 
 def main() -> None:
     """Wait for submissions, one after another, until the judge goes."""
-    isolation.hide()
+    sandbox.hide()
     exercise = pickle.load(sys.stdin.buffer)
     control = socket.socket(fileno=int(sys.argv[1]))
     runner = Runner(exercise, stub(exercise), lambda _: None)
@@ -55,7 +56,7 @@ def main() -> None:
         for fd in fds:
             os.close(fd)
         _watch(control, child)
-        status = isolation.end_all(child)
+        status = sandbox.end_all(child)
         _empty(Path(os.environ["TMPDIR"]))
         control.sendall(STATUS.pack(status))
 
@@ -117,11 +118,11 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
     """Serve with limits and without output, and then end at once."""
     try:
         os.setsid()
-        isolation.limit()
+        sandbox.limit()
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1):
             os.dup2(nothing, stream)
-        isolation.refuse()
+        sandbox.refuse()
         reader, writer, stack = fds
         channel = Channel(reader, writer, is_trusted=True)
         with os.fdopen(stack, "w") as file:
@@ -139,8 +140,8 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
 def _watch(control: socket.socket, child: int) -> None:
     """Wait until the judge says that it is over; meanwhile allow few processes."""
     while not select.select([control], [], [], 0.2)[0]:
-        if len(isolation.descendants()) > MOST_PROCESSES:
-            isolation.kill_all(child)
+        if len(sandbox.descendants()) > MOST_PROCESSES:
+            sandbox.kill_all(child)
     control.recv(1)
 
 
