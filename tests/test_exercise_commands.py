@@ -8,7 +8,7 @@ import pytest
 
 import mdp
 from mdp import exercises as bridge
-from tests.exercises import commands, sources, workbook
+from tests.exercises import commands, sealed, sources, workbook
 from tests.exercises.manifest import book, find
 from tests.test_exercises import RIGHT
 
@@ -50,6 +50,18 @@ def test_from_start_to_the_solution(desk, capsys):
     *_, progress, following = capsys.readouterr().out.splitlines()
     assert progress.startswith("1 of ")
     assert following == "next: python -m tests start transitions-from-outcomes"
+
+
+def test_a_pass_in_a_notebook_is_to_be_copied_where_the_file_is_handed_in(
+    desk, monkeypatch
+):
+    monkeypatch.setattr(sealed, "assigned", lambda: (RETURNS.id,))
+    source = f"import numpy as np\ndef mine(rewards, discounts):{RIGHT}"
+    own = sources.Candidate(source, "mine", "your cell", is_file=False)
+    assert run("start", "discounted-returns") == 0
+    assert "Hand in this notebook, or copy" in commands.judged(RETURNS, own).text
+    write(desk, RIGHT)
+    assert commands.judged(RETURNS, own).text == f"Passed: {RETURNS.title}."
 
 
 @pytest.mark.parametrize("width", [80, 60, 40])
@@ -176,7 +188,8 @@ def test_each_hint_says_more(desk, capsys):
     ("args", "message"),
     [
         (["chek"], "There is no command 'chek': did you mean check?"),
-        (["gae"], "There is no command 'gae': the commands are list, map, start"),
+        (["frobnicate"], "no command 'frobnicate': the commands are list, map, start"),
+        (["gae"], "no command 'gae': did you mean `python -m tests start gae`?"),
         (["check", "td-zreo"], "no exercise 'td-zreo': did you mean td-zero"),
         (["hint", "greedy"], " exercises: greedy-policy, epsilon-greedy"),
         (["check", "xyzzy"], "There is no exercise 'xyzzy'"),

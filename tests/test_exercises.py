@@ -95,6 +95,9 @@ def test_a_new_file_explains_what_it_imports_and_tells_no_secret():
     assert "#   transitions: " not in shown, "it is the one to be written"
     shown = sources.new_file(find("completion-mask"))
     assert "# END = 0  # the end-of-text token" in shown
+    shown = sources.new_file(find("q-learning"))
+    assert "#   choose(state: int, exploration: float) -> int" in shown
+    assert "#   discount: float  # gamma, or 0 where this step ended" in shown, "Step"
 
 
 def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
@@ -148,6 +151,21 @@ def test_an_exception_shows_the_learners_own_lines():
     assert "judge" not in text
 
 
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("return input()", "Nobody can answer `input` here"),
+        ("import friend", "A file is judged alone"),
+    ],
+)
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_is_not_there_in_a_check_is_named(line, cause, is_own):
+    source = f"def {RETURNS.name}(rewards, discounts):\n    {line}\n"
+    candidate = sources.Candidate(source, RETURNS.name, "mine.py")
+    found = check.check(RETURNS, candidate, worker=WORKER, is_own=is_own)
+    assert cause in found.reason
+
+
 @pytest.mark.slow
 def test_an_endless_loop_is_ended_and_its_line_is_shown():
     exercise = RETURNS._replace(time_limit=2.0)
@@ -167,6 +185,10 @@ def test_a_wrong_name_and_a_wrong_signature():
     text = said_of("return rewards", name="discounted_return").text
     assert "no function discounted_returns in workbook/mine.py" in text
     assert "there is discounted_return." in " ".join(text.split())
+    source = (
+        "if True:\n    def discounted_returns(rewards, discounts):\n        return 0"
+    )
+    assert "yours stands inside an `if`" in " ".join(judged(source).text.split())
     text = judged("def discounted_returns(rewards):\n    return rewards\n").text
     assert "takes (rewards), and should take (rewards, discounts)" in text
 

@@ -171,13 +171,17 @@ def test_the_instructions_list_what_was_selected_and_when_it_is_due(week):
         ([], "td-zreo,2026-10-01", "due.csv, 'td-zreo': There is no exercise"),
         ([], "gae,tomorrow", "'gae' must have a date such as 2026-10-01, got 'tom"),
         ([], "gae,1,2", "due.csv, row 2: must be NAME,DATE, got 'gae,1,2'"),
+        ([], "gae;2026-13-01", "'gae' must have a date such as 2026-10-01, got '2026"),
+        ([], "", "due.csv has no dates."),
+        (["--select", " ,"], "", "--select names no exercise"),
     ],
 )
 def test_what_cannot_be_handed_out_costs_one_line(
     tmp_path, capsys, args, dates, message
 ):
-    (tmp_path / "due.csv").write_text(f"exercise,due\n{dates}\n" if dates else "")
-    due = ["--due", str(tmp_path / "due.csv")] if dates else []
+    sign = ";" if ";" in dates else ","
+    (tmp_path / "due.csv").write_text(f"exercise{sign}due\n{dates}\n")
+    due = [] if args else ["--due", str(tmp_path / "due.csv")]
     assert commands.main(["handout", str(tmp_path / "out"), *args, *due]) == 2
     said = capsys.readouterr().err
     assert message in said

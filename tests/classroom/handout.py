@@ -66,17 +66,23 @@ README = """\
 There are {number} exercises below. In most of them you write a function of this library
 yourself: its unit tests judge what you write, and tell you what is wrong.
 
-Once:
+Open a terminal in this folder. Once, for some minutes:
 
-    python3 -m venv .venv && .venv/bin/pip install -e '.[notebooks,test]'
+    python3 -m venv .venv
+    .venv/bin/python -m pip install -e ".[notebooks,test]"
 
-(On Windows it is `.venv\\Scripts\\python` in place of `.venv/bin/python`.) Then
+On Windows, type `py` in place of `python3`, and `.venv\\Scripts\\python` in place of
+`.venv/bin/python`. The messages of these commands write `python` for short. Then
 
     .venv/bin/python -m tests             shows your exercises, and the next one
     .venv/bin/python -m tests check ID    judges the exercise with this ID
+    .venv/bin/python -m tests check --all judges all your files, before you hand in
     .venv/bin/python -m tests watch ID    judges it whenever you save its file
     .venv/bin/python -m tests hint ID     helps if you are stuck; there are three hints
     .venv/bin/python -m tests start ID    begins a sick run (what-is-wrong-...)
+
+Keep the names of your files. Each file is judged alone: it can import the library, and
+no other file of yours. `.venv/bin/python -m jupyter lab` opens the notebooks.
 
 Your files are in `workbook/`, one for each exercise. Each has the signature, and says
 what the function must return; replace its last line by yours. The notebooks in

@@ -43,7 +43,9 @@ def junit(marks: Iterable[Mark]) -> str:
     for student, own in by_student(marks).items():
         wrong = [mark for mark in own if mark.state in ("failed", "no mark")]
         broken = [mark for mark in own if mark.state == "not graded"]
+        passed = sum(mark.passed for mark in own)
         counts = {"tests": len(own), "failures": len(wrong), "errors": len(broken)}
+        counts["skipped"] = len(own) - passed - len(wrong) - len(broken)
         texts = {name: str(count) for name, count in counts.items()}
         suite = ElementTree.SubElement(root, "testsuite", name=_clean(student), **texts)
         for mark in own:

@@ -103,8 +103,8 @@ def point_biserial(passed: np.ndarray, others: np.ndarray) -> float | None:
 def summaries(marks: list[Mark]) -> list[Student]:
     """The students; those who have passed least come first.
 
-    A student needs help after passing fewer than half as many exercises as the median
-    student, or fewer than half of at least FEWEST attempts.
+    A student needs help who has made no attempt, or has passed fewer than half as many
+    exercises as the median student, or fewer than half of at least FEWEST attempts.
     """
     groups = by_student(marks)
     counts = {name: sum(m.passed for m in own) for name, own in groups.items()}
@@ -115,7 +115,7 @@ def summaries(marks: list[Mark]) -> list[Student]:
         few = attempts >= FEWEST and counts[name] < HALF * attempts
         failed = tuple(mark.exercise for mark in own if mark.state == "failed")
         no_mark = tuple(mark.exercise for mark in own if mark.state == "no mark")
-        needs_help = few or counts[name] < HALF * median
+        needs_help = not attempts or few or counts[name] < HALF * median
         found.append(Student(name, attempts, counts[name], failed, no_mark, needs_help))
     return sorted(found, key=lambda student: (student.passed, student.name))
 

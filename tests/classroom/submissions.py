@@ -7,19 +7,20 @@ The files may also stand deeper, as in FOLDER/STUDENT/workbook/EXERCISE.py.
 
 import ast
 import hashlib
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.exercises.manifest import Diagnosis, Exercise, book
+from tests.exercises.manifest import FLOORS, Diagnosis, Exercise, book
 from tests.exercises.sick_runs import seed_in, sick_run
 from tests.exercises.sources import Candidate, new_file, reference
 from tests.exercises.workbook import source_of
 
 LARGEST = 2**20  # bytes of a file
-SHORT = 6  # statements; shorter right answers look alike
+SHORT = 7  # statements; shorter right answers look alike
 
 
 class Submission(NamedTuple):
@@ -89,15 +90,32 @@ def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
 
 
 def _is_home(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    hidden = path.name.startswith(".") or path.name == "__MACOSX"  # of a Mac's zip
+    return path.is_dir() and not path.is_symlink() and not hidden
 
 
 def _files(home: Path) -> dict[str, Path]:
-    """The files of a student, by the ids that their names stand for."""
+    """The files of a student, by the ids that their names stand for.
+
+    "discounted_returns (1).py" counts, too, if no file beside it has the plain name.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(home.rglob("*.py"), key=lambda p: (len(p.parts), p)):
-        found.setdefault(path.stem.lower().replace("_", "-"), path)
+    paths = [path for path in home.rglob("*.py") if not _is_library(path, home)]
+    for path in sorted(paths, key=lambda p: (len(p.parts), "(" in p.stem, p)):
+        name = re.sub(r"\s*\(\d+\)$", "", path.stem.lower())
+        found.setdefault(re.sub(r"[\s_]+", "-", name), path)
     return found
+
+
+def _is_library(path: Path, home: Path) -> bool:
+    """Whether a file is of an environment, or of the library in the whole folder."""
+    return any(
+        folder.name.startswith(".")
+        or folder.name == "site-packages"
+        or (folder.name in FLOORS and (folder / "__init__.py").exists())
+        for folder in path.parents
+        if folder != home and folder.is_relative_to(home)
+    )
 
 
 def _known(files: dict[str, dict[str, Path]]) -> list[Exercise | Diagnosis]:
@@ -122,7 +140,7 @@ def _submission(
             trouble = f"{shown} has {about.st_size:,} bytes, more than {LARGEST:,}."
         else:
             source = source_of(path, shown)
-            if source == new_file(exercise):
+            if not source.strip() or source == new_file(exercise):
                 return Submission(student, exercise, trouble=f"{shown} is still empty.")
             return Submission(student, exercise, source)
     except (ValueError, OSError) as error:

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,10 @@ def check(
     tree = parsed(candidate)
     if isinstance(tree, Verdict):
         return tree
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    functions = _functions(tree.body)
     wanted = name or candidate.name
     if wanted not in functions:
-        near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
-        there = f"; there is {near[0]}. Did you rename it?" if near else "."
-        return failed(f"There is no function {wanted} in {candidate.file}{there}")
+        return failed(_missing(wanted, candidate.file, tree))
     if is_empty(functions[wanted]):
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, functions[wanted]):
@@ -185,6 +183,23 @@ def _loop(candidate: Candidate | None, stack: str) -> dict:
             message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
     return {"what": "loop", "of": "", "message": message}
+
+
+def _functions(nodes: Iterable[ast.AST]) -> dict[str, ast.FunctionDef]:
+    """The functions among some nodes, by name; of equal names, the last one."""
+    return {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+def _missing(wanted: str, file: str, tree: ast.Module) -> str:
+    """A sentence on a function that is not there, or not at the left margin."""
+    text = f"There is no function {wanted} in {file}"
+    if wanted in _functions(ast.walk(tree)):
+        return (
+            f"{text} that begins at the left margin: yours stands inside an `if`, a "
+            "class or another function."
+        )
+    near = difflib.get_close_matches(wanted, _functions(tree.body), n=1, cutoff=0.0)
+    return f"{text}; there is {near[0]}. Did you rename it?" if near else f"{text}."
 
 
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:

@@ -21,6 +21,7 @@ from tests.exercises.manifest import (
     book,
     called,
     find,
+    fitting,
     use_book,
 )
 from tests.exercises.sources import TODO, Candidate, new_file, solution
@@ -295,7 +296,11 @@ def judged(
     digest = workbook.digest(attempt.source) if attempt.is_file else ""
     workbook.note(exercise, passed=True, digest=digest)
     if exercise.id in sealed.assigned():
-        return verdict
+        if attempt.is_file or workbook.is_begun(exercise):
+            return verdict
+        path = workbook.shown(workbook.file_of(exercise))
+        text = f"{verdict.text}\nHand in this notebook, or copy the lines to {path}."
+        return verdict._replace(text=text)
     compare = f"Compare: `{called()} solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
@@ -343,6 +348,8 @@ def _parse(args: list[str]) -> argparse.Namespace:
         near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.76)
         listed = f"the commands are {', '.join(COMMANDS)}."
         hint = f"did you mean {near[0]}?" if near else listed
+        if not near and fitting(args[0].lower()):
+            hint = f"did you mean `{called()} start {args[0]}`?"
         raise ValueError(f"There is no command {args[0]!r}: {hint}")
     style = argparse.RawDescriptionHelpFormatter
     parser = _Parser("python -m tests", description=DESCRIPTION, formatter_class=style)

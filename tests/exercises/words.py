@@ -32,6 +32,12 @@ TRACED = {
     "ConcretizationTypeError": UNKNOWN + "`float`, `int` and numpy arrays cannot hold "
     "it: keep it as a jax array.",
 }
+# Sentences that are added to the message of one of Python's own exceptions.
+CAUSES = {
+    "EOFError": "Nobody can answer `input` here: a function gets its arguments.",
+    "ModuleNotFoundError": "A file is judged alone: it can import what is installed, "
+    "and no other file of yours.",
+}
 # numpy's lines on arrays that differ, and the sentences for the learner; see _of_numpy.
 NUMPY_SAYS = {
     r"Mismatched elements: (\d+) / (\d+)": "{} of {} numbers are wrong.",
@@ -71,7 +77,7 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     if "broken" in by_kind:
         text = f"The check itself failed: {by_kind['broken']['message']}"
         if "No module named 'pytest'" in text:
-            text = "The exercises need pytest: `pip install -e '.[test]'`."
+            text = 'The exercises need pytest: `python -m pip install -e ".[test]"`.'
         return failed(text)
     if "ended" in by_kind:
         return failed(by_kind["ended"]["message"])
@@ -147,9 +153,11 @@ def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[st
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
     who = "Your function raises" if lines or raised["inputs"] else CANNOT_USE
+    kind = raised["kind"]
+    says = f"{who} {kind}: {message[0]}" if message[0] else f"{who} {kind}"
     return [
-        TRACED.get(raised["kind"], ""),
-        f"{who} {raised['kind']}: {message[0]}",
+        TRACED.get(kind, ""),
+        f"{says}. {CAUSES[kind]}" if kind in CAUSES else says,
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
