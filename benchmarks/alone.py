@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-# Runs are repeated until so many seconds have passed, and at least twice if they are
-# not long; the fastest counts.
+# A run is repeated for REPEAT_SECONDS, and at least twice unless it takes longer than
+# LONG_SECONDS; the fastest repetition counts.
 REPEAT_SECONDS, LONG_SECONDS = 0.3, 4.0
 
-# Returns the work to be timed, which returns its amount: a number of tokens, of steps.
+# A function that returns the work to be timed; the work returns its amount, such as a
+# number of tokens.
 Prepare = Callable[[], Callable[[], float]]
 
 
@@ -29,7 +30,7 @@ class Measured:
     first: float | None = None  # seconds of the first run, which compiles
     amount: float | None = None  # of work in a run
     before_gb: float | None = None  # memory of the process before it prepares the work
-    peak_gb: float | None = None  # the most that it ever had
+    peak_gb: float | None = None  # its largest memory at any time
     device_peak_gb: float | None = None  # on the card, where there is one
     devices: str = ""
 

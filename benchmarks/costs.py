@@ -4,14 +4,14 @@
     logits of one token                            2 d V
     a gradient                                     3 times its forward
 
-Counted are the products of matrices; a product [m, k] x [k, n] has 2 m k n operations.
+Only products of matrices count; a product [m, k] x [k, n] has 2 m k n operations.
 A block has 12 d^2 weights, hence 24 d^2 for a token; its attention multiplies the
 token's query with c keys, and the weights with c values, 2 d c each. Future positions
 are computed and masked, as in `transformer.causal_attention`. A gradient multiplies
 twice as often as its forward: by the weights, and by the inputs.
 
 Bytes are those of float32 arrays, each read or written once by every operation that
-needs it: less is not possible without keeping them in a cache, or recomputing them.
+needs it. A program moves fewer only if it keeps arrays in a cache, or recomputes them.
 
 Source: Kaplan et al. (2020), table 1; Narayanan et al. (2021), appendix; Patarasuk &
 Yuan (2009), section 3, for the ring.  `docs/scaling.md` compares with measurements.
@@ -46,7 +46,7 @@ class Cost:
         return Cost(self.flops + other.flops, self.bytes + other.bytes)
 
     def times(self, count: float) -> "Cost":
-        """Return the cost of doing it so often."""
+        """Return the cost of doing the work `count` times."""
         return Cost(count * self.flops, count * self.bytes)
 
 
@@ -110,8 +110,8 @@ def scoring(model: Model, prompts: int, pulls: int, prompt: int, new: int) -> Co
     reference = model.forward(rows, new - 1, room, logits=new)
     critic = model.forward(rows, new - 1, room)
     scorer = model.forward(rows, new, room)
-    # Its last block makes keys and values of the prompts, and nothing else, and the
-    # hidden layer of one token of each completion.
+    # In the last block the scorer computes only keys and values of the prompts, and the
+    # hidden layer of only one token of each completion.
     d = model.size.d_model
     prompts_left_out = prompts * prompt * (20 * d**2 + 4 * room * d)
     left_out = Cost(-prompts_left_out - rows * 16 * (new - 1) * d**2, 0.0)

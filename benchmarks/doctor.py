@@ -4,8 +4,8 @@
 
 Every fault of tests/exercises/sick_runs.toml is made in each of its ways, and every way
 of training runs without a fault, too. The thresholds of the rules were chosen on seeds
-0 to 4, and that for wild updates on 3000 to 3019; ask for others. Runs of one fault and
-way are one compiled program, so that the whole takes about half an hour on two cores.
+0 to 4, and that for wild updates on 3000 to 3019: test them on others. Runs of one
+fault and way are one compiled program. The whole takes half an hour on two cores.
 """
 
 import argparse
@@ -24,7 +24,7 @@ Course = tuple[str, str, list[int]]  # a fault, a way of training, and seeds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train, ask the doctor, and show what was said how often."""
+    """Train, ask the doctor, and show how often it names each fault."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks doctor")
     parser.add_argument("--seeds", type=int, default=20, help="of each fault (20)")
     parser.add_argument("--first", type=int, default=100, help="the first seed (100)")

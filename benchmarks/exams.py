@@ -29,7 +29,7 @@ class Exam:
     name: str
     ours: Candidate
     peers: tuple[Candidate, ...] = ()
-    median: float | None = None  # mark that ours must reach
+    median: float | None = None  # mark that the median of our seeds must reach
     worst: float | None = None  # mark that ours must reach with every seed
 
 

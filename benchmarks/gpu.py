@@ -2,13 +2,13 @@
 
 Fine-tuning, generation and PPO at the usual size of the benchmark (d 128, 4 blocks) and
 at that of the smallest GPT-2 (d 768, 12 blocks), each beside torch on the same card,
-and the grid of a million states, which torch does not solve. It runs on whatever jax
-finds, and says what that is: without a card that is the CPU, and `--small` makes models
-for it that take seconds.
+and the grid of a million states, which torch does not solve. It runs on the device that
+jax finds, and names it. Without a card this is the CPU; `--small` has models that take
+seconds there.
 
-Both sides multiply in float32. Each measurement has a process of its own and a limit;
-one that fails, or has no time left, costs its own numbers only. Operations on paper are
-those of costs.py.
+Both sides multiply in float32. Each measurement has a process of its own and a limit.
+If one fails, or has no time left, only its own numbers are missing. Operations on paper
+are those of costs.py.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
 
 
 def tasks() -> list[Task]:
-    """Return the tasks, those that matter most first."""
+    """Return the tasks, the most important ones first."""
     return [*of_size(USUAL), *of_size(LARGE), grid_task(SIDE)]
 
 

@@ -26,7 +26,7 @@ from lm_bandit.transformer import Transformer
 
 NUM_SEEDS = 8
 SHARE = 0.95
-BUDGET = 120.0  # seconds for TRL's; it learns on until then
+BUDGET = 120.0  # seconds for TRL's; the run goes on until then
 CHECKPOINTS = 12
 PULLS = 64  # of each prompt
 TRL_STEP_SIZE = 1e-3
@@ -67,7 +67,7 @@ def share(params: Transformer) -> float:
 
 
 def runs_to_share(path: Path) -> float:
-    """Return how often the run fits into the seconds until SHARE; 1 if not reached."""
+    """Return the run's seconds over those until SHARE; 1 if SHARE is not reached."""
     for progress, policy in zip(path.progress, path.policies, strict=True):
         if share(policy) >= SHARE:
             return 1.0 / progress
@@ -114,7 +114,7 @@ def their_run():
     import torch
     from transformers import TrainerCallback
 
-    torch.set_num_threads(1)  # so small a model is slower on more
+    torch.set_num_threads(1)  # a model as small as this is slower on more
     fixed, _ = prepared()
     prompts = np.repeat(np.asarray(fixed.prompts), PULLS, axis=0)
     dials = {

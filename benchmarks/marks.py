@@ -77,7 +77,7 @@ def lake_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
 def peer_marks(make, num_steps: int) -> Float[np.ndarray, "seeds"]:
     """Return J of Stable-Baselines3's policies, divided by the optimum."""
     world = make()
-    limit = 100 if world.num_states == 16 else 200  # Gymnasium's
+    limit = 100 if world.num_states == 16 else 200  # Gymnasium's time limits
     agents = (
         peers.stable_baselines(world, num_steps, limit, seed)
         for seed in range(PEER_SEEDS)

@@ -2,7 +2,7 @@
 
 Each library gets the model in its own form, built before the clock starts. Q-learning
 races many learners, which take their steps together, against one learner in a plain
-loop: time is per step of all of them.
+loop. The time is that of one step of one learner.
 """
 
 from functools import cache, partial

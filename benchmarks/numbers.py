@@ -2,8 +2,8 @@
 
 Every run below has a seed of its own for all that is random, so it has its own
 pretrained model, reference and reward model. The spread shows what a reader may meet:
-another seed and another kind of processor change the last digits of a sum, and training
-makes more of them.
+another kind of processor changes the last digits of a sum, and training turns them into
+larger differences.
 
     numbers.json     every run's numbers, by the commands that a reader runs, too
     sentences()      the sentences of README.md and GUIDE.md; a test compares them

@@ -91,7 +91,7 @@ def empty_process(axes: Axes, memory: float) -> Axes:
 
 
 def few_decades(axes: Axes) -> Axes:
-    """Number 1, 2 and 5 of every decade, too, where an axis shows less than two."""
+    """Label 1, 2 and 5 of every decade on an axis that shows less than two decades."""
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
         if high < 100 * low:
@@ -101,7 +101,7 @@ def few_decades(axes: Axes) -> Axes:
 
 
 def short(number: float) -> str:
-    """Return a number of a rate with its unit of thousands, such as 38k or 2.1M."""
+    """Return a number in short form, such as 38k or 2.1M."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
             return (

@@ -173,7 +173,7 @@ def network_ppo(world: MDP):
         trace_decay=settings.TRACE_DECAY,
         clip=settings.CLIP,
         value_weight=settings.VALUE_WEIGHT,
-        # Ours falls as the square of the share of updates left: the mean is the same.
+        # Ours falls as the square of the share of updates left: it is 1/3 on average.
         entropy_weight=3 * settings.ENTROPY_WEIGHT,
     )
 
@@ -238,7 +238,7 @@ def _compiling(algorithm: str) -> Race:
 def _gymnasium(name: str):
     import gymnasium
 
-    gymnasium.logger.min_level = gymnasium.logger.ERROR  # it wants a version's number
+    gymnasium.logger.min_level = gymnasium.logger.ERROR  # names here have no version
     return gymnasium.make(name)
 
 

@@ -1,8 +1,8 @@
 """Races: contestants take turns, each in its own process; rounds are compared.
 
-Machines are noisy, so that only ratios within one round count. All contestants of a
-race are alive together and run one after the other in every round: a slow minute is
-slow for all of them. A race reports the median of the ratios of its rounds, and their
+Machines are noisy, so only ratios within one round count. All contestants of a race are
+alive together and run one after the other in every round: a slow minute is slow for all
+of them. A race reports the median of the ratios of its rounds, and their
 range. Building the model, importing and compiling are not timed.
 """
 
@@ -48,9 +48,9 @@ class Race:
     name: str
     ours: Contestant
     peers: tuple[Contestant, ...] = ()
-    bar: float | None = None  # at least so many times faster than the fastest peer
-    error: Callable[[Any], float] | None = None  # of an answer, from the exact one
-    tolerance: float = 0.0  # of that error
+    bar: float | None = None  # ours must be so many times as fast as the fastest peer
+    error: Callable[[Any], float] | None = None  # distance of an answer from the truth
+    tolerance: float = 0.0  # the largest error that an answer may have
     amount: Callable[[Any], float] | None = None  # of work done: time is per unit
     memory: float | None = None  # GB that ours may add at most
     seconds: float | None = None  # that ours may take at most

@@ -125,7 +125,7 @@ def main(arguments: list[str]) -> None:
         "--json",
         type=Path,
         metavar="FILE",
-        help="save the numbers; those of panels that are not measured now stay there",
+        help="save the numbers; panels that are not measured now keep theirs",
     )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="save the figure")
     parser.add_argument("--only", metavar="WORD", default="", help="of panels' names")
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> None:
             points.append(take_point(curve, size))
             Console().print(_line(points[-1]), highlight=False, soft_wrap=True)
             points.sort(key=lambda point: panels.index(point.panel))
-            if options.json:  # at once: it may be stopped
+            if options.json:  # after each point: the command may be stopped
                 write_json(options.json, {"machine": machine(), "points": points})
     if options.figure:
         from benchmarks.plots import scaling_figure
@@ -189,7 +189,7 @@ def solve_grid(solver: str, side: int) -> Callable[[], float]:
 
 
 def act(num_environments: int) -> Callable[[], float]:
-    """Return random steps in FrozenLake, by so many environments side by side."""
+    """Return random steps in FrozenLake, by many environments side by side."""
     steps = acting.random_actors(mdp.worlds.frozen_lake, num_environments)
     return lambda: float(acting.act_in_jax(steps))
 
@@ -201,7 +201,7 @@ def fine_tune_on(num_devices: int) -> Callable[[], float]:
 
 
 def parts_of_a_cpu(count: int) -> Mapping[str, str]:
-    """Return the variables of a process whose CPU is so many devices."""
+    """Return the variables of a process whose CPU is `count` devices."""
     return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
 
 
@@ -239,7 +239,7 @@ def sum_completions(num_words: int) -> Callable[[], float]:
 
 
 def random_world(num_words: int) -> World:
-    """Return the wide world with so many of its words, and 4 tokens to a completion."""
+    """Return the wide world with `num_words` words, and completions of 4 tokens."""
     wide = wide_world()
     return wide._replace(
         vocabulary=wide.vocabulary[: num_words + 1],

@@ -6,8 +6,8 @@
 
 Every student has a file of every exercise: the book's own function, one of its traps,
 one of its variants, or the book's own with one operator or number changed (a mutant).
-A mutant may be right by chance; those that pass are listed, to be looked at. Hostile
-students hand in programs that fork, end Python, loop, flood, or forge.
+A mutant may be right by chance, so look at those that pass: they are listed. Hostile
+students hand in programs that fork, end Python, loop, flood, interrupt or fill memory.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.exercises.manifest import Diagnosis, Exercise, book
 from tests.exercises.sources import Candidate, edited, reference, reference_arguments
 
-KINDS = {"right": 3, "trap": 4, "variant": 1, "mutant": 2}  # and how frequent they are
+KINDS = {"right": 3, "trap": 4, "variant": 1, "mutant": 2}  # and their frequencies
 SWAPPED = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -33,7 +33,7 @@ SWAPPED = {
     ast.GtE: ast.Gt,
     ast.Eq: ast.NotEq,
 }
-# What cannot be caught by a look at the text, and so has to be borne.
+# The bodies of hostile functions. Reading their text does not stop them: they run.
 HOSTILE = {
     "forks": "import os, time\nif os.fork() == 0:\n    time.sleep(1000)\nreturn 0",
     "bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n"
@@ -51,9 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--students", type=int, default=3)
-    parser.add_argument("--hostile", type=int, default=0, help="students among them")
+    parser.add_argument("--hostile", type=int, default=0, help="hostile students")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--every", type=int, default=1, help="of so many exercises one")
+    parser.add_argument("--every", type=int, default=1, help="take each N-th exercise")
     parser.add_argument("--compare", type=Path, metavar="CSV")
     parsed = parser.parse_args()
     if parsed.compare:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def make_class(parsed: argparse.Namespace) -> None:
-    """Write the students' files, and in truth.json what they are."""
+    """Write the students' files, and their kinds in truth.json."""
     rng = random.Random(parsed.seed)
     listed = list(book().values())[:: parsed.every]
     truth = {}
@@ -83,7 +83,7 @@ def make_class(parsed: argparse.Namespace) -> None:
 
 
 def compare(folder: Path, marks: Path) -> None:
-    """Print which marks are not what they should be."""
+    """Print the marks that are not as they should be, and count all of them."""
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
     counts: Counter[str] = Counter()
     with marks.open(encoding="utf-8", newline="") as opened:
@@ -108,7 +108,7 @@ def compare(folder: Path, marks: Path) -> None:
 
 
 def _drawn(exercise: Exercise | Diagnosis, rng: random.Random) -> tuple[str, str]:
-    """What a student hands in, and its kind; for a diagnosis, what is right."""
+    """The kind of a student's answer, and its text; a diagnosis is always right."""
     if isinstance(exercise, Diagnosis):
         head = f'{exercise.imports}\nfault = "{exercise.fault}"\n\n\n'
         return "right", f"{head}{exercise.solution.lstrip()}"
@@ -125,7 +125,7 @@ def _drawn(exercise: Exercise | Diagnosis, rng: random.Random) -> tuple[str, str
 
 
 def mutations(candidate: Candidate) -> list[str]:
-    """Its texts with one operator or number changed."""
+    """The texts of a candidate with one operator or number changed."""
     found = []
     whole = ast.parse(candidate.source)
     for number in range(sum(1 for _ in ast.walk(whole))):

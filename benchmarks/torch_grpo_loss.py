@@ -4,8 +4,7 @@
 
 The loss is a method of TRL's trainer, which reads a few attributes of the trainer and
 nothing else. So it can be called with those alone. Advantages come from elsewhere in
-TRL: there they are divided by a deviation that divides by G - 1, here by one that
-divides by G, as ours are.
+TRL, where their deviation divides by G - 1. Here it divides by G, as ours does.
 
 Source: Shao et al. (2024), "DeepSeekMath", eq. 3, as TRL 1.11 computes it.
 """

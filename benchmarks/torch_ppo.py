@@ -26,9 +26,9 @@ def training(
     length: int,
     config: RLHFConfig,
 ) -> Callable[[], int]:
-    """Return a function that trains from the reference on; it returns the iterations.
+    """Return a function that trains from the reference, and counts its iterations.
 
-    It knows these settings: a token is an action, the loss is a mean over tokens, each
+    These settings are fixed: a token is an action, the loss is a mean over tokens, each
     token pays its share of the KL, and advantages have mean 0 and deviation 1.
     """
     import torch

@@ -9,7 +9,7 @@
 
 The last one learns a policy and no values. It is stochastic gradient ascent on the
 expected reward, and the ancestor of all algorithms on the two floors above: REINFORCE
-is the same line for many states, and for the tuning of a language model.
+is the same line for many states, and a language model is tuned by it, too.
 
 Every function here plays many runs side by side, each with arms of its own. Only an
 average over runs shows which algorithm is better.
@@ -188,7 +188,7 @@ def gradient_bandit_step(
         H(a)  <-  H(a) + alpha (R - baseline) ( [a = A] - pi(a) ),   pi = softmax(H)
 
     On average over A and R the step is alpha times the gradient of the expected reward,
-    for any baseline. Source: Sutton & Barto (2018), eq. 2.12.
+    for any baseline that does not depend on A. Source: Sutton & Barto (2018), eq. 2.12.
     """
     num_arms = preferences.shape[-1]
     chosen = actions[..., None] == np.arange(num_arms)

@@ -41,7 +41,7 @@ SUM_TOLERANCE = 1e-8
 # A table with one action of number 10^12 would be read as 10^12 actions.
 MOST_CELLS = 2**28
 
-# jax reads the last 32 bits of a seed: others would give the results of these.
+# jax reads the last 32 bits of a seed: a larger one repeats the results of a smaller.
 LARGEST_SEED = 2**32 - 1
 MOST_SEEDS = 1_000_000  # runs side by side
 LARGEST_COUNT = 2**31 - 1  # jax counts in 32 bits, and nothing here in more

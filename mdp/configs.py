@@ -29,7 +29,7 @@ def schedule(initial: Any, decay: Any, count: Any) -> Any:
 
 @dataclass(frozen=True)
 class PredictionConfig(CheckedConfig):
-    """Numbers of a prediction algorithm; all algorithms share them, to be compared."""
+    """Settings of prediction: the same for each algorithm, for fair comparisons."""
 
     # Episodes to learn from.
     num_episodes: int = 100
@@ -62,7 +62,7 @@ class PredictionConfig(CheckedConfig):
 
 @dataclass(frozen=True)
 class ControlConfig(CheckedConfig):
-    """Numbers of a control algorithm; all four share them, to be compared."""
+    """Settings of control: the same for all four algorithms, for fair comparisons."""
 
     # Episodes that each learner plays; usually 100 to 10,000.
     num_episodes: int = 500

@@ -156,7 +156,7 @@ def q_learning(
 ) -> Learned:
     """Learn q* off-policy: the target assumes the best action, the learner explores.
 
-    Loop for each episode, with its epsilon out of `config.explorations`:
+    Loop for each episode, with its epsilon from `config.explorations`:
         Draw a start state S: draw(rng, mdp.start)
         Loop for each step, until an ending, and for `config.max_steps` at most:
             Choose A from S, epsilon-greedily; take it, observe R, S'

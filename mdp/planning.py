@@ -48,8 +48,8 @@ def value_iteration(
     `converged` means only that no value changed by more than epsilon in the last sweep.
     Where the agent could earn for ever, or must lose for ever, the values have no
     limit: as long as a sweep adds more than epsilon, the sweeps run out, and
-    `converged` is False. Going round for ever for nothing counts as 0 here, and does
-    not count in `policy_iteration`.
+    `converged` is False. An endless way that earns nothing has the value 0 here, while
+    `policy_iteration` leaves out policies that never end.
 
     Source: Sutton & Barto (2018), section 4.4; Puterman (1994), section 6.3.
     """

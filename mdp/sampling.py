@@ -106,7 +106,7 @@ def epsilon_greedy(
 ) -> Float[Array, "*states A"]:
     """Return pi(a | s): any available action with probability epsilon, else the best.
 
-        epsilon / |A(s)| + (1 - epsilon) [ a is best ] / number of best actions
+        pi(a | s) = epsilon/|A(s)| + (1 - epsilon) [a is best] / number of best actions
 
     Exploration includes the best action. Actions that tie for the best share its part,
     so that a learner tries everything at the beginning.

@@ -1,7 +1,7 @@
 """Actor-critic: do not wait for the end, let a critic estimate what is still to come.
 
     A_t   =  delta_t + gamma lambda delta_{t+1} + ...           the actor's advantage
-    v(S_t)  <-  v(S_t) + alpha [ A_t + v(S_t) - v(S_t) ]         the critic's target
+    v(S_t)  <-  v(S_t) + alpha [ A_t + v(S_t) - v(S_t) ]        the critic's target
 
 A few steps of many environments make a batch. The target A_t + v(S_t) is the
 lambda-return, cut off where the batch ends: biased while the critic is wrong, and

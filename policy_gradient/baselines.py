@@ -67,8 +67,8 @@ def average(
     """Mean return of all rows that happened.
 
     It contains the sample from which it is subtracted. With n episodes of one step each
-    this shrinks the expected gradient by exactly 1 - 1/n. Source: Kool et al. (2019),
-    section 3.
+    this multiplies the expected gradient by exactly 1 - 1/n. Source: Kool et al.
+    (2019), section 3.
     """
     return masked_mean(returns, mask)
 
@@ -88,8 +88,8 @@ def leave_one_out(
 def leave_one_out_mean(x: Float[Array, "n"]) -> Float[Array, "n"]:
     """Mean of the other samples, for each of n >= 2: a baseline without bias.
 
-    The mean of *all* samples contains the sample itself, so subtracting it shrinks the
-    expected gradient by 1 - 1/n. Source: Kool et al. (2019), section 3.
+    The mean of *all* samples contains the sample itself, so subtracting it multiplies
+    the expected gradient by 1 - 1/n. Source: Kool et al. (2019), section 3.
     """
     return (jnp.sum(x) - x) / (x.shape[0] - 1)
 

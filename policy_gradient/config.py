@@ -121,8 +121,8 @@ class ImproveConfig(CheckedConfig):
     clip: float = 0.2
     # Clip the critic's changes by eps, too, as in the authors' code.
     clip_values: bool = False
-    # Distance (KL, in nats) from the policy that sampled the batch, beyond which it is
-    # left; 0.015 in Spinning Up, by default out of reach.
+    # Distance (KL, in nats) from the policy that sampled the batch, beyond which the
+    # batch is given up; 0.015 in Spinning Up, by default out of reach.
     kl_limit: float = 1e9
     # c_1: the weight of the critic's squared error in the loss (eq. 9); usually 0.5.
     value_weight: float = 0.5

@@ -3,7 +3,7 @@
     entropy              falls as the policy becomes certain; 0 too soon is a fault
     approximate KL       how far one update moved the policy
     clip fraction        the share of samples whose ratio has left PPO's clip range
-    explained variance   of the returns, by the critic: 1 is perfect, 0 is a constant
+    explained variance   of the critic: 1 is perfect, 0 is no better than a constant
     gradient norm        a jump is a warning
     first ratio          pi / pi_old before the first step: 1, or there is a bug
 
@@ -21,7 +21,7 @@ from policy_gradient.trajectory import Batch, masked_mean
 
 
 class Diagnostics(NamedTuple):
-    """Measurements of one update: means over its gradient steps, but `first_ratio`."""
+    """Measurements of one update: means over its steps, except `first_ratio`."""
 
     loss: Float[Array, "..."]
     entropy: Float[Array, "..."]  # of the policy, in nats

@@ -82,8 +82,8 @@ def improve(
         theta  <-  theta + step, unless the loss's approx_kl exceeds config.kl_limit
 
     Once the approximate KL exceeds the limit, no further step is taken. The diagnostics
-    are means over the steps, but for the first ratio, and for the explained variance,
-    which is that of the whole batch.
+    are means over the steps, except for the first ratio, and for the explained
+    variance, which is that of the whole batch.
 
     Source: Schulman et al. (2017), algorithm 1.
 

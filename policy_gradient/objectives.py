@@ -159,7 +159,7 @@ def kl_estimates(log_prob: Scalar, reference_log_prob: Scalar) -> KLEstimates:
 def exp_above_tangent(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """Return exp(x) - 1 - x >= 0, with nearly all digits that the number type holds.
 
-        x^2 / 2 (1 + x/3 (1 + x/4 (1 + ...)))     where |x| < 1/2
+        x^2/2 (1 + x/3 (1 + x/4 (1 + ...)))     where |x| < 1/2
 
     Written as it stands, the difference of numbers near 1 is mostly rounding: in
     float32 half of the results at |x| = 1e-4 are negative. Source: Higham (2002),

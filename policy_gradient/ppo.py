@@ -3,8 +3,8 @@
     L = E[ min(rho A, clip(rho, 1 - eps, 1 + eps) A) ]    rho = pi(a|s) / pi_old(a|s)
 
 The surrogate allows many gradient steps for each batch. The clip takes away the reward
-for changing a probability by more than a factor of 1 +- eps: without it (eps = inf) the
-policy runs away. A language model shares the loss; there a row is a whole completion.
+for changing a probability by more than a factor of 1 +- eps. Without it (eps = inf) the
+policy can move too far. A language model shares the loss; there a row is a completion.
 
 `reinforce.py`, `actor_critic.py` and `ppo.py` have the same functions in the same
 order. Read two of them side by side: the difference is the lesson.

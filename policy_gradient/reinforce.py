@@ -4,7 +4,7 @@
 
 Whole episodes are sampled. Each action is credited with the discounted return that
 followed it, minus a baseline b, which must not depend on the action: it changes the
-variance and leaves the expectation as it is (`baselines.py` has five of them).
+variance and leaves the expectation as it is (`baselines.py` has several).
 
 `reinforce.py`, `actor_critic.py` and `ppo.py` have the same functions in the same
 order. Read two of them side by side: the difference is the lesson.

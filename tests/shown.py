@@ -1,4 +1,4 @@
-"""What a terminal of some width shows."""
+"""The lines that a terminal of some width shows."""
 
 import io
 

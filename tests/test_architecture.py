@@ -19,7 +19,7 @@ FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # each stands on those before 
 MOST_LINES, LONGEST_BODY = 400, 40
 ENTRY = re.compile(r"^    (\w+\.py|\w+/)(?:\s|$)", re.MULTILINE)
 RIDDLE = re.compile(r"(Of|What|Who|Which|How|Where|The same)\b")
-# Rooms that a floor's own files may use; and from where on lm_bandit's may use all.
+# Rooms that a floor's own files may use. From STORY on, files of lm_bandit may use all.
 OPEN_ROOMS = {("mdp", "worlds"), ("mdp", "interface")}
 STORY = "pipeline.py"
 # The parallel files of a package have these names in common, and no others.
@@ -136,7 +136,7 @@ def test_only_files_of_pictures_import_matplotlib():
 
 
 def test_texts_reach_the_terminal_only_through_the_interface():
-    """There, control characters and square brackets are shown as they are."""
+    """The interface shows control characters and square brackets as they are."""
     complaints = []
     for file, tree in sources().items():
         if file.parts[:2] == ("mdp", "interface") or str(file) in PRINTERS:
@@ -186,7 +186,7 @@ def test_no_file_imports_what_is_listed_after_it():
     complaints = []
     for file in sources():
         for target in imported_files(file):
-            # The table that lists both, one of them perhaps as a part of a room.
+            # Its table lists both files, or the rooms that they are in.
             package = next(p for p in file.parents if p in target.parents)
             if package == Path() or file == package / "__init__.py":
                 continue
@@ -218,7 +218,7 @@ def test_floor_files_import_no_room():
 
 
 def test_there_is_no_import_cycle():
-    """Front pages import all of their package; nobody in it imports them back."""
+    """A front page imports all of its package; no file there imports it back."""
     waiting = {file: set(imported_files(file)) for file in sources()}
     while free := {file for file, targets in waiting.items() if not targets}:
         waiting = {f: t - free for f, t in waiting.items() if f not in free}

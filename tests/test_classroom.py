@@ -1,4 +1,4 @@
-"""A class is graded, each student for the own files, and the report says the rest."""
+"""A class is graded: every student gets marks, and the teacher a report."""
 
 import csv
 import html.parser
@@ -90,6 +90,28 @@ def test_every_student_has_a_row_for_every_exercise_that_is_due(graded):
     assert "2,097,152 bytes" in backups["gil"]["message"]
 
 
+def test_files_count_whatever_a_browser_a_zip_or_a_whole_folder_makes_of_them(tmp_path):
+    """A copy of the library in a hand-in is no hand-in: it has the book's answers."""
+    for name in (
+        *("ada/a week/workbook/Discounted-Returns.py", "bob/discounted_returns (1).py"),
+        *("cy/week1/lm_bandit/__init__.py", "cy/week1/lm_bandit/sums/verifier.py"),
+        *("cy/.venv/lib/entropy.py", "cy/venv/site-packages/a/entropy.py"),
+        *("dan/ucb (1).py", "dan/ucb.py", "__MACOSX/ada/._ucb.py"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"# {name}")
+    found = submissions.collect(tmp_path)
+    handed_in = {(x.student, x.exercise.id): x.source for x in found if x.source}
+    assert handed_in == {
+        ("ada", RETURNS.id): "# ada/a week/workbook/Discounted-Returns.py",
+        ("bob", RETURNS.id): "# bob/discounted_returns (1).py",
+        ("dan", "ucb"): "# dan/ucb.py",
+    }
+    assert {x.student for x in found} == {"ada", "bob", "cy", "dan"}
+    (tmp_path / "dan" / "ucb.py").write_text("\n")
+    assert submissions.collect(tmp_path)[-1].trouble == "dan/ucb.py is still empty."
+
+
 def test_a_trap_is_named_and_the_same_program_gets_the_same_mark(graded):
     _, rows = graded
     found = {row["student"]: row for row in rows[::2]}
@@ -125,6 +147,10 @@ def test_the_report_shows_what_students_wrote_as_text_and_needs_no_network(grade
     assert html.escape(RETURNS.traps[0].says) in page
     assert "2 students, a known misconception: bob, dan" in page
     assert "chapter 2 · The MDP and its returns" in page
+    listed = page[page.index("need help</h2>") : page.index("<h2>All exercises")]
+    assert ">=fay</a>: no attempt." in listed
+    record = page[page.index("<details><summary>bob (0 of 2") :]
+    assert record.index(html.escape(RETURNS.traps[0].says)) < record.index("</details>")
     with (out / "misconceptions.csv").open(encoding="utf-8", newline="") as opened:
         first = next(csv.DictReader(opened))
     assert (first["trap"], first["students"], first["names"]) == ("1", "2", "bob, dan")
@@ -141,6 +167,10 @@ def test_the_outputs_for_machines_agree_with_the_table(graded):
     assert kinds["ada", RETURNS.id] == []
     assert kinds["bob", RETURNS.id] == ["failure"]
     assert kinds["bob", BACKUP.id] == ["skipped"]
+    for suite in root:
+        for kind in ("failure", "error", "skipped"):
+            name = kind if kind == "skipped" else f"{kind}s"
+            assert int(suite.get(name)) == len(suite.findall(f"*/{kind}"))
     scope = json.loads((out / "gradescope" / "ada.json").read_text())
     assert [test["score"] for test in scope["tests"]] == [1, 1]
 
@@ -156,7 +186,7 @@ def test_the_point_biserial_is_the_correlation_of_mark_and_score():
 
 
 def test_difficulty_and_discrimination_of_a_small_class():
-    """Passed by A, B and C of the strong; by all; by the weak alone; by none."""
+    """A, B and C pass the first exercise, all pass the second, D alone the third."""
     table = {"A": "110", "B": "110", "C": "110", "D": "011", "E": "010"}
     marks = [
         Mark(student, RETURNS.id + str(i), "passed" if x == "1" else "failed")
@@ -187,18 +217,47 @@ def test_a_broken_machine_gives_no_marks(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("end", "state", "message"),
+    [
+        ("passed", "failed", "Your test does not end within 20 s"),
+        ("failed", "not graded", "On this machine the book's own does not pass"),
+    ],
+)
+def test_a_test_of_a_sick_run_has_ten_times_as_long_as_the_books_own(
+    end, state, message, monkeypatch, tmp_path
+):
+    """And where the book's own test fails on a right function, nobody is marked."""
+    sick = find("what-is-wrong-1")
+    (tmp_path / "ada").mkdir()
+    written = sick.imports + sources.solution(sick)
+    (tmp_path / "ada" / "what_is_wrong_1.py").write_text(written)
+    ran = {"what": "ran", "outcome": end}
+    known = [ran, {"what": "time", "seconds": 2.0}, {"what": "done"}]
+    monkeypatch.setattr("tests.classroom.grade.judge", lambda *_: known)
+    loops = [{"what": "loop", "message": ""}]
+    monkeypatch.setattr("tests.exercises.trials.judge", lambda *_, **__: loops)
+    (mark,) = grade(submissions.collect(tmp_path))
+    assert mark.state == state
+    assert message in mark.message
+
+
+@pytest.mark.parametrize(
     ("args", "message"),
     [
         (["nowhere"], "There is no folder nowhere."),
-        (["."], "name of an exercise|no sub-folders"),
+        (["empty"], "name of an exercise|no sub-folders"),
         ([".", "--workers", "0"], "--workers must be at least 1, got 0"),
         ([".", "--seed", "0"], "--seed must be at least 1, got 0"),
+        (["class", "--out", "class"], "class is a folder: name a file."),
+        (["class", "--report", "class/ada/discounted_returns.py"], "File exists"),
     ],
 )
 def test_what_cannot_be_graded_costs_one_line(
     args, message, capsys, monkeypatch, tmp_path
 ):
-    (tmp_path / "ada").mkdir()
+    (tmp_path / "class" / "ada").mkdir(parents=True)
+    (tmp_path / "class" / "ada" / "discounted_returns.py").touch()
+    (tmp_path / "empty" / "ada").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert commands.main(["grade", *args]) == 2
     err = capsys.readouterr().err

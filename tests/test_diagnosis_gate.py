@@ -1,7 +1,8 @@
 """The gate of the sick runs: what must be said of every fault, and of every poor test.
 
-Most of it tries tests, in processes that are forked; one trains, to see whether the
-curves are as they are told. A poor test must be rejected for what is poor about it.
+Most of it tries a learner's test, in forked processes. One test trains, and compares
+the curves with what is said of them. A poor test must be rejected for what is poor
+about it.
 """
 
 import numpy as np
@@ -60,7 +61,7 @@ assert answer == kept[0] + kept[1]""",
 
 
 def answers(sick):
-    """What the call answers, of the reference."""
+    """The reference's answer to the call."""
     names = {}
     exec(sick.imports + CALLS[sick.name], names)
     return float(names["answer"])
@@ -138,7 +139,7 @@ def test_who_asks_for_the_last_bit_is_too_strict(sick):
     ],
 )
 def test_a_poor_test_is_rejected_for_what_is_poor_about_it(body, sentence):
-    sick = diagnoses()["what-is-wrong-3"]  # the one that is sooner tried
+    sick = diagnoses()["what-is-wrong-3"]  # the quickest one
     right = repr(answers(sick))
     body = body.replace("{call}", CALLS[sick.name]).replace("{right}", right)
     state, text = said(sick, body)
@@ -149,7 +150,7 @@ def test_a_poor_test_is_rejected_for_what_is_poor_about_it(body, sentence):
 
 
 def test_the_curves_are_as_they_are_told():
-    """What each fault is said to look like, of the runs that are shown."""
+    """The curves of a learner's picture look as the text of each fault says."""
     sick = list(SICK)
     candidates = [sources.edited(one, one.trap) for one in sick]
     pairs = [(sick[0], sources.reference(sick[0])), *zip(sick, candidates, strict=True)]
@@ -167,7 +168,7 @@ def test_the_curves_are_as_they_are_told():
     assert recomputed["entropy"][8] < 0.05 < 1.0 < healthy["entropy"][8]
     assert np.median(leaking["entropy"][-40:]) > 0.5
     assert np.median(healthy["entropy"][-40:]) < 0.2
-    # "Around 0, and falls far below it, also late."
+    # The text says: it "stays around 0 and falls far below it, also late".
     assert np.median(leaking["explained_variance"][-40:]) < 0.0
     assert leaking["explained_variance"][-40:].min() < -1.0
     assert np.median(healthy["explained_variance"][-40:]) > 0.8
@@ -177,7 +178,7 @@ def test_the_curves_are_as_they_are_told():
 
 
 def test_from_start_to_the_solution(tmp_path, monkeypatch, capsys):
-    """Its file, its curves, a wrong fault, the right one, its place in the book."""
+    """The file, the curves, a wrong fault, the right one, the place in the book."""
     desk = tmp_path / "workbook"
     monkeypatch.setattr(workbook, "WORKBOOK", desk)
     curves = {"approx_kl": [0.0, 1.0], "entropy": [1.0, float("nan")]}

@@ -8,7 +8,7 @@ import pytest
 
 import mdp
 from mdp import exercises as bridge
-from tests.exercises import commands, sources, workbook
+from tests.exercises import commands, sealed, sources, workbook
 from tests.exercises.manifest import book, find
 from tests.test_exercises import RIGHT
 
@@ -52,9 +52,21 @@ def test_from_start_to_the_solution(desk, capsys):
     assert following == "next: python -m tests start transitions-from-outcomes"
 
 
+def test_a_pass_in_a_notebook_is_to_be_copied_where_the_file_is_handed_in(
+    desk, monkeypatch
+):
+    monkeypatch.setattr(sealed, "assigned", lambda: (RETURNS.id,))
+    source = f"import numpy as np\ndef mine(rewards, discounts):{RIGHT}"
+    own = sources.Candidate(source, "mine", "your cell", is_file=False)
+    assert run("start", "discounted-returns") == 0
+    assert "Hand in this notebook, or copy" in commands.judged(RETURNS, own).text
+    write(desk, RIGHT)
+    assert commands.judged(RETURNS, own).text == f"Passed: {RETURNS.title}."
+
+
 @pytest.mark.parametrize("width", [80, 60, 40])
 def test_every_exercise_has_one_line_that_fits(width, desk, capsys, monkeypatch):
-    """In a pipe, as here, without colour; the floors are headings with the progress."""
+    """In a pipe there is no colour; each floor has a heading with its progress."""
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     workbook.note(RETURNS, passed=True)
@@ -154,7 +166,7 @@ def test_a_file_is_never_overwritten_and_a_reset_keeps_it(desk, capsys):
 
 
 def test_progress_is_a_plain_file_that_outlives_the_exercises(desk):
-    """Also what is noted of an exercise that the book no longer has."""
+    """It keeps the notes on an exercise that the book no longer has."""
     desk.mkdir()
     (desk / "progress.json").write_text(json.dumps({"of-old": {"passed": True}}))
     workbook.note(RETURNS, passed=True)
@@ -176,7 +188,8 @@ def test_each_hint_says_more(desk, capsys):
     ("args", "message"),
     [
         (["chek"], "There is no command 'chek': did you mean check?"),
-        (["gae"], "There is no command 'gae': the commands are list, map, start"),
+        (["frobnicate"], "no command 'frobnicate': the commands are list, map, start"),
+        (["gae"], "no command 'gae': did you mean `python -m tests start gae`?"),
         (["check", "td-zreo"], "no exercise 'td-zreo': did you mean td-zero"),
         (["hint", "greedy"], " exercises: greedy-policy, epsilon-greedy"),
         (["check", "xyzzy"], "There is no exercise 'xyzzy'"),
@@ -196,6 +209,10 @@ GAMMA_ONE = 1.0
 
 def scaled(reward):
     return reward * GAMMA_ONE
+
+
+# A chapter has results of these names; a function may use the names for its own.
+discounts = total = [1.0]
 
 
 def my_returns(rewards, discounts):
@@ -236,7 +253,7 @@ def my_errors(trajectory):
 def test_a_cell_gets_the_same_answer(
     function, exercise, state, text, monkeypatch, tmp_path, capsys
 ):
-    """With helpers, numbers and a name of one's own; nothing is ever raised."""
+    """A cell may have helpers, numbers and its own name; nothing is ever raised."""
     monkeypatch.setenv("EXERCISE_WORKBOOK", str(tmp_path))
     answer = bridge.check(function, exercise)
     assert (answer.state, bool(answer)) == (state, state == "passed")

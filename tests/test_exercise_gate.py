@@ -29,12 +29,12 @@ def test_reference_and_variants_pass_as_a_learners_function_does(exercise):
 
 @each_exercise
 def test_no_hint_shows_more_than_half_of_a_right_solution(exercise):
-    """Also of a short one: then a hint says in words what is to be done."""
+    """Short solutions are no exception: their hints say in words what to do."""
     assert not [*gate.of_hints(exercise)]
 
 
 def test_a_whole_solution_in_a_hint_is_found():
-    """Also with other names, and in other words around it."""
+    """Other names, and other words around it, do not hide it."""
     exercise = exercises()["leave-one-out-baseline"]
     right = sources.reference(exercise)
     hint = (

@@ -25,7 +25,7 @@ def cases(rng):
 
 
 def said(wrong, right=weighted, rng=None):
-    """What is said on a wrong function, in one line."""
+    """The verdict on a wrong function, in one line."""
     inputs = list(cases(rng or np.random.default_rng(0)))
     trials = [
         patterns.Trial(case, wrong(**case), right(**case), 1e-9) for case in inputs
@@ -96,7 +96,7 @@ def test_the_place_of_wrong_numbers_is_named(where, sentence):
 
 
 def test_what_is_not_true_of_all_cases_is_not_said():
-    """Minus the right answer, but once; and twice the right one in another case."""
+    """The answer is minus the right one in some cases, and twice that one in others."""
 
     def wrong(**x):
         answer = weighted(**x)
@@ -107,7 +107,7 @@ def test_what_is_not_true_of_all_cases_is_not_said():
 
 
 def test_of_two_mistakes_the_smallest_case_may_show_one():
-    """Always in the wrong order; and from the second case on, too large as well."""
+    """All answers are in the wrong order; from the second case on also too large."""
 
     def wrong(**x):
         return weighted(**x)[::-1] + (len(x["values"]) > 2) * np.sin(x["values"])
@@ -139,7 +139,7 @@ def test_a_single_wrong_number_has_no_factor_of_its_own():
 
 @pytest.mark.slow
 def test_nan_alone_names_no_trap():
-    """`crowd-bt` has a trap whose answers are mostly nan: it is named by the others."""
+    """`crowd-bt` has a trap that often answers nan; only its other answers name it."""
     exercise = find("crowd-bt")
     source = f"def {exercise.name}(chosen, rejected, logits, annotators):\n    "
     source += "return jnp.log(-1.0 - jnp.abs(chosen).sum())\n"
@@ -209,7 +209,7 @@ def test_no_answer_breaks_the_check(name, piece, other, sentence):
 
 
 def test_a_gradient_of_the_entropy_along_no_policy_does_not_count():
-    """Log-probabilities are not free: who divides by their sum again is right."""
+    """Probabilities sum to 1, so a function that divides by their sum is right, too."""
     change = "jax.nn.softmax(log_probs)"
     verdict = verdict_on_a_change("entropy", "jnp.exp(log_probs)", f"{change}")
     assert verdict.state == "passed"

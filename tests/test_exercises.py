@@ -33,7 +33,7 @@ def judged(source, exercise=RETURNS, worker=WORKER):
 
 
 def said_of(body, exercise=RETURNS, above="import numpy as np", name=None):
-    """The verdict on a body, in the place of the reference's."""
+    """The verdict on a function with this body."""
     arguments = ", ".join(a.arg for a in sources.reference_arguments(exercise).args)
     body = textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
     name = name or exercise.name
@@ -95,6 +95,9 @@ def test_a_new_file_explains_what_it_imports_and_tells_no_secret():
     assert "#   transitions: " not in shown, "it is the one to be written"
     shown = sources.new_file(find("completion-mask"))
     assert "# END = 0  # the end-of-text token" in shown
+    shown = sources.new_file(find("q-learning"))
+    assert "#   choose(state: int, exploration: float) -> int" in shown
+    assert "#   discount: float  # gamma, or 0 where this step ended" in shown, "Step"
 
 
 def test_a_trap_is_named_before_the_equation_and_the_smallest_case():
@@ -148,6 +151,21 @@ def test_an_exception_shows_the_learners_own_lines():
     assert "judge" not in text
 
 
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        ("return input()", "Nobody can answer `input` here"),
+        ("import friend", "A file is judged alone"),
+    ],
+)
+@pytest.mark.parametrize("is_own", [True, False])
+def test_what_is_not_there_in_a_check_is_named(line, cause, is_own):
+    source = f"def {RETURNS.name}(rewards, discounts):\n    {line}\n"
+    candidate = sources.Candidate(source, RETURNS.name, "mine.py")
+    found = check.check(RETURNS, candidate, worker=WORKER, is_own=is_own)
+    assert cause in found.reason
+
+
 @pytest.mark.slow
 def test_an_endless_loop_is_ended_and_its_line_is_shown():
     exercise = RETURNS._replace(time_limit=2.0)
@@ -167,6 +185,10 @@ def test_a_wrong_name_and_a_wrong_signature():
     text = said_of("return rewards", name="discounted_return").text
     assert "no function discounted_returns in workbook/mine.py" in text
     assert "there is discounted_return." in " ".join(text.split())
+    source = (
+        "if True:\n    def discounted_returns(rewards, discounts):\n        return 0"
+    )
+    assert "yours stands inside an `if`" in " ".join(judged(source).text.split())
     text = judged("def discounted_returns(rewards):\n    return rewards\n").text
     assert "takes (rewards), and should take (rewards, discounts)" in text
 
@@ -177,7 +199,7 @@ def test_an_empty_function_is_open_and_not_wrong(body):
 
 
 def test_the_splice_is_seen_by_every_import_and_needs_no_jax():
-    """By re-exports and by `from module import name`. A numpy answer is fast."""
+    """Re-exports and `from module import name` see it; numpy's answers need no jax."""
     program = """
 import sys
 from tests.exercises import sources, splice
@@ -225,7 +247,7 @@ def test_a_right_answer_with_a_wrong_gradient_is_named_and_shown():
 
 
 def test_where_the_answer_is_wrong_the_gradient_by_what_is_data_does_not_hide_it():
-    """Two mistakes at once: the greater one is named, the other one after it."""
+    """Of two mistakes the greater one is named first, and the other one after it."""
     body = """
         log_prob = jnp.sum(weights * log_probs, axis=1)
         return -jnp.mean(log_prob * jnp.sum(weights * advantages, axis=1))
@@ -284,7 +306,7 @@ def test_a_numpy_array_is_no_jax_array():
 
 
 def test_float32_is_compared_as_finely_as_it_is():
-    """Rounding passes, and the smallest mistakes do not."""
+    """Rounding passes, and a mistake of a thousandth does not."""
     third = jnp.float32(1.0) / 3
     assert same.difference(third * (1 + 1e-6), third, 1e-9) is None
     assert same.difference(third * (1 + 1e-3), third, 1e-9)

@@ -77,7 +77,7 @@ def texts(folder):
 
 
 def shown_in(folder, ids):
-    """Where more than half of the lines of an answer stand in one file."""
+    """The files in which more than half of the lines of an answer stand."""
     listed = list(texts(folder))
     for exercise in map(find, ids):
         right = [sources.reference(exercise)]
@@ -91,11 +91,11 @@ def shown_in(folder, ids):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "week"])
 def test_no_file_holds_half_of_the_lines_of_an_answer(name, request):
-    """Neither of the book's own body nor of a variant with a body of its own."""
+    """An answer is the book's own body, or that of a variant with a whole body."""
     folder = request.getfixturevalue(name)
     ids = exercises() if name == "whole" else set(exercises()) & set(chosen(WEEK))
     assert not list(shown_in(folder, ids))
-    # The search is able to find: the answer of an exercise that was not handed out.
+    # The search does find an answer: that of an exercise that was not handed out.
     if name == "week":
         assert list(shown_in(folder / "mdp", ["value-iteration"])) == [
             "planning.py shows value-iteration"
@@ -171,13 +171,17 @@ def test_the_instructions_list_what_was_selected_and_when_it_is_due(week):
         ([], "td-zreo,2026-10-01", "due.csv, 'td-zreo': There is no exercise"),
         ([], "gae,tomorrow", "'gae' must have a date such as 2026-10-01, got 'tom"),
         ([], "gae,1,2", "due.csv, row 2: must be NAME,DATE, got 'gae,1,2'"),
+        ([], "gae;2026-13-01", "'gae' must have a date such as 2026-10-01, got '2026"),
+        ([], "", "due.csv has no dates."),
+        (["--select", " ,"], "", "--select names no exercise"),
     ],
 )
 def test_what_cannot_be_handed_out_costs_one_line(
     tmp_path, capsys, args, dates, message
 ):
-    (tmp_path / "due.csv").write_text(f"exercise,due\n{dates}\n" if dates else "")
-    due = ["--due", str(tmp_path / "due.csv")] if dates else []
+    sign = ";" if ";" in dates else ","
+    (tmp_path / "due.csv").write_text(f"exercise{sign}due\n{dates}\n")
+    due = [] if args else ["--due", str(tmp_path / "due.csv")]
     assert commands.main(["handout", str(tmp_path / "out"), *args, *due]) == 2
     said = capsys.readouterr().err
     assert message in said
@@ -202,7 +206,7 @@ def test_a_copy_in_a_text_is_found_whatever_its_line_breaks(tmp_path):
 
 
 def test_what_is_sealed_comes_back_as_it_was(tmp_path, monkeypatch):
-    """Also where an editor removed the blank lines that kept a place."""
+    """It comes back even if an editor removed the blank lines that kept its place."""
     part = sealed.Part("    # the mark", "    a = 1\n\n    return a")
     whole = "def one():\n{}\n\n\ndef two(): ...\n"
     store = sealed.seal(sealed.Contents(("an-id",), {"x.py": [part]}))

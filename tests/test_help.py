@@ -1,4 +1,4 @@
-"""Help, and the line about a mistake, wait for no library that is needed later."""
+"""Help and messages about mistakes do not wait for libraries that are needed later."""
 
 import importlib
 import re

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from policy_gradient.trajectory import Trajectory
-from tests.exercises import isolation, masked, reaching, sources
-from tests.exercises.channel import Channel, Ended
+from tests.exercises import reaching, sources
 from tests.exercises.check import Worker, check, judge
+from tests.exercises.isolation import masked, sandbox
+from tests.exercises.isolation.channel import Channel, Ended
 from tests.exercises.manifest import ROOT, book, exercises, find
 from tests.exercises.words import NO_MARK, verdict
 from tests.test_exercises import RETURNS, RIGHT
@@ -28,7 +29,7 @@ SECONDS = 4.0
 MAP = str(ROOT / "notebooks" / "README.md")
 can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 needs_bwrap = pytest.mark.skipif(
-    isolation.means() != "bwrap", reason="needs bwrap and user namespaces"
+    sandbox.means() != "bwrap", reason="needs bwrap and user namespaces"
 )
 pytestmark = can_fork
 
@@ -236,7 +237,10 @@ def test_who_reaches_for_the_books_own_is_told_so(body, names):
     ],
 )
 def test_where_a_submission_runs_the_books_own_is_not_there(body):
-    """Whoever gets past the look at the text finds an empty function or the own."""
+    """A submission that gets past the look at its text finds an empty function.
+
+    Or it finds its own function, in the place of the book's own.
+    """
     assert judged(body).state in ("open", "failed")
 
 
@@ -249,7 +253,7 @@ def test_no_right_answer_is_taken_for_one_that_reaches():
 
 
 def test_a_copy_of_the_packages_lacks_the_body_and_nothing_else():
-    """Of every function; and the lines after it keep their numbers."""
+    """The lines after the body keep their numbers; every exercise is looked at."""
     for exercise in book().values():
         whole = sources.module_file(exercise).read_text(encoding="utf-8")
         without = masked.without_body(whole, exercise.qualname)
@@ -288,7 +292,7 @@ def pipes():
 
 
 class Evil:
-    """Runs a program where it is read without care."""
+    """An object that runs a program if it is unpickled without care."""
 
     def __reduce__(self):
         return os.system, ("exit 1",)
@@ -303,9 +307,9 @@ def test_a_recursion_costs_one_sentence():
 
 
 def test_what_cannot_be_isolated_is_said(monkeypatch):
-    isolation.means.cache_clear()
-    monkeypatch.setattr(isolation.shutil, "which", lambda _: None)
-    assert "the network" in isolation.warning()
-    assert isolation.warning().count("\n") == 0
-    isolation.means.cache_clear()
+    sandbox.means.cache_clear()
+    monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
+    assert "the network" in sandbox.warning()
+    assert sandbox.warning().count("\n") == 0
+    sandbox.means.cache_clear()
     assert find("discounted-returns") == RETURNS

@@ -1,5 +1,6 @@
 """The map of the climb is true: its links, its exercises and the notebooks agree."""
 
+import json
 import re
 from collections import Counter
 
@@ -47,7 +48,7 @@ def test_every_exercise_is_in_exactly_one_cell_of_its_chapter():
 
 @pytest.mark.parametrize("chapter", chapters.chapters(), ids=lambda path: path.stem)
 def test_the_saved_answers_are_open(chapter):
-    """A book that is handed out has no solutions in it, and no errors of the judge."""
+    """The notebooks, as they are saved, show no solution and no error of the judge."""
     said = chapters.printed_text(chapter)
     open_ones = re.findall(r"^Still open: .* \(([\w-]+)\)$", said, re.MULTILINE)
     assert Counter(open_ones) == Counter(chapters.checked_in(chapter))
@@ -60,6 +61,16 @@ def test_what_an_exercise_needs_stands_before_it(exercise):
     places = list(book())
     for name in exercise.needs:
         assert places.index(name) < places.index(exercise.id)
+
+
+def test_every_notebook_says_at_its_top_how_it_runs_alone():
+    """All say the same, and the map gives the same lines to run."""
+    books = [json.loads(path.read_text("utf-8")) for path in chapters.chapters()]
+    (note,) = {"".join(each["cells"][1]["source"]) for each in books}
+    assert note.startswith("<details><summary>To run this notebook alone")
+    lines = note[note.index("```") : note.rindex("```")]
+    assert "!git clone ADDRESS book" in lines
+    assert lines in TEXT
 
 
 def test_the_map_is_shown_on_the_command_line(capsys):

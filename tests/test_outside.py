@@ -93,7 +93,7 @@ def test_a_teachers_own_exercise_is_handed_out_without_its_answer(
     folder, capsys, tmp_path_factory
 ):
     assert run(folder, "handout", str(folder / "out")) == 2
-    assert "which it is to hold a copy of" in capsys.readouterr().err
+    assert "and is to hold a copy of it" in capsys.readouterr().err
     out = tmp_path_factory.mktemp("class") / "out"
     assert run(folder, "handout", str(out), "--select", "moving-average") == 0
     files = {file.name: file for file in (out / "outside").iterdir()}

@@ -27,7 +27,7 @@ from tests.lm_bandit.small_run import few_words
 ROOT = Path(__file__).parent.parent
 README, GUIDE = ((ROOT / f"{x}.md").read_text("utf-8") for x in ("README", "GUIDE"))
 TEXTS = README + GUIDE
-# So that a test is short: a smaller model that trains less.
+# A smaller model that trains less, which keeps a test short.
 SMALL = (
     "--model.num-layers 1 --model.d-model 16 --pretraining.num-updates 100 "
     "--sft.num-updates 100 --reward.num-updates 200"
@@ -79,7 +79,7 @@ def test_every_shown_command_is_understood(command, monkeypatch):
     monkeypatch.setattr(command_line, "_parse", lambda *args: parsed.append(args))
     module = importlib.import_module(f"{package}.__main__")
     monkeypatch.setattr(sys, "argv", [package, *flags])
-    with suppress(AttributeError):  # nothing is there to run
+    with suppress(AttributeError):  # `_parse` now returns nothing that could run
         module.main()
     monkeypatch.undo()
     commands, args, *about = parsed[0]

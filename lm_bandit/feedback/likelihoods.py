@@ -53,7 +53,7 @@ def noisy_pairwise_loss(
 def ranking_loss(scores: Float[Array, "n K"]) -> Scalar:
     """Return the loss of rankings, as the mean over their pairs; scores best first.
 
-        - 1 / C(K, 2) sum_{i < j} log sigmoid(r_i - r_j)
+        - 1/C(K, 2) sum_{i < j} log sigmoid(r_i - r_j)
 
     The weight is 1 / C(K, 2) because the pairs of a ranking share their completions.
     They are not C(K, 2) independent opinions, and a model that counts each pair in full

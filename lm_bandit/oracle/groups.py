@@ -1,6 +1,6 @@
 """Groups of completions, exactly: how much a prompt counts, and where GRPO ends.
 
-    weight of a prompt    w_n(p)  =  E[ sd(q) ] / p (1 - p),     n q ~ Binomial(n, p)
+    weight of a prompt    w_n(p)  =  E[ sd(q) ] / (p (1 - p)),   n q ~ Binomial(n, p)
     GRPO's fixed point    pi(y)  =  b pi_ref(y) / ( c - r(y) ),    b = beta sd_pi(r)
 
 The first is for rewards of 0 and 1 that a program computes: n completions of a prompt

@@ -45,7 +45,7 @@ def short_corridor(discount: float = 1.0) -> MDP:
                                                    left of S: stay
 
     The MDP tells its states apart. A learner whose features make the three look alike
-    cannot, and must choose at random: any fixed choice goes to and fro for ever.
+    cannot, and must choose at random: with a fixed choice it never reaches G.
 
     Source: Sutton & Barto (2018), example 13.1.
     Exact, at gamma 1: v*(S) = -3. Going right with probability p everywhere has
@@ -66,9 +66,9 @@ def deep_sea(discount: float = 1.0, size: int = 10) -> MDP:
         .  .  .  G        a step to the right out of G earns 1 as well
                           any step out of the last row ends the episode
 
-    The agent finds G only if it goes right N times: at random that takes 2^N episodes.
-    Actions: left, right. (bsuite swaps the two at random from cell to cell, for
-    learners that might generalise.)
+    The agent finds G only if it goes right N times: at random that takes 2^N episodes
+    on average. Actions: left, right. (bsuite swaps the two at random from cell to cell,
+    for learners that might generalise.)
 
     Source: Osband et al. (2020), "Behaviour suite for reinforcement learning".
     Exact, at gamma 1: v*(S) = 1 - 0.01 = 0.99, for any N.

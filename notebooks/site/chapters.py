@@ -17,11 +17,11 @@ LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]+)?\)")
 
 
 def write_chapters(folder: Path) -> None:
-    """Write the notebooks, without what a reader of a page cannot use."""
+    """Write the notebooks, without widgets, which do not work on a page."""
     (folder / "chapters").mkdir()
     for path in chapter_files():
         book = json.loads(path.read_text(encoding="utf-8"))
-        book["metadata"].pop("widgets", None)  # sliders that would be dead
+        book["metadata"].pop("widgets", None)  # their sliders would not move
         _complete_pictures(book["cells"])
         for cell in book["cells"]:
             if cell["cell_type"] == "markdown":
@@ -37,7 +37,7 @@ def write_texts(folder: Path) -> None:
         (folder / place).parent.mkdir(exist_ok=True)
     for file, page in TEXTS.items():
         text = (ROOT / file).read_text(encoding="utf-8")
-        text = text.replace("```csv\n", "```\n")  # which has no colours
+        text = text.replace("```csv\n", "```\n")  # Sphinx has no colours for it
         (folder / page).write_text(links_to_pages(text, file, page), encoding="utf-8")
     for file, place in FILES.items():
         (folder / place).write_bytes((ROOT / file).read_bytes())
@@ -67,6 +67,8 @@ def _as_on_the_site(anchor: str) -> str:
 def _complete_pictures(cells: list[dict[str, Any]]) -> None:
     """Write a text for each picture into the metadata of its cell, in place."""
     heading = ""
+    # The note on hosted services says nothing about a picture below it.
+    cells = [cell for cell in cells if cell["id"] != "opened-alone"]
     for i, cell in enumerate(cells):
         source = "".join(cell["source"])
         if cell["cell_type"] != "code":
@@ -85,7 +87,7 @@ def _complete_pictures(cells: list[dict[str, Any]]) -> None:
 
 
 def _text(cells: list[dict[str, Any]]) -> str:
-    """Return the first cell's text, if it is no code."""
+    """Return the text of the first cell; nothing if there is none or it is code."""
     if not cells or cells[0]["cell_type"] == "code":
         return ""
     return "".join(cells[0]["source"])

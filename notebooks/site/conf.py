@@ -1,4 +1,4 @@
-"""The settings of Sphinx; nothing of them reaches for the network."""
+"""The settings of Sphinx, by which no page loads anything from the network."""
 
 project = "Bellman to RLHF"
 author = "The Bellman to RLHF authors"
@@ -11,7 +11,7 @@ exclude_patterns: list[str] = []
 # The notebooks are shown as they were saved.
 nb_execution_mode = "off"
 nb_merge_streams = True
-nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # scripts from elsewhere
+nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # these would come from elsewhere
 
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_block"]
 myst_heading_anchors = 4
@@ -24,7 +24,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_show_copyright = False
-# A page from the file system may not read other pages.
+# A summary needs other pages, which a page from the file system may not read.
 html_show_search_summary = False
 html_domain_indices = False
 html_permalinks_icon = "#"

@@ -6,6 +6,7 @@ pages bring along is STIX Two Math.
 
 import re
 from functools import cache
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,25 @@ from docutils import nodes
 from latex2mathml.converter import convert
 
 FONT = "STIXTwoMath-Regular.ttf"
-# What scrolls sideways on a narrow screen, and must be reached without a mouse.
+# What the converter does not know, and what it is given: two names, and the thin spaces
+# around a logarithm.
+KNOWN = {
+    r"\\arg": r"\\operatorname{arg}",
+    r"\{aligned\}": "{align*}",
+    r"(?<=[\w})])\s*(?=\\log\b)": r"\\,",
+    r"\\log\b(?!\s*(?:\\[bB]ig+\s*)?[(\[_^])\s*": r"\\log\\,",
+}
+# Boxes that scroll sideways on a narrow screen, and must be reached without a mouse.
 BOX = re.compile(r'<pre(?=[ >])|<div(?= class="(?:table-wrapper|cell_output))')
 # A heading that does not say its level, and what it should say.
 LEVEL = 'role="heading"', 'role="heading" aria-level="2"'
-# A long list of parameters, which Sphinx writes as definitions of nothing.
+# A long list of parameters, which Sphinx writes as definitions without terms.
 PARAMETERS = re.compile(
     r"<dl>\s*(?:<dd>.*?</dd>\s*)+</dl>(?=\s*<span class=.sig-paren)"
 )
+
+# Cells at the end of a row without anything in them, and the cell before them.
+LAST = re.compile(r"<mtd ((?:(?!<mtd).)*</mtd>)((?:<mtd [^>]*><mrow */></mtd>)+)</mtr>")
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -43,7 +55,7 @@ def copy_font(folder: Path) -> None:
 
 
 def _fold_contents(_app: Any, _page: str, _template: str, context: Any, _: Any) -> None:
-    """Show only the entries around a page: all of them took half of the time."""
+    """Show only the entries around a page: all of them took half of the build."""
     whole = context.get("toctree")
     context["toctree"] = lambda **given: whole(**{**given, "collapse": True})
 
@@ -51,7 +63,7 @@ def _fold_contents(_app: Any, _page: str, _template: str, context: Any, _: Any) 
 def _help_all_readers(
     _app: Any, _page: str, _template: str, context: Any, _: Any
 ) -> None:
-    """Let the tabulator key stop at boxes that may scroll, and mend some roles."""
+    """Let the tab key stop at boxes that may scroll, and mend some headings."""
     body = context.get("body", "").replace(*LEVEL)
     body = re.sub(BOX, r'\g<0> tabindex="0"', body)
     body = PARAMETERS.sub(_as_lines, body)
@@ -69,16 +81,37 @@ def _as_lines(found: re.Match[str]) -> str:
 @cache
 def mathml(latex: str, display: str) -> str:
     """Return a formula in LaTeX as MathML; `display` is "inline" or "block"."""
-    # A name that the converter does not know.
-    return convert(latex.replace(r"\arg", r"\operatorname{arg}"), display=display)
+    for unknown, known in KNOWN.items():
+        latex = re.sub(unknown, known, latex)
+    return convert(latex, display=display)
 
 
 def _visit_inline(translator: Any, node: nodes.Element) -> None:
-    translator.body.append(mathml(node.astext(), "inline"))
+    translator.body.append(_mended(mathml(node.astext(), "inline")))
     raise nodes.SkipNode
 
 
 def _visit_block(translator: Any, node: nodes.Element) -> None:
-    formula = mathml(node.astext(), "block")
-    translator.body.append(f'<div class="math" tabindex="0">{formula}</div>\n')
+    lines = node.astext().split("\n")
+    # An equation of a docstring brings its source along, in lines of comment.
+    source = escape("\n".join(line[2:] for line in lines if line[:2] == "% "))
+    latex = "\n".join(line for line in lines if line[:2] != "% ")
+    formula = _mended(mathml(latex, "block"))
+    title = f' title="{source}"' if source else ""
+    if source:
+        formula = formula.replace("<math", f'<math alttext="{source}"', 1)
+    translator.body.append(f'<div class="math" tabindex="0"{title}>{formula}</div>\n')
     raise nodes.SkipNode
+
+
+def _mended(made: str) -> str:
+    """Mend what the converter writes: a relation, wide cells, and names as names."""
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")
+    made = LAST.sub(_widened, made)
+    # A name is no text: a minus sign between two texts is drawn without spaces.
+    return re.sub(r"<mtext>([A-Za-z]{2,})</mtext>", r"<mi>\1</mi>", made)
+
+
+def _widened(found: re.Match[str]) -> str:
+    """Let the last cell of a row take the place of the empty ones behind it."""
+    return f'<mtd columnspan="{1 + found[2].count("<mtd")}" {found[1]}</mtr>'

@@ -1,6 +1,6 @@
 """Pages made from data: the lab's experiments, the misconceptions, and the symbols.
 
-The pictures of the lab are those that the last chapters have saved.
+The pictures of the lab are those that the saved chapters show.
 """
 
 import ast
@@ -37,8 +37,8 @@ def lab_page(folder: Path) -> str:
         title("The lab: what can go wrong"),
         escaped(
             "Seven ways in which learning from human feedback goes wrong, each "
-            "computed exactly. The pictures are those that the chapter has saved. A "
-            "command computes its experiment again, on ten seeds."
+            "computed exactly. The pictures are those of the saved chapter. Each "
+            "command computes an experiment again, on ten seeds."
         ).replace("Seven", _number(len(EXPERIMENTS))),
         ":doc:`Chapter 12 </chapters/12_what_can_go_wrong>` tells the story of each.",
     ]
@@ -62,9 +62,9 @@ def misconceptions_page() -> str:
     """Return the page of the mistakes that the exercises know by name."""
     parts = [
         title("The misconceptions that the exercises know"),
-        "Each exercise tells some wrong solutions apart by what they compute. This is "
-        "the sentence that their author reads. A teacher may use the list to plan a "
-        "lesson; a student learns more by making the mistake.",
+        "Each exercise recognises some wrong solutions by what they compute. Below it "
+        "are the sentences that their authors read. A teacher may use the list to plan "
+        "a lesson; a student learns more by making the mistakes.",
     ]
     for each in exercises().values():
         chapter = f":doc:`chapter {each.notebook[:2].lstrip('0')} "

@@ -1,8 +1,8 @@
-"""What the pages to play with show: numbers of the library, kept in the user's cache.
+"""The numbers of the pages to play with, by the library, kept in the user's cache.
 
 A page has sliders and traces. A trace names the sliders that it depends on, and has one
-entry for each of their positions; the last slider moves fastest. The script of the page
-only looks the entries up.
+entry for each combination of their positions; the last slider moves fastest. The script
+of the page only looks the entries up.
 
     value_iteration   sweeps on a grid, for every gamma and slip
     clip              PPO's objective over the ratio, for every advantage and eps
@@ -79,7 +79,7 @@ def value_iteration() -> Page:
             new = bellman.optimality_backup(world, values)
             change = np.abs(new - values).max()
             shown.append(_grid_of(world, values))
-            said.append(f"After {sweep} sweeps; the next changes {change:.4f} at most.")
+            said.append(f"{sweep} sweeps; the next one changes {change:.4f} at most.")
             values = new
     sliders = {"gamma": GAMMAS, "slip": SLIPS, "sweep": [*range(SWEEPS + 1)]}
     style: Page = {"type": "heatmap", "texttemplate": "%{text}", "hoverinfo": "skip"}
@@ -173,7 +173,7 @@ def clip() -> Page:
 
 
 def beta() -> Page:
-    """Return the frontier of a learned reward, and what the best policies write."""
+    """Return the frontier of a learned reward, and the texts of the best policies."""
     bench = tabular.make_bench()
     learned, *_ = learned_variants(0, bench, 100).values()
     path = tabular.optimum_path(bench, learned, BETAS)

@@ -1,4 +1,4 @@
-"""Where things stand in the checkout, and on the site."""
+"""The places of files in the checkout and on the site."""
 
 import re
 from pathlib import Path

@@ -58,7 +58,7 @@ def complete_player(page: str, heading: str) -> str:
 def _named(code: str, before: str) -> list[str]:
     """Return the texts that the code gives to axes, panels or curves, each once."""
     found = re.findall(f"(?:{before})" + QUOTED, code)
-    # A text with a value in it would show the name of the value.
+    # A text with a value in it would show the code of the value.
     texts = (plain(text[1:-1].replace(r"\n", " ")) for text in found if "{" not in text)
     return [text for text in dict.fromkeys(texts) if text][:4]
 

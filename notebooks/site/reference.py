@@ -1,7 +1,8 @@
 """Docstrings and signatures as pages, without importing anything.
 
-A docstring is a plain text. Paragraphs become paragraphs; lines that are indented, or
-that keep columns by spaces, stay as they are: they hold formulas, tables and programs.
+A docstring is a plain text. Paragraphs become paragraphs, and equations are drawn.
+Other lines that are indented, or that keep columns by spaces, stay as they are: they
+hold tables and programs.
 """
 
 import ast
@@ -10,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from notebooks.site import equations
 from notebooks.site.paths import FLOORS, ROOT, module_of
 
 Definition = ast.FunctionDef | ast.ClassDef
@@ -91,25 +93,38 @@ def _as_list(lines: list[str]) -> list[str]:
 
 
 def _as_it_is(lines: list[str]) -> str:
-    body = textwrap.indent(textwrap.dedent("\n".join(lines)).rstrip(), "   ")
+    text = textwrap.dedent("\n".join(lines)).rstrip()
+    if formulas := equations.block(text.split("\n")):
+        made = [textwrap.indent(latex, "   ") for latex in formulas]
+        return "\n\n".join(f".. math::\n   :no-wrap:\n\n{latex}" for latex in made)
+    body = textwrap.indent(text, "   ")
     language = "pycon" if ">>>" in body else "text"
     return f".. code-block:: {language}\n   :class: kept\n\n{body}"
 
 
 def escaped(text: str) -> str:
-    """Return a paragraph in which code stays code, and signs stay signs."""
+    """Return a paragraph: code stays code, signs stay signs, symbols are drawn."""
     parts = re.split(r"(`[^`\n]+(?:\n[^`\n]+)?`)", text)
     for i, part in enumerate(parts):
         if i % 2:
             parts[i] = f"\\ ``{' '.join(part.strip('`').split())}``\\ "
+        elif WORDS.search(part):
+            parts[i] = _escaped(part)
         else:
-            part = re.sub(r"([\\|_])", r"\\\1", part)
-            pieces = WORDS.split(part)  # text, stars, words, text, stars, words, ...
-            plain = [piece.replace("*", r"\*") for piece in pieces[::3]]
-            marked = zip(pieces[1::3], pieces[2::3], strict=True)
-            strong = [f"\\ {stars}{words}{stars}\\ " for stars, words in marked]
-            parts[i] = "".join(map("".join, zip(plain, [*strong, ""], strict=True)))
+            pieces = equations.symbols(part)
+            pieces[::2] = map(_escaped, pieces[::2])
+            pieces[1::2] = [f"\\ :math:`{latex}`\\ " for latex in pieces[1::2]]
+            parts[i] = "".join(pieces)
     return re.sub(r"^(\s*)([-+.>])", r"\1\\\2", "".join(parts), flags=re.MULTILINE)
+
+
+def _escaped(text: str) -> str:
+    text = re.sub(r"([\\|_])", r"\\\1", text)
+    pieces = WORDS.split(text)  # text, stars, words, text, stars, words, ...
+    plain = [piece.replace("*", r"\*") for piece in pieces[::3]]
+    marked = zip(pieces[1::3], pieces[2::3], strict=True)
+    strong = [f"\\ {stars}{words}{stars}\\ " for stars, words in marked]
+    return "".join(map("".join, zip(plain, [*strong, ""], strict=True)))
 
 
 def _entries(doc: str, file: Path) -> list[str]:

@@ -2,11 +2,11 @@
 
 Read in this order:
 
-    selection.py    exercises by floor, chapter, id or word, and dates they are due
+    selection.py    exercises by floor, chapter, id or word, and their due dates
     copies.py       search a folder for copies of a solution
     handout.py      make a folder for students, which stands alone
     handing_out.py  python -m tests handout
-    submissions.py  the files of students, and what is odd about them
+    submissions.py  read the files of students, and find like ones
     grade.py        judge every student's file of every exercise
     outputs.py      marks as CSV, JSON, JUnit's XML and Gradescope's JSON
     statistics.py   difficulty, discrimination, misconceptions

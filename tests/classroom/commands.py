@@ -1,6 +1,7 @@
 """python -m tests grade: judge the files of a class."""
 
 import argparse
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -9,18 +10,20 @@ from tests.classroom import outputs
 from tests.classroom.grade import Mark, grade
 from tests.classroom.report import write_report
 from tests.classroom.submissions import collect
-from tests.exercises import isolation
+from tests.exercises.isolation import sandbox
+from tests.exercises.words import wrapped
 
 ABOUT = """\
-Each sub-folder of FOLDER is a student's, with files as in workbook/, such as
-FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its own,
-with limits; where bwrap works, it reaches neither your files nor the network.
+Each sub-folder of FOLDER holds one student's files, named as in workbook/, for
+example FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its
+own, with limits; where bwrap works, it reaches neither your files nor the
+network.
 
 exit status:
     0   every file was judged, whatever the marks
     1   something could not be graded; its rows say "not graded"
     2   the arguments are wrong; one line says how
-    130 it was interrupted; --out has what was judged until then
+    130 it was interrupted; the file of --out has the marks until then
 """
 
 
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the marks as JSON, and nothing else")
     say = "files judged at the same time (1)"
     add("--workers", type=int, default=1, metavar="N", help=say)
-    say = "of the second set of inputs; the first has the seed of `check` (1)"
+    say = "seed of the second set of inputs; the first set is that of `check` (1)"
     add("--seed", type=int, default=1, metavar="N", help=say)
 
 
@@ -47,7 +50,8 @@ def run_grade(parsed: argparse.Namespace) -> int:
     if parsed.seed < 1:
         raise ValueError(f"--seed must be at least 1, got {parsed.seed}")
     submissions = collect(parsed.folder)
-    warning = isolation.warning()
+    _make_folders(parsed)
+    warning = sandbox.warning()
     if warning:
         print(warning, file=sys.stderr)
     total = len({each.exercise.id for each in submissions})
@@ -58,7 +62,9 @@ def run_grade(parsed: argparse.Namespace) -> int:
         done.extend(marks)
         finished.append(marks[0].exercise)
         if parsed.out:
-            outputs.write(parsed.out, outputs.table(done))
+            # A file that is open elsewhere may be closed until all is judged.
+            with contextlib.suppress(OSError):
+                outputs.write(parsed.out, outputs.table(done))
         passed = sum(mark.passed for mark in marks)
         minutes = (time.monotonic() - start) / 60
         print(
@@ -68,10 +74,27 @@ def run_grade(parsed: argparse.Namespace) -> int:
             flush=True,
         )
 
-    marks = grade(submissions, parsed.workers, report, (0, parsed.seed))
+    try:
+        marks = grade(submissions, parsed.workers, report, (0, parsed.seed))
+    except KeyboardInterrupt:
+        kept = f" Their marks are in {parsed.out}." if parsed.out and done else ""
+        text = f"{len(finished)} of {total} exercises were judged.{kept} The same "
+        text += "command begins with the first one again."
+        print(f"\n{wrapped(text)}", file=sys.stderr)
+        raise
     _write(parsed, marks, warning)
     print(outputs.json_of(marks) if parsed.json else _summary(marks), end="")
     return int(any(mark.state == "not graded" for mark in marks))
+
+
+def _make_folders(parsed: argparse.Namespace) -> None:
+    """Make the folders of the files asked for now: later the marks would be lost."""
+    for file in filter(None, (parsed.out, parsed.junit)):
+        if file.is_dir():
+            raise ValueError(f"{file} is a folder: name a file.")
+        file.parent.mkdir(parents=True, exist_ok=True)
+    for folder in filter(None, (parsed.report, parsed.gradescope)):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(parsed: argparse.Namespace, marks: list[Mark], warning: str) -> None:

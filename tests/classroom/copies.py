@@ -2,8 +2,8 @@
 
 Texts are compared as runs of RUN words and signs: spaces, line breaks, comments and the
 kind of quotes do not count. A place that holds HALF of a solution or more, in such
-runs, is a copy. Less is what any two functions of one library share: a call of the same
-helper, a loop over the same steps.
+runs, is a copy. Any two functions of one library share less than that: a call of the
+same helper, a loop over the same steps.
 """
 
 import ast
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
     name: str
     words: list[str]
-    first: int = 0  # the lines of the body, of a function in a file
+    first: int = 0  # the first and last lines of the body, for a function in a file
     last: int = 0
 
 
@@ -38,7 +38,7 @@ class Solutions:
 
     def __init__(self, exercises: Iterable[Exercise]):
         self.lengths: dict[str, int] = {}
-        # Where a run of words stands: in which solutions, and from which word on.
+        # For each run of words, the solutions that hold it, and its place in them.
         self.runs: dict[Run, list[tuple[str, int]]] = defaultdict(list)
         for exercise in exercises:
             text = solution(exercise)
@@ -107,7 +107,7 @@ def _shown(cell: dict) -> str:
 
 
 def _words_of(node: ast.stmt) -> list[str]:
-    """The words of a function's body, written in Python's own way."""
+    """The words of a function's body, as Python itself would write it."""
     body = node.body[ast.get_docstring(node) is not None :]
     return words("\n".join(map(ast.unparse, body)))
 

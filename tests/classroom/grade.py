@@ -1,7 +1,7 @@
 """Judge every student's file of every exercise.
 
 All files of an exercise are judged by one worker, one after another, each in a process
-of its own; see tests/exercises/guard.py. Programs that are the same are judged once.
+of its own (see tests/exercises/isolation/). Equal programs are judged once.
 First the worker judges the book's own function. If that does not pass, nobody is
 marked; if it does, its time says how long a submission may take.
 """
@@ -17,15 +17,17 @@ from tests.classroom.submissions import Submission, attempt, program_of, remarks
 from tests.exercises import diagnosis
 from tests.exercises.check import Worker, check, judge
 from tests.exercises.manifest import Diagnosis, Exercise
-from tests.exercises.sources import reference
+from tests.exercises.sources import reference, solution
 from tests.exercises.words import NO_MARK, Verdict
 
 LEAST_SECONDS, TIMES_AS_LONG = 5.0, 10.0  # that a submission may take
 SEEDS = (0, 1)  # of the cases
+# Findings, and ends of a test, that speak against a solution.
+WRONG = {"difference", "exception", "failed", "broken", "raised", "error"}
 
 
 class Mark(NamedTuple):
-    """What came of a student's file of one exercise; one row of the table."""
+    """The result of a student's file of one exercise; one row of the table."""
 
     student: str
     exercise: str
@@ -33,7 +35,7 @@ class Mark(NamedTuple):
     trap: int = 0  # the number of the named trap, from 1; 0 if there is none
     message: str = ""  # the trap's sentence, or what else is wrong
     seconds: float = 0.0  # that the submission took
-    remark: str = ""  # whose lines are the same
+    remark: str = ""  # tells who else has the same lines
 
     @property
     def passed(self) -> bool:
@@ -49,26 +51,26 @@ def grade(
 ) -> list[Mark]:
     """Return a mark for each submission, in their order.
 
-    `report` gets the marks of each exercise when they are there.
+    `report` gets the marks of each exercise as soon as they are known.
     """
     by_exercise: dict[str, list[Submission]] = defaultdict(list)
     for each in submissions:
         by_exercise[each.exercise.id].append(each)
     waiting: queue.SimpleQueue[list[Submission]] = queue.SimpleQueue()
-    # What takes long comes first, so that no worker is left alone with it.
+    # Long exercises come first, so that no worker is left alone with one at the end.
     for listed in sorted(by_exercise.values(), key=_patience, reverse=True):
         waiting.put(listed)
     marks: dict[tuple[str, str], Mark] = {}
     lock = threading.Lock()
 
     def work() -> None:
-        worker = Worker()
+        worker = Worker(is_patient=False)  # the limits are measured here
         try:
             while True:
                 listed = waiting.get_nowait()
                 try:
                     done = _graded(listed, worker, seeds)
-                except Exception as error:  # the others' marks are still wanted
+                except Exception as error:  # other exercises still get their marks
                     done = _not_graded(listed, f"{type(error).__name__}: {error}")
                 with lock:
                     marks.update({(m.student, m.exercise): m for m in done})
@@ -155,18 +157,18 @@ def _mark(
 def _with_time_limit(
     exercise: Exercise | Diagnosis, worker: Worker, seeds: tuple[int, ...]
 ) -> Exercise | Diagnosis:
-    """The exercise with the limit that fits this machine, by the book's own function.
+    """The exercise with the limit that fits this machine, by the book's own solution.
 
     It also fills the caches, which submissions may only read.
     """
+    own, test = reference(exercise)._replace(file="reference.py"), ""
     if isinstance(exercise, Diagnosis):
-        return exercise
-    own = reference(exercise)._replace(file="reference.py")
+        test = f"{exercise.imports}\n{solution(exercise)}"
     patience = 10 * exercise.time_limit
-    found = judge(exercise, own, seeds, "", patience, worker, "to write")
-    kinds = {finding["what"] for finding in found}
-    if "done" not in kinds or kinds & {"difference", "exception", "failed", "broken"}:
-        says = [finding.get("message", "") for finding in found]
+    found = judge(exercise, own, seeds, test, patience, worker, "to write")
+    wrong = [f for f in found if f["what"] in WRONG or f.get("outcome") in WRONG]
+    if wrong or not any(finding["what"] == "done" for finding in found):
+        says = [finding.get("message", "") for finding in wrong or found]
         reason = next(filter(None, says), "it does not end")
         raise RuntimeError(f"On this machine the book's own does not pass: {reason}")
     taken = next(f["seconds"] for f in found if f["what"] == "time")

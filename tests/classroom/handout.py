@@ -5,9 +5,9 @@ the library must still run, and the check must judge as it does here, so the boo
 bodies come with the folder, but sealed (see tests/exercises/sealed.py): a mark stands
 in their place, and they are put back in memory when their module is imported.
 
-The other way would be each student's own function in its place, once it has passed. But
+We could instead put each student's own function in the place, once it has passed. But
 then nothing beyond the first exercise runs until that is solved, every mistake moves
-into the rest of the book, and the pictures of no two students agree.
+into the rest of the book, and no two students see the same pictures.
 
     sealed         bodies of assigned exercises; functions that hold half of one or
                    more (a parallel file, a fast version); the manifests, with traps,
@@ -66,17 +66,23 @@ README = """\
 There are {number} exercises below. In most of them you write a function of this library
 yourself: its unit tests judge what you write, and tell you what is wrong.
 
-Once:
+Open a terminal in this folder. Once, for some minutes:
 
-    python3 -m venv .venv && .venv/bin/pip install -e '.[notebooks,test]'
+    python3 -m venv .venv
+    .venv/bin/python -m pip install -e ".[notebooks,test]"
 
-(On Windows it is `.venv\\Scripts\\python` in place of `.venv/bin/python`.) Then
+On Windows, type `py` in place of `python3`, and `.venv\\Scripts\\python` in place of
+`.venv/bin/python`. The messages of these commands write `python` for short. Then
 
     .venv/bin/python -m tests             shows your exercises, and the next one
     .venv/bin/python -m tests check ID    judges the exercise with this ID
+    .venv/bin/python -m tests check --all judges all your files, before you hand in
     .venv/bin/python -m tests watch ID    judges it whenever you save its file
     .venv/bin/python -m tests hint ID     helps if you are stuck; there are three hints
-    .venv/bin/python -m tests start ID    begins a sick run (what-is-wrong): draws it
+    .venv/bin/python -m tests start ID    begins a sick run (what-is-wrong-...)
+
+Keep the names of your files. Each file is judged alone: it can import the library, and
+no other file of yours. `.venv/bin/python -m jupyter lab` opens the notebooks.
 
 Your files are in `workbook/`, one for each exercise. Each has the signature, and says
 what the function must return; replace its last line by yours. The notebooks in
@@ -102,7 +108,7 @@ def hand_out(
     listed = {name: everything()[name] for name in ids}
     for home in {each.root for each in listed.values() if each.home}:
         if out.resolve().is_relative_to(home):
-            raise ValueError(f"{out} is inside {home}, which it is to hold a copy of.")
+            raise ValueError(f"{out} is inside {home}, and is to hold a copy of it.")
     try:
         _copy_files(out, listed)
         _seal(out, listed)
@@ -142,7 +148,7 @@ def readme(listed: Listed, dates: Mapping[str, datetime.date]) -> str:
 
 
 def _copy_files(out: Path, listed: Listed) -> None:
-    """Copy what the folder needs: library, notebooks, and the tests that judge."""
+    """Copy the library, the notebooks, and the tests that judge."""
     for name in (*FLOORS, "notebooks", "tests/exercises"):
         shutil.copytree(ROOT / name, out / name, ignore=UNWANTED, dirs_exist_ok=True)
     for name in FILES.split():
@@ -245,7 +251,7 @@ def _take_out(file: Path, own: list[Exercise], solutions: Solutions) -> list[Par
 
 
 def _write_stubs(out: Path, listed: Iterable[Exercise]) -> None:
-    """Write the students' files; `start` writes that of a sick run."""
+    """Write the students' files, except those of sick runs, which `start` writes."""
     folder = out / "workbook"
     folder.mkdir()
     for exercise in listed:

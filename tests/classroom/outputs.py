@@ -13,7 +13,8 @@ from tests.classroom.grade import Mark
 from tests.exercises.manifest import find
 
 COLUMNS = ("student", "exercise", "passed", *Mark._fields[2:])
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # where a spreadsheet begins to compute
+# Spreadsheets compute a cell that begins with one of these.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -42,7 +43,9 @@ def junit(marks: Iterable[Mark]) -> str:
     for student, own in by_student(marks).items():
         wrong = [mark for mark in own if mark.state in ("failed", "no mark")]
         broken = [mark for mark in own if mark.state == "not graded"]
+        passed = sum(mark.passed for mark in own)
         counts = {"tests": len(own), "failures": len(wrong), "errors": len(broken)}
+        counts["skipped"] = len(own) - passed - len(wrong) - len(broken)
         texts = {name: str(count) for name, count in counts.items()}
         suite = ElementTree.SubElement(root, "testsuite", name=_clean(student), **texts)
         for mark in own:
@@ -87,7 +90,7 @@ def by_student(marks: Iterable[Mark]) -> dict[str, list[Mark]]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all; its folder is made if need be."""
+    """Write a file, whole or not at all; make its folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.part")
     scratch.write_text(text, encoding="utf-8", errors="backslashreplace")

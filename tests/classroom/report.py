@@ -3,10 +3,10 @@
     index.html           for a browser, also on a phone and in the dark
     grades.csv           one row for each student and exercise
     exercises.csv        one row for each exercise: difficulty and discrimination
-    misconceptions.csv   one row for each mistake: by how many, and what mends it
+    misconceptions.csv   one row for each mistake: who made it, and what to read again
     students.csv         one row for each student
 
-What students have written is text on the page, and never a part of it.
+Everything that students wrote is shown as text, and never becomes HTML.
 """
 
 from collections.abc import Iterable
@@ -30,11 +30,13 @@ h1 { line-height: 1.2; }
 table { border-collapse: collapse; width: 100%; overflow-wrap: normal; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
+td:last-child { overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 meter { width: 6rem; }
 details { border: 1px solid var(--line); border-radius: .4rem; margin: .6rem 0;
   padding: .3rem .8rem; }
 summary { cursor: pointer; font-weight: 600; }
+details [id] { scroll-margin-top: 4rem; }
 blockquote { margin: .4rem 0; padding: .2rem .8rem; border-left: 3px solid var(--bad);
   background: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); }
@@ -44,12 +46,17 @@ HOW = (
     "Difficulty is the share of all students who passed, so a small number is hard. "
     "Discrimination is the point-biserial correlation between passing this exercise "
     "and the number of the other exercises that a student passed; below 0.2 the "
-    "exercise hardly tells strong students from weak ones. It has no value where all "
-    "passed, or none, and little meaning in a class of fewer than twenty."
+    "exercise hardly tells strong students from weak ones. It has no value if all or "
+    "none passed, and it means little in a class of fewer than twenty."
 )
 WHO = (
-    "These have passed fewer than half as many exercises as the median student, or "
-    "fewer than half of at least three attempts."
+    "These have made no attempt, or have passed fewer than half as many exercises as "
+    "the median student, or fewer than half of at least three attempts."
+)
+MOST = "These have at least three attempts, and fewer than half of them passed."
+ALIKE = (
+    "This is a reason to ask, and no proof: a short function has few forms, and many "
+    "students write the same one by themselves."
 )
 
 
@@ -72,11 +79,12 @@ def page(
     parts = [
         "<h1>Class report</h1>",
         _p(
-            f"{len(students)} students, {len(found)} exercises, {attempts} attempts; "
-            f"{passed} of them passed."
+            f"{_count(len(students), 'student')}, {_count(len(found), 'exercise')}, "
+            f"{_count(attempts, 'attempt')}; {passed} of them passed."
         ),
         _p(warning, "bad") if warning else "",
         "<h2>Exercises that most attempts failed</h2>",
+        _p(MOST, "small"),
         _list_of_failed([item for item in found if item.most_failed]),
         "<h2>Students who need help</h2>",
         _p(WHO, "small"),
@@ -85,10 +93,11 @@ def page(
         "<h2>All exercises</h2>",
         _p(HOW, "small"),
         _overview(found),
-        "<h2>What was misunderstood</h2>",
+        "<h2>Mistakes in each exercise</h2>",
         *(_details(item) for item in found),
         "<h2>All students</h2>",
         _students(students),
+        *(_record(student, marks) for student in students),
     ]
     head = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -116,7 +125,7 @@ def _list_of_failed(found: list[Item]) -> str:
 
 
 def _most_frequent(item: Item) -> str:
-    """The mistake that most students made, with what mends it."""
+    """The mistake that most students made, and the chapter to read again."""
     if not item.misconceptions:
         return ""
     first = item.misconceptions[0]
@@ -130,14 +139,16 @@ def _list_of_students(students: list[Student]) -> str:
     if not students:
         return _p("There are none.")
     return _items(
-        f"<b>{escape(student.name)}</b>: passed {student.passed} of "
-        f"{student.attempts} attempts. Failed: {escape(_names(student.failed))}"
+        f"{_record_link(student)}: passed {student.passed} of {student.attempts} "
+        f"attempts. Failed: {escape(_names(student.failed))}"
+        if student.attempts
+        else f"{_record_link(student)}: no attempt."
         for student in students
     )
 
 
 def _unmarked(students: list[Student], marks: list[Mark]) -> list[str]:
-    """Who reached for the answers, whose lines are alike, what could not be graded."""
+    """Sections: not graded, no mark, and lines that are the same."""
     reached = [
         f"<b>{escape(student.name)}</b>: {escape(_names(student.no_mark))}"
         for student in students
@@ -151,12 +162,12 @@ def _unmarked(students: list[Student], marks: list[Mark]) -> list[str]:
     broken = {m.exercise: m.message for m in marks if m.state == "not graded"}
     says = [f"{escape(name)}: {escape(text)}" for name, text in broken.items()]
     parts = []
-    for heading, listed in (
-        ("Could not be graded", says),
-        ("Reached for the book's own function", reached),
-        ("The same lines, names aside", alike),
+    for heading, about, listed in (
+        ("Could not be graded", "", says),
+        ("Reached for the book's own function", "", reached),
+        ("The same lines, names aside", _p(ALIKE, "small"), alike),
     ):
-        parts += [f"<h2>{heading}</h2>", _items(listed)] if listed else []
+        parts += [f"<h2>{heading}</h2>", about, _items(listed)] if listed else []
     return parts
 
 
@@ -178,12 +189,12 @@ def _overview(found: list[Item]) -> str:
 
 
 def _details(item: Item) -> str:
-    """What is known of one exercise, to be unfolded."""
+    """The results of one exercise, which a click unfolds."""
     exercise = find(item.exercise)
     parts = [
         f"<details><summary>{escape(exercise.title)} ({len(item.passed)} of "
         f"{item.attempts} attempts passed)</summary>",
-        # A link to what is inside unfolds it.
+        # A link to this id, which is inside, unfolds the results.
         f'<p class="small" id="{escape(item.exercise)}">{escape(item.exercise)}</p>',
     ]
     for each in item.misconceptions:
@@ -191,7 +202,7 @@ def _details(item: Item) -> str:
         kind = "a known misconception" if each.trap else "no known misconception"
         parts.append(_p(f"{_times(each)}, {kind}: {_names(each.students)}", "small"))
     if item.misconceptions:
-        parts.append(_p(f"What mends it: {lesson(item.exercise)}", "small"))
+        parts.append(_p(f"Read again: {lesson(item.exercise)}", "small"))
         parts.append(_p(f"Source: {exercise.source}", "small"))
     parts.append(_p(f"Passed: {_names(item.passed)}", "good"))
     if item.open:
@@ -201,10 +212,36 @@ def _details(item: Item) -> str:
 
 def _students(students: list[Student]) -> str:
     rows = [
-        [escape(s.name), str(s.passed), str(s.attempts), escape(_names(s.failed))]
+        [_record_link(s), str(s.passed), str(s.attempts), escape(_names(s.failed))]
         for s in students
     ]
     return _html_table(["student", "passed", "attempts", "failed"], rows, (1, 2))
+
+
+def _record(student: Student, marks: list[Mark]) -> str:
+    """All marks of one student, with the messages."""
+    rows = []
+    for mark in marks:
+        if mark.student == student.name:
+            kind = ' class="good"' if mark.passed else ""
+            kind = ' class="bad"' if mark.state in ("failed", "no mark") else kind
+            says = " ".join(filter(None, [mark.message, mark.remark]))
+            state = f"<span{kind}>{mark.state}</span>"
+            rows.append([escape(mark.exercise), state, escape(says)])
+    return (
+        f"<details><summary>{escape(student.name)} ({student.passed} of {len(rows)} "
+        f'exercises passed)</summary>\n<p id="{_record_id(student)}"></p>'
+        f"{_html_table(['exercise', 'state', 'message'], rows, ())}</details>"
+    )
+
+
+def _record_link(student: Student) -> str:
+    return f'<a href="#{_record_id(student)}">{escape(student.name)}</a>'
+
+
+def _record_id(student: Student) -> str:
+    """The id of a student's record; it has no letter that HTML would read."""
+    return f"student-{student.name.encode(errors='surrogatepass').hex()}"
 
 
 def _html_table(
@@ -241,8 +278,11 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _times(misconception: Misconception) -> str:
-    count = len(misconception.students)
-    return f"{count} student{'s' * (count != 1)}"
+    return _count(len(misconception.students), "student")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _number(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Choose exercises by floor, chapter, id or word; and read the dates they are due."""
+"""Choose exercises by floor, chapter, id or word; and read their due dates."""
 
 import csv
 import datetime
@@ -53,14 +53,17 @@ def _listed(file: Path) -> list[tuple[str, str]]:
             return [(name, str(day)) for name, day in tomllib.loads(text).items()]
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{file}: {error}") from None
-    rows = [row for row in csv.reader(text.splitlines()) if any(row)]
+    sign = ";" if ";" in text else ","  # some spreadsheets write semicolons
+    rows = [row for row in csv.reader(text.splitlines(), delimiter=sign) if any(row)]
     for number, row in enumerate(rows, 1):
         if len(row) != 2:
             got = ",".join(row)
             raise ValueError(f"{file}, row {number}: must be NAME,DATE, got {got!r}")
     pairs = [(name.strip(), day.strip()) for name, day in rows]
     is_head = pairs and not any(map(str.isdigit, pairs[0][1]))
-    return pairs[1:] if is_head else pairs
+    if not (listed := pairs[1:] if is_head else pairs):
+        raise ValueError(f"{file} has no dates.")
+    return listed
 
 
 def _meant(name: str) -> list[str]:
@@ -79,7 +82,7 @@ def _meant(name: str) -> list[str]:
 
 @cache
 def _groups() -> dict[str, list[str]]:
-    """The exercises of each floor, chapter and part, under all names of it."""
+    """The exercises of each floor, chapter and part, under each of its names."""
     groups: dict[str, list[str]] = {}
     for each in book().values():
         if each.home:

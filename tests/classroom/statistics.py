@@ -1,4 +1,4 @@
-"""What the marks of a class say about its exercises and its students.
+"""Statistics of the exercises and the students of a class, from its marks.
 
     difficulty      the share of all students who passed; a small one is hard
     discrimination  the point-biserial correlation between passing this exercise and
@@ -18,7 +18,7 @@ from tests.classroom.grade import Mark
 from tests.classroom.outputs import by_student
 
 ATTEMPTS = ("passed", "failed", "no mark")
-FEWEST = 3  # attempts of which a share is told
+FEWEST = 3  # attempts; of fewer ones, the share that passed says little
 HALF = 0.5
 
 
@@ -26,7 +26,7 @@ class Misconception(NamedTuple):
     """A trap, or another message, and the students who got it."""
 
     exercise: str
-    trap: int  # its number, from 1; 0 for what is no trap
+    trap: int  # its number, from 1; 0 for another message
     message: str
     students: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class Student(NamedTuple):
     attempts: int
     passed: int
     failed: tuple[str, ...]  # exercises
-    no_mark: tuple[str, ...]  # exercises in which something was reached for
+    no_mark: tuple[str, ...]  # exercises with a file that reaches for answers
     needs_help: bool
 
 
@@ -103,8 +103,8 @@ def point_biserial(passed: np.ndarray, others: np.ndarray) -> float | None:
 def summaries(marks: list[Mark]) -> list[Student]:
     """The students; those who have passed least come first.
 
-    A student needs help who has passed fewer than half as many exercises as the median
-    student, or fewer than half of at least FEWEST attempts.
+    A student needs help who has made no attempt, or has passed fewer than half as many
+    exercises as the median student, or fewer than half of at least FEWEST attempts.
     """
     groups = by_student(marks)
     counts = {name: sum(m.passed for m in own) for name, own in groups.items()}
@@ -115,13 +115,13 @@ def summaries(marks: list[Mark]) -> list[Student]:
         few = attempts >= FEWEST and counts[name] < HALF * attempts
         failed = tuple(mark.exercise for mark in own if mark.state == "failed")
         no_mark = tuple(mark.exercise for mark in own if mark.state == "no mark")
-        needs_help = few or counts[name] < HALF * median
+        needs_help = not attempts or few or counts[name] < HALF * median
         found.append(Student(name, attempts, counts[name], failed, no_mark, needs_help))
     return sorted(found, key=lambda student: (student.passed, student.name))
 
 
 def _misconceptions(marks: Iterable[Mark]) -> list[Misconception]:
-    """What was wrong, by how many; other messages than those of traps count, too."""
+    """The mistakes in one exercise, and who made them; not only those of traps."""
     wrong = [mark for mark in marks if mark.state in ("failed", "no mark")]
     counted = Counter((mark.trap, mark.message) for mark in wrong)
     return [
@@ -136,6 +136,6 @@ def _misconceptions(marks: Iterable[Mark]) -> list[Misconception]:
 
 
 def _most_telling(counted: tuple[tuple[int, str], int]) -> tuple[int, bool]:
-    """The most frequent first; of equally frequent ones, those of traps first."""
+    """The key for sorting: frequent ones first, and of equally frequent ones, traps."""
     (trap, _), count = counted
     return -count, not trap

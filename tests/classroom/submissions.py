@@ -1,4 +1,4 @@
-"""The files of students, and what is odd about them.
+"""Read the files of students, and find those with the same lines.
 
     FOLDER/STUDENT/EXERCISE.py      as in a student's workbook/
 
@@ -7,19 +7,20 @@ The files may also stand deeper, as in FOLDER/STUDENT/workbook/EXERCISE.py.
 
 import ast
 import hashlib
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.exercises.manifest import Diagnosis, Exercise, book
+from tests.exercises.manifest import FLOORS, Diagnosis, Exercise, book
 from tests.exercises.sick_runs import seed_in, sick_run
 from tests.exercises.sources import Candidate, new_file, reference
 from tests.exercises.workbook import source_of
 
 LARGEST = 2**20  # bytes of a file
-SHORT = 6  # statements; shorter right answers look alike
+SHORT = 7  # statements; shorter right answers look alike
 
 
 class Submission(NamedTuple):
@@ -28,13 +29,13 @@ class Submission(NamedTuple):
     student: str
     exercise: Exercise | Diagnosis
     source: str = ""
-    trouble: str = ""  # why there is no source: there is no file, or it is odd
+    trouble: str = ""  # why there is no source: no file, or one that cannot be read
 
 
 def collect(folder: Path) -> list[Submission]:
-    """The submissions in a folder: of every student, one for each exercise that is due.
+    """The submissions in a folder: of every student, one for each exercise.
 
-    An exercise is due if some student has a file of it.
+    An exercise counts if at least one student has a file of it.
     """
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}.")
@@ -56,7 +57,7 @@ def collect(folder: Path) -> list[Submission]:
 
 
 def program_of(submission: Submission) -> str:
-    """A digest of the program: files that differ in comments alone have the same."""
+    """A digest of the program; files that differ only in comments have the same one."""
     try:
         text = ast.dump(ast.parse(submission.source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -65,7 +66,7 @@ def program_of(submission: Submission) -> str:
 
 
 def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
-    """Remarks on functions that others have written, too, by student and exercise.
+    """Remarks on functions that others also handed in, by student and exercise.
 
     Names, comments and docstrings do not count. Functions of fewer than SHORT
     statements are left out: right answers of that length look alike.
@@ -89,15 +90,32 @@ def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
 
 
 def _is_home(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    hidden = path.name.startswith(".") or path.name == "__MACOSX"  # of a Mac's zip
+    return path.is_dir() and not path.is_symlink() and not hidden
 
 
 def _files(home: Path) -> dict[str, Path]:
-    """The files of a student by the ids that their names stand for."""
+    """The files of a student, by the ids that their names stand for.
+
+    "discounted_returns (1).py" counts, too, if no file beside it has the plain name.
+    """
     found: dict[str, Path] = {}
-    for path in sorted(home.rglob("*.py"), key=lambda p: (len(p.parts), p)):
-        found.setdefault(path.stem.lower().replace("_", "-"), path)
+    paths = [path for path in home.rglob("*.py") if not _is_library(path, home)]
+    for path in sorted(paths, key=lambda p: (len(p.parts), "(" in p.stem, p)):
+        name = re.sub(r"\s*\(\d+\)$", "", path.stem.lower())
+        found.setdefault(re.sub(r"[\s_]+", "-", name), path)
     return found
+
+
+def _is_library(path: Path, home: Path) -> bool:
+    """Whether a file is of an environment, or of the library in the whole folder."""
+    return any(
+        folder.name.startswith(".")
+        or folder.name == "site-packages"
+        or (folder.name in FLOORS and (folder / "__init__.py").exists())
+        for folder in path.parents
+        if folder != home and folder.is_relative_to(home)
+    )
 
 
 def _known(files: dict[str, dict[str, Path]]) -> list[Exercise | Diagnosis]:
@@ -119,10 +137,10 @@ def _submission(
         if not stat.S_ISREG(about.st_mode):
             trouble = f"{shown} is no ordinary file (a link, perhaps)."
         elif about.st_size > LARGEST:
-            trouble = f"{shown} has {about.st_size:,} bytes; at most {LARGEST:,} are."
+            trouble = f"{shown} has {about.st_size:,} bytes, more than {LARGEST:,}."
         else:
             source = source_of(path, shown)
-            if source == new_file(exercise):
+            if not source.strip() or source == new_file(exercise):
                 return Submission(student, exercise, trouble=f"{shown} is still empty.")
             return Submission(student, exercise, source)
     except (ValueError, OSError) as error:
@@ -138,7 +156,7 @@ def attempt(submission: Submission) -> Candidate:
 
 
 def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
-    """The function as text without names; empty if it is short or not there."""
+    """The function's body as text without names; empty if it is short or missing."""
     if isinstance(exercise, Diagnosis):
         return ""
     try:

@@ -2,23 +2,21 @@
 
 Read in this order:
 
-    sealed.py     read the parts of a folder for a class that nobody is to read
+    sealed.py     read the sealed parts of a folder that was handed out to a class
     manifest.py   the exercises, as the TOML files beside this one list them
     outside.py    exercises from outside this repository
-    toolbox.py    what the names in a new file mean
+    sick_runs.py  sick runs of RLHF without end, each made from a seed
+    toolbox.py    explain the names in a new file
     sources.py    stubs, traps and variants, made from the reference
-    oracle.py     what tests compare with must not call the tested function
+    oracle.py     oracles, which must not call the tested function
     splice.py     put a function in the place of the book's own
     same.py       compare two results
     show.py       values, worlds and episodes as text
-    kept.py       answers of the book's own functions, from one check to the next
+    patterns/     say how wrong answers are related to the right ones
+    kept.py       keep answers of the book's own functions for the next check
     judge.py      try a candidate: first on cases, then with the unit tests
-    isolation.py  keep a submission from the rest of the machine
-    masked.py     a copy of the packages without the function to be written
-    channel.py    messages between the judge and a submission's process
     trial.py      try a learner's test on one candidate, or train with it
-    submission.py a process in which submissions run
-    guard.py      judge a submission that runs in another process
+    isolation/    judge a submission in a process that cannot do harm
     batch.py      judge all candidates of an exercise, for the gate
     worker.py     a process that judges
     words.py      tell the learner what is wrong
@@ -28,8 +26,9 @@ Read in this order:
     plots.py      the curves of a sick run and a healthy one
     diagnosis.py  check a named fault and the test that catches it
     workbook.py   the learner's files and progress
-    gate.py       what is wrong with an exercise itself
+    gate.py       find what is wrong with an exercise itself
     contents.py   the table of contents
+    chapters.py   the map of the climb
     commands.py   python -m tests
     cell.py       answer a question from a notebook cell
     cases/        inputs on which answers are compared

@@ -17,7 +17,7 @@ from tests.exercises.sources import Candidate, candidates, reference
 def judge_all(judge: Judge, seeds: Sequence[int]) -> None:
     """Judge stub, reference, traps and variants.
 
-    The reference's tests run last: they fail if anything of a trap is left.
+    The tests of the reference run last: they fail if a trap has left anything behind.
     """
     listed = candidates(judge.exercise)
     with _cautious_jit(judge):
@@ -32,9 +32,9 @@ def judge_all(judge: Judge, seeds: Sequence[int]) -> None:
 
 
 def _try_cases(judge: Judge, seeds: Sequence[int]) -> None:
-    """Compare a candidate with the others; a trap is compared in full only once.
+    """Compare a candidate with the others; a trap is compared in full on one seed only.
 
-    With other seeds it is enough that a trap differs from all others somewhere.
+    On the other seeds it need only differ from the reference and from the other traps.
     """
     own, first = judge.splice.candidate, seeds[:1]
     is_trap = judge.label.startswith("traps")
@@ -47,7 +47,7 @@ def _try_cases(judge: Judge, seeds: Sequence[int]) -> None:
 
 
 class _Rounds(Listener):
-    """Runs the tests on one candidate after another, each until one test fails."""
+    """Runs the tests on each candidate in turn, until one test fails on it."""
 
     def __init__(self, judge: Judge, listed: dict[str, Candidate]):
         super().__init__(judge)
@@ -62,7 +62,7 @@ class _Rounds(Listener):
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)
                 if "failed" in self.judge.found:
                     break
-            # What is set up or computed once may hold this candidate's answers.
+            # Fixtures and caches may hold this candidate's answers.
             session._setupstate.teardown_exact(None)
             for name in our_modules():
                 for value in vars(sys.modules[name]).values():
@@ -75,8 +75,8 @@ class _Rounds(Listener):
 def _cautious_jit(judge: Judge) -> Iterator[None]:
     """Let `jax.jit` compile nothing that calls the exercised function.
 
-    A compiled program would still hold the candidate before. So what was seen to call
-    the function is from then on run step by step.
+    A compiled program would still hold the candidate before. So a program that was
+    seen to call the function runs step by step from then on.
     """
     if judge.exercise.floor == "mdp":
         yield

@@ -3,7 +3,7 @@
 The judge works in another process, within a time limit; `words.py` explains what it
 finds. In a learner's own check, a file that imports nothing but arithmetic runs in the
 process of the judge, which saves up to a second. All other files, and what a teacher
-grades, run in a process of their own (see guard.py).
+grades, run in a process of their own (see isolation/).
 """
 
 import ast
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.exercises.words import Verdict, failed, own_line, still_open, verdict
 
 MOST_LETTERS = 100_000  # of a stack
 LONGEST_LINE = 200
-# What a file may import to run in the process of the judge.
+# The modules that a file may import and still run in the process of the judge.
 ARITHMETIC = {
     *("numpy", "scipy", "jax", "jaxtyping", "optax", "math", "itertools", "functools"),
     *("operator", "collections", "dataclasses", "typing", "__future__", *FLOORS),
@@ -32,13 +32,18 @@ ARITHMETIC = {
 
 
 class Worker:
-    """Does jobs in a process; if that dies, the next job gets a new one."""
+    """Gives jobs to a process; if it dies, the next job gets a new one.
 
-    def __init__(self) -> None:
+    If it is patient, time limits grow with the load of the machine. `grade` measures
+    its own limits instead: there, endless loops of students are part of the load.
+    """
+
+    def __init__(self, is_patient: bool = True) -> None:
+        self.is_patient = is_patient
         self.process: subprocess.Popen | None = None
 
     def do(self, **job: Any) -> str:
-        """Wait for a job, which `worker.do` describes; return what went wrong."""
+        """Wait for a job, which `worker.Desk.do` does; return what went wrong."""
         if self.process is None or self.process.poll() is not None:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.exercises.worker"],
@@ -76,12 +81,10 @@ def check(
     tree = parsed(candidate)
     if isinstance(tree, Verdict):
         return tree
-    functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
+    functions = _functions(tree.body)
     wanted = name or candidate.name
     if wanted not in functions:
-        near = difflib.get_close_matches(wanted, functions, n=1, cutoff=0.0)
-        there = f"; there is {near[0]}. Did you rename it?" if near else "."
-        return failed(f"There is no function {wanted} in {candidate.file}{there}")
+        return failed(_missing(wanted, candidate.file, tree))
     if is_empty(functions[wanted]):
         return still_open(exercise)
     if complaint := _signature_complaint(exercise, functions[wanted]):
@@ -92,13 +95,13 @@ def check(
     if is_own and imports_only_arithmetic(tree):
         found = judge(exercise, candidate, seeds, worker=worker, trusted="fully")
     if not {finding["what"] for finding in found} & {"done", "loop"}:
-        # Seen from another process, it is clear what ended the first one.
+        # In a process of its own it shows the judge what ended the first process.
         found = judge(exercise, candidate, seeds, worker=worker)
     return verdict(exercise, candidate, found)
 
 
 def imports_only_arithmetic(tree: ast.Module) -> bool:
-    """Say whether a file imports nothing that reaches for the machine."""
+    """Say whether a file imports nothing but the modules of ARITHMETIC."""
     names = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -109,7 +112,7 @@ def imports_only_arithmetic(tree: ast.Module) -> bool:
 
 
 def parsed(candidate: Candidate) -> ast.Module | Verdict:
-    """The syntax of a file, or the verdict on one that Python cannot read."""
+    """The syntax tree of a file, or the verdict if Python cannot read it."""
     before, nul, _ = candidate.source.partition("\0")
     if nul:
         where = f"{candidate.file}, line {before.count(chr(10)) + 1}"
@@ -135,15 +138,16 @@ def judge(
     worker: Worker | None = None,
     trusted: str = "",
 ) -> list[dict]:
-    """Return the findings of a worker, or of a new process; see worker.do."""
+    """Return the findings of a worker, or of a new one; see `worker.Desk.do`."""
     own = worker or Worker()
+    limit = time_limit or exercise.time_limit
     with tempfile.TemporaryDirectory() as scratch:
         complaint = own.do(
             exercise=exercise.id,
             candidate=candidate,
             seeds=list(range(seeds) if isinstance(seeds, int) else seeds),
             test=test,
-            time_limit=(time_limit or exercise.time_limit) * _slowness(),
+            time_limit=limit * _slowness() if own.is_patient else limit,
             scratch=scratch,
             trusted=trusted,
         )
@@ -162,14 +166,14 @@ def judge(
 
 
 def _slowness() -> float:
-    """How many programs share a processor: each then takes so many times longer."""
+    """The number of programs for each processor: a program takes so much longer."""
     if not hasattr(os, "getloadavg"):
         return 1.0
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _loop(candidate: Candidate | None, stack: str) -> dict:
-    """Where the candidate was when its time was over."""
+    """The finding on a candidate whose time was over, with the line where it was."""
     message = "Your function does not return in time. Is there an endless loop?"
     for line in stack.splitlines():
         if candidate and f'"{candidate.file}"' in line:
@@ -179,6 +183,23 @@ def _loop(candidate: Candidate | None, stack: str) -> dict:
             message += f"\nThe time was over in {own_line(candidate, number, text)}"
             break
     return {"what": "loop", "of": "", "message": message}
+
+
+def _functions(nodes: Iterable[ast.AST]) -> dict[str, ast.FunctionDef]:
+    """The functions among some nodes, by name; of equal names, the last one."""
+    return {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+
+
+def _missing(wanted: str, file: str, tree: ast.Module) -> str:
+    """A sentence on a function that is not there, or not at the left margin."""
+    text = f"There is no function {wanted} in {file}"
+    if wanted in _functions(ast.walk(tree)):
+        return (
+            f"{text} that begins at the left margin: yours stands inside an `if`, a "
+            "class or another function."
+        )
+    near = difflib.get_close_matches(wanted, _functions(tree.body), n=1, cutoff=0.0)
+    return f"{text}; there is {near[0]}. Did you rename it?" if near else f"{text}."
 
 
 def _signature_complaint(exercise: Exercise, definition: ast.FunctionDef) -> str:

@@ -21,6 +21,7 @@ from tests.exercises.manifest import (
     book,
     called,
     find,
+    fitting,
     use_book,
 )
 from tests.exercises.sources import TODO, Candidate, new_file, solution
@@ -35,8 +36,8 @@ tests judge them. Your files are in the folder workbook/; nothing else changes.
     python -m tests check    have it judged, as often as you like
     python -m tests hint     get a hint if you are stuck; there are three
 
-All of them take the name of an exercise, or a part of it: start gae. With
---book FOLDER, exercises from outside stand beside these; see CONTRIBUTING.md.
+The last three take the name of an exercise, or a part of it: start gae. With
+--book FOLDER, the exercises of that folder follow these; see CONTRIBUTING.md.
 """
 
 COMMANDS = {
@@ -65,13 +66,14 @@ MORE = {
     "Ctrl-C ends it.",
     "hint": "The first hint is a question, the second names the parts, and the third "
     "says how they fit together. None of them is the whole solution.",
-    "solution": "Before you have passed, it shows nothing without --reveal.",
+    "solution": "Before that, it needs --reveal.",
     "reset": "Your old file gets another name, which ends in .1.bak, .2.bak and so on.",
     "gate": "The stub must fail, the book's own function and all variants must pass, "
     "and each trap must fail and be told apart from the others. Without NAME it takes "
     "all exercises of --book FOLDER.",
-    "handout": "It stands alone: the library without the answers, the notebooks, an "
-    "empty file for each exercise, the check, and a README with instructions.",
+    "handout": "The folder holds all that students need: the library without the "
+    "answers, the notebooks, an empty file for each exercise, the check, and a README "
+    "with instructions.",
     "grade": "It writes marks, and a report with the misconceptions of the class.",
 }
 NAME = "the id of an exercise, or words of its id or title, such as gae; without it, "
@@ -200,7 +202,7 @@ def _watch_until_passed(exercise: Exercise | Diagnosis, seen: int) -> None:
             print(f"--- {workbook.shown(path)}, {time.strftime('%H:%M:%S')}")
             try:
                 verdict = judge_attempt(exercise)
-            except ValueError as error:  # the next save may be a file that can be read
+            except ValueError as error:  # the next save may mend the file
                 verdict = Verdict("failed", f"{error}")
             print(verdict.text)
             if verdict.state == "passed":
@@ -210,7 +212,7 @@ def _watch_until_passed(exercise: Exercise | Diagnosis, seen: int) -> None:
 
 
 def _saved(path: Path) -> int:
-    """When a file was saved last; 0 if it is not there, as while an editor saves it."""
+    """The time of a file's last save; 0 while there is no file, as during a save."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -250,7 +252,7 @@ def run_reset(exercise: Exercise | Diagnosis) -> int:
     kept = workbook.reset(exercise)
     path = workbook.shown(workbook.file_of(exercise))
     old = f" What you wrote is in {workbook.shown(kept)}." if kept else ""
-    print(f"{path} is new and empty.{old}")
+    print(f"{path} is new, and its function is empty.{old}")
     return 0
 
 
@@ -284,7 +286,7 @@ def judged(
     name: str = "",
     worker: Worker | None = None,
 ) -> Verdict:
-    """Check an attempt; a notebook gives no `name` that the function must have."""
+    """Check an attempt; `name` is the name that its function must have, if any."""
     if isinstance(exercise, Diagnosis):
         verdict = diagnosis.check(exercise, attempt, worker)
     else:
@@ -294,7 +296,11 @@ def judged(
     digest = workbook.digest(attempt.source) if attempt.is_file else ""
     workbook.note(exercise, passed=True, digest=digest)
     if exercise.id in sealed.assigned():
-        return verdict
+        if attempt.is_file or workbook.is_begun(exercise):
+            return verdict
+        path = workbook.shown(workbook.file_of(exercise))
+        text = f"{verdict.text}\nHand in this notebook, or copy the lines to {path}."
+        return verdict._replace(text=text)
     compare = f"Compare: `{called()} solution {exercise.id}`."
     return verdict._replace(text=f"{verdict.text}\n{compare}")
 
@@ -335,13 +341,15 @@ def _without_book(args: list[str]) -> list[str]:
 
 
 def _parse(args: list[str]) -> argparse.Namespace:
-    """Read the command; a mistake costs one line."""
+    """Read the command; a mistake raises a ValueError of one line."""
     if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-        # Who types "gae" means the exercise.
+        # "gae" is a part of an exercise's name, and not "gate" with a mistake.
         known = COMMANDS.keys() - {"gate"}
         near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.76)
         listed = f"the commands are {', '.join(COMMANDS)}."
         hint = f"did you mean {near[0]}?" if near else listed
+        if not near and fitting(args[0].lower()):
+            hint = f"did you mean `{called()} start {args[0]}`?"
         raise ValueError(f"There is no command {args[0]!r}: {hint}")
     style = argparse.RawDescriptionHelpFormatter
     parser = _Parser("python -m tests", description=DESCRIPTION, formatter_class=style)
@@ -364,7 +372,7 @@ def _parse(args: list[str]) -> argparse.Namespace:
         elif name not in ("list", "map", "grade", "handout"):
             say = NAME + DEFAULTS.get(name, DEFAULT)
             command.add_argument("exercise", nargs="*", metavar="NAME", help=say)
-            say = f"of {sick_runs.NAME}: each seed is another sick run of RLHF"
+            say = f"for {sick_runs.NAME}: each seed is another sick run of RLHF"
             command.add_argument("--seed", type=int, help=say)
         if name == "check":
             say = "judge every file of the workbook"

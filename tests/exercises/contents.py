@@ -51,7 +51,7 @@ def contents(width: int) -> Iterator[tuple[str, str]]:
 
 
 def next_step(after: Exercise | Diagnosis | None = None) -> str:
-    """The command that comes next: on the next open exercise."""
+    """The next command to type: it begins or checks the next open exercise."""
     if isinstance(after, Diagnosis) and after.id not in book():
         return f"next: {called()} start {sick_runs.NAME}"
     following = workbook.next_open(after)

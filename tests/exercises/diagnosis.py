@@ -24,7 +24,7 @@ SNOOPED = {"getsource", "__code__", "__wrapped__", "open", "read_text", "read_by
 def check(
     diagnosis: Diagnosis, attempt: Candidate, worker: Worker | None = None
 ) -> Verdict:
-    """Judge a named fault and a test; the worker does the jobs."""
+    """Judge a named fault and a test; the worker runs the test."""
     tree = parsed(attempt)
     if isinstance(tree, Verdict):
         return tree
@@ -63,14 +63,14 @@ def fault_in(tree: ast.Module) -> str:
 
 
 def draw(diagnosis: Diagnosis, path: Path) -> None:
-    """Draw the curves of two trainings: with the book's own function, and the fault.
+    """Draw the curves of two trainings, without the fault and with it.
 
-    Samples, where a training has some, go to a text file beside the picture.
+    If a training returns samples of text, they go to a text file beside the picture.
     """
     from tests.exercises import plots
 
     pair = reference(diagnosis), edited(diagnosis, diagnosis.trap)
-    # The healthy run first, where both need models: they are made by sound code.
+    # A run with arguments needs models; sound code makes them, in the healthy run.
     with ThreadPoolExecutor(1 if diagnosis.arguments else 2) as pool:
         healthy, sick = pool.map(lambda one: curves(diagnosis, one), pair)
     path.parent.mkdir(exist_ok=True)
@@ -99,7 +99,7 @@ def _right(diagnosis: Diagnosis) -> str:
 
 
 def _not_that(diagnosis: Diagnosis, named: str) -> list[str]:
-    """Why the curves speak against the named fault."""
+    """The sentences that compare the named fault with the curves."""
     for fault in diagnosis.faults:
         if fault.id == named:
             return [

@@ -1,9 +1,9 @@
 """The gate: what every exercise must do to its stub, reference, traps and variants.
 
-Over several seeds: the stub fails, the reference passes, every trap is killed by the
-exercise's own tests and named by its own sentence and no other, every variant passes
+Over several seeds: the stub fails, the reference passes, every trap fails the
+exercise's own tests and is named by its own sentence and no other, every variant passes
 without a sentence. All candidates of an exercise are judged in one process, which is
-quick; the reference and the variants also in the way in which a learner's function is.
+quick. The reference and the variants are then judged as a learner's function is.
 """
 
 import ast
@@ -17,7 +17,7 @@ from tests.exercises.manifest import Diagnosis, Exercise, book
 from tests.exercises.sources import Candidate
 
 NUM_SEEDS = 3
-MOST_SECONDS = 300.0  # of patience: the machine may be busy
+MOST_SECONDS = 300.0  # for one judgement: the machine may be busy
 WRONG = {"exception", "difference", "mutation", "trap", "failed"}
 MOST_TOLD = 0.5  # the share of a right solution that one hint may show
 TOKEN = re.compile(r"\w+|[^\w\s()\[\],.:;`]+")
@@ -87,9 +87,9 @@ def went_wrong(found: list[dict]) -> str:
 
 
 def told(hint: str, right: Candidate) -> float:
-    """Return the share of a function's lines in a hint, whatever the names are.
+    """Return the share of a function's lines that a hint shows, under any names.
 
-    What counts are runs of at least three words or signs; brackets do not count.
+    Runs of at least three words or signs count; brackets do not.
     """
     tree = ast.parse(right.source)
     function = next(n for n in tree.body if getattr(n, "name", "") == right.name)
@@ -109,7 +109,7 @@ def told(hint: str, right: Candidate) -> float:
 
 
 def _verdict(label: str, found: list[dict]) -> Iterator[str]:
-    """What is wrong with the judgement of a candidate; empty texts if it is right."""
+    """Yield what is wrong with the judgement of a candidate, or empty texts."""
     kinds = {finding["what"] for finding in found}
     named = [finding["number"] for finding in found if finding["what"] == "trap"]
     if label.startswith("traps"):

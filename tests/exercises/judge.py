@@ -2,8 +2,8 @@
 
 First the candidate's answers to the exercise's cases are compared with those of the
 reference, and with those of the traps if they differ. Then the exercise's unit tests
-are run. Each finding is written down at once: should the candidate never return, what
-was found before is not lost. This file only finds; `words.py` explains.
+are run. Each finding is written down at once, so that nothing is lost if the candidate
+never returns. This file only finds; `words.py` explains.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from tests.exercises.splice import Splice
 
 MOST_LETTERS, MOST_LINES = 20_000, 12  # of what a candidate raises
 MOST_PRINTED = 1000  # letters of what it prints
-# The plugins of pytest that unit tests need, and nothing that only takes time.
+# Plugins of pytest that unit tests do not need: they would only take time.
 PLUGINS = "faulthandler cacheprovider terminal unraisableexception threadexception"
 
 
@@ -42,7 +42,7 @@ class Case(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a function does with the inputs of a case."""
+    """The outcome of a function on the inputs of a case."""
 
     output: Any = None
     error: dict | None = None  # what it raises, and where; see Judge.raised
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 
 
 class Judge:
-    """A candidate, an exercise, and what takes the findings."""
+    """An exercise, a candidate for its function, and `write`, which takes findings."""
 
     def __init__(
         self,
@@ -65,10 +65,10 @@ class Judge:
         self.cases = functools.cache(self._cases)
         # Many candidates are compared with the same answers.
         self._answers: dict[tuple[Candidate, Hashable], Answer] = {}
-        self._kept: kept.Outputs = {}  # by the book's own functions
+        self._kept: kept.Outputs = {}  # answers of the book's own functions
 
     def find(self, what: str, **details: Any) -> None:
-        """Write down a finding; `of` says on which of several candidates."""
+        """Write down a finding; `of` names the candidate, if there are several."""
         self.found.add(what)
         self.write({"what": what, "of": self.label, **details})
 
@@ -92,7 +92,7 @@ class Judge:
                 break
         if len(self._kept) > before:
             kept.write(self.exercise, self._kept)
-        # Where a case says what is wrong, nobody hears of the tests.
+        # Where a case shows what is wrong, no test needs to.
         if not self.found & {"difference", "exception", "mutation"}:
             self.run_tests(Listener(self), "--maxfail=1")
 
@@ -152,7 +152,7 @@ class Judge:
     def find_traps(self, seed: int) -> None:
         """Find the traps that give the candidate's answers, on all cases.
 
-        Where the answers are wrong already, what was derived from them does not count.
+        If the answers themselves differ, what was derived from them is not compared.
         """
         own, cases = self.own, self.cases(seed)
         answers = (same.answer_in(self.answer(own, case).output) for case in cases)
@@ -178,7 +178,7 @@ class Judge:
             self.find(kind, message=pattern.says)
 
     def _output(self, candidate: Candidate, inputs: dict[str, Any]) -> Any:
-        """What it returns for changed inputs, which may make no sense to it."""
+        """A candidate's output for changed inputs, which may make no sense to it."""
         answer = self._answer(candidate, inputs)
         if answer.error:
             raise answer.error
@@ -204,33 +204,33 @@ class Judge:
             inputs, tolerance = case if isinstance(case, tuple) else (case, 1e-9)
             try:
                 key = pickle.dumps(inputs)
-            except TypeError:  # a key of jax
+            except TypeError:  # a key of jax cannot be pickled
                 key = seed, number
             text, place = show.show_inputs(inputs), (seed, number)
             found.append(Case(inputs, tolerance, text, key, place))
         return found
 
     def output(self, own: Candidate, case: Case) -> Any:
-        """What one of the book's own functions, right or wrong, makes of a case."""
+        """The output of one of the book's own functions, right or wrong, for a case."""
         place = own.source, *case.place
         if place not in self._kept:
             self._kept[place] = self.answer(own, case).output
         return self._kept[place]
 
     def answer(self, candidate: Candidate, case: Case) -> Answer:
-        """What a candidate makes of a case; every case is tried once."""
+        """A candidate's answer to a case; every case is tried once."""
         place = candidate, case.key
         if place not in self._answers:
             self._answers[place] = self._answer(candidate, case.inputs)
         return self._answers[place]
 
     def _answer(self, candidate: Candidate, inputs: dict[str, Any]) -> Answer:
-        """Its answer to the inputs, or what the exercise derives from it.
+        """A candidate's answer to the inputs, or what the exercise derives from it.
 
         Two functions may give the same answer and differ in their gradients.
         """
         function = self.splice.function(candidate)
-        self.splice.watched.function = function  # for what calls it in a roundabout way
+        self.splice.watched.function = function  # for code of the book that calls it
         ours, printed = copy.deepcopy(inputs), _Paper()
         try:
             with contextlib.redirect_stdout(printed):
@@ -251,7 +251,7 @@ class Judge:
     def raised(self, error: BaseException) -> dict:
         """The kind of an exception, its message, and the candidate's own lines."""
         lines = own_lines(error, self.own.file)
-        # numpy says that something failed, and jax, the cause of it, says what.
+        # numpy's exception says that something failed; its cause, jax's, says what.
         error = error.__cause__ or error
         message = str(error)[:MOST_LETTERS]
         return {"kind": type(error).__name__, "message": message, "lines": lines}
@@ -267,7 +267,7 @@ class Judge:
 
 
 class _Paper(io.StringIO):
-    """Takes what is printed; when it is full, nothing more is written on it."""
+    """Keeps the first MOST_PRINTED letters that are printed, and drops the rest."""
 
     def write(self, text: str) -> int:
         super().write(text[: max(0, MOST_PRINTED - self.tell())])
@@ -275,7 +275,7 @@ class _Paper(io.StringIO):
 
 
 class Listener:
-    """Hears from pytest which tests fail, and why."""
+    """A plugin of pytest that writes down which tests fail, and why."""
 
     def __init__(self, judge: Judge):
         self.judge = judge
@@ -322,7 +322,7 @@ def own_lines(error: BaseException, file: str) -> list[dict]:
 
 
 def settle_jax() -> None:
-    """Let jax use the processor, keep its programs, and compile them quickly."""
+    """Let jax use the CPU, keep its compiled programs, and compile them quickly."""
     import jax
 
     from mdp.interface.compilation import keep_compiled_programs
@@ -339,10 +339,7 @@ def named(place: str) -> Callable:
 
 
 def our_modules() -> list[str]:
-    """The imported modules of the packages, of their tests, and of the cases.
-
-    Also those of a folder with exercises from outside.
-    """
+    """The imported modules of the packages, their tests, the cases, and BOOK."""
     tests = ("tests.exercises.cases", *(f"tests.{floor}" for floor in FLOORS))
     home = os.environ.get(BOOK)
     return [

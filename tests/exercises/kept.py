@@ -1,8 +1,8 @@
 """Keep the answers of the book's own functions to the cases, for the next check.
 
-A wrong answer is compared with the right one and with that of every trap. Those depend
-on nothing but the sources, and of a whole loop they take longest: so they are kept in
-the user's cache, beside the compiled programs, under a digest of all sources.
+A wrong answer is compared with the right one and with that of every trap. These depend
+on nothing but the sources, and for a whole loop they take long. So they are kept in the
+user's cache, beside the compiled programs, under a digest of all sources.
 """
 
 import contextlib
@@ -14,15 +14,15 @@ from typing import Any
 
 from tests.exercises.manifest import FLOORS, ROOT, Exercise
 
-# By the function's text, the seed and the number of the case.
+# Answers by the function's text, the seed and the number of the case.
 Outputs = dict[tuple[str, int, int], Any]
 
 
 def read(exercise: Exercise) -> Outputs:
-    """The answers for an exercise that are kept; none if there is no such file."""
+    """The kept answers for an exercise; none if there is no file of them."""
     if exercise.home:
         return {}  # its sources are not in the digest
-    with contextlib.suppress(Exception):  # whatever is wrong, they are made anew
+    with contextlib.suppress(Exception):  # a file that cannot be read is made anew
         return pickle.loads(_file(exercise.id).read_bytes())
     return {}
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from tests.exercises import sealed
 
 ROOT = Path(__file__).parent.parent.parent
-# The environment's name for a folder of exercises from outside, and its place in a
-# folder that was handed out.
+# The environment variable that names a folder of exercises from outside, and the place
+# of its copy in a folder that was handed out.
 BOOK, OUTSIDE = "EXERCISE_BOOK", "outside"
 FLOORS = ("mdp", "policy_gradient", "lm_bandit")  # from the lowest
 MOST_NAMES = 5  # that a message lists
@@ -51,7 +51,7 @@ class Exercise(NamedTuple):
     variants: tuple[Edit, ...]
     needs: tuple[str, ...] = ()  # exercises that should be done before
     imports: str = ""  # of the new file; by default, what the reference uses
-    fields: tuple[str, ...] = ()  # the fields of the result that are compared, or all
+    fields: tuple[str, ...] = ()  # of the result, those that are compared; else all
     compared: str = ""  # "module:name" of what is compared; by default, the result
     home: str = ""  # its folder, if it comes from outside this repository
 
@@ -95,14 +95,14 @@ class Fault(NamedTuple):
 
 
 class Diagnosis(NamedTuple):
-    """A run with a fault, which the learner names and then catches by a test."""
+    """A training run with a fault: the learner names it, and catches it by a test."""
 
     id: str
     title: str
     story: str
     function: str  # "module:name" of the function with the fault
-    run: str  # "module:name" of what trains, and returns curves by name
-    fault: str  # the id of the right one
+    run: str  # "module:name" of the training, which returns curves by name
+    fault: str  # the id of the fault of this run
     faults: tuple[Fault, ...]
     trap: Edit  # the function with the fault
     variants: tuple[Edit, ...]  # right functions, which a good test lets pass
@@ -135,7 +135,8 @@ class Diagnosis(NamedTuple):
 def book() -> dict[str, Exercise | Diagnosis]:
     """All exercises and diagnoses by id, in reading order.
 
-    In a folder that was handed out, those that were assigned; then those from outside.
+    In a folder that was handed out, only the assigned ones. Those from outside stand
+    last.
     """
     names = sealed.assigned()
     return {
@@ -152,7 +153,7 @@ def everything() -> dict[str, Exercise | Diagnosis]:
     folder = Path(os.environ.get(BOOK) or ROOT / OUTSIDE)
     if not os.environ.get(BOOK) and not (sealed.assigned() and folder.is_dir()):
         return ours
-    from tests.exercises import outside  # whose exercises are what is above
+    from tests.exercises import outside  # it imports this file
 
     return ours | outside.exercises_from(folder, ours)
 
@@ -214,7 +215,7 @@ def find(name: str) -> Exercise | Diagnosis:
     wanted = "-".join(name.lower().removesuffix(".py").translate(SPACES).split())
     if wanted in everything():
         return everything()[wanted]
-    from tests.exercises import sick_runs  # which are made of what is above
+    from tests.exercises import sick_runs  # it imports this file
 
     if (seed := sick_runs.seed_in(wanted)) is not None:
         return sick_runs.sick_run(seed)
@@ -232,9 +233,10 @@ def find(name: str) -> Exercise | Diagnosis:
 
 
 def fitting(text: str) -> list[str]:
-    """Return the ids of exercises with a text in their names.
+    """Return the ids of exercises whose id, title or function contains a text.
 
-    If there are none, with each word of it; or else those of a chapter with that name.
+    If there are none, of those that contain each word of it, or else of those whose
+    chapter contains it.
     """
     names, chapters = {}, {}
     for each in book().values():
@@ -248,7 +250,7 @@ def fitting(text: str) -> list[str]:
 
 
 def _with_words(texts: dict[str, str], wanted: list[str]) -> list[str]:
-    """The keys of the texts in which some word begins with each of the wanted ones."""
+    """The keys of the texts in which each wanted text begins some word."""
     return [
         key
         for key, text in texts.items()

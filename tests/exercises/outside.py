@@ -6,7 +6,7 @@
     FOLDER/*.py              the functions, their tests, and the inputs of the cases
 
 The manifest names modules and files as they are called in the folder: the function
-"median:running_median" stands in FOLDER/median.py. All else is as it is for ours.
+"median:running_median" stands in FOLDER/median.py. The rest is as in our manifests.
 """
 
 import ast
@@ -27,7 +27,7 @@ ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def exercises_from(folder: Path, known: Container[str]) -> dict[str, Exercise]:
     """Return the exercises of a folder by id; a ValueError says what is wrong there.
 
-    The `known` ids are taken.
+    No id may be one of the `known` ids.
     """
     file = folder / MANIFEST
     try:
@@ -46,7 +46,8 @@ def exercises_from(folder: Path, known: Container[str]) -> dict[str, Exercise]:
             raise ValueError(f"{file}, {name}: {complaint}.")
         exercise = exercise_in(fields)
         if name in known or name in found:
-            raise ValueError(f"{file}, {name}: there is an exercise with this id.")
+            text = "there is already an exercise with this id"
+            raise ValueError(f"{file}, {name}: {text}.")
         if complaint := _about_files(exercise):
             raise ValueError(f"{file}, {name}: {complaint}.")
         found[name] = exercise
@@ -54,7 +55,7 @@ def exercises_from(folder: Path, known: Container[str]) -> dict[str, Exercise]:
 
 
 def _about_fields(table: dict) -> str:
-    """What is wrong with the fields of an exercise, if anything."""
+    """A complaint about the fields of an exercise; empty if there is none."""
     needed = [n for n in Exercise._fields if n not in Exercise._field_defaults]
     if missing := [name for name in needed if name not in table]:
         return f"{', '.join(missing)} must be given"
@@ -69,11 +70,11 @@ def _about_fields(table: dict) -> str:
 
 
 def _about_files(exercise: Exercise) -> str:
-    """What is wrong with the files that an exercise names, if anything."""
+    """A complaint about the files that an exercise names; empty if there is none."""
     for place in filter(None, (exercise.function, exercise.cases, exercise.compared)):
         module, name = place.split(":")
         if module.split(".")[0] in {*sys.stdlib_module_names, "tests", *FLOORS}:
-            return f"the name of the file {module}.py is taken, so give it another"
+            return f"the name {module}.py is taken: give the file another name"
         file = exercise.root / (module.replace(".", "/") + ".py")
         if not file.is_file():
             return f"there is no file {file}"

@@ -33,7 +33,7 @@ def plot_pair(
     ax.plot(sick, label="the sick run", **look(ORANGE))
     both = np.concatenate([healthy, sick])
     low, high = np.quantile(both[np.isfinite(both)], [0.03, 0.99])
-    # What varies in the last digits only is drawn as a straight line.
+    # A curve that varies only in its last digits is drawn as a straight line.
     room = 0.08 * (high - low) if high - low > 1e-5 else 0.1
     ax.set_ylim(low - room, high + room)
     ax.set(xlabel="updates", ylabel=name)

@@ -1,7 +1,7 @@
 """See in the text of an attempt whether it reaches for the book's own function.
 
-Where the attempt runs, the book's own function is not there (see masked.py). So to
-reach for it helps nobody; but the learner is told why there is no mark.
+Where the attempt runs, the book's own function is not there (see isolation/masked.py).
+So reaching for it does not help; this file tells the learner why there is no mark.
 """
 
 import ast
@@ -45,7 +45,7 @@ def complaint(exercise: Exercise, tree: ast.Module) -> str:
 
 
 def _imported(tree: ast.Module) -> tuple[dict[str, str], dict[str, str]]:
-    """What the names of a file are: modules, and what is taken from modules."""
+    """The names that a file imports: of modules, and of objects of modules."""
     modules, names = {}, {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -84,7 +84,7 @@ def _own(
 
 
 def _looks(node: ast.AST, modules: set[str]) -> str:
-    """What a node of the file looks things up with, if it does."""
+    """The name by which a node looks something up; empty if it does not."""
     if isinstance(node, ast.Import):
         tops = {alias.name.split(".")[0] for alias in node.names}
         return next(iter(tops & MODULES), "")

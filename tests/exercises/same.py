@@ -56,19 +56,19 @@ def difference(
 
 
 def is_about_numbers(message: str) -> bool:
-    """Say whether numbers were compared, or shapes, and not types."""
+    """Say whether a message is about numbers or shapes, and not about types."""
     return message.endswith((NOT_RIGHT, NOT_A_NUMBER)) or "has shape" in message
 
 
 def is_same(got: Any, expected: Any) -> bool:
-    """Say whether two results agree up to rounding: the sign of the same method."""
+    """Say whether two results agree up to rounding, as those of one method do."""
     return difference(got, expected, 1e-9) is None
 
 
 def is_small(output: Any) -> bool:
     """Say whether an answer has at most MOST_PARTS parts, and is not deeply nested.
 
-    A part that occurs in many places counts each time: to compare would take long.
+    A part that occurs in many places counts each time, because each is compared.
     """
     layer, number = [output], 0
     for _ in range(DEEPEST):
@@ -132,7 +132,7 @@ def is_key(value: Any) -> bool:
 
 
 def called(part: Any) -> str:
-    """What a part of the answer is called in a sentence."""
+    """The name of a part of the answer in a sentence."""
     if isinstance(part, int):
         return f"result number {part + 1}"
     return part if " " in part else f"`{part}`"
@@ -187,7 +187,7 @@ def _difference_of_parts(
 def _fact(name: str, ours: Any, theirs: Any) -> str:
     """A sentence on a fact that was measured on the answers."""
     if isinstance(theirs, bool):
-        return f"This should be {'so' if theirs else 'not so'}: {name}."
+        return f"This should {'hold' if theirs else 'not hold'}: {name}."
     return f"This should be {theirs}, and is {ours}: {name}."
 
 
@@ -200,7 +200,7 @@ def _of(name: Any, text: str) -> str:
 
 
 def unmasked(output: Any) -> Any:
-    """A plain array in the place of a masked one of which nothing is masked."""
+    """The output; a masked array without masked entries becomes a plain one."""
     if isinstance(output, np.ma.MaskedArray) and not np.ma.is_masked(output):
         return np.ma.getdata(output)
     return output

@@ -1,17 +1,18 @@
 """Read the files of a folder that was handed out to a class: some parts are sealed.
 
 In such a folder (`python -m tests handout`) the body of a function that the students
-write is not in its file: a mark stands in its place, and blank lines, so that all
-numbers of lines are those of the book. The body is in STORE, with the manifests and
-their traps. It is compressed and mixed with a key, so that nobody meets it by reading
-or by a search. `read` puts it back, in memory only. An import hook uses `read`, so that
-the rest of the library runs, and the check judges as it does in the checkout.
+write is not in its file: a mark and blank lines stand in its place, so that lines keep
+their numbers. The body is in STORE, with the manifests and their traps. It is
+compressed and mixed with a key, so that nobody finds it by reading or by searching.
+`read` puts it back, in memory only. An import hook uses `read`, so that the rest of the
+library runs, and the check judges as it does in the checkout.
 
 This file is copied to the top of the folder, with its STORE. In the checkout STORE is
 empty, and every file is read as it is.
 
-Sealing stops reading, and no more: who decodes STORE finds everything, as the program
-itself does. Marks come from the teacher's own checkout, never from a student's folder.
+Sealing stops reading, and no more: anybody who decodes STORE, as the program does,
+finds everything. Marks come from the teacher's own checkout, never from a student's
+folder.
 """
 
 import base64
@@ -39,7 +40,7 @@ class Part(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is sealed."""
+    """The sealed parts of a folder."""
 
     assigned: tuple[str, ...]  # the ids of the exercises, in reading order
     parts: Mapping[str, list[Part]]  # by the file's path in the folder
@@ -77,7 +78,7 @@ def assigned() -> tuple[str, ...]:
 
 
 def seal(whole: Contents) -> str:
-    """Return what is sealed, as text for STORE in lines of equal length."""
+    """Return the sealed parts as text for STORE, in lines of equal length."""
     plain = json.dumps([whole.assigned, whole.parts]).encode()
     text = base64.b85encode(_mixed(zlib.compress(plain, 9))).decode()
     return "\n".join(text[i : i + 100] for i in range(0, len(text), 100))
@@ -85,7 +86,7 @@ def seal(whole: Contents) -> str:
 
 @cache
 def contents() -> Contents:
-    """Return what is sealed in this folder."""
+    """Return the sealed parts of this folder."""
     if not STORE:
         return Contents((), {})
     packed = _mixed(base64.b85decode("".join(STORE.split())))
@@ -98,7 +99,7 @@ def contents() -> Contents:
 def install() -> None:
     """Let modules with sealed parts be imported whole."""
     if STORE and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        # Not at the very front: there, a check waits for the module it is to change.
+        # Not at the very front: there a check waits for the module that it changes.
         place = sys.meta_path.index(PathFinder)
         sys.meta_path.insert(place, _Finder(contents().parts))
 
@@ -115,7 +116,7 @@ class _Finder:
 
     def __init__(self, paths: Iterable[str]):
         files = (path for path in paths if path.endswith(".py"))
-        # What comes from outside is imported from its own folder.
+        # Modules from outside are imported from their own folder.
         names = (path[:-3].removeprefix("outside/") for path in files)
         self.modules = {name.replace("/", ".") for name in names}
 

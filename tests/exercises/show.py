@@ -102,7 +102,7 @@ def _shown_trajectory(trajectory: Any) -> str:
 
 
 def _shown_model(model: Any) -> str:
-    """The size of a model; nobody checks its numbers with a pencil."""
+    """The size of a model; its numbers are too many for a pencil."""
     (num_tokens, width), context = model.wte.shape, len(model.wpe)
     blocks, _, _, heads, _ = model.h.c_attn.w.shape
     size = f"{_count(blocks, 'block')} of {_count(heads, 'head')}, width {width}"

@@ -17,7 +17,7 @@ import numpy as np
 from tests.exercises import sealed
 from tests.exercises.manifest import Diagnosis, Edit, Fault
 
-NAME = "what-is-wrong"  # of all of them, for the command line
+NAME = "what-is-wrong"  # the name of all of them on the command line
 ID = f"{NAME}-seed-"
 LARGEST_SEED = 10**6
 FILE = Path(__file__).with_suffix(".toml")
@@ -61,7 +61,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "adaptive": (
         "A completion is one action, compared with the mean of its prompt; six epochs "
-        "an update, and beta follows a KL of 1 nat.",
+        "an update, and beta adapts to a target of 1 nat of KL.",
         {"baseline": "average", "epochs": 6, "kl_target": 1.0, "kl_gain": 0.5},
     ),
     "cool": (

@@ -162,7 +162,7 @@ def _begun_test(diagnosis: Diagnosis) -> list[str]:
         "",
         "",
         "def test_the_fault():",
-        '    """Pass on the right function, and fail on the one of the sick run."""',
+        '    """Pass on the right function, and fail on the faulty one."""',
     ]
 
 

@@ -3,7 +3,7 @@
 Setting an attribute afterwards would miss every `from module import name`, and every
 cache of compiled code. So the module is read with a hole where the function stood, and
 the hole is filled at once: by the learner's function, a trap, a variant, a stub or the
-reference itself. All of them take this one way.
+reference itself.
 
 The candidate's code is compiled separately, so that its tracebacks show its own lines.
 It runs in a namespace of its own, so that no helper of the learner's replaces one of
@@ -36,7 +36,7 @@ class Splice:
 
     def __init__(self, exercise: Exercise, candidate: Candidate):
         self.exercise, self.candidate = exercise, candidate
-        self.watched: Callable | None = None  # what the module calls
+        self.watched: Callable | None = None  # the function that the module calls
         self._made: dict[Candidate, tuple[FunctionType, dict, CodeType]] = {}
 
     def install(self) -> None:
@@ -46,19 +46,19 @@ class Splice:
         sys.meta_path.insert(0, _Finder(self))
 
     def complete(self) -> None:
-        """Give the candidate what was not there before the packages were complete."""
+        """Give the candidate the names that exist only in the complete packages."""
         _, namespace, imports = self._made[self.candidate]
         for name, value in vars(sys.modules[self.exercise.module]).items():
             namespace.setdefault(name, value)
         exec(imports, namespace)
 
     def put(self, candidate: Candidate) -> None:
-        """Put another candidate in the place; what is compiled is not forgotten."""
+        """Put another candidate in the place; compiled programs stay as they are."""
         self.watched.function = self.function(candidate)
         self.candidate = candidate
 
     def function(self, candidate: Candidate) -> FunctionType:
-        """Return a candidate's function; one that is not in the place is made once."""
+        """Return a candidate's function; the first call for a candidate makes it."""
         if candidate not in self._made:
             namespace = vars(sys.modules[self.exercise.module])
             _, namespace, imports = self._made[candidate] = self._make(
@@ -68,7 +68,7 @@ class Splice:
         return self._made[candidate][0]
 
     def fill(self, surroundings: dict) -> Callable:
-        """Return what goes into the hole; `surroundings` are the names so far."""
+        """Return the function for the hole; `surroundings` are the names above it."""
         self._made[self.candidate] = self._make(self.candidate, surroundings)
         self.watched = watched(self._made[self.candidate][0])
         return self.watched

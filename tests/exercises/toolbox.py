@@ -35,11 +35,11 @@ def explained(imports: str, used: str = "", head: str = "", module: str = "") ->
     """Return comments on the names that a file imports from the book.
 
     `used` is text that names what the exercise needs of a module or of a large type;
-    `head` is the signature of its function, and `module` is where that stands.
+    `head` is the signature of its function, and `module` is its module.
     """
     found = list(_imported(imports, used))
     classes = [one for one in found if isinstance(one.node, ast.ClassDef)]
-    classes += _nested(classes, set(re.findall(r"\.(\w+)", used)))
+    classes += _nested(classes, used)
     blocks = [
         *(_class(one, used) for one in classes),
         *(_constant(one) for one in found if isinstance(one.node, ast.Assign)),
@@ -69,21 +69,27 @@ def _imported(imports: str, used: str) -> Iterator[Found]:
                 yield found
 
 
-def _nested(classes: list[Found], attributes: set[str]) -> list[Found]:
-    """The classes of fields, where the exercise uses a field of theirs."""
+def _nested(classes: list[Found], used: str) -> list[Found]:
+    """The classes of fields, where the exercise uses a field of theirs, and of results.
+
+    A result of a method may be unpacked, so that no field is named.
+    """
+    attributes = set(re.findall(r"\.(\w+)", used))
     found: dict[str, Found] = {}
     for one in classes:
-        for field in _fields(one.node):
-            for name in re.findall(r"\w+", ast.unparse(field.annotation)):
+        results = [method.returns for method in _methods(one.node, used)]
+        for kind in [*(field.annotation for field in _fields(one.node)), *results]:
+            for name in re.findall(r"\w+", ast.unparse(kind)):
                 inner = _find(one.module, name)
-                if inner and attributes & {x.target.id for x in _fields(inner.node)}:
+                fields = {x.target.id for x in _fields(inner.node)} if inner else set()
+                if fields if kind in results else attributes & fields:
                     found[name] = inner
     known = {one.name for one in classes}
     return [inner for name, inner in found.items() if name not in known]
 
 
 def _class(found: Found, used: str) -> list[str]:
-    """A class: what it is, its fields, and what is computed from them."""
+    """A class: what it is, its fields, what is computed from them, and its methods."""
     fields, hidden = _fields(found.node), []
     if len(fields) > MOST_FIELDS:
         words = set(re.findall(r"\w+", used))
@@ -99,6 +105,12 @@ def _class(found: Found, used: str) -> list[str]:
             kind = ast.unparse(node.returns).replace("'", '"')
             if f"def {node.name}(" not in used:  # the one that is to be written
                 lines.append(f"    {node.name}: {kind}  # {_summary(node)}")
+    for method in _methods(found.node, used):
+        is_made = method.name == "__init__"
+        arguments = ", ".join(map(ast.unparse, method.args.args[1:]))
+        result = "" if is_made else f" -> {ast.unparse(method.returns)}"
+        head = f"{found.name if is_made else method.name}({arguments}){result}"
+        lines.append(f"    {head}  # {_summary(method)}")
     return _folded(lines)
 
 
@@ -123,7 +135,7 @@ def _constant(found: Found) -> list[str]:
 
 
 def _shapes(module: str, head: str, shown: str) -> list[str]:
-    """How to read the shapes, and what their letters mean."""
+    """Lines that say how to read the shapes, and what their letters mean."""
     lines = []
     if example := re.search(r'Float\[\S+, "(\w[\w ]*)"\]', f"{head}\n{shown}"):
         shape = ", ".join(example[1].split())
@@ -164,9 +176,17 @@ def _fields(node: ast.stmt) -> list[ast.AnnAssign]:
     return [x for x in node.body if isinstance(x, ast.AnnAssign)] if is_class else []
 
 
+def _methods(node: ast.ClassDef, used: str) -> list[ast.FunctionDef]:
+    """The methods that the exercise calls; how an object is made comes first."""
+    methods = [x for x in node.body if isinstance(x, ast.FunctionDef)]
+    called = [x for x in methods if f".{x.name}(" in used and not x.decorator_list]
+    made = [x for x in methods if x.name == "__init__"]
+    return [*made, *called]
+
+
 @cache
 def _find(module: str, name: str) -> Found | None:
-    """The definition of a name in a module of the book, or where that imports it."""
+    """The definition of a name in a module of the book, or in one that it imports."""
     if not (_is_ours(module) and _path(module).exists()):
         return None
     tree, _ = _read(module)

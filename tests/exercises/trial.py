@@ -1,4 +1,4 @@
-"""Try a learner's test on one candidate, or train with it, in another process.
+"""Try a learner's test on a candidate, or train with the candidate, in a process.
 
 The candidate is the book's own function, the one with the fault, or a right variant.
 The test runs several times, each time with other random numbers from numpy's and
@@ -66,7 +66,7 @@ class _Repeater:
 
         number = item.callspec.params["time_and_again"]
         random.seed(number)
-        np.random.seed(number)  # noqa: NPY002  what a learner may have used
+        np.random.seed(number)  # noqa: NPY002  a learner's test may use it
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         import pytest
@@ -82,6 +82,6 @@ class _Repeater:
 
 
 def _of(error: BaseException, file: Path) -> dict:
-    """What was raised, and the last of the learner's lines on the way there."""
+    """The exception, and the last of the learner's lines on the way to it."""
     lines = own_lines(error, str(file))
     return {"kind": type(error).__name__, "message": str(error), "lines": lines[-1:]}

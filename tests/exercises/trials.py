@@ -1,4 +1,4 @@
-"""Try a learner's test on one function after another: does it convince?
+"""Try a learner's test on right and faulty functions: does it tell them apart?
 
     the book's own          it must pass
     the one with the fault  it must fail, and by an assertion
@@ -17,10 +17,9 @@ from tests.exercises.trial import TEST, TIMES
 from tests.exercises.words import own_line
 
 NO_CALL = (
-    "Your test never calls {place}, which has the fault: so it cannot find anything "
-    "about that function."
+    "Your test never calls {place}, which has the fault: so it cannot find that fault."
 )
-# Reasons by the end on the right function, and then by that on the faulty one.
+# The reasons, by how the test ends on the right function, and then on the faulty one.
 ON_RIGHT = {
     "error": "Your test has an error of its own: on the book's own, right function it "
     "raises {kind}: {message}",
@@ -49,7 +48,7 @@ TOO_STRICT = (
 
 
 class Outcome(NamedTuple):
-    """What a learner's test does on one function."""
+    """The outcome of a learner's test on one function."""
 
     end: str = ""  # "passed", "failed" by an assertion, "error", or "luck": it varies
     calls: int = 0  # of the function
@@ -63,7 +62,7 @@ def complaint(diagnosis: Diagnosis, attempt: Candidate, worker: Worker) -> list[
     """The first reason that speaks against a test, if any, in paragraphs."""
 
     def outcome(candidate: Candidate) -> Outcome:
-        # Nothing in its name tells a candidate from the others.
+        # The name of the file must not tell the test which candidate this is.
         hidden = candidate._replace(file=f"<{diagnosis.place}>")
         found = judge(diagnosis, hidden, test=attempt.source, worker=worker)
         return _outcome(diagnosis, attempt, found)

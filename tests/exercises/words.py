@@ -32,7 +32,13 @@ TRACED = {
     "ConcretizationTypeError": UNKNOWN + "`float`, `int` and numpy arrays cannot hold "
     "it: keep it as a jax array.",
 }
-# What numpy says of arrays that differ, and what the learner hears; see _of_numpy.
+# Sentences that are added to the message of one of Python's own exceptions.
+CAUSES = {
+    "EOFError": "Nobody can answer `input` here: a function gets its arguments.",
+    "ModuleNotFoundError": "A file is judged alone: it can import what is installed, "
+    "and no other file of yours.",
+}
+# numpy's lines on arrays that differ, and the sentences for the learner; see _of_numpy.
 NUMPY_SAYS = {
     r"Mismatched elements: (\d+) / (\d+)": "{} of {} numbers are wrong.",
     r"(\[.*?\]): (.*) \(ACTUAL\), (.*) \(DESIRED\)": "At {} there is {}, and there "
@@ -44,7 +50,7 @@ NUMPY_SAYS = {
 }
 MOST_LETTERS = 160
 MOST_LINES = 3
-CANNOT_USE = "What calls your function cannot use what it returns. It raises"
+CANNOT_USE = "The code that calls your function cannot use its result. That code raises"
 
 
 class Verdict(NamedTuple):
@@ -71,7 +77,7 @@ def verdict(exercise: Exercise, candidate: Candidate, found: list[dict]) -> Verd
     if "broken" in by_kind:
         text = f"The check itself failed: {by_kind['broken']['message']}"
         if "No module named 'pytest'" in text:
-            text = "The exercises need pytest: `pip install -e '.[test]'`."
+            text = 'The exercises need pytest: `python -m pip install -e ".[test]"`.'
         return failed(text)
     if "ended" in by_kind:
         return failed(by_kind["ended"]["message"])
@@ -147,9 +153,11 @@ def _exception(candidate: Candidate, raised: dict, test: dict | None) -> list[st
     lines = [own_line(candidate, n["number"], n["text"]) for n in raised["lines"]]
     hidden = "'MDP' object has no attribute" in raised["message"]
     who = "Your function raises" if lines or raised["inputs"] else CANNOT_USE
+    kind = raised["kind"]
+    says = f"{who} {kind}: {message[0]}" if message[0] else f"{who} {kind}"
     return [
-        TRACED.get(raised["kind"], ""),
-        f"{who} {raised['kind']}: {message[0]}",
+        TRACED.get(kind, ""),
+        f"{says}. {CAUSES[kind]}" if kind in CAUSES else says,
         "Your argument `mdp` hides the package `mdp`." if hidden else "",
         # A function that calls itself is on its way more than once.
         _block(f"In {candidate.file},", "\n".join(dict.fromkeys(lines))),
@@ -165,11 +173,11 @@ def _recursion(candidate: Candidate, lines: list[dict]) -> list[str]:
     itself = f"{candidate.name}("
     if any(itself in n["text"].replace("self.", "") for n in lines):
         text = f"Your function calls itself without end: {candidate.name} is your own "
-        text += "function, also where it is taken from the book."
+        text += "function, even if you import it from the book."
     else:
         text = (
             "Your function calls itself without end: in a check it stands in the "
-            "place of the book's own, and something that it calls needs that one."
+            "place of the book's own, and something that it calls needs the book's own."
         )
     return [text, _block(f"In {candidate.file},", "\n".join(shown))]
 
@@ -191,7 +199,7 @@ def _sentence(finding: dict) -> str:
 
 
 def reported(message: str) -> str:
-    """What a failed assertion says, in words: the smallest difference, and no dump."""
+    """The report of a failed assertion, in words: the smallest difference, no dump."""
     lines = [line.strip() for line in message.strip().splitlines()]
     if lines[0].startswith(("Not equal to tolerance", "Arrays are not")):
         said = [_of_numpy(lines, *pair) for pair in NUMPY_SAYS.items()]
@@ -209,7 +217,7 @@ def reported(message: str) -> str:
 
 
 def _of_numpy(lines: list[str], pattern: str, says: str) -> str:
-    """One thing that numpy says of arrays; of several numbers, the nearest two."""
+    """One of numpy's reports on arrays, in words; of several pairs, the closest one."""
     found = [match.groups() for line in lines if (match := re.search(pattern, line))]
     if not found:
         return ""

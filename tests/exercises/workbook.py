@@ -16,7 +16,7 @@ from tests.exercises.manifest import ROOT, Diagnosis, Exercise, book, called
 from tests.exercises.sources import TODO, Candidate, new_file
 
 WORKBOOK = Path(os.environ.get("EXERCISE_WORKBOOK", ROOT / "workbook"))
-NOTHING = {"passed": False, "hints": 0, "digest": ""}  # noted of an exercise
+NOTHING = {"passed": False, "hints": 0, "digest": ""}  # notes on a new exercise
 
 
 def file_of(exercise: Exercise) -> Path:
@@ -73,9 +73,9 @@ def attempt(exercise: Exercise) -> Candidate:
 
 
 def source_of(path: Path, name: str) -> str:
-    """The text of a learner's file; `name` is what to call it."""
+    """The text of a learner's file; messages call the file `name`."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors write a mark
+        return path.read_text(encoding="utf-8-sig")  # some editors write a BOM
     except UnicodeDecodeError:
         raise ValueError(f"{name} is not a text file in UTF-8.") from None
 
@@ -112,9 +112,9 @@ def note(exercise: Exercise, **what: bool | int | str) -> None:
 
 
 def noted(exercise: Exercise) -> dict:
-    """The notes on an exercise: `passed`, of what file, and how many `hints` were read.
+    """The notes on an exercise: whether it is `passed`, and how many `hints` were read.
 
-    The digest of the file is empty if the exercise was passed in a notebook.
+    `digest` is that of the file that passed; it is empty after a pass in a notebook.
     """
     return NOTHING | all_notes().get(exercise.id, {})
 
@@ -132,7 +132,7 @@ def current() -> Exercise:
 
 
 def is_begun(exercise: Exercise) -> bool:
-    """Whether an exercise has a file; one that was handed out must be changed, too."""
+    """Whether an exercise has a file; a file that was handed out must be changed."""
     path, came_with_it = file_of(exercise), exercise.id in sealed.assigned()
     if not path.exists() or not came_with_it or isinstance(exercise, Diagnosis):
         return path.exists()
@@ -178,7 +178,7 @@ def all_notes() -> dict:
 
 
 def _is_note(value: object) -> bool:
-    """Say whether a value may be what is noted of an exercise."""
+    """Say whether a value has the form of the notes on an exercise."""
     return isinstance(value, dict) and all(
         isinstance(value.get(name, nothing), type(nothing))
         for name, nothing in NOTHING.items()

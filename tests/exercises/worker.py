@@ -1,4 +1,4 @@
-"""A process that judges: to start one takes longer than to judge a candidate.
+"""A process that judges many candidates: starting it takes longer than one of them.
 
     python -m tests.exercises.worker      jobs on standard input, one a line
 
@@ -16,27 +16,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.exercises import batch, trial
-from tests.exercises.guard import Guard
+from tests.exercises.isolation.guard import Guard
 from tests.exercises.judge import Judge, our_modules
 from tests.exercises.manifest import Diagnosis, Exercise, find
 from tests.exercises.sources import Candidate, reference
 
-LONGEST = 600.0  # seconds, of the comparison with all traps on a busy machine
+LONGEST = 600.0  # seconds, for the comparison with all traps on a busy machine
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
 def main() -> None:
-    """Do the jobs, and answer when each is done."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what candidates print
+    """Read jobs from the standard input, do each, and answer it with one line."""
+    jobs, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    # Candidates print to nobody, and `input` in one of them waits for nobody.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     desk = Desk()
     with contextlib.closing(desk):
-        for line in sys.stdin:
+        for line in jobs:
             print(json.dumps(desk.do(**json.loads(line))), file=answers, flush=True)
 
 
 class Desk:
-    """Does one job after another; what serves the next one too is kept."""
+    """Does one job after another; the guard is kept for the next one."""
 
     def __init__(self) -> None:
         self.guard: Guard | None = None
@@ -54,7 +56,7 @@ class Desk:
         """Judge a candidate, or all those of the gate; return what went wrong.
 
         The findings go to a file in `scratch`. For a diagnosis, `test` is the learner's
-        file; if it is empty, the candidate is trained with. A candidate of our own is
+        file; if it is empty, the candidate takes part in a training. A candidate may be
         `trusted` "to write", which fills the caches that submissions read, or "fully",
         to run in this process.
         """
@@ -102,7 +104,7 @@ class Desk:
 def _judge_here(
     judge: Judge, is_one: bool, seeds: list[int], test: str, folder: Path
 ) -> None:
-    """Judge in this process: our own candidates, or where no copies can be made."""
+    """Judge in this process: trusted candidates, or all if no process can be copied."""
     if test:
         judge.settle()
         trial.run(judge, test, folder)
@@ -117,9 +119,9 @@ def _judge_here(
 
 @contextlib.contextmanager
 def _time_limit(seconds: float, file: Path) -> Iterator[None]:
-    """End this process after a time, and write down where it was."""
+    """End this process when its time is over, and write down where it was."""
     with file.open("w") as stack:
-        # Also where a loop runs inside compiled code and no signal is heard.
+        # This also ends a loop inside compiled code, where no signal is heard.
         faulthandler.dump_traceback_later(seconds, exit=True, file=stack)
         try:
             yield

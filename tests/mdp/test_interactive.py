@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from matplotlib.figure import Figure
 
 from mdp.interactive import slide
 
@@ -34,6 +35,23 @@ def test_each_value_has_its_own_slider():
     )
     clip.value = 0.4
     assert drawn == [(0.2, 1.0), (0.4, 1.0)]
+
+
+def test_a_figure_of_its_own_is_shown_and_replaced(monkeypatch):
+    """It need not be one of pyplot, which knows nothing of a `Figure` made by hand."""
+    pytest.importorskip("ipywidgets")
+    drawn, shown, updated = [], [], []
+    handle = "IPython.display.DisplayHandle"
+    monkeypatch.setattr(f"{handle}.display", lambda self, what: shown.append(what))
+    monkeypatch.setattr(f"{handle}.update", lambda self, what: updated.append(what))
+
+    def draw(beta):
+        drawn.append(Figure())
+        return drawn[-1]
+
+    (slider,) = slide(draw, None, beta=(0.0, 1.0, 4.0))
+    slider.value = 3.0
+    assert [shown, updated] == [drawn[:1], drawn[1:]]
 
 
 def test_without_ipywidgets_the_first_picture_is_shown(monkeypatch):

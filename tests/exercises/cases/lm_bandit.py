@@ -126,7 +126,7 @@ def scored_completions(seed):
 def returns_of_prompts(seed):
     rng = np.random.default_rng(seed)
     ways = ("leave_one_out", "average", "constant", "none")
-    # As many completions as prompts: where shapes are confused, no error says so.
+    # As many completions as prompts: then jax reports no error if shapes are confused.
     for returns in ([[4.0, 0.0], [10.0, -2.0]], rng.normal(1.0, 3.0, (2, 4))):
         for baseline in ways:
             yield {"returns": array(returns), "baseline": baseline, "constant": 0.5}
@@ -135,7 +135,7 @@ def returns_of_prompts(seed):
 def groups_of_rewards(seed):
     rng = np.random.default_rng(seed)
     case = inputs_named("rewards divide_by_deviation leave_out_own")
-    # Of 0.01 and -0.01 the deviation is small enough for the 1e-4 to matter.
+    # The deviation of 0.01 and -0.01 is so small that the 1e-4 matters.
     small = [0.01, -0.01]
     for rewards in ([4.0, 0.0], [-4.0] * 3, small, rng.normal(1.0, 3.0, 4)):
         for divide in (False, True):
@@ -208,7 +208,7 @@ def view_of_draws(function, inputs):
     drawn = [told[:WRITING][tokens[:WRITING] == token] for token in range(num_tokens)]
     return parts | {
         "the tokens are whole numbers": bool(tokens.dtype.kind == "i"),
-        "log-probability told of each token": np.array(
+        "returned log-probability of each token": np.array(
             [some.mean() if some.size else 0.0 for some in drawn], np.float32
         ),
         "each token is drawn as often as pi_T says": bool(

@@ -178,7 +178,7 @@ def bandits_with_preferences(seed):
 
 
 def worlds_to_learn_in(seed):
-    """In the first ones there is no choice and no chance, so all numbers are known."""
+    """The first worlds have no choice and no chance, so that all numbers are known."""
     config = partial(
         ControlConfig, num_episodes=1, max_steps=6, step_size=0.5, initial_value=2.0
     )
@@ -187,7 +187,7 @@ def worlds_to_learn_in(seed):
     yield case(seed, inputs.path(2), config(num_snapshots=1))
     yield case(seed, loop, config(num_episodes=2, max_steps=2, num_snapshots=2))
     yield case(seed, path, config(num_episodes=3, step_size_decay=1.0, num_snapshots=3))
-    # What is not available has a stored value of 0, above all the others.
+    # Unavailable actions have a stored value of 0, which is above all the others.
     worth_less = config(num_episodes=2, initial_value=-3.0, num_snapshots=2)
     yield case(seed, path, worth_less)
     # With an initial value above all others, both ways are tried at once.
@@ -198,7 +198,7 @@ def worlds_to_learn_in(seed):
 
 
 def what_was_learned(function, inputs):
-    """The numbers where nothing is left to chance, else what is true of all luck."""
+    """Numbers where chance plays no part, and else facts that hold for any chance."""
     seed, world, config = inputs.values()
     learned = function(np.random.default_rng(seed), world, config)
     parts = {"kind of result": type(learned).__name__}

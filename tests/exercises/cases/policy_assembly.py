@@ -33,7 +33,7 @@ from tests.policy_gradient.inputs import (
 def worlds_to_climb_in(_):
     """Few short episodes: one update with sgd, two with Adam, one with a critic.
 
-    They are the same for every seed, and of one shape: an update takes long.
+    They are the same for every seed, and of one shape, because an update takes long.
     """
     rng = np.random.default_rng(0)
     case = inputs_named("seeds mdp preferences values config")
@@ -52,7 +52,7 @@ def worlds_to_climb_in(_):
 
 
 def rows_to_improve_on(_):
-    """Few steps each, so that all is soon tried; equal for every seed.
+    """Few steps each, so that trying them is quick; equal for every seed.
 
     One step; the KL limit; a step size of Adam; two epochs, and a further loss.
     """
@@ -70,7 +70,7 @@ def rows_to_improve_on(_):
 
 
 def updates_of_a_table(function: Callable, inputs: dict) -> dict:
-    """What is left after each update: parameters, and what the optimiser remembers."""
+    """The parameters and the optimiser's memory after each update."""
     seeds, world, preferences, values, config = inputs.values()
     optimizer, policy = config.make_optimizer(), tabular_softmax(world)
     params, table = TabularParams(preferences, values), to_jax(world)
@@ -96,7 +96,7 @@ def updates_of_a_table(function: Callable, inputs: dict) -> dict:
 
 
 def steps_on_rows(function: Callable, inputs: dict) -> dict:
-    """What is left after an update; how the rows were shuffled is up to chance."""
+    """The results of an update that do not depend on how the rows were shuffled."""
     advantages, targets, config, name, further = inputs.values()
     seen: list[np.ndarray] = []
     keys: set[tuple] = set()
@@ -128,7 +128,7 @@ def steps_on_rows(function: Callable, inputs: dict) -> dict:
         "steps that the optimiser remembers": int(max(counts)),
         **{f"parameters {n}": x for n, x in answer.params.items()},
     }
-    if config.kl_limit < 1.0:  # what was measured after the last step is up to you
+    if config.kl_limit < 1.0:  # a solution may measure anything after the last step
         return parts
     parts |= {
         "mean loss": np.asarray(answer.diagnostics.loss),
@@ -139,8 +139,9 @@ def steps_on_rows(function: Callable, inputs: dict) -> dict:
 
 
 def _shuffles(seen: list[np.ndarray], size: int, epochs: int) -> dict:
-    """What is true of the minibatches, however they were shuffled."""
-    # Who asks for the loss and its gradient one after the other sees a minibatch twice.
+    """Facts on the minibatches that hold however they were shuffled."""
+    # A solution may compute the loss and its gradient one after the other: then a
+    # minibatch comes twice.
     again = [np.array_equal(*pair) for pair in pairwise(seen)]
     steps = [x for x, twice in zip(seen, [False, *again], strict=True) if not twice]
     in_order = tuple(range(size))

@@ -26,7 +26,7 @@ from tests.policy_gradient.inputs import (
     array,
 )
 
-OF_AVAILABLE = "log-probabilities of what is available"
+OF_AVAILABLE = "log-probabilities of available actions"
 
 
 def preferences(seed):
@@ -119,7 +119,7 @@ def ratios_and_advantages_unclipped(seed):
 
 
 def ratios_and_advantages(seed):
-    """On both sides of the clip range and within, with advantages of both signs."""
+    """Ratios beyond the clip range and within it, with advantages of both signs."""
     rng = np.random.default_rng(seed)
     yield _at_ratio(2.0, 0.25, 2.0, 0.25)
     yield _at_ratio(2.0, 0.25, -2.0, 0.25)
@@ -147,7 +147,7 @@ def rows_of_actions(seed):
 
 def batches_of_advantages(seed):
     rng = np.random.default_rng(seed)
-    # Those who put the small number elsewhere are right as well.
+    # An answer with the small number in another place is right as well.
     yield {"advantages": array(-1.0, 3.0)}, 1e-4
     yield {"advantages": array(rng.normal(2.0, 3.0, (3, 4)))}, 1e-4
     yield {"advantages": array(rng.normal(-9.0, 0.2, (3, 4)))}, 1e-4
@@ -183,7 +183,7 @@ def _at_ratio(ratio, old, advantage, clip):
 
 
 def uncompiled(function: Callable, inputs: dict) -> Any:
-    """The answer, every loop of jax run step by step: that is sooner done."""
+    """The answer, with every loop of jax run step by step, which is faster here."""
     with jax.disable_jit():
         return function(*inputs.values())
 
@@ -200,13 +200,13 @@ def answer_and_gradient_by_preferences(function: Callable, inputs: dict) -> dict
 def answer_and_gradients(function: Callable, inputs: dict) -> dict:
     """The answer, and its gradient by the first two arrays: one learns, one is data.
 
-    Nobody differentiates by what is old: the policy that acted is gone.
+    There is no gradient by an old log-probability: the policy that acted is fixed.
     """
     return with_gradients(function, inputs, 2)
 
 
 def log_policy(function: Callable, inputs: dict) -> dict:
-    """Log-probabilities where there are any; else any number will do, if finite."""
+    """Log-probabilities of available actions; those of others need only be finite."""
     answer = function(*inputs.values())
     if shape_of(answer) != np.shape(inputs["preferences"]):
         return {OF_AVAILABLE: answer}
@@ -214,15 +214,13 @@ def log_policy(function: Callable, inputs: dict) -> dict:
     finite = np.where(np.isfinite(answer), answer, np.nan)
     return {
         OF_AVAILABLE: np.where(there, finite, np.float32(0.0)),
-        "probability of what is not available": np.asarray(
-            np.exp(answer[~there]).sum()
-        ),
+        "probability of unavailable actions": np.asarray(np.exp(answer[~there]).sum()),
         "all log-probabilities are finite": bool(np.isfinite(answer).all()),
     }
 
 
 def shuffle_properties(function: Callable, inputs: dict) -> dict:
-    """What every good shuffle has in common; the numbers are up to chance."""
+    """Facts that hold for every good shuffle, whatever the random numbers are."""
     key, size, epochs, minibatches = inputs.values()
     answer, again, other = (
         np.asarray(function(a_key, size, epochs, minibatches))
@@ -249,7 +247,7 @@ def shuffle_properties(function: Callable, inputs: dict) -> dict:
 
 
 def _mixture(rows: np.ndarray, minibatches: int) -> dict:
-    """How well the rows are mixed, which are orders of the samples."""
+    """Facts on how well the rows, which are orders of the samples, are mixed."""
     epochs, size = rows.shape
     # Each order as seen from the batch, and from every epoch before it.
     orders = [np.arange(size), *rows]
@@ -267,7 +265,7 @@ def _mixture(rows: np.ndarray, minibatches: int) -> dict:
 
 
 def _has_a_pattern(order: np.ndarray) -> bool:
-    """Whether one distance between neighbours comes too often: by chance it is once."""
+    """Whether one distance between neighbours comes more often than chance allows."""
     steps = np.diff(order) % len(order)
     return bool(np.bincount(steps).max() > 12)
 
@@ -285,7 +283,7 @@ def _stay_together(order: np.ndarray, minibatches: int) -> bool:
 
 
 def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
-    """The answer, and its gradients by so many arrays, but not by what is old."""
+    """The answer, and its gradients by the first `most` arrays that are not old."""
     parts = {"answer": function(*inputs.values())}
     if shape_of(parts["answer"]) != ():
         return parts
@@ -296,7 +294,7 @@ def with_gradients(function: Callable, inputs: dict, most: int) -> dict:
         return function(*(inputs | dict(zip(names, values, strict=True))).values())
 
     values = [inputs[name] for name in names]
-    # What is printed on the way has been printed once.
+    # The first call has already printed what the function prints.
     with contextlib.redirect_stdout(io.StringIO()):
         gradients = jax.grad(answer, range(len(names)))(*values)
     for name, gradient in zip(names, gradients, strict=True):

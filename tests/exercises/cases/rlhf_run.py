@@ -1,7 +1,7 @@
 """The training run of the sick runs without end: RLHF's third step, in seconds.
 
-The models of steps 1 and 2 are made once on this machine, by a healthy process, and
-then read. The settings are those of `sick_runs.py`.
+A healthy process makes the models of steps 1 and 2 once on this machine; later runs
+read them. The settings are those of `sick_runs.py`.
 """
 
 from collections.abc import Sequence

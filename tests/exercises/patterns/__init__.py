@@ -9,7 +9,7 @@ general: nothing here knows of any exercise. The most telling one is said.
     senses      an input that the answer does not depend on
     places      only the first, only where the mask is 0; too large, too small
 
-Where nothing is true of all, an order or a sign in the smallest case is said.
+If no sentence is true of all cases, one may be said about the smallest case alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ __all__ = ["Finding", "Trial", "find"]
 
 
 class Finding(NamedTuple):
-    """A sentence, and whether it says more than in which direction things differ."""
+    """A sentence, and whether it names a cause or only a direction."""
 
     says: str
     is_cause: bool
@@ -57,7 +57,7 @@ def find(
 
 
 def _of_the_smallest(pairs: list[Pair]) -> str | None:
-    """A sentence on the smallest case alone: of two mistakes it may show but one."""
+    """A sentence on the smallest case alone; it may show only one of two mistakes."""
     smallest = next((p for p in pairs if p.wrong.any()), None)
     if smallest is None or num_distinct([smallest]) < 2:
         return None
@@ -93,7 +93,7 @@ def _finding(text: str | None, whole: str, is_cause: bool = True) -> Finding | N
 
 
 def _names_of_parts(expected: Any, fields: tuple[str, ...]) -> list[Any]:
-    """The names of what is compared; None is the whole."""
+    """The names of the parts that are compared; None is the whole answer."""
     if isinstance(expected, Mapping):
         return [n for n, x in expected.items() if n == "answer" or same.is_array(x)]
     if isinstance(expected, tuple):
@@ -113,7 +113,7 @@ def _part(output: Any, name: Any) -> Any:
 
 
 def _called(name: Any) -> str:
-    """What a part is called in a sentence."""
+    """The name of a part in a sentence."""
     if name in (None, "answer"):
         return "your result"
     return f"your {same.called(name)}"

@@ -1,4 +1,4 @@
-"""Ask the reference for other answers: those to a changed input may be the candidate's.
+"""Compare a candidate's answers with the right answers to changed inputs.
 
 Where a candidate gives in every case what the right function gives for `x` = 1, it
 leaves `x` out; where it gives that for minus `x`, a sign is wrong.
@@ -61,7 +61,7 @@ CONFUSED = START + " `{1}` in the place of `{0}`: do you take one for the other?
 
 
 def find(trials: Sequence[Trial], right_answer: Callable[[Inputs], Any]) -> str | None:
-    """A sentence on changed inputs to which the right answers are the candidate's."""
+    """A sentence on a change of inputs for which the candidate's answers are right."""
     if not all(_is_finite(t.got) for t in trials):
         return None  # many changes lead to nan
     if all(_is_same(t.got, t.expected) for t in trials):
@@ -130,7 +130,7 @@ def kinds(inputs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _kind(value: Any) -> str:
-    """The kind of numbers, if they are such as may be changed."""
+    """The kind of numbers, if they may be changed."""
     if same.is_key(value) or not (
         isinstance(value, float | bool) or same.is_array(value)
     ):

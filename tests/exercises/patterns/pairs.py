@@ -9,7 +9,7 @@ from tests.exercises import same
 
 
 class Trial(NamedTuple):
-    """What a candidate made of a case, and what the reference did."""
+    """The candidate's answer to a case, and that of the reference."""
 
     inputs: Mapping[str, Any]
     got: Any
@@ -71,7 +71,7 @@ def is_numeric(value: Any) -> bool:
 
 
 def num_distinct(pairs: list[Pair]) -> int:
-    """How many different right numbers there are in the places of wrong ones."""
+    """The number of different right numbers in the places of wrong ones."""
     return len({float(x) for p in pairs for x in p.theirs[p.wrong]})
 
 

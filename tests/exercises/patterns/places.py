@@ -1,4 +1,4 @@
-"""Where the wrong numbers are, and whether they are too large or too small."""
+"""Find the places of wrong numbers, and whether they are too large or too small."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Change an input: does the candidate's answer change where the right one does?"""
+"""Change an input, and see whether the candidate's answer and the right one change."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ Answer = Callable[[Inputs], Any]
 def find(
     trials: Sequence[Trial], own_answer: Answer, right_answer: Answer
 ) -> str | None:
-    """The first input to which the candidate answers as the reference does not."""
+    """A sentence on the first input that only one of the two answers depends on."""
     until = time.process_time() + PATIENCE
     for place, kind in kinds(trials[-1].inputs).items():
         if kind not in MOVES or time.process_time() > until:

@@ -1,6 +1,6 @@
 """The process in which submissions run: it computes answers, and another one judges.
 
-    python -m tests.exercises.submission FD     the exercise on the standard input
+    python -m tests.exercises.isolation.submission FD     the exercise on standard input
 
 It imports the packages with an empty function in the place of the exercised one; the
 book's own is not in them (see masked.py). For each submission it makes a copy of
@@ -23,20 +23,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.exercises import isolation, trial
-from tests.exercises.channel import Channel, Ended, foreign
+from tests.exercises import trial
+from tests.exercises.isolation import sandbox
+from tests.exercises.isolation.channel import Channel, Ended, foreign
 from tests.exercises.judge import Answer, Judge, Listener
 from tests.exercises.sources import Candidate, stub
 
 STATUS = struct.Struct("!i")
-MOST_PROCESSES = 32  # of a submission; it may start none
+MOST_PROCESSES = 32  # of a submission, which may start none; more are ended at once
 LONGEST = 20_000  # letters of a message
 READY, END = b"r", b"e"
 
 
 def main() -> None:
     """Wait for submissions, one after another, until the judge goes."""
-    isolation.hide()
+    sandbox.hide()
     exercise = pickle.load(sys.stdin.buffer)
     control = socket.socket(fileno=int(sys.argv[1]))
     runner = Runner(exercise, stub(exercise), lambda _: None)
@@ -55,7 +56,7 @@ def main() -> None:
         for fd in fds:
             os.close(fd)
         _watch(control, child)
-        status = isolation.end_all(child)
+        status = sandbox.end_all(child)
         _empty(Path(os.environ["TMPDIR"]))
         control.sendall(STATUS.pack(status))
 
@@ -64,7 +65,7 @@ class Runner(Judge):
     """Does what the judge asks; its findings are messages."""
 
     def serve(self, channel: Channel, stack: Any) -> None:
-        """Answer until the judge goes; `stack` is for where the time was over."""
+        """Answer until the judge goes; `stack` takes the lines of a timeout."""
         tasks: dict[str, Callable] = {
             "put": self._put,
             "answer": self._answer_to,
@@ -74,7 +75,7 @@ class Runner(Judge):
         self.write = lambda finding: channel.send(("found", finding))
         while True:
             task, seconds, *details = channel.receive()
-            # Also where a loop runs inside compiled code and no signal is heard.
+            # This also ends a loop inside compiled code, where no signal is heard.
             faulthandler.dump_traceback_later(seconds, exit=True, file=stack)
             answer = tasks[task](*details)
             faulthandler.cancel_dump_traceback_later()
@@ -92,7 +93,7 @@ class Runner(Judge):
         super().find(what, **details)
 
     def _put(self, candidate: Candidate) -> dict | None:
-        """Put a candidate in the place; return what its file raises, if it does."""
+        """Put a candidate in the place; return the exception of its file, if any."""
         self.own = candidate
         try:
             self.splice.put(candidate)
@@ -117,11 +118,11 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
     """Serve with limits and without output, and then end at once."""
     try:
         os.setsid()
-        isolation.limit()
+        sandbox.limit()
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1):
             os.dup2(nothing, stream)
-        isolation.refuse()
+        sandbox.refuse()
         reader, writer, stack = fds
         channel = Channel(reader, writer, is_trusted=True)
         with os.fdopen(stack, "w") as file:
@@ -130,22 +131,22 @@ def _be_a_copy(runner: Runner, fds: list[int]) -> NoReturn:
             runner.serve(channel, file)
     except Ended:
         pass
-    except BaseException:  # of our own; what submissions raise is caught before
+    except BaseException:  # an error of ours; those of submissions are caught before
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
 def _watch(control: socket.socket, child: int) -> None:
-    """Wait until the judge says that it is over; meanwhile allow few processes."""
+    """Wait until the judge ends the visit; end the copy if it has many processes."""
     while not select.select([control], [], [], 0.2)[0]:
-        if len(isolation.descendants()) > MOST_PROCESSES:
-            isolation.kill_all(child)
+        if len(sandbox.descendants()) > MOST_PROCESSES:
+            sandbox.kill_all(child)
     control.recv(1)
 
 
 def _empty(folder: Path) -> None:
-    """Leave nothing of one submission for the next."""
+    """Empty a folder, so that one submission leaves nothing for the next."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,7 +1,7 @@
 """A copy of the packages in which the book's own function has no body.
 
-A submission runs in this copy. So whoever imports the module anew, reads its file, or
-looks into the memory of the process finds an empty function.
+A submission runs in this copy. So a program that imports the module anew, reads its
+file, or looks into the memory of the process finds an empty function.
 """
 
 import ast
@@ -19,8 +19,8 @@ def copy_without(exercise: Exercise | Diagnosis, folder: Path) -> None:
     """Copy the packages and their tests into a folder, without the function's body.
 
     Only the exercise's floor and those below it are copied; a learner's test of a sick
-    run may use all floors. A folder for students has no bodies in its files, and what
-    is sealed stays so: their own checks give no marks.
+    run may use all floors. A folder for students has no bodies in its files, and its
+    sealed parts are copied as they are: a check there gives no marks.
     """
     is_ours = not exercise.home
     needs_all = isinstance(exercise, Diagnosis) or not is_ours
@@ -38,7 +38,7 @@ def copy_without(exercise: Exercise | Diagnosis, folder: Path) -> None:
 
 
 def without_body(source: str, qualname: str) -> str:
-    """The text of a module; what follows a function's docstring is blank lines."""
+    """The text of a module without the body of a function, on as many lines."""
     body, place = find_definition(ast.parse(source), qualname)
     node, lines = body[place], source.splitlines()
     has_docstring = ast.get_docstring(node) is not None
@@ -50,7 +50,7 @@ def without_body(source: str, qualname: str) -> str:
 
 
 def _copy_all(source: Path, target: Path, above: tuple[str, ...], stem: str) -> None:
-    """Copy a folder, without those of floors above, and without a compiled module."""
+    """Copy a folder, but not the floors `above` nor the compiled module `stem`."""
     for place, folders, names in os.walk(source):
         folders[:] = [x for x in folders if x not in above and x != ".git"]
         inside = target / Path(place).relative_to(source)
@@ -62,7 +62,7 @@ def _copy_all(source: Path, target: Path, above: tuple[str, ...], stem: str) -> 
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a file with its time, by which compiled files know their sources."""
+    """Copy a file and its time: a compiled file is used if its source has that time."""
     with open(source, "rb") as read, open(target, "wb") as write:
         write.write(read.read())
         seen = os.fstat(read.fileno())

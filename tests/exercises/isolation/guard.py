@@ -1,4 +1,4 @@
-"""Judge a submission that runs in another process, and is kept from this one.
+"""Judge a submission that runs in another process, apart from this one.
 
 This process has the book's own function and the right answers. The other one has the
 submission; see submission.py. For every case it gets the inputs and sends its answer,
@@ -19,22 +19,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tests.exercises import isolation, same
-from tests.exercises.channel import Channel, Ended, Garbled, foreign
+from tests.exercises import same
+from tests.exercises.isolation import sandbox
+from tests.exercises.isolation.channel import Channel, Ended, Garbled, foreign
+from tests.exercises.isolation.masked import copy_without
+from tests.exercises.isolation.submission import END, LONGEST, READY, STATUS
 from tests.exercises.judge import Answer, Judge
 from tests.exercises.manifest import OUTSIDE, Diagnosis, Exercise
-from tests.exercises.masked import copy_without
 from tests.exercises.sources import Candidate, reference
-from tests.exercises.submission import END, LONGEST, READY, STATUS
 
 PATIENCE = 5.0  # seconds beyond the time limit, for a process that hangs
 START = 300.0  # seconds for the packages to be imported, on a busy machine
-# What may be found in the other process, and by which names it is described.
+# The kinds of findings that the other process may send, and the names of their texts.
 FOUND = {"testing", "failed", "exception", "broken", "raised", "ran", "called"}
 TEXTS = ("test", "message", "doc", "kind", "inputs", "outcome")
 MOST_FINDINGS = 10_000
 FORGES = (
-    "No mark: your code sends messages to the judge, which is for the check alone. A "
+    "No mark: your code sends messages to the judge, which only the check may do. A "
     "function returns its result."
 )
 ENDS = "Your code ends Python itself, as os._exit does. A function returns its result."
@@ -50,16 +51,16 @@ class Host:
         scratch.mkdir()
         copy_without(exercise, book)
         self.control, theirs = socket.socketpair()
-        program = ["-m", "tests.exercises.submission", str(theirs.fileno())]
+        program = ["-m", "tests.exercises.isolation.submission", str(theirs.fileno())]
         self.errors = Path(self.folder.name, "errors")
         with self.errors.open("w") as errors, theirs:
             self.process = subprocess.Popen(
-                isolation.isolated(program, book, may_write),
+                sandbox.isolated(program, book, may_write),
                 cwd=book,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=isolation.environment(scratch),
+                env=sandbox.environment(scratch),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -80,12 +81,12 @@ class Host:
             raise RuntimeError(f"the process cannot start: {reason}")
 
     def last_error(self) -> str:
-        """The last line that it has written on its trouble."""
+        """The last line that the process has written on its errors."""
         said = self.errors.read_text(errors="replace").strip().splitlines()
         return said[-1] if said else "no reason given"
 
     def visit(self, stack: BinaryIO) -> Channel:
-        """Return the way to a new copy, which notes in `stack` where time was over."""
+        """Return the channel to a new copy; `stack` takes the lines of a timeout."""
         their_reader, writer = os.pipe()
         reader, their_writer = os.pipe()
         theirs = [their_reader, their_writer, stack.fileno()]
@@ -128,7 +129,7 @@ class Guard(Judge):
         self.may_write, self.is_settled = may_write, False
         self.host: Host | None = None
         self.channel: Channel | None = None
-        self.left = 0.0  # seconds of the present submission
+        self.left = 0.0  # seconds that the present submission still has
         self.used = 0.0  # seconds that it has taken
 
     def judge(
@@ -168,10 +169,10 @@ class Guard(Judge):
             self._leave()
             if "difference" not in self.found:
                 raise
-            self.find("done")  # it is wrong; that it resembles nothing is no matter
+            self.find("done")  # it is wrong; only the search for a reason failed
 
     def ask(self, task: str, *details: Any) -> Any:
-        """Let the submission do something; what it finds on the way is written down."""
+        """Return the submission's answer to a task; write down what it finds."""
         start = time.monotonic()
         end = start + self.left + PATIENCE
         try:
@@ -247,7 +248,7 @@ class Guard(Judge):
     def _find_end(self, status: int | None) -> None:
         """Write down why a submission ended before it was done."""
         if "Timeout" in self.stack.read_text(errors="replace")[:LONGEST]:
-            return  # which is all that is to be said
+            return  # `check.judge` reports that the time was over
         if self.left <= 0.01:
             self.find("late")
         elif status is not None and os.WIFSIGNALED(status):
@@ -258,7 +259,7 @@ class Guard(Judge):
 
 
 def _without_secrets(exercise: Exercise | Diagnosis) -> Exercise | Diagnosis:
-    """An exercise without anything that says what is right, as it is in the copy."""
+    """The exercise for the other process, without anything that tells the answer."""
     exercise = exercise._replace(home=OUTSIDE if exercise.home else "")
     if isinstance(exercise, Diagnosis):
         nothing = exercise.trap._replace(replace="", by="", body="", says="")
@@ -269,7 +270,7 @@ def _without_secrets(exercise: Exercise | Diagnosis) -> Exercise | Diagnosis:
 
 
 def _described(details: dict) -> dict:
-    """The parts of a finding that comes from a submission, as far as they are sound."""
+    """The parts of a submission's finding, each with the type that it must have."""
     texts = {name: str(details.get(name, ""))[:LONGEST] for name in TEXTS}
     times = details.get("times", 0)
     number = times if isinstance(times, int) else 0

@@ -23,7 +23,7 @@ from tests.exercises.manifest import FLOORS
 
 MOST_BYTES = 2**28  # of a message
 LENGTH = struct.Struct("!Q")
-# The functions of numpy by which arrays and numbers are made.
+# The functions of numpy that make arrays and numbers.
 NUMPY = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -35,15 +35,15 @@ OURS = {(__name__, name) for name in ("jax_array", "jax_key", "foreign")}
 
 
 class Ended(Exception):
-    """The other end is gone, or says nothing in time."""
+    """The other end is gone, or does not answer in time."""
 
 
 class Garbled(Ended):
-    """The other end says what the program that should be there never says."""
+    """The other end sent a message that our own program never sends."""
 
 
 class Channel:
-    """Two pipes; `is_trusted` says whether the other end may send anything."""
+    """Two pipes; `is_trusted` says whether it may accept messages of every kind."""
 
     def __init__(self, reader: int, writer: int, is_trusted: bool) -> None:
         self.reader, self.writer, self.is_trusted = reader, writer, is_trusted
@@ -51,7 +51,7 @@ class Channel:
         os.set_blocking(writer, False)
 
     def send(self, message: Any, seconds: float | None = None) -> None:
-        """Send a message; an `Ended` says that it was not taken in time."""
+        """Send a message; raise `Ended` if it is not taken in time."""
         data = io.BytesIO()
         kind = _Pickler if not self.is_trusted else _PlainPickler
         kind(data, protocol=5).dump(message)
@@ -65,7 +65,7 @@ class Channel:
                 raise Ended from None
 
     def receive(self, seconds: float | None = None) -> Any:
-        """Wait for a message; an `Ended` says that none came in time."""
+        """Wait for a message; raise `Ended` if none comes in time."""
         end = None if seconds is None else time.monotonic() + seconds
         size = LENGTH.unpack(self._read(LENGTH.size, end))[0]
         if size > MOST_BYTES:
@@ -110,7 +110,7 @@ def jax_key(values: np.ndarray, kind: str) -> Any:
 
 
 def foreign(kind: str) -> Any:
-    """An empty object in the place of one that is not for the judge."""
+    """An empty object in the place of one that the judge does not accept."""
     return type(str(kind)[:60].replace("\0", "?"), (), {})()
 
 
@@ -129,7 +129,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _PlainPickler(_Pickler):
-    """Writes what the judge reads, and an empty object in the place of all else."""
+    """Writes objects that the judge accepts, and empty ones in the place of others."""
 
     def reducer_override(self, value: Any) -> Any:
         if same.is_jax_array(value):

@@ -1,9 +1,9 @@
-"""Keep a submission from the rest of the machine: a program of a stranger.
+"""Keep a submission, which is a stranger's program, from the rest of the machine.
 
 Where `bwrap` works (Linux), a submission reads the packages and Python, writes to an
 empty folder in memory, sees no other process, and has no network. Where only `unshare`
-works, files are not kept from it. Everywhere there are limits on memory, the sizes of
-files, time and processes, and Python itself refuses to start processes.
+works, it can also reach the user's files. Everywhere there are limits on memory, the
+sizes of files, time and processes, and Python itself refuses to start processes.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ OPEN_FILES = 256
 PROCESSES = 128  # and threads
 INSIDE = "/book"  # where bwrap shows the packages
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc")
-# What a submission learns of the environment: nothing that may be secret.
+# A submission gets the environment variables that begin so: none may be secret.
 SHOWN = ("PATH", "LANG", "LC_", "XLA_", "JAX_", "OPENBLAS_", "OMP_", "NPROC", "XDG_")
-# What Python reports before it does it; see "audit events" in its documentation.
+# Actions that Python reports beforehand; see "audit events" in its documentation.
 PROCESS_EVENTS = frozenset(
     "os.fork os.forkpty os.system os.exec os.spawn os.posix_spawn subprocess.Popen "
     "pty.spawn os.kill os.killpg ctypes.dlopen socket.connect socket.bind "
@@ -43,7 +43,7 @@ FILE_EVENTS = frozenset(
 
 @cache
 def means() -> str:
-    """How a submission is isolated: "bwrap", "unshare", or "" if neither works."""
+    """The program that isolates submissions: "bwrap", "unshare", or "" for none."""
     for name in ("bwrap", "unshare"):
         if shutil.which(name) and _works([*_prefix(name, Path("/tmp"), True), "true"]):
             return name
@@ -54,7 +54,7 @@ def warning() -> str:
     """One line on what is not isolated here; empty if all is."""
     if means() == "bwrap":
         return ""
-    files = "its user's files"
+    files = "your files"
     if means() == "unshare":
         return f"Not isolated here: a submission can reach {files} (install bwrap)."
     if not hasattr(os, "fork"):
@@ -138,7 +138,7 @@ def limit() -> None:
         resource.RLIMIT_NOFILE: OPEN_FILES,
         resource.RLIMIT_DATA: MEMORY,
     }
-    if _means_here() == "bwrap":  # else all of the user's processes count
+    if _means_here() == "bwrap":  # elsewhere all of the user's processes would count
         wanted[resource.RLIMIT_NPROC] = PROCESSES
     for kind, most in wanted.items():
         hard = resource.getrlimit(kind)[1]
@@ -147,7 +147,7 @@ def limit() -> None:
 
 
 def _means_here() -> str:
-    """How this process is isolated, as the judge told it."""
+    """The program that isolates this process, as the judge named it."""
     return os.environ.get("ISOLATED_BY", "")
 
 
@@ -163,7 +163,7 @@ def refuse() -> None:
 
     def is_outside(path: object) -> bool:
         if not isinstance(path, str | bytes | os.PathLike):
-            return False  # an open file
+            return False  # the number of an open file
         real = os.path.realpath(os.fsdecode(path))
         return not real.startswith((scratch, "/dev/"))
 
