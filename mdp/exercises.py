@@ -12,10 +12,10 @@ The function is sent with what it uses: imports, other functions of the notebook
 numbers and strings.
 """
 
-import ast
 import inspect
 import json
 import subprocess
+import symtable
 import sys
 import textwrap
 from pathlib import Path
@@ -61,12 +61,28 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
     The result is true if the exercise is passed. A wrong function raises no exception,
     and an empty one leaves the exercise open.
     """
-    try:
-        answer = _ask(function, exercise, fault)
-    except (ValueError, OSError) as error:
-        answer = Answer("failed", str(error))
+    answer = _answer_to(function, exercise, fault)
     print(answer.text)
     return answer
+
+
+def assert_passes(function: Any, exercise: str, fault: str = "") -> None:
+    """Raise an AssertionError that says what is wrong, unless a function passes.
+
+    It prints nothing. So it fits the test cells of nbgrader and Otter, which grade by
+    exceptions, or by what is printed.
+    """
+    answer = _answer_to(function, exercise, fault)
+    if not answer:
+        raise AssertionError(answer.text)
+
+
+def _answer_to(function: Any, exercise: str, fault: str) -> Answer:
+    """Send the function to the judge; what cannot be sent has failed."""
+    try:
+        return _ask(function, exercise, fault)
+    except (ValueError, OSError) as error:
+        return Answer("failed", str(error))
 
 
 def _ask(function: Any, exercise: str, fault: str) -> Answer:
@@ -114,7 +130,7 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
     """Return what the function uses from its notebook, and then the function."""
     seen.add(function)
     source, used = _source(function), []
-    names = _names(ast.parse(source))
+    names = names_used(source)
     known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
     for name in sorted(names & known.keys()):
         value = inspect.unwrap(known[name]) if callable(known[name]) else known[name]
@@ -139,14 +155,20 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
     return [*used, source]
 
 
-def _names(tree: ast.AST) -> set[str]:
-    """The names that a program uses; annotations are for the reader."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation:
-            node.annotation = ast.Constant(None)
-        elif isinstance(node, ast.FunctionDef):
-            node.returns = None
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def names_used(source: str) -> set[str]:
+    """Return the global names that functions use; annotations are for the reader.
+
+    An argument or a local variable is no global name, whatever else is called so.
+    """
+    text = f"from __future__ import annotations\n{source}"
+    waiting, names = [symtable.symtable(text, "cell", "exec")], set()
+    while waiting:
+        table = waiting.pop()
+        waiting += table.get_children()
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and symbol.is_global():
+                names.add(symbol.get_name())
+    return names
 
 
 def _is_the_books(function: FunctionType) -> bool:
@@ -171,7 +193,7 @@ def _source(function: FunctionType) -> str:
         )
     try:
         source = textwrap.dedent(inspect.getsource(function))
-        ast.parse(source)
+        names_used(source)
     except (OSError, TypeError, SyntaxError):
         raise ValueError(
             f"The source of {function.__name__} cannot be read: define it with `def` "

@@ -6,6 +6,8 @@ Read in this order:
     copies.py       search a folder for copies of a solution
     handout.py      make a folder for students, which stands alone
     handing_out.py  python -m tests handout
+    pieces.py       what the cells of a notebook make
+    notebooks.py    the functions that students have written in notebooks
     submissions.py  the files of students, and what is odd about them
     grade.py        judge every student's file of every exercise
     outputs.py      marks as CSV, JSON, JUnit's XML and Gradescope's JSON

@@ -13,8 +13,10 @@ from tests.exercises import isolation
 
 ABOUT = """\
 Each sub-folder of FOLDER is a student's, with files as in workbook/, such as
-FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its own,
-with limits; where bwrap works, it reaches neither your files nor the network.
+FOLDER/STUDENT/discounted_returns.py, or with notebooks (.ipynb). Of a notebook
+nothing is run but the functions that it gives to check(my_function, "ID"), with
+what they use. Each function runs in a process of its own, with limits; where
+bwrap works, it reaches neither your files nor the network.
 
 exit status:
     0   every file was judged, whatever the marks

@@ -1,8 +1,10 @@
 """The files of students, and what is odd about them.
 
     FOLDER/STUDENT/EXERCISE.py      as in a student's workbook/
+    FOLDER/STUDENT/NOTEBOOK.ipynb   with functions that its cells check
 
-The files may also stand deeper, as in FOLDER/STUDENT/workbook/EXERCISE.py.
+The files may also stand deeper, as in FOLDER/STUDENT/workbook/EXERCISE.py. A file of an
+exercise takes precedence over notebooks, unless it is still empty.
 """
 
 import ast
@@ -13,22 +15,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.classroom.notebooks import Answer, answers_of
 from tests.exercises.manifest import Diagnosis, Exercise, book
 from tests.exercises.sick_runs import seed_in, sick_run
-from tests.exercises.sources import Candidate, new_file, reference
+from tests.exercises.sources import TODO, Candidate, new_file, reference
 from tests.exercises.workbook import source_of
 
 LARGEST = 2**20  # bytes of a file
+NO_FILE = "There is no file."
 SHORT = 6  # statements; shorter right answers look alike
 
 
 class Submission(NamedTuple):
-    """A student's file of one exercise."""
+    """A student's file of one exercise, or what a notebook has for it."""
 
     student: str
     exercise: Exercise | Diagnosis
     source: str = ""
     trouble: str = ""  # why there is no source: there is no file, or it is odd
+    state: str = "failed"  # of the mark, where there is no source
+    name: str = ""  # of the function in a notebook
+    place: str = ""  # the notebook and its cell
 
 
 def collect(folder: Path) -> list[Submission]:
@@ -42,25 +49,36 @@ def collect(folder: Path) -> list[Submission]:
     if not homes:
         raise ValueError(f"{folder} has no sub-folders; each student needs one.")
     files = {home.name: _files(home) for home in homes}
-    due = [each for each in _known(files) if any(each.id in x for x in files.values())]
+    read = {home.name: answers_of(home) for home in homes}
+    handed_in = {name: {*files[name], *read[name][0]} for name in files}
+    due = [e for e in _known(handed_in) if any(e.id in x for x in handed_in.values())]
     if not due:
         raise ValueError(
             f"No file in {folder} has the name of an exercise, such as "
-            "STUDENT/discounted_returns.py."
+            "STUDENT/discounted_returns.py, and no notebook checks one."
+            + "".join(f" {says}" for _, broken in read.values() for says in broken[:1])
         )
-    return [
-        _submission(student, exercise, found.get(exercise.id))
-        for student, found in files.items()
-        for exercise in due
-    ]
+    submissions = []
+    for student, (answers, broken) in read.items():
+        for exercise in due:
+            path, answer = files[student].get(exercise.id), answers.get(exercise.id)
+            own = _submission(student, exercise, path, broken)
+            if answer and (own.state in ("missing", "open") or TODO in own.source):
+                own = _from_notebook(student, exercise, answer)
+            submissions.append(own)
+    return submissions
 
 
 def program_of(submission: Submission) -> str:
-    """A digest of the program: files that differ in comments alone have the same."""
+    """A digest of the program: files that differ in comments alone have the same.
+
+    In notebooks they have the same where they are in the same cell of the same name.
+    """
     try:
         text = ast.dump(ast.parse(submission.source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = submission.source
+    text = f"{submission.place} {submission.name} {text}"
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
@@ -72,7 +90,7 @@ def remarks(submissions: Iterable[Submission]) -> dict[tuple[str, str], str]:
     """
     alike: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in submissions:
-        if shape := _shape(each.exercise, each.source):
+        if shape := _shape(each.exercise, each.source, each.name):
             alike[each.exercise.id, shape].append(each.student)
     found = {}
     for (name, shape), students in alike.items():
@@ -100,19 +118,20 @@ def _files(home: Path) -> dict[str, Path]:
     return found
 
 
-def _known(files: dict[str, dict[str, Path]]) -> list[Exercise | Diagnosis]:
+def _known(handed_in: dict[str, set[str]]) -> list[Exercise | Diagnosis]:
     """All exercises in reading order, and the sick runs that students have files of."""
-    names = sorted({name for found in files.values() for name in found})
+    names = sorted({name for found in handed_in.values() for name in found})
     seeds = [seed for name in names if (seed := seed_in(name)) is not None]
     return [*book().values(), *map(sick_run, sorted(seeds))]
 
 
 def _submission(
-    student: str, exercise: Exercise | Diagnosis, path: Path | None
+    student: str, exercise: Exercise | Diagnosis, path: Path | None, broken: list[str]
 ) -> Submission:
     """Read a student's file; a link or a device is not followed."""
     if path is None:
-        return Submission(student, exercise, trouble="There is no file.")
+        trouble = " ".join([NO_FILE, *broken[:3]])
+        return Submission(student, exercise, trouble=trouble, state="missing")
     shown = f"{student}/{path.name}"
     try:
         about = path.lstat()
@@ -123,21 +142,38 @@ def _submission(
         else:
             source = source_of(path, shown)
             if source == new_file(exercise):
-                return Submission(student, exercise, trouble=f"{shown} is still empty.")
+                trouble = f"{shown} is still empty."
+                return Submission(student, exercise, trouble=trouble, state="open")
             return Submission(student, exercise, source)
     except (ValueError, OSError) as error:
         trouble = getattr(error, "strerror", None) or str(error)
     return Submission(student, exercise, trouble=trouble)
 
 
+def _from_notebook(
+    student: str, exercise: Exercise | Diagnosis, answer: Answer
+) -> Submission:
+    """What a notebook has for an exercise."""
+    return Submission(
+        student,
+        exercise,
+        answer.source,
+        answer.trouble,
+        "open" if answer.is_open else "failed",
+        answer.name,
+        answer.place,
+    )
+
+
 def attempt(submission: Submission) -> Candidate:
     """The submission as a candidate."""
-    name = submission.exercise.name
+    name = submission.name or submission.exercise.name
     file = f"{submission.exercise.id.replace('-', '_')}.py"
-    return Candidate(submission.source, name, file)
+    place = submission.place
+    return Candidate(submission.source, name, place or file, is_file=not place)
 
 
-def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
+def _shape(exercise: Exercise | Diagnosis, source: str, name: str = "") -> str:
     """The function as text without names; empty if it is short or not there."""
     if isinstance(exercise, Diagnosis):
         return ""
@@ -145,7 +181,8 @@ def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-    named = [n for n in tree.body if getattr(n, "name", "") == exercise.name]
+    name = name or exercise.name
+    named = [node for node in tree.body if getattr(node, "name", "") == name]
     if not named or not isinstance(named[-1], ast.FunctionDef):
         return ""
     function = named[-1]
@@ -159,4 +196,7 @@ def _shape(exercise: Exercise | Diagnosis, source: str) -> str:
             node.id = numbers.setdefault(node.id, f"name {len(numbers)}")
         elif isinstance(node, ast.arg):
             node.arg, node.annotation = "argument", None
-    return "\n".join(map(ast.dump, body))
+    try:
+        return "\n".join(map(ast.dump, body))
+    except RecursionError:  # it is nested too deeply to be compared
+        return ""
