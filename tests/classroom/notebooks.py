@@ -1,9 +1,9 @@
 """The functions that students have written in notebooks, found without running them.
 
-A call of `check(my_function, "exercise-id")`, or of `assert_passes`, names a function and its
-exercise; the last call for an exercise counts. Without such a call, a function counts
-that has the name of the book's own, if no other exercise has that name, and if its cell
-makes nothing but functions, constants and imports.
+A call of `check(my_function, "exercise-id")` or of `assert_passes` names a function and
+its exercise; the last call for an exercise counts. Without such a call, a function
+counts that has the name of the book's own, if no other exercise has that name, and if
+its cell makes nothing but functions, constants and imports.
 
 The text that is judged is made of whole statements of the notebook, from the top to
 the bottom: the function, and the imports, functions and constants that it uses,
