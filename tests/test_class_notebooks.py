@@ -47,6 +47,13 @@ RIGHT = {
         *MINE[:2],
         "assert_passes(my_returns, exercise='discounted-returns')",
     ],
+    "names of the book": [
+        "import mdp\nfrom mdp import bellman as plans\nworld, tie = mdp, "
+        "2 * plans.TIE_TOLERANCE",
+        HELPERS,
+        OWN.replace('"A docstring."', "world.MDP, tie + 1"),
+        CHECK,
+    ],
     "the last definition above": [
         "import numpy as np\nSTART = 1.0",
         *[HELPERS, OWN.replace("total[t]", "total[0]"), OWN, CHECK],
