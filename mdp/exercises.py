@@ -61,12 +61,28 @@ def check(function: Any, exercise: str, fault: str = "") -> Answer:
     The result is true if the exercise is passed. A wrong function raises no exception,
     and an empty one leaves the exercise open.
     """
-    try:
-        answer = _ask(function, exercise, fault)
-    except (ValueError, OSError) as error:
-        answer = Answer("failed", str(error))
+    answer = _answer_to(function, exercise, fault)
     print(answer.text)
     return answer
+
+
+def assert_passes(function: Any, exercise: str, fault: str = "") -> None:
+    """Raise an AssertionError that says what is wrong, unless a function passes.
+
+    It prints nothing. So it fits the test cells of nbgrader and Otter, which grade by
+    exceptions, or by what is printed.
+    """
+    answer = _answer_to(function, exercise, fault)
+    if not answer:
+        raise AssertionError(answer.text)
+
+
+def _answer_to(function: Any, exercise: str, fault: str) -> Answer:
+    """Send the function to the judge; what cannot be sent has failed."""
+    try:
+        return _ask(function, exercise, fault)
+    except (ValueError, OSError) as error:
+        return Answer("failed", str(error))
 
 
 def _ask(function: Any, exercise: str, fault: str) -> Answer:

@@ -109,6 +109,8 @@ def test_files_count_whatever_a_browser_a_zip_or_a_whole_folder_makes_of_them(tm
     }
     assert {x.student for x in found} == {"ada", "bob", "cy", "dan"}
     (tmp_path / "dan" / "ucb.py").write_text("\n")
+    assert submissions.collect(tmp_path)[-1].source == "# dan/ucb (1).py"
+    (tmp_path / "dan" / "ucb (1).py").write_text("")
     assert submissions.collect(tmp_path)[-1].trouble == "dan/ucb.py is still empty."
 
 

@@ -205,6 +205,7 @@ def test_what_cannot_be_done_costs_one_line(desk, capsys, args, message):
 
 
 GAMMA_ONE = 1.0
+rewards = [[1.0]]  # a function whose argument has this name does not use it
 
 
 def scaled(reward):
@@ -263,6 +264,19 @@ def test_a_cell_gets_the_same_answer(
     if state == "passed":
         progress = json.loads((tmp_path / "progress.json").read_text())
         assert progress[exercise]["passed"]
+
+
+def test_a_test_cell_raises_what_is_wrong_and_prints_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    """As nbgrader and Otter need it."""
+    monkeypatch.setenv("EXERCISE_WORKBOOK", str(tmp_path))
+    assert bridge.assert_passes(my_returns, "discounted-returns") is None
+    with pytest.raises(AssertionError, match="Still open"):
+        bridge.assert_passes(unfilled, "discounted-returns")
+    with pytest.raises(AssertionError, match="There is no exercise"):
+        bridge.assert_passes(my_returns, "discounted-retuns")
+    assert capsys.readouterr().out == ""
 
 
 TABLE = [1.0, 2.0]

@@ -15,9 +15,10 @@ from tests.exercises.words import wrapped
 
 ABOUT = """\
 Each sub-folder of FOLDER holds one student's files, named as in workbook/, for
-example FOLDER/STUDENT/discounted_returns.py. Each file runs in a process of its
-own, with limits; where bwrap works, it reaches neither your files nor the
-network.
+example FOLDER/STUDENT/discounted_returns.py, or notebooks (.ipynb). A notebook
+is not run: the functions that it gives to check(my_function, "ID") are taken
+from it, with what they use. Each function runs in a process of its own, with
+limits; where bwrap works, it reaches neither your files nor the network.
 
 exit status:
     0   every file was judged, whatever the marks

@@ -101,16 +101,16 @@ def _graded(
     """The marks for one exercise."""
     exercise = submissions[0].exercise
     try:
-        exercise = _with_time_limit(exercise, worker, seeds)
+        if not all(each.trouble for each in submissions):  # else nothing is to run
+            exercise = _with_time_limit(exercise, worker, seeds)
     except RuntimeError as error:
         return _not_graded(submissions, str(error))
     known: dict[str, Mark] = {}
     marks = []
     for each in submissions:
         if each.trouble:
-            state = "missing" if "no file" in each.trouble else "failed"
-            state = "open" if "still empty" in each.trouble else state
-            marks.append(Mark(each.student, exercise.id, state, message=each.trouble))
+            name, state = each.student, each.state
+            marks.append(Mark(name, exercise.id, state, message=each.trouble))
             continue
         program = program_of(each)
         if program not in known:
@@ -138,8 +138,8 @@ def _mark(
         if isinstance(exercise, Diagnosis):
             verdict = diagnosis.check(exercise, attempt(submission), worker)
         else:
-            name = exercise.name
-            verdict = check(exercise, attempt(submission), name, worker, seeds)
+            own = attempt(submission)
+            verdict = check(exercise, own, worker=worker, seeds=seeds)
     except (OSError, ValueError, RuntimeError) as error:
         verdict = Verdict("not graded", f"{type(error).__name__}: {error}")
     message = verdict.reason

@@ -24,5 +24,7 @@ def run_handout(parsed: argparse.Namespace) -> int:
     ids = hand_out(parsed.out, names, parsed.due)
     count = f"{len(ids)} exercise{'s' * (len(ids) != 1)}"
     text = f"{parsed.out} is ready, with {count}. Its README.md tells students "
-    print(wrapped(f"{text}what to do; what they hand in is their folder workbook/."))
+    print(
+        wrapped(f"{text}what to do; they hand in the folder workbook/, and notebooks.")
+    )
     return 0

@@ -86,11 +86,12 @@ no other file of yours. `.venv/bin/python -m jupyter lab` opens the notebooks.
 
 Your files are in `workbook/`, one for each exercise. Each has the signature, and says
 what the function must return; replace its last line by yours. The notebooks in
-`notebooks/` explain the subject, and have a cell for most exercises. When a function
-passes in a notebook, copy it to its file in `workbook/`.
+`notebooks/` explain the subject, and have a cell for most exercises. A function that
+passes in a notebook is graded there, unless you copy it to its file in `workbook/`.
 
-**Hand in the folder `workbook/`.** Change nothing else: your files are judged with your
-teacher's copy of everything else. The book's own lines are not in the files of the
+**Hand in the folder `workbook/`, and the notebooks in which you have written
+functions.** Change nothing else: your files are judged with your teacher's copy of
+everything else. The book's own lines are not in the files of the
 library; where they stood, a line says so. The library runs all the same.
 
 {table}

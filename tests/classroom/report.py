@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.classroom.grade import Mark
 from tests.classroom.outputs import csv_of, table, write
 from tests.classroom.statistics import Item, Misconception, Student, items, summaries
+from tests.classroom.submissions import NO_FILE
 from tests.exercises.chapters import NOTEBOOKS, title
 from tests.exercises.manifest import find
 
@@ -159,11 +160,17 @@ def _unmarked(students: list[Student], marks: list[Mark]) -> list[str]:
         for m in marks
         if m.remark
     ]
+    unread = {
+        m.student: f"<b>{escape(m.student)}</b>: {escape(m.message)}"
+        for m in marks
+        if m.state == "missing" and m.message != NO_FILE
+    }
     broken = {m.exercise: m.message for m in marks if m.state == "not graded"}
     says = [f"{escape(name)}: {escape(text)}" for name, text in broken.items()]
     parts = []
     for heading, about, listed in (
         ("Could not be graded", "", says),
+        ("A notebook cannot be read", "", unread.values()),
         ("Reached for the book's own function", "", reached),
         ("The same lines, names aside", _p(ALIKE, "small"), alike),
     ):

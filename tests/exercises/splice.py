@@ -8,8 +8,8 @@ reference itself.
 The candidate's code is compiled separately, so that its tracebacks show its own lines.
 It runs in a namespace of its own, so that no helper of the learner's replaces one of
 the book's. That namespace also holds the names of the module. What the candidate
-imports from the packages is imported once they are complete. No compiled file of the
-module is read or written.
+imports from the packages is imported once they are complete; names that are made of it,
+as by `book = mdp`, are made then. No compiled file of the module is read or written.
 """
 
 import __future__
@@ -80,7 +80,7 @@ class Splice:
         source, name, file, _ = candidate
         linecache.cache[file] = (len(source), None, source.splitlines(True), file)
         tree = ast.parse(source, file)
-        later = [line for line in tree.body if self._is_own_import(line)]
+        later = self._waiting(tree)
         tree.body = [line for line in tree.body if line not in later]
         if self.exercise.is_method:
             for line in tree.body:
@@ -89,6 +89,21 @@ class Splice:
         namespace = surroundings | {"__name__": self.exercise.module}
         exec(_compiled(tree, file), namespace)
         return namespace[name], namespace, _compiled(ast.Module(later, []), file)
+
+    def _waiting(self, tree: ast.Module) -> list[ast.stmt]:
+        """The imports from the packages, and assignments that use what they import."""
+        lines, names = [], set()
+        for line in tree.body:
+            nodes = ast.walk(line) if isinstance(line, ast.Assign) else ()
+            used = [node for node in nodes if isinstance(node, ast.Name)]
+            if self._is_own_import(line):
+                names |= {x.asname or x.name.partition(".")[0] for x in line.names}
+            elif any(node.id in names for node in used):
+                names |= {x.id for x in used if isinstance(x.ctx, ast.Store)}
+            else:
+                continue
+            lines.append(line)
+        return lines
 
     def _is_own_import(self, line: ast.stmt) -> bool:
         """Say whether a line imports from the packages, which are not complete yet."""
