@@ -143,9 +143,7 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
             module = value.__module__
             used.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
-            # numpy's numbers are written as Python's own.
-            item = getattr(value, "item", None)
-            used.append(f"{name} = {item() if item else value!r}")
+            used.append(f"{name} = {_written(value)}")
         else:
             kind = "a class" if isinstance(value, type) else type(value).__name__
             raise ValueError(
@@ -153,6 +151,13 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
                 "cannot be sent to the check: make it inside the function."
             )
     return [*used, source]
+
+
+def _written(value: Any) -> str:
+    """Write a number or a string as Python's own; `inf` has no literal."""
+    item = getattr(value, "item", None)  # of numpy's numbers
+    plain = item() if item else value
+    return f"float({str(plain)!r})" if isinstance(plain, float) else repr(plain)
 
 
 def names_used(source: str) -> set[str]:

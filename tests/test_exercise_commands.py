@@ -4,6 +4,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import mdp
@@ -204,12 +205,12 @@ def test_what_cannot_be_done_costs_one_line(desk, capsys, args, message):
     assert err.count("\n") == 1
 
 
-GAMMA_ONE = 1.0
+GAMMA_ONE, MOST = np.float64(1.0), float("inf")
 rewards = [[1.0]]  # a function whose argument has this name does not use it
 
 
 def scaled(reward):
-    return reward * GAMMA_ONE
+    return min(reward * GAMMA_ONE, MOST)
 
 
 # A chapter has results of these names; a function may use the names for its own.
