@@ -1,6 +1,7 @@
 """The whole site: sources are gathered in a folder, and Sphinx makes pages of them."""
 
 import io
+import logging
 import os
 import shutil
 import tempfile
@@ -29,6 +30,8 @@ def build(out: Path) -> list[str]:
         sources, trees, made = (Path(scratch, x) for x in ("sources", "trees", "made"))
         gather(sources)
         complaints = _run_sphinx(sources, trees, made)
+        # A package of the theme has asked for the remarks of all libraries.
+        logging.getLogger().setLevel(logging.WARNING)
         extension.copy_font(made / "_static")
         numbers.write_numbers(made / "_static")
         (made / MARK).touch()

@@ -29,6 +29,7 @@ html_show_search_summary = False
 html_domain_indices = False
 html_permalinks_icon = "#"
 
+highlight_language = "text"  # what is Python says so; most of the rest are commands
 suppress_warnings = ["ref.python"]  # two packages have a World
 pygments_style = "github-light-high-contrast"
 pygments_dark_style = "github-dark-high-contrast"
