@@ -23,6 +23,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 CHECKOUT = Path(__file__).parent.parent
+PACKAGES = ("mdp", "policy_gradient", "lm_bandit")
 
 # Values of these types are sent as text.
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -144,6 +145,8 @@ def _sources(function: FunctionType, seen: set[FunctionType]) -> list[str]:
             used.append(f"from {module} import {value.__name__} as {name}")
         elif isinstance(value, PLAIN):
             used.append(f"{name} = {_written(value)}")
+        elif home := _home(name, value):
+            used.append(f"from {home} import {name}")
         else:
             kind = "a class" if isinstance(value, type) else type(value).__name__
             raise ValueError(
@@ -179,7 +182,7 @@ def names_used(source: str) -> set[str]:
 def _is_the_books(function: FunctionType) -> bool:
     """Whether a function is defined in a package of this project."""
     file = Path(function.__code__.co_filename)
-    packages = [CHECKOUT / name for name in ("mdp", "policy_gradient", "lm_bandit")]
+    packages = [CHECKOUT / name for name in PACKAGES]
     return any(map(file.is_relative_to, packages))
 
 
@@ -188,6 +191,14 @@ def _is_importable(value: Any) -> bool:
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     name = getattr(value, "__name__", "")
     return module is not None and getattr(module, name, None) is value
+
+
+def _home(name: str, value: Any) -> str:
+    """Return the module of this project that has the value under this name, or ""."""
+    for home, module in [*sys.modules.items()]:
+        if home.partition(".")[0] in PACKAGES and vars(module).get(name) is value:
+            return home
+    return ""
 
 
 def _source(function: FunctionType) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 import mdp
 from mdp import exercises as bridge
+from mdp.control import DEFAULT
 from tests.exercises import commands, sealed, sources, workbook
 from tests.exercises.manifest import book, find
 from tests.test_exercises import RIGHT
@@ -228,6 +229,9 @@ def my_returns(rewards, discounts):
 def unfilled(rewards, discounts): ...
 
 
+def with_default(rng, mdp, config=DEFAULT): ...
+
+
 def own_lines(mdp, epsilon=1e-9, max_sweeps=100_000):
     return mdp.value_iteration(mdp)
 
@@ -246,6 +250,7 @@ def my_errors(trajectory):
             *(my_errors, "td-errors", "passed", "Passed"), marks=pytest.mark.slow
         ),
         (unfilled, "discounted_returns", "open", "Still open"),
+        (with_default, "q-learning", "open", "Still open"),
         (unfilled, "discounted-retuns", "failed", "did you mean discounted-returns?"),
         (3, "discounted-returns", "failed", "your function itself"),
         # Its lines have no numbers that a reader of the cell could see.

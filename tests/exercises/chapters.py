@@ -31,8 +31,16 @@ def exercise_tables() -> str:
         own = [each for each in book().values() if each.notebook == chapter.stem]
         if own:
             rows = "\n".join(_row(exercise) for exercise in own)
-            parts.append(f"### [{title(chapter)}]({chapter.name})\n\n{HEAD}\n{rows}\n")
+            top = f"### [{title(chapter)}]({chapter.name})\n\n{_total(own)}\n\n{HEAD}"
+            parts.append(f"{top}\n{rows}\n")
     return "\n".join(parts)
+
+
+def _total(own: list[Exercise | Diagnosis]) -> str:
+    """Say how many exercises a chapter has, and how long all of them take."""
+    hours, minutes = divmod(sum(each.minutes for each in own), 60)
+    spans = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0)
+    return f"{len(own)} exercise{'s' * (len(own) > 1)}, {' '.join(spans)} in all."
 
 
 HEAD = "| exercise | title | difficulty | minutes | do first |\n|---|---|---|---|---|"
