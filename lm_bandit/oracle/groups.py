@@ -37,6 +37,7 @@ from lm_bandit.oracle.exact import LogProbs, Problem, merge_cut_off
 
 Logs = Float[np.ndarray, "k"]  # of c - max r, for each prompt
 HALVINGS = 60  # of an interval; float64 has 53 binary digits
+NEWTON_STEPS, PRECISION = 50, 1e-13  # usually 5 to 8 steps; relative
 
 
 class FixedPoint(NamedTuple):
@@ -83,9 +84,8 @@ def grpo_fixed_point(
     same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
     completion itself. Source: Vojnovic & Yun (2025).
 
-    The price is one on whole completions. A transformer is charged k3 for each token,
-    and then ends nearer to pi_ref: each prefix has this form, with the expected reward
-    after a token in the place of r.
+    The price is one on whole completions. The loss of `grpo.py` charges k3 for each
+    token: `prefixes.py` has the fixed point of that.
 
     Args:
         problem: the reference, the rewards and beta.
@@ -127,30 +127,39 @@ def reverse_kl_optimum(
 
     Source: Vojnovic & Yun (2025); Grill et al. (2020), section 3, for the same form.
     """
-    log_ratios = np.log(_reverse_kl_ratios(problem, kl_weights))
-    reference = problem.reference
+    ratios = reverse_kl_ratios(
+        _reference(problem), _rewards(problem), np.asarray(kl_weights, float)[:, None]
+    )
+    log_ratios, reference = np.log(ratios), problem.reference
     return LogProbs(
         reference.ended + log_ratios[:, :-1], reference.cut_off + log_ratios[:, -1:]
     )
 
 
-def _reverse_kl_ratios(
-    problem: Problem, kl_weights: Float[np.ndarray, "k"]
-) -> Float[np.ndarray, "k Y"]:
-    """Return pi / pi_ref = b / (c - r), with the c that makes the sum of pi 1."""
-    rewards, reference = _rewards(problem), _reference(problem)
-    below = rewards.max(1, keepdims=True) - rewards  # of the best completion
-    best = np.sum(reference * (below == 0), axis=1)  # probability
-    weights = np.asarray(kl_weights, float)
-    low, high = np.log(weights * best), np.log(weights)  # of c - max r
+def reverse_kl_ratios(
+    reference: Float[np.ndarray, "*rows n"],
+    gains: Float[np.ndarray, "*rows n"],
+    prices: Float[np.ndarray, "*rows #n"],
+) -> Float[np.ndarray, "*rows n"]:
+    """Return pi / pi_ref = price / (c - gain), with the c that makes the sum of pi 1.
 
-    def ratios_at(gap: Logs) -> Float[np.ndarray, "k Y"]:
-        return weights[:, None] / (np.exp(gap)[:, None] + below)
-
-    def is_too_low(gap: Logs) -> Bool[np.ndarray, "k"]:
-        return np.sum(reference * ratios_at(gap), axis=1) > 1.0
-
-    return ratios_at(_halve(low, high, is_too_low))
+    Newton's method looks for the c at which 1 / sum(pi) is 1. This is a concave
+    function of c. At the start, the best choices alone have probability 1, so the sum
+    is at least 1; from there c only rises, and stops at the root.
+    """
+    possible = np.where(reference > 0.0, gains, -np.inf)
+    below = np.maximum(possible.max(-1, keepdims=True) - gains, 0.0)
+    weights = prices * reference
+    gap = np.sum(weights * (below == 0.0), axis=-1, keepdims=True)  # c - the best gain
+    for _ in range(NEWTON_STEPS):
+        probs = weights / (gap + below)
+        total = probs.sum(-1, keepdims=True)
+        slope = np.sum(probs / (gap + below), axis=-1, keepdims=True)
+        step = total * (total - 1.0) / slope
+        gap = gap + step
+        if np.all(np.abs(step) <= PRECISION * gap):
+            break
+    return prices / (gap + below)
 
 
 def _halve(

@@ -23,7 +23,7 @@ GRPO = GRPOConfig(**BUDGET)
 
 @pytest.fixture(scope="module")
 def posed():
-    problem = inputs.problem(np.random.default_rng(1))
+    problem = inputs.problem(np.random.default_rng(1), num_ended=7, num_cut_off=8)
     return problem, exact.policy_value(problem, exact.optimum(problem))
 
 
