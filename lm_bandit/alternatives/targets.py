@@ -18,8 +18,7 @@ over *all* completions much of the fixed point lies on completions which SFT har
 writes, and which no run sees. (pi* is not sensitive to them.)
 
 A policy is idealised here as a table: one weight for each completion, or for GRPO one
-for each token after each prefix. GRPO's groups, when divided by their deviation, are
-taken as large. A transformer that learns from samples is neither.
+for each token after each prefix. A transformer that learns from samples is neither.
 
 Source: Rafailov et al. (2023), section 4, for DPO; derived for GRPO in
 `oracle/prefixes.py`.
@@ -33,7 +32,7 @@ from lm_bandit.oracle import exact, pairs
 from lm_bandit.oracle.exact import Problem, Value
 from lm_bandit.oracle.prefixes import fixed_point_by_prefix
 
-SEED, SETS = 0, 5  # of DPO's pairs; an odd number of sets
+SEED, SETS = 0, 5  # of DPO's pairs and GRPO's groups; sets of pairs, an odd number
 
 
 def own_optimum(
@@ -76,13 +75,17 @@ def _end_of_grpo(problem: Problem, config: GRPOConfig, endless: bool) -> Value |
         seen = exact.within_reach(problem, 1 / (config.num_updates * config.pulls))
     if np.any(seen.reference.ended.max(1) < exact.NEVER / 2):
         return None
+    if config.leave_out_own:  # n / (n - 1) of the other advantages
+        share = (config.pulls - 1) / config.pulls
+        seen = seen._replace(kl_weight=seen.kl_weight * share)
     found = fixed_point_by_prefix(
         seen,
         divide_by_deviation=config.divide_by_deviation,
         sequence_mean=config.over_tokens == "sequence_mean",
-        size=None if config.leave_out_own else config.pulls,
+        size=config.pulls,
+        rng=np.random.default_rng(SEED),
     )
-    return exact.policy_value(problem, found.policy)
+    return exact.policy_value(problem, found)
 
 
 def climbs_the_objective(config: RLHFConfig) -> bool:

@@ -37,6 +37,7 @@ from lm_bandit.oracle.exact import LogProbs, Problem, merge_cut_off
 
 Logs = Float[np.ndarray, "k"]  # of c - max r, for each prompt
 HALVINGS = 60  # of an interval; float64 has 53 binary digits
+PLACES = 100  # rewards of equal distance, and as many quantiles
 NEWTON_STEPS, PRECISION = 50, 1e-13  # usually 5 to 8 steps; relative
 
 
@@ -160,6 +161,62 @@ def reverse_kl_ratios(
         if np.all(np.abs(step) <= PRECISION * gap):
             break
     return prices / (gap + below)
+
+
+def mean_advantages(
+    rewards: Float[np.ndarray, "k Y"],
+    probs: Float[np.ndarray, "k Y"],
+    divide_by_deviation: bool,
+    size: int | None = None,
+    draws: Float[np.ndarray, "groups others"] | None = None,
+) -> Float[np.ndarray, "k Y"]:
+    """Return the mean advantage of each completion, over the others of its group.
+
+        not divided      (r - E[r]) (n - 1) / n
+        large groups     (r - E[r]) / sd(r)
+        groups of n      E[ (r - mean) / (std + 1e-4) ],   the mean of drawn groups
+
+    A rare and very bad reward makes sd(r) large, but most small groups do not hold it:
+    their advantages are larger, as if beta were smaller.
+    Source: Shao et al. (2024), section 4.1.2.
+
+    Args:
+        rewards: of all completions; one stands for those that are cut off.
+        probs: of the policy.
+        divide_by_deviation: whether advantages are divided by it, as in GRPO.
+        size: n, for advantages that are not divided; by default many.
+        draws: uniform numbers that draw the n - 1 others, for those that are divided.
+    """
+    centred = rewards - np.sum(probs * rewards, axis=1, keepdims=True)
+    if not divide_by_deviation:
+        return centred if size is None else centred * (size - 1) / size
+    if draws is None:
+        return centred / np.sqrt(np.sum(probs * centred**2, axis=1, keepdims=True))
+    rows = zip(rewards, probs, strict=True)
+    return np.stack([_in_drawn_groups(*row, draws) for row in rows])
+
+
+def _in_drawn_groups(
+    rewards: Float[np.ndarray, "Y"],
+    probs: Float[np.ndarray, "Y"],
+    draws: Float[np.ndarray, "groups others"],
+) -> Float[np.ndarray, "Y"]:
+    """Return the mean of (r - mean) / (std + 1e-4); between PLACES it is a line."""
+    order = np.argsort(rewards)
+    up_to = np.cumsum(probs[order])
+
+    def quantile(shares: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        return rewards[order][np.searchsorted(up_to, shares * up_to[-1])]
+
+    others = quantile(draws)
+    likely = quantile((np.arange(PLACES) + 0.5) / PLACES)
+    places = np.union1d(likely, np.linspace(rewards.min(), rewards.max(), PLACES))
+    size = draws.shape[1] + 1
+    mean = (others.sum(1, keepdims=True) + places) / size
+    square = (np.sum(others**2, axis=1, keepdims=True) + places**2) / size
+    deviation = np.sqrt(np.maximum(square - mean**2, 0.0))
+    advantages = np.mean((places - mean) / (deviation + 1e-4), axis=0)
+    return np.interp(rewards, places, advantages)
 
 
 def _halve(
