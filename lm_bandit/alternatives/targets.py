@@ -19,6 +19,7 @@ writes, and which no run sees. (pi* is not sensitive to them.)
 
 A policy is idealised here as a table: one weight for each completion, or for GRPO one
 for each token after each prefix. A transformer that learns from samples is neither.
+GRPO's advantages in small groups are means over drawn groups, and so estimates.
 
 Source: Rafailov et al. (2023), section 4, for DPO; derived for GRPO in
 `oracle/prefixes.py`.

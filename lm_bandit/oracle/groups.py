@@ -20,6 +20,9 @@ ever writes has almost no weight in it, so pi may give it a large probability at
 price. So in the pocket world most of the fixed point lies on completions that no run
 ever draws; `exact.within_reach` leaves these out.
 
+Small groups differ from large ones where the deviation divides (`mean_advantages`). And
+the loss of `grpo.py` charges k3 for each token: `prefixes.py` has the end of that.
+
 Source: Shao et al. (2024), eqs. 3-4; Vojnovic & Yun (2025), "What is the alignment
 objective of GRPO?", for the fixed point; Liu et al. (2025), section 3.1, for the
 weight.
@@ -84,9 +87,6 @@ def grpo_fixed_point(
     Without the division by the deviation this is the fixed point of Dr. GRPO with the
     same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
     completion itself. Source: Vojnovic & Yun (2025).
-
-    The price is one on whole completions. The loss of `grpo.py` charges k3 for each
-    token: `prefixes.py` has the fixed point of that.
 
     Args:
         problem: the reference, the rewards and beta.
