@@ -10,7 +10,7 @@ loss. Two things follow. k3 estimates KL(pi || pi_ref), but it is differentiated
 the pulls held fixed, and then its mean gradient is that of KL(pi_ref || pi): the policy
 pays for another divergence. And if the scores of a prompt are divided by their
 deviation, its beta is in effect multiplied by that deviation. So the fixed point of
-GRPO is not pi*: `oracle/groups.py` has it.
+GRPO is not pi*: `oracle/prefixes.py` has it.
 
 Dr. GRPO and DAPO are settings of `GRPOConfig`:
 

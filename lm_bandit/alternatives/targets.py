@@ -4,7 +4,7 @@
     expert iteration        pi*: there all completions rank equal
     online DPO              pi*: every pair's loss is least there
     DPO                     the table that fits a set of pairs (`oracle/pairs.py`)
-    GRPO                    its fixed point (`oracle/groups.py`)
+    GRPO                    its fixed point (`oracle/prefixes.py`)
 
 The regret then has two parts, and the second can be negative:
 
@@ -13,25 +13,27 @@ The regret then has two parts, and the second can be negative:
 
 A run sees only what its budget lets it draw. DPO's set has as many pairs as a run
 draws. GRPO's fixed point is that of the completions which SFT is expected to write at
-least once in the budget. This matters, because pi / pi_ref = b / (c - r) has no bound:
-over *all* completions most of the fixed point lies on completions to which SFT gives
-1e-6 and less, and which no run ever sees. (pi* is not sensitive to them.)
+least once in the budget. This matters, because pi / pi_ref = b / (c - q) has no bound:
+over *all* completions much of the fixed point lies on completions which SFT hardly ever
+writes, and which no run sees. (pi* is not sensitive to them.)
 
-A policy is idealised here as a table with one weight for each completion, and GRPO's
-groups, when divided by their deviation, as large. A transformer that learns from
-samples is neither, and GRPO's sequence mean and its k3 of tokens are left out.
+A policy is idealised here as a table: one weight for each completion, or for GRPO one
+for each token after each prefix. A transformer that learns from samples is neither.
+GRPO's advantages in small groups are means over drawn groups, and so estimates.
 
-Source: Rafailov et al. (2023), section 4, for DPO; Vojnovic & Yun (2025) for GRPO.
+Source: Rafailov et al. (2023), section 4, for DPO; derived for GRPO in
+`oracle/prefixes.py`.
 """
 
 import numpy as np
 
 from lm_bandit.alternatives.config import DPOConfig, ExpertConfig, GRPOConfig
 from lm_bandit.config import RLHFConfig, TuningConfig
-from lm_bandit.oracle import exact, groups, pairs
+from lm_bandit.oracle import exact, pairs
 from lm_bandit.oracle.exact import Problem, Value
+from lm_bandit.oracle.prefixes import fixed_point_by_prefix
 
-SEED, SETS = 0, 5  # of DPO's pairs; an odd number of sets
+SEED, SETS = 0, 5  # of DPO's pairs and GRPO's groups; sets of pairs, an odd number
 
 
 def own_optimum(
@@ -42,7 +44,7 @@ def own_optimum(
     None for a method of the user's, for settings of PPO whose expected update is not
     the gradient of J, and where GRPO's budget reaches no completion that ends. For DPO
     it is the median of a few sets of pairs.
-    Source: Rafailov et al. (2023), eq. 4, for pi*; Vojnovic & Yun (2025) for GRPO.
+    Source: Rafailov et al. (2023), eq. 4, for pi*; `oracle/prefixes.py` for GRPO.
 
     Args:
         problem: the reference, the rewards and beta.
@@ -69,15 +71,22 @@ def _end_of_dpo(problem: Problem, config: DPOConfig) -> Value:
 
 
 def _end_of_grpo(problem: Problem, config: GRPOConfig, endless: bool) -> Value | None:
-    merged = problem._replace(reference=exact.merge_cut_off(problem.reference))
-    seen = merged
+    seen = problem
     if not endless:
-        seen = exact.within_reach(merged, 1 / (config.num_updates * config.pulls))
+        seen = exact.within_reach(problem, 1 / (config.num_updates * config.pulls))
     if np.any(seen.reference.ended.max(1) < exact.NEVER / 2):
         return None
-    size = None if config.leave_out_own else config.pulls
-    found = groups.grpo_fixed_point(seen, config.divide_by_deviation, size)
-    return exact.policy_value(merged, found.policy)
+    if config.leave_out_own:  # n / (n - 1) of the other advantages
+        share = (config.pulls - 1) / config.pulls
+        seen = seen._replace(kl_weight=seen.kl_weight * share)
+    found = fixed_point_by_prefix(
+        seen,
+        divide_by_deviation=config.divide_by_deviation,
+        sequence_mean=config.over_tokens == "sequence_mean",
+        size=config.pulls,
+        rng=np.random.default_rng(SEED),
+    )
+    return exact.policy_value(problem, found)
 
 
 def climbs_the_objective(config: RLHFConfig) -> bool:

@@ -6,6 +6,7 @@
     streamed.py   the same values for billions of completions, which are not held
     gradient.py   the exact gradient of J
     groups.py     groups of completions: the weight of a prompt; GRPO's fixed point
+    prefixes.py   GRPO's fixed point where k3 is charged for each token
     pairs.py      the end of DPO on a finite set of pairs
     text_mdp.py   text generation as a finite MDP, for the solvers of `mdp`
     estimates.py  the same values from samples, for worlds too large to enumerate

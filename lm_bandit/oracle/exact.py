@@ -176,14 +176,14 @@ def within_reach(problem: Problem, least: float) -> Problem:
     """Return the problem without completions to which pi_ref gives less than `least`.
 
     They get probability 0, and the penalty as a reward, so that none is the best. All
-    that are cut off become one, which stays.
+    that are cut off stay.
     """
-    reference = merge_cut_off(problem.reference)
-    is_likely = reference.ended >= np.log(least)
-    ended = np.where(is_likely, reference.ended, NEVER)
-    total = np.logaddexp(log_sum_exp(ended), reference.cut_off[:, 0])[:, None]
+    ended, cut_off = problem.reference
+    is_likely = ended >= np.log(least)
+    ended = np.where(is_likely, ended, NEVER)
+    total = np.logaddexp(log_sum_exp(ended), log_sum_exp(cut_off))[:, None]
     return problem._replace(
-        reference=LogProbs(ended - total, reference.cut_off - total),
+        reference=LogProbs(ended - total, cut_off - total),
         learned=np.where(is_likely, problem.learned, problem.penalty),
     )
 

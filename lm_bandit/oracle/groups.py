@@ -20,6 +20,9 @@ ever writes has almost no weight in it, so pi may give it a large probability at
 price. So in the pocket world most of the fixed point lies on completions that no run
 ever draws; `exact.within_reach` leaves these out.
 
+Small groups differ from large ones where the deviation divides (`mean_advantages`). And
+the loss of `grpo.py` charges k3 for each token: `prefixes.py` has the end of that.
+
 Source: Shao et al. (2024), eqs. 3-4; Vojnovic & Yun (2025), "What is the alignment
 objective of GRPO?", for the fixed point; Liu et al. (2025), section 3.1, for the
 weight.
@@ -37,6 +40,8 @@ from lm_bandit.oracle.exact import LogProbs, Problem, merge_cut_off
 
 Logs = Float[np.ndarray, "k"]  # of c - max r, for each prompt
 HALVINGS = 60  # of an interval; float64 has 53 binary digits
+PLACES = 100  # rewards of equal distance, and as many quantiles
+NEWTON_STEPS, PRECISION = 50, 1e-13  # usually 5 to 8 steps; relative
 
 
 class FixedPoint(NamedTuple):
@@ -83,10 +88,6 @@ def grpo_fixed_point(
     same penalty: b is beta, or beta n / (n - 1) in groups of n, whose mean contains the
     completion itself. Source: Vojnovic & Yun (2025).
 
-    The price is one on whole completions. A transformer is charged k3 for each token,
-    and then ends nearer to pi_ref: each prefix has this form, with the expected reward
-    after a token in the place of r.
-
     Args:
         problem: the reference, the rewards and beta.
         divide_by_deviation: whether advantages are divided by it, as in GRPO.
@@ -127,30 +128,95 @@ def reverse_kl_optimum(
 
     Source: Vojnovic & Yun (2025); Grill et al. (2020), section 3, for the same form.
     """
-    log_ratios = np.log(_reverse_kl_ratios(problem, kl_weights))
-    reference = problem.reference
+    ratios = reverse_kl_ratios(
+        _reference(problem), _rewards(problem), np.asarray(kl_weights, float)[:, None]
+    )
+    log_ratios, reference = np.log(ratios), problem.reference
     return LogProbs(
         reference.ended + log_ratios[:, :-1], reference.cut_off + log_ratios[:, -1:]
     )
 
 
-def _reverse_kl_ratios(
-    problem: Problem, kl_weights: Float[np.ndarray, "k"]
+def reverse_kl_ratios(
+    reference: Float[np.ndarray, "*rows n"],
+    gains: Float[np.ndarray, "*rows n"],
+    prices: Float[np.ndarray, "*rows #n"],
+) -> Float[np.ndarray, "*rows n"]:
+    """Return pi / pi_ref = price / (c - gain), with the c that makes the sum of pi 1.
+
+    Newton's method looks for the c at which 1 / sum(pi) is 1. This is a concave
+    function of c. At the start, the best choices alone have probability 1, so the sum
+    is at least 1; from there c only rises, and stops at the root.
+    """
+    possible = np.where(reference > 0.0, gains, -np.inf)
+    below = np.maximum(possible.max(-1, keepdims=True) - gains, 0.0)
+    weights = prices * reference
+    gap = np.sum(weights * (below == 0.0), axis=-1, keepdims=True)  # c - the best gain
+    for _ in range(NEWTON_STEPS):
+        probs = weights / (gap + below)
+        total = probs.sum(-1, keepdims=True)
+        slope = np.sum(probs / (gap + below), axis=-1, keepdims=True)
+        step = total * (total - 1.0) / slope
+        gap = gap + step
+        if np.all(np.abs(step) <= PRECISION * gap):
+            break
+    return prices / (gap + below)
+
+
+def mean_advantages(
+    rewards: Float[np.ndarray, "k Y"],
+    probs: Float[np.ndarray, "k Y"],
+    divide_by_deviation: bool,
+    size: int | None = None,
+    draws: Float[np.ndarray, "groups others"] | None = None,
 ) -> Float[np.ndarray, "k Y"]:
-    """Return pi / pi_ref = b / (c - r), with the c that makes the sum of pi 1."""
-    rewards, reference = _rewards(problem), _reference(problem)
-    below = rewards.max(1, keepdims=True) - rewards  # of the best completion
-    best = np.sum(reference * (below == 0), axis=1)  # probability
-    weights = np.asarray(kl_weights, float)
-    low, high = np.log(weights * best), np.log(weights)  # of c - max r
+    """Return the mean advantage of each completion, over the others of its group.
 
-    def ratios_at(gap: Logs) -> Float[np.ndarray, "k Y"]:
-        return weights[:, None] / (np.exp(gap)[:, None] + below)
+        not divided      (r - E[r]) (n - 1) / n
+        large groups     (r - E[r]) / sd(r)
+        groups of n      E[ (r - mean) / (std + 1e-4) ],   the mean of drawn groups
 
-    def is_too_low(gap: Logs) -> Bool[np.ndarray, "k"]:
-        return np.sum(reference * ratios_at(gap), axis=1) > 1.0
+    A rare and very bad reward makes sd(r) large, but most small groups do not hold it:
+    their advantages are larger, as if beta were smaller.
+    Source: Shao et al. (2024), section 4.1.2.
 
-    return ratios_at(_halve(low, high, is_too_low))
+    Args:
+        rewards: of all completions; one stands for those that are cut off.
+        probs: of the policy.
+        divide_by_deviation: whether advantages are divided by it, as in GRPO.
+        size: n, for advantages that are not divided; by default many.
+        draws: uniform numbers that draw the n - 1 others, for those that are divided.
+    """
+    centred = rewards - np.sum(probs * rewards, axis=1, keepdims=True)
+    if not divide_by_deviation:
+        return centred if size is None else centred * (size - 1) / size
+    if draws is None:
+        return centred / np.sqrt(np.sum(probs * centred**2, axis=1, keepdims=True))
+    rows = zip(rewards, probs, strict=True)
+    return np.stack([_in_drawn_groups(*row, draws) for row in rows])
+
+
+def _in_drawn_groups(
+    rewards: Float[np.ndarray, "Y"],
+    probs: Float[np.ndarray, "Y"],
+    draws: Float[np.ndarray, "groups others"],
+) -> Float[np.ndarray, "Y"]:
+    """Return the mean of (r - mean) / (std + 1e-4); between PLACES it is a line."""
+    order = np.argsort(rewards)
+    up_to = np.cumsum(probs[order])
+
+    def quantile(shares: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
+        return rewards[order][np.searchsorted(up_to, shares * up_to[-1])]
+
+    others = quantile(draws)
+    likely = quantile((np.arange(PLACES) + 0.5) / PLACES)
+    places = np.union1d(likely, np.linspace(rewards.min(), rewards.max(), PLACES))
+    size = draws.shape[1] + 1
+    mean = (others.sum(1, keepdims=True) + places) / size
+    square = (np.sum(others**2, axis=1, keepdims=True) + places**2) / size
+    deviation = np.sqrt(np.maximum(square - mean**2, 0.0))
+    advantages = np.mean((places - mean) / (deviation + 1e-4), axis=0)
+    return np.interp(rewards, places, advantages)
 
 
 def _halve(

@@ -87,13 +87,13 @@ def policy(rng, num_prompts=2, num_ended=4, num_cut_off=2):
     return LogProbs(log_probs[:, :num_ended], log_probs[:, num_ended:])
 
 
-def problem(rng):
+def problem(rng, num_ended=4, num_cut_off=2):
     """Two prompts; two completions tie, and the penalty is not the least reward."""
-    gold, learned = rng.normal(0.0, 1.0, (2, 2, 4))
+    gold, learned = rng.normal(0.0, 1.0, (2, 2, num_ended))
     learned[:, 3] = learned[:, 0]
     learned[:, 1] = -3.0
     return Problem(
-        reference=policy(rng),
+        reference=policy(rng, 2, num_ended, num_cut_off),
         gold=gold,
         learned=learned,
         kl_weight=rng.uniform(0.5, 0.8),

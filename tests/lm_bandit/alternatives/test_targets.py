@@ -14,6 +14,7 @@ from lm_bandit.alternatives.targets import own_optimum
 from lm_bandit.config import RLHFConfig
 from lm_bandit.oracle import exact
 from lm_bandit.oracle.exact import LogProbs, Problem, Value
+from lm_bandit.oracle.prefixes import fixed_point_by_prefix
 from tests.lm_bandit import inputs
 
 BUDGET = {"num_updates": 10, "pulls": 8}
@@ -23,7 +24,7 @@ GRPO = GRPOConfig(**BUDGET)
 
 @pytest.fixture(scope="module")
 def posed():
-    problem = inputs.problem(np.random.default_rng(1))
+    problem = inputs.problem(np.random.default_rng(1), num_ended=7, num_cut_off=8)
     return problem, exact.policy_value(problem, exact.optimum(problem))
 
 
@@ -74,6 +75,18 @@ def test_grpo_leads_elsewhere_if_its_budget_sees_rare_completions():
     small = Problem(LogProbs(*seen), rewards, rewards, 0.1, 0.0)
     alone = own_optimum(small, GRPO, best, endless=True)
     assert_allclose(end, alone, atol=1e-5)
+
+
+def test_grpos_mean_of_the_other_rewards_is_that_of_large_groups(posed):
+    problem, best = posed
+    plain = replace(GRPO, divide_by_deviation=False)
+    found = [
+        own_optimum(problem, replace(plain, leave_out_own=others), best, endless=True)
+        for others in (True, False)
+    ]
+    large = exact.policy_value(problem, fixed_point_by_prefix(problem, False))
+    assert_allclose(found[0], large, rtol=1e-6)
+    assert found[1].kl < large.kl - 0.01  # a mean with the own reward: larger beta
 
 
 def test_a_budget_that_reaches_no_ended_completion_leads_nowhere_known():
