@@ -99,8 +99,20 @@ def test_the_file_to_begin_with_is_open_and_names_no_function(sick):
 def test_the_books_own_test_passes(sick):
     source = f"{sick.imports}\n{sources.solution(sick)}"
     attempt = sources.Candidate(source, sick.name, "workbook/mine.py")
-    verdict = diagnosis.check(sick, attempt, WORKER)
+    verdict = diagnosis.check(sick, attempt, WORKER, is_own=True)
     assert verdict.state == "passed", verdict.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_file_that_ends_python_is_told_so(is_own):
+    """In a learner's own check, too, where it runs in the process of the judge."""
+    sick = diagnoses()["what-is-wrong-1"]
+    test = "def test_the_fault():\n    assert ppo.loss()"
+    source = f'{sick.imports}\nfault = "{sick.fault}"\nraise SystemExit\n{test}\n'
+    attempt = sources.Candidate(source, sick.name, "workbook/mine.py")
+    verdict = diagnosis.check(sick, attempt, WORKER, is_own=is_own)
+    assert "Your code ends Python itself" in verdict.text
 
 
 @each_diagnosis

@@ -288,7 +288,7 @@ def judged(
 ) -> Verdict:
     """Check an attempt; `name` is the name that its function must have, if any."""
     if isinstance(exercise, Diagnosis):
-        verdict = diagnosis.check(exercise, attempt, worker)
+        verdict = diagnosis.check(exercise, attempt, worker, is_own=True)
     else:
         verdict = check(exercise, attempt, name, worker, is_own=True)
     if verdict.state != "passed":

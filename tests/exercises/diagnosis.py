@@ -8,7 +8,7 @@ import ast
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.exercises.check import Worker, judge, parsed
+from tests.exercises.check import Worker, imports_only_arithmetic, judge, parsed
 from tests.exercises.manifest import SPACES, Diagnosis
 from tests.exercises.sources import Candidate, edited, is_empty, reference
 from tests.exercises.trial import TEST
@@ -22,9 +22,15 @@ SNOOPED = {"getsource", "__code__", "__wrapped__", "open", "read_text", "read_by
 
 
 def check(
-    diagnosis: Diagnosis, attempt: Candidate, worker: Worker | None = None
+    diagnosis: Diagnosis,
+    attempt: Candidate,
+    worker: Worker | None = None,
+    is_own: bool = False,
 ) -> Verdict:
-    """Judge a named fault and a test; the worker runs the test."""
+    """Judge a named fault and a test; the worker runs the test.
+
+    `is_own` says that a learner checks their own file, which is faster.
+    """
     tree = parsed(attempt)
     if isinstance(tree, Verdict):
         return tree
@@ -45,7 +51,8 @@ def check(
         return Verdict("open", f"{right}\n\n{ask}")
     if complaint := _by_its_text(diagnosis, tree, test):
         return failed(right, complaint)
-    if complaints := complaint_about(diagnosis, attempt, worker or Worker()):
+    trusted = "fully" if is_own and imports_only_arithmetic(tree) else ""
+    if complaints := complaint_about(diagnosis, attempt, worker or Worker(), trusted):
         return failed(right, *complaints)
     text = f"Passed: {diagnosis.title}\n\n{right}\n\n"
     return Verdict(

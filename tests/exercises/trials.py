@@ -58,13 +58,19 @@ class Outcome(NamedTuple):
     trouble: str = ""  # what kept the test from running, in words
 
 
-def complaint(diagnosis: Diagnosis, attempt: Candidate, worker: Worker) -> list[str]:
+def complaint(
+    diagnosis: Diagnosis, attempt: Candidate, worker: Worker, trusted: str = ""
+) -> list[str]:
     """The first reason that speaks against a test, if any, in paragraphs."""
 
     def outcome(candidate: Candidate) -> Outcome:
         # The name of the file must not tell the test which candidate this is.
         hidden = candidate._replace(file=f"<{diagnosis.place}>")
-        found = judge(diagnosis, hidden, test=attempt.source, worker=worker)
+        test = attempt.source
+        found = judge(diagnosis, hidden, test=test, worker=worker, trusted=trusted)
+        if trusted and not {finding["what"] for finding in found} & {"done", "loop"}:
+            # Seen from another process, it is clear what ended the first one.
+            found = judge(diagnosis, hidden, test=test, worker=worker)
         return _outcome(diagnosis, attempt, found)
 
     def reason(text: str, of: Outcome) -> list[str]:
