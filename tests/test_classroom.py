@@ -11,6 +11,7 @@ import pytest
 from tests.classroom import outputs, report, statistics, submissions
 from tests.classroom.grade import Mark, grade
 from tests.exercises import commands, sources, workbook
+from tests.exercises.check import Worker, check
 from tests.exercises.manifest import find
 from tests.test_exercises import RETURNS, RIGHT
 
@@ -216,6 +217,25 @@ def test_a_broken_machine_gives_no_marks(monkeypatch, tmp_path):
     assert mark.state == "not graded"
     assert mark.message.startswith("On this machine the book's own does not pass")
     assert "could not be graded" in report.page([mark], [], [], "").lower()
+
+
+def test_a_busy_machine_gives_more_time_to_a_check_and_none_to_grade(
+    monkeypatch, tmp_path
+):
+    """In a class, endless loops are part of the load."""
+    limits = []
+
+    def note(self, **job):
+        limits.append(job["time_limit"])
+        return "no judge"
+
+    monkeypatch.setattr("tests.exercises.check._slowness", lambda: 3.0)
+    monkeypatch.setattr(Worker, "do", note)
+    check(RETURNS, sources.Candidate(RIGHT_FILE, RETURNS.name, "mine.py"))
+    (tmp_path / "ada").mkdir()
+    (tmp_path / "ada" / "discounted_returns.py").write_text(RIGHT_FILE)
+    grade(submissions.collect(tmp_path))  # it begins with the book's own function
+    assert limits == [3.0 * RETURNS.time_limit, 10.0 * RETURNS.time_limit]
 
 
 @pytest.mark.parametrize(
